@@ -1,0 +1,30 @@
+# Two commands for a fresh machine: `make demo` trains the default recipe, `make test` runs the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test install lint clean
+
+demo: install
+	$(BIN)/accelerate launch --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no -m gangen recipes/text_gan.yaml
+
+test: .venv/test
+	$(BIN)/python -m pytest -q
+
+install: .venv/demo
+
+lint: .venv/test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[demo]"
+	@touch $@
+
+.venv/test: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[demo,test]"
+	@touch $@
+
+clean:
+	rm -rf .venv build dist

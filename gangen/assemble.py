@@ -1,0 +1,200 @@
+"""From a recipe to a game that can be played; what can be known to fail fails here, before any training."""
+
+import os
+from collections.abc import Iterable
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from gangen import checkpoint, model
+from gangen.callbacks import Checkpoints, Evaluate, Log, Samples, StopOnSignal
+from gangen.contracts import Callback, Data
+from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError, did_you_mean
+from gangen.phases import Phase, Turn
+from gangen.players import Player, Players, count_parameters
+from gangen.recipe import Recipe
+from gangen.registry import Registry
+from gangen.run_directory import RunDirectory
+from gangen.trainer import Trainer, mix
+
+# fp64 is not mixed: networks and noise are float64 throughout.
+_MIXED_PRECISION = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+class Stopped(GangenError):
+    """The run was asked to stop, and did so after saving a checkpoint."""
+
+    exit_code = 130
+
+
+def train(recipe: Recipe, registry: Registry) -> None:
+    """Play a recipe from its start, or from the newest checkpoint in its run directory, to its end."""
+    run = RunDirectory(recipe.run)
+    run.claim(recipe)
+    accelerator = _accelerator(recipe, run)
+    console = Console(quiet=not accelerator.is_main_process)
+    try:
+        trainer = assemble(recipe, registry, accelerator, run, console)
+        if accelerator.is_main_process:
+            run.begin(recipe, _distributions(recipe, registry))
+        found = checkpoint.latest(run.checkpoints)
+        if found:
+            checkpoint.restore(trainer, found)
+        if accelerator.is_main_process:
+            run.forget_after(trainer.state.total)
+        if found and trainer.state.phase == len(trainer.phases):
+            console.print(f"{run.root} is finished: all {trainer.state.total} steps were played\n{_next_steps(run, trainer)}", markup=False, soft_wrap=True)
+            return
+        where = f"from step {trainer.state.total}" if found else "from the start"
+        console.print(f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}", markup=False, soft_wrap=True)
+        trainer.fit()
+        if trainer.stopping:
+            raise Stopped(f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there")
+        console.print(f"\ndone: {run.root}\n{_next_steps(run, trainer)}", markup=False, soft_wrap=True)
+    finally:
+        accelerator.end_training()
+
+
+def check(recipe: Recipe, registry: Registry) -> list[str]:
+    """Build the whole game on the CPU without training or writing; returns what it found, a line each."""
+    RunDirectory(recipe.run).claim(recipe)
+    data, players, phases = build_game(recipe, registry, torch.device("cpu"))
+    lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
+    lines += [f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters" for name, player in players.items()]
+    for phase in phases:
+        turns = ", ".join(f"{turn.times} x {turn.name}" + (f" every {turn.every} steps" if turn.every > 1 else "") for turn in phase.turns)
+        lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}")
+    return [*lines, f"{recipe.source} can be played"]
+
+
+def assemble(recipe: Recipe, registry: Registry, accelerator: Accelerator, run: RunDirectory, console: Console) -> Trainer:
+    """The trainer of a recipe on this process, at its first step."""
+    data, players, phases = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
+    for player in players.values():
+        player.synchronize()
+    distributions = _distributions(recipe, registry)
+
+    def export(trainer: Trainer) -> None:
+        model.export(run.model, players.averaged("generator"), data.codec, recipe, distributions)
+
+    every, main = recipe.every, accelerator.is_main_process
+    callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
+    if main:
+        callbacks.append(Samples(run, every.sample, console))
+        callbacks.append(Evaluate(run, every.evaluate, [registry.build(use) for use in recipe.metrics], console))
+    callbacks += [registry.build(use) for use in recipe.callbacks]
+    if main:
+        callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
+    callbacks.append(StopOnSignal())
+    return Trainer(
+        accelerator=accelerator,
+        data=data,
+        players=players,
+        phases=phases,
+        batch_size=recipe.trainer.batch_size,
+        accumulate=recipe.trainer.accumulate,
+        seed=recipe.seed,
+        shared_noise=recipe.trainer.noise == "global",
+        callbacks=callbacks,
+    )
+
+
+def build_game(recipe: Recipe, registry: Registry, device: torch.device, processes: int = 1) -> tuple[Data, Players, list[Phase]]:
+    """Data, players and phases. Raises RecipeError for turns, players and sizes that do not fit each other."""
+    settings = recipe.trainer
+    if settings.batch_size % (processes * settings.accumulate):
+        recipe.fail(
+            ("trainer", "batch_size"),
+            f"batch_size {settings.batch_size} is the batch of all processes together and must be a multiple of "
+            f"{processes} processes x {settings.accumulate} micro-batches",
+        )
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
+    data = registry.build(recipe.data)
+    players = {}
+    for name, chosen in recipe.players.items():
+        # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
+        torch.manual_seed(mix(recipe.seed, "initial weights", name))
+        net = registry.build(chosen.component, data.codec.spec).to(device).train()
+        players[name] = Player(name, net, chosen.optimizer, ema=chosen.ema, clip=chosen.clip)
+    objective = registry.build(recipe.objective, data.codec.spec)
+    turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
+    problems = list(_misfits(recipe, turns, players))
+    if problems:
+        raise RecipeError(problems)
+    phases = [
+        Phase(
+            name,
+            phase.steps,
+            tuple(Turn(turn, turns[turn], turns[turn].updates, often.times, often.every) for turn, often in phase.turns.items()),
+            phase.optimizers,
+        )
+        for name, phase in recipe.phases.items()
+    ]
+    return data, Players(players), phases
+
+
+def _misfits(recipe: Recipe, turns: dict, players: dict[str, Player]) -> Iterable[Problem]:
+    """What the objective's turns need and the recipe does not give."""
+    objective = recipe.objective.name
+    if "generator" not in players:
+        yield Problem(recipe.where("players"), "a game needs a player called 'generator': it is the one that is sampled from")
+    for phase_name, phase in recipe.phases.items():
+        for name in phase.turns:
+            where = recipe.where("phases", phase_name, "turns", name)
+            if name not in turns:
+                choices = ", ".join(sorted(turns))
+                yield Problem(where, f"objective '{objective}' has no turn '{name}'{did_you_mean(name, turns)}; it has: {choices}")
+                continue
+            for player in turns[name].updates:
+                if player not in players:
+                    yield Problem(where, f"turn '{name}' of '{objective}' updates a player '{player}', which this recipe does not have")
+            for player, methods in getattr(turns[name], "needs", {}).items():
+                if player not in players:
+                    yield Problem(where, f"turn '{name}' of '{objective}' needs a player '{player}', which this recipe does not have")
+                    continue
+                component = recipe.players[player].component.name
+                for method in methods:
+                    if not hasattr(players[player].net, method):
+                        yield Problem(recipe.where("players", player), f"'{component}' lacks {method}(), which turn '{name}' of '{objective}' needs")
+
+
+def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
+    try:
+        accelerator = Accelerator(
+            cpu=not torch.accelerator.is_available(),
+            mixed_precision=_MIXED_PRECISION[recipe.trainer.precision],
+            log_with=recipe.trainer.trackers or None,
+            project_dir=run.root,
+        )
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"accelerate refuses this set-up: {error}") from None
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != accelerator.num_processes:
+        raise RunError(
+            f"{started} processes were started, but accelerate joined {accelerator.num_processes} of them\n"
+            "on CPUs, start with: ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu --num_processes N -m gangen RECIPE"
+        )
+    if recipe.trainer.trackers:
+        accelerator.init_trackers(run.root.name)
+    return accelerator
+
+
+def _distributions(recipe: Recipe, registry: Registry) -> dict[str, str]:
+    """The distributions, with versions, behind everything that a recipe uses, by namespace."""
+    uses = [recipe.data, recipe.objective, *recipe.metrics, *recipe.callbacks, *(player.component for player in recipe.players.values())]
+    components = [registry.find(use.kind, use.name) for use in uses]
+    return {component.name.partition("/")[0]: f"{component.distribution} {component.version}" for component in components}
+
+
+def _place(accelerator: Accelerator) -> str:
+    device = "CPU" if accelerator.device.type == "cpu" else str(accelerator.device.type)
+    return f"{accelerator.num_processes} processes ({device})" if accelerator.num_processes > 1 else device
+
+
+def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
+    prompt = next(iter(trainer.data.codec.prompts()), "")
+    words = f" {prompt!r}" if prompt else ""
+    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    gangen sample{words} -n 5 --run {run.root}"

@@ -1,0 +1,136 @@
+"""What plugins and the framework ask of each other: turns, data, codecs, metrics, callbacks."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+Batch = Mapping[str, Tensor]
+Stats = dict[str, Tensor]
+
+
+def updates(*players: str) -> Callable:
+    """Mark a method of an objective as a turn that updates ``players``; everybody else is frozen while it is played.
+
+    The method takes ``(players, batch, clock)`` and returns ``(loss, stats)``: a scalar tensor and a dictionary of
+    detached scalar tensors to be logged. Gradients flow through frozen players.
+    """
+
+    def mark(method: Callable) -> Callable:
+        method.updates = players
+        return method
+
+    return mark
+
+
+def needs(**methods: str | Iterable[str]) -> Callable:
+    """Say which methods a turn calls on which player: ``@needs(generator=("relaxed", "log_prob"))``.
+
+    A recipe that plays the turn with a player that lacks one is refused before any training.
+    """
+
+    def mark(method: Callable) -> Callable:
+        method.needs = {player: (names,) if isinstance(names, str) else tuple(names) for player, names in methods.items()}
+        return method
+
+    return mark
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where in its phase a turn is played: ``step`` of ``steps``, counted from 0."""
+
+    phase: str
+    step: int
+    steps: int
+
+    @property
+    def fraction(self) -> float:
+        """Progress of the phase: 0.0 at its first step, 1.0 at its last."""
+        return self.step / max(self.steps - 1, 1)
+
+
+class Loss(Protocol):
+    """An adversarial loss on logits, float ``[batch]``; returns scalars.
+
+    ``relativistic`` says whether the generator's loss compares with ``real``, which may be None where it does not.
+    """
+
+    relativistic: bool
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor: ...
+
+    def generator(self, real: Tensor | None, fake: Tensor) -> Tensor: ...
+
+
+class Generator(Protocol):
+    """The one thing that the framework asks of the player called ``generator``."""
+
+    def sample(self, n: int, condition: Batch | None = None) -> Tensor:
+        """``n`` samples, first dimension the batch; further keyword-only parameters are settings of sampling."""
+
+
+class Split(Protocol):
+    """Rows to train on or to evaluate with."""
+
+    def batch(self, counter: int, rows: range, size: int, *, seed: int, device: torch.device) -> dict[str, Tensor]:
+        """``rows`` of global batch number ``counter`` of ``size`` rows: a function of these arguments and ``seed``."""
+
+
+class Codec(Protocol):
+    """Between what people write and look at and what networks take and make; saved with every model."""
+
+    spec: Any
+
+    def prompts(self) -> list[str]:
+        """What sample sheets show, one row each: the labels, or ``[""]`` where there are none."""
+
+    def encode(self, prompt: str | None, n: int) -> Batch:
+        """The condition of ``n`` samples. Raises UsageError for a prompt that means nothing."""
+
+    def decode(self, samples: Tensor) -> list[Any]:
+        """What a person looks at, one object per sample."""
+
+    def write(self, samples: list[Any], path: Path) -> None:
+        """Decoded samples into one file that the user named."""
+
+    def render(self, sheet: Mapping[str, list[Any]], path: Path) -> Path:
+        """Decoded samples per prompt into a file at ``path`` plus a suffix of the codec's choice; returns the file."""
+
+    def preview(self, sheet: Mapping[str, list[Any]]) -> str:
+        """A few lines for the terminal; empty where samples cannot be shown there."""
+
+    def save(self, folder: Path) -> None: ...
+
+    @classmethod
+    def load(cls, folder: Path) -> "Codec": ...
+
+
+class Data(Protocol):
+    """A data source: what is trained on, what is held out, and how to read it."""
+
+    codec_class: type[Codec]
+    codec: Codec
+    train: Split
+    heldout: Split
+
+
+class Metric(Protocol):
+    def __call__(self, evaluation: Any) -> dict[str, float]:
+        """Figures by name, from a ``gangen.evaluation.Evaluation``."""
+
+
+class Callback:
+    """Called by the trainer on every process; override what you need. Never changes what is trained."""
+
+    def start(self, trainer: Any) -> None:
+        """Once, after a checkpoint was restored and before the first step."""
+
+    def after_step(self, trainer: Any) -> None:
+        """After every step; ``trainer.state`` has counted it already."""
+
+    def finish(self, trainer: Any) -> None:
+        """Once, after the last step, or when the run is stopped."""

@@ -1,0 +1,57 @@
+"""The errors that gangen raises on purpose; each carries one message for the person at the keyboard."""
+
+import difflib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class GangenError(Exception):
+    """Something that the user can act on; the command line prints it without a traceback and ends with ``exit_code``."""
+
+    exit_code = 1
+
+
+class UsageError(GangenError):
+    """What was asked for cannot be asked for: a wrong argument, name, option or recipe."""
+
+    exit_code = 2
+
+
+class Problem(NamedTuple):
+    """One thing wrong in a recipe: where (``file:line:col``, or the command line's words) and what."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class RecipeError(UsageError):
+    """Everything that is wrong with one recipe, a line each."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PluginError(UsageError):
+    """A plugin, or a local file that acts as one, does not keep to the plugin contract."""
+
+
+class DataError(GangenError):
+    """The data cannot be read, or is not what the recipe says it is."""
+
+
+class RunError(GangenError):
+    """A run cannot start, go on or be read."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint is missing, incomplete or belongs to another game."""
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the choice nearest to ``word``, or an empty string where none is near."""
+    near = difflib.get_close_matches(word, list(choices), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,102 @@
+"""A trained model on disk: what is sampled from, and shared. Loading one runs none of its code."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from gangen import noise
+from gangen.contracts import Codec
+from gangen.errors import RunError, UsageError, did_you_mean
+from gangen.options import read_use
+from gangen.players import evaluating
+from gangen.recipe import Recipe
+from gangen.registry import Registry
+from gangen.run_directory import replacing, write_atomically
+
+FORMAT = 1
+
+
+class Model:
+    """A generator with the codec of the data it learned from."""
+
+    def __init__(self, generator: nn.Module, codec: Codec, name: str, device: torch.device) -> None:
+        self.generator = generator.to(device).eval()
+        self.codec = codec
+        self.name = name
+        self.device = device
+
+    def sample(self, prompt: str | None = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> list[Any]:
+        """``n`` decoded samples for a label or prompt; None asks for whatever the data holds.
+
+        ``seed`` makes them repeatable. ``settings`` go to the generator (for texts, say, ``temperature=0.8``).
+        Raises UsageError for a prompt or a setting that means nothing to this model.
+        """
+        if n < 1:
+            raise UsageError(f"n must be at least 1, got {n}")
+        self._check(settings)
+        seed = torch.seed() >> 1 if seed is None else seed
+        with noise.shared(seed), evaluating(self.generator):
+            condition = {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, n).items()}
+            return self.codec.decode(self.generator.sample(n, condition, **settings))
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        parameters = inspect.signature(self.generator.sample).parameters.values()
+        known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+        for name in settings:
+            if name not in known:
+                raise UsageError(f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\nit has: {', '.join(known)}")
+
+
+def export(folder: Path, generator: nn.Module, codec: Codec, recipe: Recipe, distributions: dict[str, str]) -> None:
+    """Write the model of a run to ``folder``: weights, codec files, and what they belong to.
+
+    Files are replaced one by one, each whole; only the weights differ between two exports of a run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    generator_use = recipe.players["generator"].component.to_plain()
+    about = {"format": FORMAT, "generator": generator_use, "data": recipe.data.name, "plugins": distributions}
+    codec.save(folder)
+    write_atomically(folder / "gangen.json", json.dumps(about, indent=1) + "\n")
+    with replacing(folder / "generator.safetensors") as temporary:
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in generator.state_dict().items()}
+        save_file(tensors, temporary)
+
+
+def load(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
+    """The model in ``folder``. Raises RunError where there is none or it is damaged, UsageError for a missing plugin."""
+    try:
+        about = json.loads((folder / "gangen.json").read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise RunError(f"{folder} was written in format {about['format']}; this version of gangen reads format {FORMAT}")
+        generator, data, plugins = dict(about["generator"]), str(about["data"]), dict(about["plugins"])
+    except FileNotFoundError:
+        raise RunError(f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder / 'gangen.json'} cannot be read: {error}") from None
+    codec_class = _find(registry, "data", data, plugins).load().codec_class
+    component = _find(registry, "generators", str(generator.get("use")), plugins)
+    use, findings = read_use("generators", generator, registry)
+    if findings:
+        raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {findings[0].message}")
+    try:
+        codec = codec_class.load(folder)
+        net = registry.build(use, codec.spec)
+        net.load_state_dict(load_file(folder / "generator.safetensors"))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise RunError(f"the model in {folder} is damaged: {error}") from None
+    return Model(net, codec, component.name, torch.device(device))
+
+
+def _find(registry: Registry, kind: str, name: str, plugins: dict[str, str]) -> Any:
+    try:
+        return registry.find(kind, name)
+    except UsageError as error:
+        namespace = name.partition("/")[0]
+        hint = f"\nthe model was made with {plugins[namespace]}; install it" if namespace in plugins else ""
+        raise UsageError(f"{error}{hint}") from None

@@ -1,0 +1,61 @@
+"""Noise that belongs to the global batch, so that many processes together draw what one would."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+class _Source:
+    """The current generator per device, and which part of the global batch this process and micro-batch holds."""
+
+    def __init__(self) -> None:
+        self.seed: int | None = None
+        self.part = 0
+        self.parts = 1
+        self.generators: dict[torch.device, torch.Generator] = {}
+
+    def generator(self, device: torch.device) -> torch.Generator | None:
+        if self.seed is None:
+            return None
+        if device not in self.generators:
+            self.generators[device] = torch.Generator(device).manual_seed(self.seed)
+        return self.generators[device]
+
+
+_source = _Source()
+
+
+@contextmanager
+def shared(seed: int, part: int = 0, parts: int = 1) -> Iterator[None]:
+    """Within this context draws come from ``seed`` alone and are rows ``part`` of ``parts`` of the global batch.
+
+    Every process must make the same draws in the same order; each keeps its own rows. Outside any such context
+    the functions below draw from torch's default generator.
+    """
+    global _source
+    outer, _source = _source, _Source()
+    _source.seed, _source.part, _source.parts = seed, part, parts
+    try:
+        yield
+    finally:
+        _source = outer
+
+
+def _draw(function, rows: int, shape: tuple[int, ...], device, dtype) -> Tensor:
+    device = torch.device(device)
+    drawn = function(
+        rows * _source.parts, *shape, generator=_source.generator(device), device=device, dtype=dtype or torch.get_default_dtype()
+    )
+    return drawn if _source.parts == 1 else drawn[rows * _source.part : rows * (_source.part + 1)]
+
+
+def uniform(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = None) -> Tensor:
+    """Uniform noise on [0, 1), float ``[rows, *shape]``; ``rows`` counts this process's rows, batch slowest."""
+    return _draw(torch.rand, rows, shape, device, dtype)
+
+
+def normal(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = None) -> Tensor:
+    """Standard normal noise, float ``[rows, *shape]``; ``rows`` counts this process's rows, batch slowest."""
+    return _draw(torch.randn, rows, shape, device, dtype)

@@ -1,0 +1,154 @@
+"""Players: a network with its optimizer, moving average, clipping and shared gradients."""
+
+import copy
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from gangen.collectives import broadcast, world_size
+from gangen.contracts import Clock
+from gangen.recipe import OptimizerRecipe
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+
+
+class Player:
+    """One network of the game and everything that changes its weights."""
+
+    def __init__(
+        self, name: str, net: nn.Module, optimizer: OptimizerRecipe, *, ema: float | None = None, clip: float | None = None
+    ) -> None:
+        self.name = name
+        self.net = net
+        self.clip = clip
+        # Remembered once: an adapter's frozen base must stay frozen when this player's turn comes again.
+        self.trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        self.average: nn.Module | None = None
+        if ema is not None:
+            self.average = copy.deepcopy(net).eval().requires_grad_(False)
+            self._blend = get_ema_multi_avg_fn(ema)
+            self._pair = list(self.average.parameters()), list(net.parameters())
+        self.use_optimizer(optimizer)
+
+    def use_optimizer(self, recipe: OptimizerRecipe) -> None:
+        """Start afresh with the optimizer that ``recipe`` describes."""
+        options = {"eps": recipe.eps, "weight_decay": recipe.weight_decay}
+        if recipe.use in ("adam", "adamw"):
+            options |= {"betas": recipe.betas, "fused": True}
+        elif recipe.use == "sgd":
+            options = {"weight_decay": recipe.weight_decay, "momentum": recipe.momentum, "fused": True}
+        else:
+            options |= {"momentum": recipe.momentum}
+        self.learning_rate = recipe.lr
+        self.optimizer = OPTIMIZERS[recipe.use](self.trainable, lr=recipe.lr(0.0), **options)
+
+    def synchronize(self) -> None:
+        """Take over parameters and buffers of process 0."""
+        with torch.no_grad():
+            broadcast([*self.net.parameters(), *self.net.buffers()])
+        if self.average is not None:
+            self.average.load_state_dict(self.net.state_dict())
+
+    def share_gradients(self) -> None:
+        """Replace every gradient by its mean over all processes, in one flat reduction per dtype.
+
+        A gradient that is missing here but present elsewhere counts as zeros; one that is missing
+        everywhere stays missing, so that the optimizer skips the parameter as it would in one process.
+        """
+        if world_size() == 1:
+            return
+        for dtype in dict.fromkeys(parameter.dtype for parameter in self.trainable):
+            parameters = [parameter for parameter in self.trainable if parameter.dtype == dtype]
+            present = torch.tensor([p.grad is not None for p in parameters], dtype=dtype, device=parameters[0].device)
+            pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters]
+            flat = torch.cat([*pieces, present])
+            dist.all_reduce(flat)
+            *means, present = flat.split([p.numel() for p in parameters] + [len(parameters)])
+            for parameter, mean, anywhere in zip(parameters, means, present.tolist(), strict=True):
+                parameter.grad = mean.view_as(parameter).div_(world_size()) if anywhere else None
+
+    def step(self, clock: Clock, scaler: torch.amp.GradScaler | None = None) -> None:
+        """Clip, let the optimizer take its step at the learning rate of the hour, and follow with the average."""
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.trainable, self.clip)
+        rate = self.learning_rate(clock.fraction)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if scaler is None:
+            self.optimizer.step()
+        else:
+            scaler.step(self.optimizer)
+        if self.average is not None:
+            self._follow()
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        self._blend(*self._pair, None)
+        for averaged, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
+            averaged.copy_(buffer)
+
+
+class Players(Mapping[str, Player]):
+    """All players by name; ``players.generator`` is the generator's network itself."""
+
+    def __init__(self, players: Mapping[str, Player]) -> None:
+        self._players = dict(players)
+
+    def __getitem__(self, name: str) -> Player:
+        return self._players[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._players)
+
+    def __len__(self) -> int:
+        return len(self._players)
+
+    def __getattr__(self, name: str) -> nn.Module:
+        try:
+            return self.__dict__["_players"][name].net
+        except KeyError:
+            raise AttributeError(f"no player called '{name}' in this game") from None
+
+    def averaged(self, name: str) -> nn.Module:
+        """The moving average of a player's network, or the network itself where the recipe keeps none."""
+        player = self._players[name]
+        return player.net if player.average is None else player.average
+
+    @contextmanager
+    def learning(self, names: Collection[str]) -> Iterator[list[Player]]:
+        """Freeze everybody but ``names``, whose gradients start from nothing."""
+        learners = [self._players[name] for name in names]
+        others = [parameter for name, player in self._players.items() if name not in names for parameter in player.trainable]
+        for parameter in others:
+            parameter.requires_grad_(False)
+        for player in learners:
+            player.optimizer.zero_grad(set_to_none=True)
+        try:
+            yield learners
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
+
+
+def count_parameters(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+@contextmanager
+def evaluating(*nets: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every module's own mode is put back afterwards."""
+    before = [(module, module.training) for net in nets for module in net.modules()]
+    for net in nets:
+        net.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in before:
+            module.training = training

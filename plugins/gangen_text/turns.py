@@ -1,0 +1,55 @@
+"""The turns that every text game shares: imitation (maximum likelihood) and the discriminator's."""
+
+import torch
+from torch import Tensor
+
+from gangen.collectives import all_mean, all_sum
+from gangen.contracts import Batch, Clock, Loss, Stats, needs, updates
+from gangen.players import Players
+from gangen_text.spec import TextSpec
+
+
+class TextGame:
+    """Base of text objectives: an adversarial ``loss`` on logits, and how fakes are made."""
+
+    def __init__(self, spec: TextSpec, loss: Loss) -> None:
+        self.spec = spec
+        self.loss = loss
+
+    def fakes(self, players: Players, batch: Batch, clock: Clock) -> Tensor:
+        """What the discriminator learns to tell from real text: tokens int64 ``[B, L]`` or rows float ``[B, L, V]``."""
+        return players.generator.sample(len(batch["tokens"]), batch)
+
+    @updates("generator")
+    @needs(generator="log_prob")
+    def imitate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Maximum likelihood: minus the mean log-probability of a true token, over the tokens of all processes."""
+        tokens = batch["tokens"]
+        log_prob = players.generator.log_prob(tokens, batch)
+        return -token_mean(log_prob, self.spec.mask(tokens)), {}
+
+    @updates("discriminator")
+    @needs(generator="sample")
+    def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Tell the batch's texts from as many fakes, which carry the same labels."""
+        with torch.no_grad():
+            fakes = self.fakes(players, batch, clock)
+        real = players.discriminator(batch["tokens"], batch)
+        fake = players.discriminator(fakes, batch)
+        correct = (real > 0).float().mean() + (fake < 0).float().mean()
+        return self.loss.discriminator(real, fake), {"accuracy": correct / 2}
+
+
+def token_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of ``values`` ``[B, L]`` where ``mask``: after gradients are averaged, that of the tokens of all processes."""
+    return (values * mask).sum() / all_mean(mask.sum().to(values.dtype))
+
+
+def moments(values: Tensor, mask: Tensor, dim: int | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation where ``mask``, over the rows of all processes; per column with ``dim=0``."""
+    weights = mask.to(values.dtype)
+    axes = (0, 1) if dim is None else (dim,)
+    count = all_sum(weights.sum(axes)).clamp(min=1)
+    mean = all_sum((values * weights).sum(axes)) / count
+    variance = all_sum(((values - mean).square() * weights).sum(axes)) / count
+    return mean, variance.sqrt()
