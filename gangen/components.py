@@ -9,9 +9,9 @@ from gangen.hookspecs import Register, hookimpl
 @hookimpl
 def gangen_losses(register: Register) -> None:
     register("minimax", "gangen.losses:Minimax", summary="Goodfellow et al., 2014: the original zero-sum game")
-    register("non_saturating", "gangen.losses:NonSaturating", summary="Goodfellow et al., 2014: the generator maximises log D")
+    register("non_saturating", "gangen.losses:NonSaturating", summary="Goodfellow et al., 2014: maximise log D")
     register("least_squares", "gangen.losses:LeastSquares", summary="LSGAN: Mao et al., 2017")
-    register("wasserstein", "gangen.losses:Wasserstein", summary="WGAN: Arjovsky et al., 2017; the critic needs a Lipschitz penalty")
+    register("wasserstein", "gangen.losses:Wasserstein", summary="WGAN: Arjovsky et al., 2017")
     register("hinge", "gangen.losses:Hinge", summary="Lim and Ye, 2017")
     register("relativistic_paired", "gangen.losses:RelativisticPaired", summary="RpGAN: Jolicoeur-Martineau, 2019")
     register("relativistic_average", "gangen.losses:RelativisticAverage", summary="RaGAN: Jolicoeur-Martineau, 2019")

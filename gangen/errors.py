@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class GangenError(Exception):
-    """Something that the user can act on; the command line prints it without a traceback and ends with ``exit_code``."""
+    """Something that the user can act on.
+
+    The command line prints it without a traceback and ends with ``exit_code``.
+    """
 
     exit_code = 1
 

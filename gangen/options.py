@@ -16,6 +16,9 @@ from gangen.wording import Finding, findings_of, raise_findings, show
 if TYPE_CHECKING:
     from gangen.registry import Registry
 
+# In a JSON Schema of options, stands for a reference to a definition; pydantic resolves references of its own.
+DEFINITION = "gangen-definition"
+
 
 @dataclass(frozen=True)
 class Use:
@@ -49,7 +52,7 @@ class Part:
         return core_schema.with_info_plain_validator_function(validate)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.kind}"}
+        return {DEFINITION: self.kind}
 
 
 class Section:
@@ -120,7 +123,8 @@ class OptionSet:
         try:
             return {parameter.name: TypeAdapter(parameter.annotation) for parameter in self.parameters}
         except PydanticUserError as error:
-            raise PluginError(f"an option of {self.owner} has a type that no recipe can give: {error.message.splitlines()[0]}") from error
+            reason = error.message.splitlines()[0]
+            raise PluginError(f"an option of {self.owner} has a type that no recipe can give: {reason}") from error
 
     def validate(self, given: Mapping[str, Any], registry: "Registry | None") -> tuple[dict[str, Any], list[Finding]]:
         """Every option with its validated value or default, and all that is wrong with what was given.
@@ -143,7 +147,8 @@ class OptionSet:
             try:
                 values[name] = self._adapters[name].validate_json(json.dumps(value), strict=True, context=registry)
             except ValidationError as error:
-                findings += [Finding((name, *path), message) for path, message in findings_of(error.errors(), value, name)]
+                found = findings_of(error.errors(), value, name)
+                findings += [Finding((name, *path), message) for path, message in found]
         return values, findings
 
     def json_schema(self) -> dict[str, Any]:
@@ -158,7 +163,7 @@ class OptionSet:
 
 
 def read_use(kind: str, value: Any, registry: "Registry") -> tuple[Use | None, list[Finding]]:
-    """The component that ``value`` (a name, or a mapping of ``use`` and options) chooses, and all that is wrong with it."""
+    """The component that ``value`` chooses, a name or a mapping of ``use`` and options, and all that is wrong with it."""
     if isinstance(value, str):
         value, place = {"use": value}, ()
     else:

@@ -127,8 +127,8 @@ class Players(Mapping[str, Player]):
         others = [parameter for name, player in self._players.items() if name not in names for parameter in player.trainable]
         for parameter in others:
             parameter.requires_grad_(False)
-        for player in learners:
-            player.optimizer.zero_grad(set_to_none=True)
+        for parameter in (parameter for player in learners for parameter in player.trainable):
+            parameter.grad = None
         try:
             yield learners
         finally:

@@ -30,6 +30,11 @@ class Component:
     distribution: str
     version: str
 
+    @property
+    def bare_name(self) -> str:
+        """The name without its namespace."""
+        return self.name.partition("/")[2]
+
     def __str__(self) -> str:
         return f"{SINGULAR[self.kind]} {self.name!r}"
 

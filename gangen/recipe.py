@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Interval, MinLen
 
 from gangen.errors import PluginError, Problem, RecipeError, did_you_mean
 from gangen.hookspecs import SINGULAR
-from gangen.options import Part, Section, Use, read_use, to_plain
+from gangen.options import DEFINITION, Part, Section, Use, read_use, to_plain
 from gangen.recipe_source import RecipeSource, dump
 from gangen.registry import Registry
 from gangen.schedules import Schedule
@@ -121,7 +121,7 @@ class _Players:
         return core_schema.with_info_plain_validator_function(lambda value, info: _read_players(value, info.context))
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        kinds = {f"^{SINGULAR[kind]}": {"$ref": f"#/$defs/player_{kind}"} for kind in PLAYER_KINDS}
+        kinds = {f"^{SINGULAR[kind]}": {DEFINITION: f"player_{kind}"} for kind in PLAYER_KINDS}
         return {"type": "object", "minProperties": 1, "patternProperties": kinds}
 
 
@@ -222,8 +222,9 @@ def _read_player(name: str, given: Any, registry: Registry) -> tuple[PlayerRecip
     options = dict(given) if isinstance(given, Mapping) else {}
     kind = options.pop("kind", next((kind for kind in PLAYER_KINDS if name.startswith(SINGULAR[kind])), None))
     if kind not in PLAYER_KINDS:
-        what = f"got {show(kind)}" if kind else f"since the name {name!r} does not begin with generator, discriminator or encoder"
-        return None, [Finding(("kind",), f"player {name!r} needs a 'kind' of generators, discriminators or encoders, {what}")]
+        what = f"got {show(kind)}" if kind else "since its name does not begin with generator, discriminator or encoder"
+        message = f"player {name!r} needs a 'kind' of generators, discriminators or encoders, {what}"
+        return None, [Finding(("kind",), message)]
     reserved = PlayerSettings.options()
     settings, wrong = reserved.validate({key: options.pop(key) for key in reserved.names if key in options}, registry)
     component, findings = read_use(kind, options if isinstance(given, Mapping) else given, registry)
@@ -244,10 +245,13 @@ def _load_code(source: RecipeSource, registry: Registry) -> None:
             registry.load_code(Path(path))
         except PluginError as error:
             source.wrong(("code", index), str(error))
-    source.stop_if_wrong()
+            source.stop_if_wrong()
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Values by dotted path; an empty mapping or list is a value."""
     entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    inner = {key: item for name, part in entries for key, item in _flat(part, f"{path}.{name}" if path else str(name)).items()}
+    inner: dict[str, Any] = {}
+    for name, part in entries:
+        inner |= _flat(part, f"{path}.{name}" if path else str(name))
     return inner or {path: value}

@@ -10,15 +10,16 @@ import yaml
 from gangen.errors import Problem, RecipeError
 
 Keys = tuple[str | int, ...]
+Nodes = tuple[yaml.Node, ...]
 
 # The scalars of YAML 1.2's core schema: PyYAML's own are those of 1.1, where 1e-3 is text and "no" is false.
 SCALARS = {
-    "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", "~nN\0"),
-    "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "tag:yaml.org,2002:int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "tag:yaml.org,2002:int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
     "tag:yaml.org,2002:float": (
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
+        list("-+.0123456789"),
     ),
 }
 READERS = {
@@ -43,7 +44,7 @@ class _Dumper(yaml.SafeDumper):
 
 for _tag, (_pattern, _first) in SCALARS.items():
     for _class in (_Loader, _Dumper):
-        _class.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), ["" if first == "\0" else first for first in _first])
+        _class.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), _first)
 
 
 class Place(NamedTuple):
@@ -79,7 +80,8 @@ class RecipeSource:
         except OSError as error:
             raise RecipeError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
         except UnicodeDecodeError as error:
-            raise RecipeError([Problem(str(path), f"is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}")]) from error
+            byte = f"byte {error.start} is 0x{error.object[error.start]:02x}"
+            raise RecipeError([Problem(str(path), f"is not UTF-8 text: {byte}")]) from error
         source.tree = source._parse(text, ())
         source.stop_if_wrong()
         if not isinstance(source.tree, dict):
@@ -101,7 +103,7 @@ class RecipeSource:
     def stop_if_wrong(self) -> None:
         """Raise everything that was found wrong, in the order of the file, the command line last."""
         if self.problems:
-            ordered = sorted(self.problems, key=lambda problem: (problem[0].line == 0, problem[0].line, problem[0].column))
+            ordered = sorted(self.problems, key=lambda problem: (not problem[0].line, problem[0].line, problem[0].column))
             raise RecipeError(dict.fromkeys(Problem(str(place), message) for place, message in ordered))
 
     def _parse(self, text: str, keys: Keys, place: Place | None = None) -> Any:
@@ -121,8 +123,8 @@ class RecipeSource:
             loader.dispose()
         return None if node is None else self._value(node, keys, place, ())
 
-    def _value(self, node: yaml.Node, keys: Keys, place: Place | None, around: tuple[yaml.Node, ...]) -> Any:
-        """The plain value of a node; ``place`` overrides the node's own."""
+    def _value(self, node: yaml.Node, keys: Keys, place: Place | None, around: Nodes) -> Any:
+        """The plain value of a node inside of the nodes ``around``; ``place`` overrides the node's own."""
         here = place or self._place(node)
         self.places.setdefault(keys, here)
         if node in around:
@@ -139,10 +141,11 @@ class RecipeSource:
                     return READERS[node.tag](node.value)
                 except ValueError:
                     pass
-        self.problems.append((here, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} does not belong in a recipe"))
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        self.problems.append((here, f"the tag {tag} does not belong here"))
         return None
 
-    def _mapping(self, node: yaml.MappingNode, keys: Keys, place: Place | None, around: tuple[yaml.Node, ...]) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, keys: Keys, place: Place | None, around: Nodes) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         for key, value in node.value:
             here = place or self._place(key)
@@ -168,32 +171,49 @@ class RecipeSource:
             return
         container: Any = self.tree
         for depth, key in enumerate(keys):
+            name = ".".join(map(str, keys[:depth]))
             if isinstance(container, list):
                 if not (str(key).isdigit() and int(key) < len(container)):
-                    name = ".".join(map(str, keys[:depth]))
-                    self.problems.append((place, f"{name} is a list of {len(container)}: {key!r} does not number one of them, from 0"))
+                    self.problems.append((place, f"{name} has {len(container)} entries, counted from 0; {key!r} is none"))
                     return
                 key = keys[depth] = int(key)
-            if depth == len(keys) - 1:
-                break
-            inner = container[key] if isinstance(container, list) else container.get(key)
-            if inner is None:
-                inner = {}
-            elif isinstance(inner, str):
-                self.places[*keys[: depth + 1], "use"] = self.where(*keys[: depth + 1])
-                inner = {"use": inner}
-            elif not isinstance(inner, dict | list):
-                self.problems.append((place, f"{'.'.join(map(str, keys[: depth + 1]))} is {inner!r}, with no {keys[depth + 1]!r} in it"))
+            elif not isinstance(container, dict):
+                self.problems.append((place, f"{name} is {container!r} and has no {key!r}"))
                 return
-            container[key] = inner
-            self.places.setdefault(tuple(keys[: depth + 1]), place)
-            container = inner
+            if depth < len(keys) - 1:
+                container = self._entered(container, key, tuple(keys[: depth + 1]), place)
         path = tuple(keys)
         self.places = {known: where for known, where in self.places.items() if known[: len(path)] != path}
         self.places[path] = place
         container[keys[-1]] = self._parse(text, path, place)
 
+    def _entered(self, container: Any, key: str | int, path: Keys, place: Place) -> Any:
+        """What is at ``path``, as something that holds keys: a name becomes ``{use: name}``, nothing a new mapping."""
+        inner = container[key] if isinstance(container, list) else container.get(key)
+        if isinstance(inner, str):
+            self.places[*path, "use"] = self.where(*path)
+            inner = {"use": inner}
+        elif inner is None:
+            inner = {}
+            self.places.setdefault(path, place)
+        container[key] = inner
+        return inner
+
 
 def dump(tree: Any) -> str:
     """YAML of plain values, which ``RecipeSource`` reads back to the same values."""
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """The mapping that ``name=value`` arguments write.
+
+    Raises:
+        RecipeError: an argument is not of this form, or its value not YAML.
+    """
+    source = RecipeSource(Path())
+    source.tree = {}
+    for assignment in assignments:
+        source._override(assignment)
+    source.stop_if_wrong()
+    return source.tree

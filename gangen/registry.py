@@ -19,7 +19,10 @@ LOCAL = "local"
 
 
 class Registry:
-    """Components and recipes of all plugins; ``broken`` says why a plugin was kept out, ``blocked`` who was not wanted."""
+    """Components and recipes of all plugins.
+
+    ``broken`` says why a plugin was kept out, by name; ``blocked`` names those that were not wanted.
+    """
 
     def __init__(self) -> None:
         self.broken: dict[str, str] = {}
@@ -46,7 +49,8 @@ class Registry:
         names = {point.name for point in points}
         for name in blocked:
             if name not in names:
-                raise UsageError(f"no plugin {name!r} is installed that --no-plugin could leave out{did_you_mean(name, names)}")
+                hint = did_you_mean(name, names)
+                raise UsageError(f"no plugin {name!r} is installed that --no-plugin could leave out{hint}")
         registry.blocked = tuple(blocked)
         owners = {CORE: "gangen", LOCAL: "gangen"}
         for point in points:
@@ -107,7 +111,8 @@ class Registry:
             return found[0]
         singular = SINGULAR[kind]
         if found:
-            raise UsageError(f"{name!r} could be any of {', '.join(repr(component.name) for component in found)}: give the full name")
+            names = ", ".join(repr(component.name) for component in found)
+            raise UsageError(f"{name!r} could be any of {names}: give the full name")
         elsewhere = [component for other in KINDS for component in self._matches(other, name)]
         if elsewhere:
             raise UsageError(f"{elsewhere[0].name!r} is a {SINGULAR[elsewhere[0].kind]}, not a {singular}")
@@ -146,7 +151,7 @@ class Registry:
         components = self._components[kind]
         if "/" in name:
             return [components[name]] if name in components else []
-        return [component for component in components.values() if component.name.endswith(f"/{name}")]
+        return [component for component in components.values() if component.bare_name == name]
 
     def _hint(self, name: str, choices: Iterable[str]) -> str:
         """A near name; else the plugins that might have had it."""

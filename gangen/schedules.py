@@ -46,7 +46,7 @@ class Schedule:
 
     @classmethod
     def of(cls, value: "Schedule | float | Mapping[str, Any]") -> "Schedule":
-        """The schedule that ``value`` stands for: a number, or a mapping of ``start``, ``end``, ``shape``, ``warmup``."""
+        """The schedule that a number, or a mapping of ``start``, ``end``, ``shape`` and ``warmup``, stands for."""
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
@@ -80,7 +80,8 @@ class Schedule:
         """What a recipe says for this schedule: the number itself where it never changes."""
         if self == Schedule(self.start):
             return self.start
-        return {field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -97,8 +98,12 @@ class Schedule:
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
         number = {"type": "number"}
-        shape = {"enum": list(get_args(Shape))}
-        properties = {"start": number, "end": number, "shape": shape, "warmup": {"type": "number", "minimum": 0, "maximum": 1}}
+        properties = {
+            "start": number,
+            "end": number,
+            "shape": {"enum": list(get_args(Shape))},
+            "warmup": {"type": "number", "minimum": 0, "maximum": 1},
+        }
         mapping = {"type": "object", "properties": properties, "required": ["start"], "additionalProperties": False}
         return {"anyOf": [number, mapping]}
 

@@ -61,7 +61,8 @@ def from_object(found: Any) -> list[Parameter]:
     """The options of a live class or function."""
     if dataclasses.is_dataclass(found):
         hints = typing.get_type_hints(found, include_extras=True)
-        return [Parameter(field.name, hints[field.name], _field_default(field)) for field in dataclasses.fields(found) if field.kw_only]
+        fields = [field for field in dataclasses.fields(found) if field.kw_only]
+        return [Parameter(field.name, hints[field.name], _field_default(field)) for field in fields]
     function = found.__init__ if inspect.isclass(found) else found
     signature = inspect.signature(function)
     try:

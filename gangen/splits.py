@@ -8,7 +8,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from .errors import DataError
+from gangen.errors import DataError
 
 
 class TensorSplit:

@@ -107,6 +107,6 @@ def _messages(errors: list[Mapping[str, Any]], path: tuple[str | int, ...], labe
             return [f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}"]
     expected = dict.fromkeys(EXPECTED[error["type"]].format(**error.get("ctx", {})) for error in errors)
     given = errors[0]["input"]
-    literals = [choice for error in errors if error["type"] == "literal_error" for choice in error["ctx"]["expected"].split("'")[1::2]]
-    hint = did_you_mean(given, literals) if isinstance(given, str) else ""
+    choices = "".join(error["ctx"]["expected"] for error in errors if error["type"] == "literal_error").split("'")[1::2]
+    hint = did_you_mean(given, choices) if isinstance(given, str) else ""
     return [f"{name} must be {' or '.join(expected)}, got {show(given)}{hint}"]

@@ -1,17 +1,19 @@
 """Tokenizers: trained on the data, or opened from a file, a folder or the hub."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from gangen.errors import DataError
+from gangen.errors import DataError, did_you_mean
 
 # Their numbers are 0 to 3 in every tokenizer that is trained here.
 PAD, START, END, UNKNOWN = SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>")
 
 Kind = Literal["byte_bpe", "bpe", "words", "characters"]
+KINDS = get_args(Kind)
 
 # A word keeps its inner apostrophes and hyphens, a number its inner points and commas; all else stands alone.
 WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’-]\w+)*|[^\w\s]"
@@ -34,7 +36,7 @@ class SpecialTokens(NamedTuple):
 
 
 def train(
-    kind: Kind, texts: Iterable[str], *, vocab_size: int, lowercase: bool = False, drop_spaces: bool = False
+    kind: Kind, texts: Sequence[str], *, vocab_size: int, lowercase: bool = False, drop_spaces: bool = False
 ) -> Tokenizer:
     """A tokenizer with at most ``vocab_size`` tokens for ``texts``; the same texts always give the same one.
 
@@ -44,12 +46,16 @@ def train(
     characters   the most frequent characters, one token each
 
     All but ``byte_bpe`` compose accents (NFC) and read what they never saw as ``<unk>``.
-    Raises DataError where ``vocab_size`` leaves no room for the special tokens and, in ``byte_bpe``, the 256 bytes.
+
+    Raises:
+        DataError: ``vocab_size`` leaves no room for the special tokens and, in ``byte_bpe``, the 256 bytes.
     """
     smallest = len(SPECIAL_TOKENS) + (256 if kind == "byte_bpe" else 1)
     if vocab_size < smallest:
-        raise DataError(f"vocab_size is {vocab_size}, but a '{kind}' tokenizer needs at least {smallest}")
-    # Sizes and special tokens are all that the trainers share; a progress bar would be noise.
+        raise DataError(f"vocab_size is {vocab_size}, but a {kind!r} tokenizer needs at least {smallest}")
+    normalizer = _normalizer(kind, lowercase, drop_spaces)
+    if kind == "characters":
+        return _characters(texts, vocab_size, normalizer)
     shared = {"vocab_size": vocab_size, "special_tokens": list(SPECIAL_TOKENS), "show_progress": False}
     if kind == "byte_bpe":
         tokenizer = Tokenizer(models.BPE())
@@ -60,25 +66,38 @@ def train(
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
         tokenizer.decoder = decoders.Metaspace()
-        trainer = trainers.BpeTrainer(**shared)
-    elif kind == "words":
+        # Texts in a thousand scripts must not fill the vocabulary with characters alone.
+        trainer = trainers.BpeTrainer(limit_alphabet=max(1, vocab_size // 2), **shared)
+    else:
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
         # The word-piece decoder puts spaces between tokens: none starts with two "#", which are tokens of their own.
         closing = [decoders.Replace(Regex(pattern), "") for pattern in CLOSED_UP]
         tokenizer.decoder = decoders.Sequence([decoders.WordPiece(cleanup=False), decoders.Fuse(), *closing])
         trainer = trainers.WordLevelTrainer(**shared)
-    else:
-        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-        tokenizer.decoder = decoders.Fuse()
-        trainer = trainers.WordLevelTrainer(**shared)
+    tokenizer.normalizer = normalizer
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _normalizer(kind: Kind, lowercase: bool, drop_spaces: bool) -> normalizers.Normalizer:
     steps = [normalizers.NFC()] if kind != "byte_bpe" else []
     steps += [normalizers.Lowercase()] if lowercase else []
     steps += [normalizers.Replace(Regex(r"\s+"), "")] if drop_spaces else []
-    if steps:
-        tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.train_from_iterator(texts, trainer)
+    return normalizers.Sequence(steps)
+
+
+def _characters(texts: Sequence[str], vocab_size: int, normalizer: normalizers.Normalizer) -> Tokenizer:
+    counts = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    by_frequency = sorted(counts, key=lambda character: (-counts[character], character))
+    vocabulary = [*SPECIAL_TOKENS, *by_frequency][:vocab_size]
+    # Byte pairs without a single merge: five times faster than splitting into words of one character.
+    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(vocabulary)}, [], unk_token=UNKNOWN))
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.normalizer = normalizer
     return tokenizer
 
 
@@ -93,7 +112,10 @@ def open_tokenizer(name: str) -> tuple[Tokenizer, SpecialTokens]:
 
     Its own special tokens are used. A tokenizer without a start token starts with the end token, one without
     padding pads with it, as GPT-2 does; so no token is added to the vocabulary of a pretrained model.
-    No code from the folder or the hub is run. Raises DataError where nothing can be opened.
+    No code from the folder or the hub is run.
+
+    Raises:
+        DataError: nothing can be opened by that name.
     """
     if name.endswith(".json"):
         if not Path(name).is_file():
@@ -107,8 +129,8 @@ def open_tokenizer(name: str) -> tuple[Tokenizer, SpecialTokens]:
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(
-            f"no tokenizer {name!r}: it is none of byte_bpe, bpe, words and characters, no tokenizer.json, no folder of a "
-            f"saved tokenizer, and the hub gave none ({reason})"
+            f"no tokenizer {name!r}{did_you_mean(name, KINDS)}\nit is none of {', '.join(KINDS)}, no tokenizer.json and no "
+            f"folder of a saved tokenizer, and the hub gave none: {reason}"
         ) from None
     tokenizer = getattr(pretrained, "backend_tokenizer", None)
     if tokenizer is None:

@@ -1,0 +1,209 @@
+"""The command line. What is heavy is imported by the command that needs it, so that the others answer at once."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from gangen.errors import GangenError, RecipeError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from gangen.registry import Registry
+
+EXAMPLES = """\
+examples:
+  gangen recipes                                                 what can be trained
+  gangen recipes/text_gan.yaml                                   train it; once more to go on with it
+  gangen recipes/text_gan.yaml run=runs/small data.max_length=8  with other settings
+  gangen sample -n 5 --run runs/text_gan                         what it learned
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\nsee: {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    debug = False
+    try:
+        flags, words = _flags().parse_known_args(arguments)
+        debug = flags.debug
+        parser = _parser()
+        if not words:
+            parser.print_help()
+            return 0
+        if words[0] not in COMMANDS and not words[0].startswith("-"):
+            words = ["train", *words]
+        options = parser.parse_args(words)
+        COMMANDS[options.command](options, flags.no_plugin)
+        return 0
+    except SystemExit as leaving:  # argparse, after --help and --version
+        return leaving.code or 0
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        elif os.environ.get("RANK", "0") == "0":
+            print(f"gangen: error: {_message(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, GangenError) else 1
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, RecipeError) and len(error.problems) > 1:
+        return f"{len(error.problems)} things are wrong\n{error}"
+    lines = [str(error), *getattr(error, "__notes__", [])]
+    if not isinstance(error, GangenError):
+        lines[0] = f"{type(error).__name__}: {error}"
+        lines.append("run again with --debug for the traceback")
+    return "\n".join(lines)
+
+
+def _flags() -> argparse.ArgumentParser:
+    """The flags that may stand before or after the command."""
+    flags = _Parser(prog="gangen", add_help=False, allow_abbrev=False)
+    flags.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    leaving_out = "leave a plugin out (repeatable)"
+    flags.add_argument("--no-plugin", action="append", default=[], metavar="NAME", help=leaving_out)
+    return flags
+
+
+def _parser() -> argparse.ArgumentParser:
+    from gangen import __version__
+
+    parser = _Parser(
+        prog="gangen",
+        description="Train generative adversarial networks from recipes, and sample from them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_flags()],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"gangen {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+
+    for name, summary in {
+        "train": "play a recipe, from its newest checkpoint if there is one; the word train may be left out",
+        "check": "build everything that a recipe names, without training",
+    }.items():
+        playing = command(name, summary)
+        playing.add_argument("recipe", help="a recipe's file or the name of one that is installed")
+        playing.add_argument("overrides", nargs="*", help="settings, as in players.generator.optimizer.lr=2e-4")
+    sampling = command("sample", "draw samples from a trained model")
+    sampling.add_argument("prompt", nargs="?", help="a label or a prompt")
+    sampling.add_argument("-n", type=int, default=1, metavar="N", help="how many (default 1)")
+    sampling.add_argument("--run", metavar="DIR", help="a run directory or model folder (default: the newest run)")
+    sampling.add_argument("--seed", type=int, metavar="N", help="get the same samples again")
+    setting = "a setting of the generator (repeatable)"
+    sampling.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=setting)
+    sampling.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the samples to a file")
+    command("plugins", "what is installed, and what could not be loaded")
+    showing = command("show", "a component and its options")
+    showing.add_argument("name", help="a component's name, as in gangen/hinge")
+    command("recipes", "the recipes that come with gangen and its plugins")
+    command("schema", "JSON Schema of recipes, for editors")
+    return parser
+
+
+def _train(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.recipe import load_recipe
+
+    registry = _registry(blocked)
+    recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
+    from gangen.assemble import train
+
+    train(recipe, registry)
+
+
+def _check(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.recipe import load_recipe
+
+    registry = _registry(blocked)
+    recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
+    from gangen.assemble import check
+
+    print("\n".join(check(recipe, registry)))
+
+
+def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.recipe_source import read_assignments
+
+    if options.n < 1:
+        raise UsageError(f"-n must be at least 1, got {options.n}")
+    settings = read_assignments(options.set)
+    from gangen.sampling import sample, save_samples
+
+    samples = sample(options.prompt, options.n, run=options.run, seed=options.seed, **settings)
+    if options.output:
+        save_samples(samples, options.output)
+    elif all(isinstance(item, str) for item in samples):
+        print("\n".join(samples))
+    else:
+        raise UsageError("these samples are not text: name a file for them with -o FILE")
+
+
+def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.catalogue import plugin_lines
+
+    print("\n".join(plugin_lines(_registry(blocked))))
+
+
+def _show(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.catalogue import component_lines
+
+    print("\n".join(component_lines(_registry(blocked), options.name)))
+
+
+def _recipes(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.catalogue import recipe_lines
+
+    print("\n".join(recipe_lines(_registry(blocked))))
+
+
+def _schema(options: argparse.Namespace, blocked: list[str]) -> None:
+    import json
+
+    from gangen.schema import recipe_schema
+
+    print(json.dumps(recipe_schema(_registry(blocked)), indent=2))
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
+    "train": _train,
+    "check": _check,
+    "sample": _sample,
+    "plugins": _plugins,
+    "show": _show,
+    "recipes": _recipes,
+    "schema": _schema,
+}
+
+
+def _registry(blocked: list[str]) -> "Registry":
+    from gangen.registry import Registry
+
+    return Registry.discover(blocked)
+
+
+def _recipe_path(word: str, registry: "Registry") -> Path:
+    """The file that a word on the command line means."""
+    path, installed = Path(word), registry.recipes()
+    if word in installed and not path.is_file():
+        return installed[word]
+    if path.is_file():
+        return path
+    hint = did_you_mean(word, [*COMMANDS, *installed]) or did_you_mean(path.stem, installed)
+    if path.suffix in (".yaml", ".yml") or path.exists():
+        raise UsageError(f"there is no recipe file {word}{hint}")
+    raise UsageError(f"{word!r} is neither a command nor a recipe{hint}\nsee: gangen --help, gangen recipes")

@@ -1,0 +1,182 @@
+"""Between text and rows of tokens: prompts into conditions, samples into sentences, sheets and files."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from gangen.errors import DataError, UsageError, did_you_mean
+from gangen.run_directory import write_atomically
+from gangen_text.spec import TextSpec
+from gangen_text.tokenization import UNKNOWN, read_tokenizer
+
+# Cut before the spaces, which belong to the word that follows them.
+WORD_WITH_SPACES = re.compile(r" *[^ ]+| +")
+
+PREVIEW_LINES = 12
+PREVIEW_WIDTH = 160
+LABELS_SHOWN = 40
+
+
+class TextCodec:
+    """A tokenizer with the shape of the rows it makes; see ``gangen.contracts.Codec``.
+
+    A prompt is a label ("psalms"), a label with text to continue ("psalms: The LORD is"), or, where the data has no
+    labels, just the text to continue. Nothing at all asks for any text, with the labels taking turns.
+
+    ``word_by_word`` says that no token reaches across a space: then much text is tokenized four times faster.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, spec: TextSpec, *, word_by_word: bool = False) -> None:
+        # A text that spells out "<end>" does not end there.
+        tokenizer.encode_special_tokens = True
+        self.tokenizer = tokenizer
+        self.spec = spec
+        self.word_by_word = word_by_word
+        self._labels = {name.casefold(): number for number, name in enumerate(spec.labels)}
+        self._labels |= {name: number for number, name in enumerate(spec.labels)}
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text, without end or padding."""
+        if not self.word_by_word:
+            return self._tokenize(texts)
+        words = [WORD_WITH_SPACES.findall(text) for text in texts]
+        distinct = list(dict.fromkeys(chain.from_iterable(words)))
+        tokens = dict(zip(distinct, self._tokenize(distinct), strict=True))
+        return [[token for word in row for token in tokens[word]] for row in words]
+
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def pack(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Rows int64 ``[n, max_length]``: each text, its end, padding. Texts have at most ``max_length - 1`` tokens."""
+        length, end, pad = self.spec.max_length, self.spec.end, self.spec.pad
+        return torch.tensor([[*row, end, *[pad] * (length - 1 - len(row))] for row in tokens], dtype=torch.int64)
+
+    def prompts(self) -> list[str]:
+        """The labels; ``[""]`` where there are none."""
+        return list(self.spec.labels) or [""]
+
+    def encode(self, prompt: str | None, n: int) -> dict[str, Tensor]:
+        """The condition of ``n`` samples: "label" int64 ``[n]`` for labelled data, "prefix" int64 ``[n, p]`` for text.
+
+        Raises:
+            UsageError: an unknown label, or text that fills a row by itself.
+        """
+        text = (prompt or "").strip()
+        condition = {}
+        if self.spec.labels and not text:
+            condition["label"] = torch.arange(n) % len(self.spec.labels)
+        elif self.spec.labels:
+            label, text = self._label(text)
+            condition["label"] = torch.full((n,), label)
+        if text:
+            condition["prefix"] = torch.tensor([self._prefix(text)] * n, dtype=torch.int64)
+        return condition
+
+    def decode(self, samples: Tensor) -> list[str]:
+        """Texts of rows int64 ``[n, length]``, each up to its first end token."""
+        tokens, within = samples.cpu(), self.spec.mask(samples.cpu())
+        if self.spec.end is not None:
+            within &= (tokens != self.spec.end) & (tokens != self.spec.pad) & (tokens != self.spec.start)
+        rows = [row[kept].tolist() for row, kept in zip(tokens, within, strict=True)]
+        # The special tokens are gone by now but for <unk>, which a reader should see.
+        return self.tokenizer.decode_batch(rows, skip_special_tokens=False)
+
+    def write(self, samples: Sequence[str], path: Path) -> None:
+        """UTF-8 text, a sample a line."""
+        path.write_text("".join(f"{_one_line(text)}\n" for text in samples), encoding="utf-8")
+
+    def render(self, sheet: Mapping[str, Sequence[str]], path: Path) -> Path:
+        """Write ``path``.txt: a heading for each prompt, its texts below, a line each."""
+        blocks = []
+        for prompt, texts in sheet.items():
+            heading = [f"# {prompt}"] if prompt else []
+            blocks.append("\n".join(heading + [_one_line(text) for text in texts]))
+        path = path.with_name(f"{path.name}.txt")
+        path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+        return path
+
+    def preview(self, sheet: Mapping[str, Sequence[str]]) -> str:
+        """The first text of each prompt, or some texts of the only one."""
+        if len(sheet) == 1:
+            [(prompt, texts)] = sheet.items()
+            lines = [(prompt, text) for text in texts[:4]]
+        else:
+            lines = [(prompt, texts[0]) for prompt, texts in sheet.items() if texts][:PREVIEW_LINES]
+        return "\n".join(_clipped(f"{prompt}: {_one_line(text)}" if prompt else _one_line(text)) for prompt, text in lines)
+
+    def save(self, folder: Path) -> None:
+        """Write codec.json and a tokenizer that ``transformers.AutoTokenizer.from_pretrained(folder)`` opens too."""
+        write_atomically(folder / "tokenizer.json", self.tokenizer.to_str(pretty=True))
+        write_atomically(folder / "tokenizer_config.json", json.dumps(self._for_transformers(), indent=1) + "\n")
+        write_atomically(folder / "codec.json", json.dumps(asdict(self.spec), indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What ``save`` wrote; reads JSON and runs no code.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        tokenizer = read_tokenizer(folder / "tokenizer.json")
+        try:
+            fields = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
+            spec = TextSpec(**{**fields, "labels": tuple(fields["labels"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
+        return cls(tokenizer, spec)
+
+    def _label(self, prompt: str) -> tuple[int, str]:
+        """Number of the label that ``prompt`` starts with, and the text after its colon; the longest label wins."""
+        parts = prompt.split(":")
+        for cut in range(len(parts), 0, -1):
+            name = ":".join(parts[:cut]).strip()
+            number = self._labels.get(name, self._labels.get(name.casefold()))
+            if number is not None:
+                return number, ":".join(parts[cut:]).strip()
+        labels = self.spec.labels
+        shown = ", ".join(labels[:LABELS_SHOWN]) + (f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else "")
+        name = parts[0].strip()
+        raise UsageError(
+            f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {shown}\ntext to continue goes behind one: '{labels[0]}: ...'"
+        )
+
+    def _prefix(self, text: str) -> list[int]:
+        try:
+            tokens = self.tokenize([text])[0]
+        except Exception as error:  # the library raises nothing narrower
+            raise UsageError(f"{text!r} cannot be read by this model's tokenizer: {error}") from None
+        if len(tokens) >= self.spec.max_length:
+            raise UsageError(
+                f"the text to continue has {len(tokens)} tokens; this model writes {self.spec.max_length} in all, give it less"
+            )
+        return tokens
+
+    def _for_transformers(self) -> dict[str, object]:
+        names = {"bos_token": self.spec.start, "eos_token": self.spec.end, "pad_token": self.spec.pad}
+        unknown = {"unk_token": UNKNOWN} if self.tokenizer.token_to_id(UNKNOWN) is not None else {}
+        # Data of one fixed length has no special tokens: its start token may be a token like any other.
+        special = {} if self.spec.end is None else {name: self.tokenizer.id_to_token(token) for name, token in names.items()}
+        return {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": self.spec.max_length,
+            "clean_up_tokenization_spaces": False,
+            **special,
+            **unknown,
+        }
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= PREVIEW_WIDTH else f"{line[: PREVIEW_WIDTH - 1]}…"
