@@ -53,11 +53,19 @@ class Points:
 
 def framework(points: torch.Tensor):
     optimizer = OptimizerRecipe()
-    players = {name: Player(name, net, optimizer) for name, net in zip(("generator", "discriminator"), networks(), strict=True)}
+    players = {
+        name: Player(name, net, optimizer) for name, net in zip(("generator", "discriminator"), networks(), strict=True)
+    }
     game = Game()
     turns = tuple(Turn(name, getattr(game, name), getattr(game, name).updates) for name in ("discriminate", "generate"))
     phase = Phase("adversarial", 10**9, turns, {})
-    trainer = Trainer(accelerator=Accelerator(cpu=True), data=Points(points), players=Players(players), phases=[phase], batch_size=BATCH)
+    trainer = Trainer(
+        accelerator=Accelerator(cpu=True),
+        data=Points(points),
+        players=Players(players),
+        phases=[phase],
+        batch_size=BATCH,
+    )
 
     def play() -> None:
         for _ in range(ROUNDS):

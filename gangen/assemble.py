@@ -44,13 +44,23 @@ def train(recipe: Recipe, registry: Registry) -> None:
         if accelerator.is_main_process:
             run.forget_after(trainer.state.total)
         if found and trainer.state.phase == len(trainer.phases):
-            console.print(f"{run.root} is finished: all {trainer.state.total} steps were played\n{_next_steps(run, trainer)}", markup=False, soft_wrap=True)
+            console.print(
+                f"{run.root} is finished: all {trainer.state.total} steps were played\n{_next_steps(run, trainer)}",
+                markup=False,
+                soft_wrap=True,
+            )
             return
         where = f"from step {trainer.state.total}" if found else "from the start"
-        console.print(f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}", markup=False, soft_wrap=True)
+        console.print(
+            f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}",
+            markup=False,
+            soft_wrap=True,
+        )
         trainer.fit()
         if trainer.stopping:
-            raise Stopped(f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there")
+            raise Stopped(
+                f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
+            )
         console.print(f"\ndone: {run.root}\n{_next_steps(run, trainer)}", markup=False, soft_wrap=True)
     finally:
         accelerator.end_training()
@@ -61,14 +71,22 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     RunDirectory(recipe.run).claim(recipe)
     data, players, phases = build_game(recipe, registry, torch.device("cpu"))
     lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
-    lines += [f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters" for name, player in players.items()]
+    lines += [
+        f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"
+        for name, player in players.items()
+    ]
     for phase in phases:
-        turns = ", ".join(f"{turn.times} x {turn.name}" + (f" every {turn.every} steps" if turn.every > 1 else "") for turn in phase.turns)
+        turns = ", ".join(
+            f"{turn.times} x {turn.name}" + (f" every {turn.every} steps" if turn.every > 1 else "")
+            for turn in phase.turns
+        )
         lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}")
     return [*lines, f"{recipe.source} can be played"]
 
 
-def assemble(recipe: Recipe, registry: Registry, accelerator: Accelerator, run: RunDirectory, console: Console) -> Trainer:
+def assemble(
+    recipe: Recipe, registry: Registry, accelerator: Accelerator, run: RunDirectory, console: Console
+) -> Trainer:
     """The trainer of a recipe on this process, at its first step."""
     data, players, phases = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
     for player in players.values():
@@ -100,7 +118,9 @@ def assemble(recipe: Recipe, registry: Registry, accelerator: Accelerator, run: 
     )
 
 
-def build_game(recipe: Recipe, registry: Registry, device: torch.device, processes: int = 1) -> tuple[Data, Players, list[Phase]]:
+def build_game(
+    recipe: Recipe, registry: Registry, device: torch.device, processes: int = 1
+) -> tuple[Data, Players, list[Phase]]:
     """Data, players and phases. Raises RecipeError for turns, players and sizes that do not fit each other."""
     settings = recipe.trainer
     if settings.batch_size % (processes * settings.accumulate):
@@ -128,7 +148,10 @@ def build_game(recipe: Recipe, registry: Registry, device: torch.device, process
         Phase(
             name,
             phase.steps,
-            tuple(Turn(turn, turns[turn], turns[turn].updates, often.times, often.every) for turn, often in phase.turns.items()),
+            tuple(
+                Turn(turn, turns[turn], turns[turn].updates, often.times, often.every)
+                for turn, often in phase.turns.items()
+            ),
             phase.optimizers,
         )
         for name, phase in recipe.phases.items()
@@ -140,25 +163,38 @@ def _misfits(recipe: Recipe, turns: dict, players: dict[str, Player]) -> Iterabl
     """What the objective's turns need and the recipe does not give."""
     objective = recipe.objective.name
     if "generator" not in players:
-        yield Problem(recipe.where("players"), "a game needs a player called 'generator': it is the one that is sampled from")
+        yield Problem(
+            recipe.where("players"), "a game needs a player called 'generator': it is the one that is sampled from"
+        )
     for phase_name, phase in recipe.phases.items():
         for name in phase.turns:
             where = recipe.where("phases", phase_name, "turns", name)
             if name not in turns:
                 choices = ", ".join(sorted(turns))
-                yield Problem(where, f"objective '{objective}' has no turn '{name}'{did_you_mean(name, turns)}; it has: {choices}")
+                yield Problem(
+                    where, f"objective '{objective}' has no turn '{name}'{did_you_mean(name, turns)}; it has: {choices}"
+                )
                 continue
             for player in turns[name].updates:
                 if player not in players:
-                    yield Problem(where, f"turn '{name}' of '{objective}' updates a player '{player}', which this recipe does not have")
+                    yield Problem(
+                        where,
+                        f"turn '{name}' of '{objective}' updates a player '{player}', which this recipe does not have",
+                    )
             for player, methods in getattr(turns[name], "needs", {}).items():
                 if player not in players:
-                    yield Problem(where, f"turn '{name}' of '{objective}' needs a player '{player}', which this recipe does not have")
+                    yield Problem(
+                        where,
+                        f"turn '{name}' of '{objective}' needs a player '{player}', which this recipe does not have",
+                    )
                     continue
                 component = recipe.players[player].component.name
                 for method in methods:
                     if not hasattr(players[player].net, method):
-                        yield Problem(recipe.where("players", player), f"'{component}' lacks {method}(), which turn '{name}' of '{objective}' needs")
+                        yield Problem(
+                            recipe.where("players", player),
+                            f"'{component}' lacks {method}(), which turn '{name}' of '{objective}' needs",
+                        )
 
 
 def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
@@ -184,9 +220,17 @@ def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
 
 def _distributions(recipe: Recipe, registry: Registry) -> dict[str, str]:
     """The distributions, with versions, behind everything that a recipe uses, by namespace."""
-    uses = [recipe.data, recipe.objective, *recipe.metrics, *recipe.callbacks, *(player.component for player in recipe.players.values())]
+    uses = [
+        recipe.data,
+        recipe.objective,
+        *recipe.metrics,
+        *recipe.callbacks,
+        *(player.component for player in recipe.players.values()),
+    ]
     components = [registry.find(use.kind, use.name) for use in uses]
-    return {component.name.partition("/")[0]: f"{component.distribution} {component.version}" for component in components}
+    return {
+        component.name.partition("/")[0]: f"{component.distribution} {component.version}" for component in components
+    }
 
 
 def _place(accelerator: Accelerator) -> str:

@@ -44,7 +44,9 @@ class Log(Callback):
             return
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         self._bar = Progress(*columns, TextColumn("{task.fields[losses]}"), console=self.console)
-        self._tasks = [self._bar.add_task(phase.name, total=phase.steps, start=False, losses="") for phase in trainer.phases]
+        self._tasks = [
+            self._bar.add_task(phase.name, total=phase.steps, start=False, losses="") for phase in trainer.phases
+        ]
         for done in range(trainer.state.phase):
             self._bar.update(self._tasks[done], completed=trainer.phases[done].steps)
         self._bar.start()
@@ -64,7 +66,9 @@ class Log(Callback):
         self.run.append_metrics({"step": trainer.state.total, "phase": phase.name, **figures})
         trainer.accelerator.log(figures, step=trainer.state.total)
         if self._bar:
-            losses = (f"{name.removesuffix('/loss')} {value:.3f}" for name, value in figures.items() if name.endswith("/loss"))
+            losses = (
+                f"{name.removesuffix('/loss')} {value:.3f}" for name, value in figures.items() if name.endswith("/loss")
+            )
             self._bar.update(self._tasks[number], losses="  ".join(losses))
         elif step == phase.steps or time.monotonic() - self._spoken > _QUIET:
             self._spoken = time.monotonic()
@@ -102,7 +106,10 @@ class Samples(Callback):
         with evaluating(net):
             for prompt in codec.prompts():
                 with noise.shared(mix(trainer.seed, prompt)):
-                    condition = {name: tensor.to(trainer.device) for name, tensor in codec.encode(prompt, self.per_prompt).items()}
+                    condition = {
+                        name: tensor.to(trainer.device)
+                        for name, tensor in codec.encode(prompt, self.per_prompt).items()
+                    }
                     sheet[prompt] = codec.decode(net.sample(self.per_prompt, condition))
         path = codec.render(sheet, self.run.samples / f"step-{trainer.state.total:08d}")
         preview = codec.preview(sheet)
@@ -124,7 +131,9 @@ class Evaluate(Callback):
     def after_step(self, trainer: Trainer) -> None:
         if not _due(trainer, self.every):
             return
-        figures = evaluate(self.metrics, Evaluation(trainer.players, trainer.data, device=trainer.device, seed=trainer.seed))
+        figures = evaluate(
+            self.metrics, Evaluation(trainer.players, trainer.data, device=trainer.device, seed=trainer.seed)
+        )
         phase, step = _position(trainer)
         self.run.append_metrics({"step": trainer.state.total, "phase": trainer.phases[phase].name, **figures})
         trainer.accelerator.log(figures, step=trainer.state.total)

@@ -61,8 +61,8 @@ def component_lines(registry: Registry, name: str) -> Iterator[str]:
     components = [component for kind in KINDS for component in registry.all(kind)]
     found = [component for component in components if name in (component.name, component.bare_name)]
     if not found:
-        hint = did_you_mean(name, [choice for component in components for choice in (component.name, component.bare_name)])
-        raise UsageError(f"nothing is called {name!r}{hint}\nsee: gangen plugins")
+        choices = [choice for component in components for choice in (component.name, component.bare_name)]
+        raise UsageError(f"nothing is called {name!r}{did_you_mean(name, choices)}\nsee: gangen plugins")
     for index, component in enumerate(found):
         if index:
             yield ""

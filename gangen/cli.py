@@ -142,11 +142,15 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     if options.n < 1:
         raise UsageError(f"-n must be at least 1, got {options.n}")
     settings = read_assignments(options.set)
-    from gangen.sampling import sample, save_samples
+    from gangen.sampling import load
 
-    samples = sample(options.prompt, options.n, run=options.run, seed=options.seed, **settings)
+    model = load(options.run, registry=_registry(blocked))
+    samples = model.sample(options.prompt, options.n, seed=options.seed, **settings)
     if options.output:
-        save_samples(samples, options.output)
+        try:
+            model.codec.write(samples, options.output)
+        except OSError as error:
+            raise UsageError(f"cannot write {options.output}: {error.strerror}") from error
     elif all(isinstance(item, str) for item in samples):
         print("\n".join(samples))
     else:

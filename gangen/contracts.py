@@ -33,7 +33,9 @@ def needs(**methods: str | Iterable[str]) -> Callable:
     """
 
     def mark(method: Callable) -> Callable:
-        method.needs = {player: (names,) if isinstance(names, str) else tuple(names) for player, names in methods.items()}
+        method.needs = {
+            player: (names,) if isinstance(names, str) else tuple(names) for player, names in methods.items()
+        }
         return method
 
     return mark

@@ -16,7 +16,9 @@ class Evaluation:
     Samples and conditions are functions of ``seed`` alone, so that figures of different steps compare.
     """
 
-    def __init__(self, players: Players, data: Data, *, device: torch.device, seed: int = 0, batch_size: int = 500) -> None:
+    def __init__(
+        self, players: Players, data: Data, *, device: torch.device, seed: int = 0, batch_size: int = 500
+    ) -> None:
         self.players = players
         self.data = data
         self.device = device

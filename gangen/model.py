@@ -50,7 +50,9 @@ class Model:
         known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
         for name in settings:
             if name not in known:
-                raise UsageError(f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\nit has: {', '.join(known)}")
+                raise UsageError(
+                    f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\nit has: {', '.join(known)}"
+                )
 
 
 def export(folder: Path, generator: nn.Module, codec: Codec, recipe: Recipe, distributions: dict[str, str]) -> None:
@@ -73,10 +75,14 @@ def load(folder: Path, registry: Registry, device: torch.device | str = "cpu") -
     try:
         about = json.loads((folder / "gangen.json").read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
-            raise RunError(f"{folder} was written in format {about['format']}; this version of gangen reads format {FORMAT}")
+            raise RunError(
+                f"{folder} was written in format {about['format']}; this version of gangen reads format {FORMAT}"
+            )
         generator, data, plugins = dict(about["generator"]), str(about["data"]), dict(about["plugins"])
     except FileNotFoundError:
-        raise RunError(f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint") from None
+        raise RunError(
+            f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / 'gangen.json'} cannot be read: {error}") from None
     codec_class = _find(registry, "data", data, plugins).load().codec_class

@@ -46,7 +46,11 @@ def shared(seed: int, part: int = 0, parts: int = 1) -> Iterator[None]:
 def _draw(function, rows: int, shape: tuple[int, ...], device, dtype) -> Tensor:
     device = torch.device(device)
     drawn = function(
-        rows * _source.parts, *shape, generator=_source.generator(device), device=device, dtype=dtype or torch.get_default_dtype()
+        rows * _source.parts,
+        *shape,
+        generator=_source.generator(device),
+        device=device,
+        dtype=dtype or torch.get_default_dtype(),
     )
     return drawn if _source.parts == 1 else drawn[rows * _source.part : rows * (_source.part + 1)]
 

@@ -163,13 +163,13 @@ class OptionSet:
 
 
 def read_use(kind: str, value: Any, registry: "Registry") -> tuple[Use | None, list[Finding]]:
-    """The component that ``value`` chooses, a name or a mapping of ``use`` and options, and all that is wrong with it."""
+    """The component that a name, or a mapping of ``use`` and options, chooses; and all that is wrong with it."""
     if isinstance(value, str):
         value, place = {"use": value}, ()
     else:
         place = ("use",)
     if not isinstance(value, Mapping):
-        return None, [Finding((), f"a {SINGULAR[kind]} is chosen by a name or a mapping with 'use', got {show(value)}")]
+        return None, [Finding((), f"{kind} are chosen by a name or a mapping with 'use', got {show(value)}")]
     options = dict(value)
     name = options.pop("use", None)
     if not isinstance(name, str):

@@ -13,14 +13,25 @@ from gangen.collectives import broadcast, world_size
 from gangen.contracts import Clock
 from gangen.recipe import OptimizerRecipe
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
 
 
 class Player:
     """One network of the game and everything that changes its weights."""
 
     def __init__(
-        self, name: str, net: nn.Module, optimizer: OptimizerRecipe, *, ema: float | None = None, clip: float | None = None
+        self,
+        name: str,
+        net: nn.Module,
+        optimizer: OptimizerRecipe,
+        *,
+        ema: float | None = None,
+        clip: float | None = None,
     ) -> None:
         self.name = name
         self.net = net
@@ -124,7 +135,9 @@ class Players(Mapping[str, Player]):
     def learning(self, names: Collection[str]) -> Iterator[list[Player]]:
         """Freeze everybody but ``names``, whose gradients start from nothing."""
         learners = [self._players[name] for name in names]
-        others = [parameter for name, player in self._players.items() if name not in names for parameter in player.trainable]
+        others = [
+            parameter for name, player in self._players.items() if name not in names for parameter in player.trainable
+        ]
         for parameter in others:
             parameter.requires_grad_(False)
         for parameter in (parameter for player in learners for parameter in player.trainable):

@@ -26,7 +26,7 @@ class OptimizerRecipe(Section):
     shorthand: ClassVar = "use"
 
     use: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    lr: Schedule = Schedule(1e-3)
+    lr: Schedule = field(default=Schedule(1e-3))
     betas: tuple[Annotated[float, Interval(ge=0, lt=1)], Annotated[float, Interval(ge=0, lt=1)]] = (0.9, 0.999)
     eps: Annotated[float, Gt(0)] = 1e-8
     weight_decay: Annotated[float, Ge(0)] = 0.0

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
@@ -32,7 +32,7 @@ READERS = {
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict = {}
+    yaml_implicit_resolvers: ClassVar[dict] = {}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -103,7 +103,7 @@ class RecipeSource:
     def stop_if_wrong(self) -> None:
         """Raise everything that was found wrong, in the order of the file, the command line last."""
         if self.problems:
-            ordered = sorted(self.problems, key=lambda problem: (not problem[0].line, problem[0].line, problem[0].column))
+            ordered = sorted(self.problems, key=lambda problem: (not problem[0].line, *problem[0][1:]))
             raise RecipeError(dict.fromkeys(Problem(str(place), message) for place, message in ordered))
 
     def _parse(self, text: str, keys: Keys, place: Place | None = None) -> Any:
@@ -152,8 +152,8 @@ class RecipeSource:
             if not isinstance(key, yaml.ScalarNode):
                 self.problems.append((here, "a key must be a word or a number"))
             elif key.value in mapping:
-                first = self.where(*keys, key.value)
-                self.problems.append((here, f"{key.value!r} is given twice; the first is in line {first.line}"))
+                first = "" if place else f"; the first is in line {self.places[*keys, key.value].line}"
+                self.problems.append((here, f"{key.value!r} is given twice{first}"))
             else:
                 self.places[*keys, key.value] = here
                 mapping[key.value] = self._value(value, (*keys, key.value), place, around)
@@ -174,7 +174,7 @@ class RecipeSource:
             name = ".".join(map(str, keys[:depth]))
             if isinstance(container, list):
                 if not (str(key).isdigit() and int(key) < len(container)):
-                    self.problems.append((place, f"{name} has {len(container)} entries, counted from 0; {key!r} is none"))
+                    self.problems.append((place, f"{name} has entries 0 to {len(container) - 1}, and no {key!r}"))
                     return
                 key = keys[depth] = int(key)
             elif not isinstance(container, dict):

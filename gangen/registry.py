@@ -109,14 +109,13 @@ class Registry:
         found = self._matches(kind, name)
         if len(found) == 1:
             return found[0]
-        singular = SINGULAR[kind]
         if found:
             names = ", ".join(repr(component.name) for component in found)
             raise UsageError(f"{name!r} could be any of {names}: give the full name")
         elsewhere = [component for other in KINDS for component in self._matches(other, name)]
         if elsewhere:
-            raise UsageError(f"{elsewhere[0].name!r} is a {SINGULAR[elsewhere[0].kind]}, not a {singular}")
-        raise UsageError(f"no {singular} is called {name!r}{self._hint(name, self._components[kind])}")
+            raise UsageError(f"{elsewhere[0].name!r} is among the {elsewhere[0].kind}, not the {kind}")
+        raise UsageError(f"no {SINGULAR[kind]} is called {name!r}{self._hint(name, self._components[kind])}")
 
     def recipes(self) -> dict[str, Path]:
         """Recipes that come with plugins, as ``namespace/stem``; gangen's own have no namespace."""
@@ -156,10 +155,11 @@ class Registry:
     def _hint(self, name: str, choices: Iterable[str]) -> str:
         """A near name; else the plugins that might have had it."""
         namespace, _, bare = name.rpartition("/")
-        bare_names = {choice.rpartition("/")[2]: choice for choice in choices}
-        hint = did_you_mean(name, choices) or did_you_mean(bare_names.get(bare, ""), choices)
-        if not hint and not namespace:
-            hint = did_you_mean(name, bare_names)
+        full_names = {choice.partition("/")[2]: choice for choice in choices}
+        if namespace:
+            hint = did_you_mean(name, choices) or did_you_mean(full_names.get(bare, ""), choices)
+        else:
+            hint = did_you_mean(name, full_names)
         absent = {key: f"could not be loaded: {reason}" for key, reason in self.broken.items()}
         absent |= {key: "is left out by --no-plugin" for key in self.blocked}
         likely = {key: why for key, why in absent.items() if key.partition(" ")[0] == namespace} or absent

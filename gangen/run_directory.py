@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
-from gangen.errors import RunError
+from gangen.errors import RecipeError, RunError
 from gangen.recipe import Recipe, difference
+from gangen.recipe_source import RecipeSource
 
 # What may differ when a run goes on: neither changes what is trained.
 _FREE = ("run", "resume")
@@ -39,9 +38,9 @@ class RunDirectory:
         if not recipe.resume:
             raise RunError(f"{self.root} holds a run already and resume is false\nchoose another folder with run=...")
         try:
-            old = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise RunError(f"{self.recipe} cannot be read ({error})\nchoose another folder with run=...") from None
+            old = RecipeSource.read(self.recipe).tree
+        except RecipeError as error:
+            raise RunError(f"{error}\nthis run's recipe cannot be read; choose another folder with run=...") from None
         new = recipe.to_dict()
         changes = difference(*({key: value for key, value in it.items() if key not in _FREE} for it in (old, new)))
         if changes:
@@ -60,7 +59,9 @@ class RunDirectory:
                 write_atomically(self.recipe, recipe.to_yaml())
             write_atomically(self.plugins, json.dumps(dict(plugins), indent=1) + "\n")
         except OSError as error:
-            raise RunError(f"cannot write to {self.root}: {error.strerror}\nchoose another folder with run=...") from None
+            raise RunError(
+                f"cannot write to {self.root}: {error.strerror}\nchoose another folder with run=..."
+            ) from None
 
     def append_metrics(self, row: Mapping[str, object]) -> None:
         with self.metrics.open("a", encoding="utf-8") as file:

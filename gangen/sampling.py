@@ -20,7 +20,9 @@ def load(run: Path | str | None = None, *, registry: Registry | None = None, dev
     return model.load(inside if inside.is_dir() else folder, registry or Registry.discover(), device)
 
 
-def sample(prompt: str | None = None, n: int = 1, *, run: Path | str | None = None, seed: int | None = None, **settings: Any) -> list[Any]:
+def sample(
+    prompt: str | None = None, n: int = 1, *, run: Path | str | None = None, seed: int | None = None, **settings: Any
+) -> list[Any]:
     """``n`` samples for a label or prompt from the model of a run (the newest one where none is named).
 
     Texts come as ``str``. ``seed`` makes them repeatable; ``settings`` go to the generator's ``sample``. The model
@@ -29,7 +31,9 @@ def sample(prompt: str | None = None, n: int = 1, *, run: Path | str | None = No
     folder = _newest() if run is None else Path(run)
     inside = folder / "model"
     weights = (inside if inside.is_dir() else folder) / "generator.safetensors"
-    return _cached(folder.resolve(), weights.stat().st_mtime_ns if weights.exists() else 0).sample(prompt, n, seed=seed, **settings)
+    return _cached(folder.resolve(), weights.stat().st_mtime_ns if weights.exists() else 0).sample(
+        prompt, n, seed=seed, **settings
+    )
 
 
 @lru_cache(maxsize=1)
@@ -38,7 +42,12 @@ def _cached(folder: Path, written: int) -> Model:
 
 
 def _newest() -> Path:
-    models = sorted(Path("runs").glob("*/model/gangen.json"), key=lambda path: path.with_name("generator.safetensors").stat().st_mtime)
+    models = sorted(
+        Path("runs").glob("*/model/gangen.json"),
+        key=lambda path: path.with_name("generator.safetensors").stat().st_mtime,
+    )
     if not models:
-        raise RunError("no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR")
+        raise RunError(
+            "no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR"
+        )
     return models[-1].parent.parent

@@ -29,7 +29,9 @@ class TensorSplit:
     def __len__(self) -> int:
         return self._size
 
-    def batch(self, counter: int, rows: range, size: int, *, seed: int, device: torch.device | str) -> dict[str, Tensor]:
+    def batch(
+        self, counter: int, rows: range, size: int, *, seed: int, device: torch.device | str
+    ) -> dict[str, Tensor]:
         """Return ``rows`` (contiguous) of global batch ``counter``, which has ``size`` rows, on ``device``.
 
         Epochs are permutations without replacement, each a function of (seed, epoch). Batches run on across the
@@ -75,7 +77,9 @@ class StreamSplit:
                 raise DataError(f"the stream of data has no rows (epoch {epoch})")
             epoch += 1
 
-    def batch(self, counter: int, rows: range, size: int, *, seed: int, device: torch.device | str) -> dict[str, Tensor]:
+    def batch(
+        self, counter: int, rows: range, size: int, *, seed: int, device: torch.device | str
+    ) -> dict[str, Tensor]:
         """Return ``rows`` (contiguous) of global batch ``counter`` as ``TensorSplit.batch`` does.
 
         ``seed`` has no say here: the stream's own order decides. Raises DataError where an epoch has no rows.

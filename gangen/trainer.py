@@ -134,7 +134,11 @@ class Trainer:
             part = micro * world_size() + rank()
             self._seed_dropout(mix(seed, part))
             batch = self.data.train.batch(
-                self.state.batches, range(part * size, (part + 1) * size), self.batch_size, seed=self.seed, device=self.device
+                self.state.batches,
+                range(part * size, (part + 1) * size),
+                self.batch_size,
+                seed=self.seed,
+                device=self.device,
             )
             draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
             with draws, self._autocast():
@@ -157,7 +161,8 @@ class Trainer:
     def load_state_dict(self, saved: Mapping) -> None:
         self.state = State(**saved["state"])
         self.meter.figures = {
-            name: [torch.tensor(value, device=self.device) for value in values] for name, values in saved["figures"].items()
+            name: [torch.tensor(value, device=self.device) for value in values]
+            for name, values in saved["figures"].items()
         }
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(saved["scaler"])

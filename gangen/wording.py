@@ -29,9 +29,9 @@ EXPECTED = {
     "multiple_of": "a multiple of {multiple_of}",
 }
 LENGTHS = {
-    "too_short": "needs at least {min_length} of them, got {actual_length}",
-    "too_long": "takes at most {max_length} of them, got {actual_length}",
-    "missing": "has too few of them",
+    "too_short": "needs {min_length} or more entries, got {actual_length}",
+    "too_long": "takes {max_length} entries or fewer, got {actual_length}",
+    "missing": "has too few entries",
 }
 
 
@@ -77,9 +77,9 @@ def show(value: Any) -> str:
         case str():
             return repr(value if len(value) <= 60 else value[:57] + "...")
         case Mapping():
-            return "a mapping"
+            return "a mapping" if value else "an empty mapping"
         case list() | tuple():
-            return "a list"
+            return "a list" if value else "an empty list"
     return repr(value)
 
 
@@ -88,7 +88,7 @@ def _path_in(value: Any, location: tuple[str | int, ...]) -> tuple[str | int, ..
     path: list[str | int] = []
     for element in location:
         inside = isinstance(value, Mapping) and element in value
-        inside = inside or isinstance(value, list) and isinstance(element, int) and element < len(value)
+        inside = inside or (isinstance(value, list) and isinstance(element, int) and element < len(value))
         if inside:
             path.append(element)
             value = value[element]

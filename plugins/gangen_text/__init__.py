@@ -7,32 +7,52 @@ from gangen import hookimpl
 
 @hookimpl
 def gangen_data(register: Callable) -> None:
-    register("lines", "gangen_text.lines:Lines", summary="any text that `datasets` reads: files, columns, folders, hub names")
-    register("verses", "gangen_text.verses:Verses", summary="built in: Bible verses (American Standard Version) by group or book")
+    register(
+        "lines", "gangen_text.lines:Lines", summary="any text that `datasets` reads: files, columns, folders, hub names"
+    )
+    register(
+        "verses",
+        "gangen_text.verses:Verses",
+        summary="built in: Bible verses (American Standard Version) by group or book",
+    )
     register("oracle", "gangen_text.oracle:OracleData", summary="synthetic sequences of an oracle LSTM (SeqGAN)")
 
 
 @hookimpl
 def gangen_generators(register: Callable) -> None:
     register("lstm", "gangen_text.lstm:LSTMGenerator", summary="recurrent language model")
-    register("transformer", "gangen_text.transformer:TransformerGenerator", summary="causal transformer decoder with cache")
+    register(
+        "transformer", "gangen_text.transformer:TransformerGenerator", summary="causal transformer decoder with cache"
+    )
 
 
 @hookimpl
 def gangen_discriminators(register: Callable) -> None:
-    register("cnn", "gangen_text.cnn:CNNDiscriminator", summary="convolutions of many widths with a highway layer (TextCNN)")
-    register("transformer", "gangen_text.transformer:TransformerDiscriminator", summary="bidirectional transformer encoder")
+    register(
+        "cnn", "gangen_text.cnn:CNNDiscriminator", summary="convolutions of many widths with a highway layer (TextCNN)"
+    )
+    register(
+        "transformer", "gangen_text.transformer:TransformerDiscriminator", summary="bidirectional transformer encoder"
+    )
 
 
 @hookimpl
 def gangen_objectives(register: Callable) -> None:
-    register("gumbel", "gangen_text.gumbel:Gumbel", summary="Gumbel-softmax relaxation; turns imitate, discriminate, relax")
-    register("seqgan", "gangen_text.seqgan:SeqGAN", summary="policy gradient with rollouts; turns imitate, discriminate, policy")
+    register(
+        "gumbel", "gangen_text.gumbel:Gumbel", summary="Gumbel-softmax relaxation; turns imitate, discriminate, relax"
+    )
+    register(
+        "seqgan",
+        "gangen_text.seqgan:SeqGAN",
+        summary="policy gradient with rollouts; turns imitate, discriminate, policy",
+    )
 
 
 @hookimpl
 def gangen_metrics(register: Callable) -> None:
     register("nll", "gangen_text.metrics:HeldOutNLL", summary="negative log-likelihood per token of held-out text")
-    register("nll_oracle", "gangen_text.metrics:OracleNLL", summary="negative log-likelihood of samples under the oracle")
+    register(
+        "nll_oracle", "gangen_text.metrics:OracleNLL", summary="negative log-likelihood of samples under the oracle"
+    )
     register("distinct", "gangen_text.metrics:Distinct", summary="share of distinct n-grams in samples")
     register("unique", "gangen_text.metrics:Unique", summary="share of distinct samples")

@@ -32,7 +32,9 @@ class CNNDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         if len(filter_widths) != len(filter_counts):
-            raise UsageError(f"filter_counts needs one number per filter width: {len(filter_widths)}, got {len(filter_counts)}")
+            raise UsageError(
+                f"filter_counts needs one number per filter width: {len(filter_widths)}, got {len(filter_counts)}"
+            )
         features = sum(filter_counts)
         self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
         self.convolutions = nn.ModuleList(

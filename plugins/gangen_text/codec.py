@@ -58,7 +58,8 @@ class TextCodec:
     def pack(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         """Rows int64 ``[n, max_length]``: each text, its end, padding. Texts have at most ``max_length - 1`` tokens."""
         length, end, pad = self.spec.max_length, self.spec.end, self.spec.pad
-        return torch.tensor([[*row, end, *[pad] * (length - 1 - len(row))] for row in tokens], dtype=torch.int64)
+        rows = [[*row, end, *[pad] * (length - 1 - len(row))] for row in tokens]
+        return torch.tensor(rows, dtype=torch.int64).view(-1, length)
 
     def prompts(self) -> list[str]:
         """The labels; ``[""]`` where there are none."""
@@ -111,7 +112,9 @@ class TextCodec:
             lines = [(prompt, text) for text in texts[:4]]
         else:
             lines = [(prompt, texts[0]) for prompt, texts in sheet.items() if texts][:PREVIEW_LINES]
-        return "\n".join(_clipped(f"{prompt}: {_one_line(text)}" if prompt else _one_line(text)) for prompt, text in lines)
+        return "\n".join(
+            _clipped(f"{prompt}: {_one_line(text)}" if prompt else _one_line(text)) for prompt, text in lines
+        )
 
     def save(self, folder: Path) -> None:
         """Write codec.json and a tokenizer that ``transformers.AutoTokenizer.from_pretrained(folder)`` opens too."""
@@ -143,7 +146,9 @@ class TextCodec:
             if number is not None:
                 return number, ":".join(parts[cut:]).strip()
         labels = self.spec.labels
-        shown = ", ".join(labels[:LABELS_SHOWN]) + (f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else "")
+        shown = ", ".join(labels[:LABELS_SHOWN]) + (
+            f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
+        )
         name = parts[0].strip()
         raise UsageError(
             f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {shown}\ntext to continue goes behind one: '{labels[0]}: ...'"
@@ -164,7 +169,9 @@ class TextCodec:
         names = {"bos_token": self.spec.start, "eos_token": self.spec.end, "pad_token": self.spec.pad}
         unknown = {"unk_token": UNKNOWN} if self.tokenizer.token_to_id(UNKNOWN) is not None else {}
         # Data of one fixed length has no special tokens: its start token may be a token like any other.
-        special = {} if self.spec.end is None else {name: self.tokenizer.id_to_token(token) for name, token in names.items()}
+        special = (
+            {} if self.spec.end is None else {name: self.tokenizer.id_to_token(token) for name, token in names.items()}
+        )
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": self.spec.max_length,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self
 
 import torch
+from torch import Tensor
 
 from gangen.errors import DataError
 from gangen.splits import TensorSplit
@@ -14,6 +15,9 @@ from gangen_text.spec import TextSpec
 from gangen_text.tokenization import KINDS, UNKNOWN, open_tokenizer, special_tokens, train
 
 log = logging.getLogger(__name__)
+
+# Beyond this share of unknown tokens a larger vocabulary is worth a hint.
+UNKNOWN_SHARE = 0.01
 
 
 class Texts(NamedTuple):
@@ -74,36 +78,47 @@ def make_codec(
 def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], name: str) -> TensorSplit:
     """Rows of ``texts``: "tokens" int64 ``[n, max_length]`` and, where they are labelled, "label" int64 ``[n]``.
 
-    Texts with more than ``max_length - 1`` tokens are left out, or cut there; how many is logged, and how many
-    tokens of the rest are ``<unk>``.
+    Texts with more than ``max_length - 1`` tokens are left out, or cut there. How many that were is logged, and how
+    many tokens are ``<unk>``.
 
     Raises:
         DataError: nothing is left, or a label that the codec does not know.
     """
-    tokens, longest = codec.tokenize(texts.texts), codec.spec.max_length - 1
-    kept = [row for row, text in enumerate(tokens) if text and (too_long == "cut" or len(text) <= longest)]
-    over = sum(len(text) > longest for text in tokens)
-    if not kept:
-        shortest = min((len(text) for text in tokens if text), default=0)
+    tokens, length = codec.tokenize(texts.texts), codec.spec.max_length
+    columns = fit(codec, texts, tokens, too_long)
+    over = sum(len(row) >= length for row in tokens)
+    if not len(columns["tokens"]) and over:
+        shortest = min(len(row) for row in tokens if row)
         raise DataError(
-            f"{name}: all {len(tokens)} texts are longer than max_length={codec.spec.max_length} (the shortest has {shortest} tokens "
-            "and the end token)\nraise max_length, or set too_long: cut"
-            if over
-            else f"{name}: nothing is left of the texts once they are tokenized"
+            f"{name}: every text is longer than max_length={length}; the shortest has {shortest} tokens and the end token\n"
+            "raise max_length, or set too_long: cut"
         )
+    if not len(columns["tokens"]):
+        raise DataError(f"{name}: no tokens are left of the texts")
     if over:
         did = "cut" if too_long == "cut" else "left out"
-        log.warning("%s: %d of %d texts %s, longer than max_length=%d", name, over, len(tokens), did, codec.spec.max_length)
-    rows = [tokens[row][:longest] for row in kept]
-    _report_unknown(codec, rows, name)
-    columns = {"tokens": codec.pack(rows)}
+        log.warning("%s: %d of %d texts %s, longer than max_length=%d", name, over, len(tokens), did, length)
+    unknown = codec.tokenizer.token_to_id(UNKNOWN)
+    share = sum(row.count(unknown) for row in tokens) / sum(map(len, tokens))
+    if share > UNKNOWN_SHARE:
+        log.warning("%s: %.0f %% of the tokens are %s; a larger vocab_size has fewer", name, 100 * share, UNKNOWN)
+    return TensorSplit(**columns)
+
+
+def fit(
+    codec: TextCodec, texts: Texts, tokens: Sequence[Sequence[int]], too_long: Literal["drop", "cut"]
+) -> dict[str, Tensor]:
+    """The tensors of ``to_rows``, possibly with no rows, for the tokens of ``texts``."""
+    longest = codec.spec.max_length - 1
+    kept = [row for row, text in enumerate(tokens) if text and (too_long == "cut" or len(text) <= longest)]
+    columns = {"tokens": codec.pack([tokens[row][:longest] for row in kept])}
     if texts.labels is not None:
         number = {label: position for position, label in enumerate(codec.spec.labels)}
         strangers = sorted(set(texts.labels) - set(number))
         if strangers:
-            raise DataError(f"{name}: label {strangers[0]!r} does not occur in the training texts")
-        columns["label"] = torch.tensor([number[texts.labels[row]] for row in kept])
-    return TensorSplit(**columns)
+            raise DataError(f"label {strangers[0]!r} does not occur in the texts that the labels were taken from")
+        columns["label"] = torch.tensor([number[texts.labels[row]] for row in kept], dtype=torch.int64)
+    return columns
 
 
 def without(heldout: TensorSplit, train: TensorSplit, name: str) -> TensorSplit:
@@ -119,12 +134,7 @@ def without(heldout: TensorSplit, train: TensorSplit, name: str) -> TensorSplit:
         return heldout
     if repeated == len(heldout):
         raise DataError(f"{name}: every held-out text is in the training texts too")
-    log.warning("%s: %d of %d held-out texts left out, they are in the training texts too", name, repeated, len(heldout))
+    log.warning(
+        "%s: %d of %d held-out texts left out, they are in the training texts too", name, repeated, len(heldout)
+    )
     return TensorSplit(**{column: tensor[kept] for column, tensor in heldout.tensors.items()})
-
-
-def _report_unknown(codec: TextCodec, rows: Sequence[Sequence[int]], name: str) -> None:
-    unknown = codec.tokenizer.token_to_id(UNKNOWN)
-    share = sum(row.count(unknown) for row in rows) / sum(map(len, rows))
-    if share > 0.01:
-        log.warning("%s: %.0f %% of the tokens are %s; a larger vocab_size has fewer", name, 100 * share, UNKNOWN)

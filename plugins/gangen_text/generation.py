@@ -28,7 +28,13 @@ class TextGenerator(Protocol):
     """
 
     def sample(
-        self, n: int, condition: Condition | None = None, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+        self,
+        n: int,
+        condition: Condition | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
     ) -> Tensor:
         """``n`` rows, int64 ``[n, length]``, without gradient.
 
@@ -48,7 +54,9 @@ class TextGenerator(Protocol):
     ) -> Tensor:
         """``n`` rows of Gumbel-softmax tokens with gradient, float ``[n, length, vocabulary]``; one-hot padding."""
 
-    def rollout(self, tokens: Tensor, condition: Condition | None = None, *, count: int) -> Iterator[tuple[int, Tensor]]:
+    def rollout(
+        self, tokens: Tensor, condition: Condition | None = None, *, count: int
+    ) -> Iterator[tuple[int, Tensor]]:
         """``count`` ways for each row to go on from each of its prefixes, without gradient.
 
         Yields (t, int64 ``[batch * count, length]``) for t = 1 .. length - 1, all the ways of one row next to each
@@ -97,7 +105,9 @@ class Autoregressive(nn.Module):
         if not self.spec.labels:
             return None
         if condition is None or "label" not in condition:
-            raise UsageError(f"this generator was made for labelled text: its condition needs a label, one of {self.spec.labels}")
+            raise UsageError(
+                f"this generator was made for labelled text: its condition needs a label, one of {self.spec.labels}"
+            )
         return condition["label"]
 
     def log_prob(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
@@ -109,7 +119,13 @@ class Autoregressive(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, n: int, condition: Condition | None = None, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+        self,
+        n: int,
+        condition: Condition | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
     ) -> Tensor:
         """See TextGenerator."""
         if temperature <= 0:
@@ -121,7 +137,9 @@ class Autoregressive(nn.Module):
         if condition is not None and "prefix" in condition:
             start = condition["prefix"].shape[1]
             if start > self.spec.max_length:
-                raise UsageError(f"the prefix has {start} tokens, but rows have {self.spec.max_length}; give a shorter one")
+                raise UsageError(
+                    f"the prefix has {start} tokens, but rows have {self.spec.max_length}; give a shorter one"
+                )
             tokens[:, :start] = condition["prefix"]
             for t in range(start):
                 features, state = self.step(state, self.embedding(tokens[:, t]))
@@ -134,7 +152,9 @@ class Autoregressive(nn.Module):
         return tokens
 
     @torch.no_grad()
-    def rollout(self, tokens: Tensor, condition: Condition | None = None, *, count: int) -> Iterator[tuple[int, Tensor]]:
+    def rollout(
+        self, tokens: Tensor, condition: Condition | None = None, *, count: int
+    ) -> Iterator[tuple[int, Tensor]]:
         """See TextGenerator."""
         batch, length = tokens.shape
         uniforms = self._uniforms(batch, count, length * (length - 1) // 2)

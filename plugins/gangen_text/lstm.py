@@ -54,7 +54,9 @@ class LSTMGenerator(Autoregressive):
         self.dropout = dropout
         if tie_embeddings:
             if embedding_dim != hidden_dim:
-                raise UsageError(f"tie_embeddings needs embedding_dim equal to hidden_dim, got {embedding_dim} and {hidden_dim}")
+                raise UsageError(
+                    f"tie_embeddings needs embedding_dim equal to hidden_dim, got {embedding_dim} and {hidden_dim}"
+                )
             # Logits from torch's N(0, 1) embeddings would be as large as sqrt(hidden_dim).
             nn.init.uniform_(self.embedding.weight, -(hidden_dim**-0.5), hidden_dim**-0.5)
             self.output.weight = self.embedding.weight

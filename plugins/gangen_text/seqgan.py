@@ -53,7 +53,10 @@ class SeqGAN(TextGame):
             values = self.values(players, tokens, batch)
             advantages = self.advantages(values, mask)
         log_prob = players.generator.log_prob(tokens, batch)
-        return -token_mean(advantages * log_prob, mask), {"reward": values[:, -1].mean(), "length": mask.sum(1).float().mean()}
+        return -token_mean(advantages * log_prob, mask), {
+            "reward": values[:, -1].mean(),
+            "length": mask.sum(1).float().mean(),
+        }
 
     def values(self, players: Players, tokens: Tensor, condition: Batch) -> Tensor:
         """Action values, float ``[B, L]``: column t is the value of having chosen token t after the tokens before it."""

@@ -71,7 +71,11 @@ def read_verses(labels: Literal["groups", "books"]) -> Texts:
         bible = pythonbible.get_bible(pythonbible.Version.AMERICAN_STANDARD, "plain_text_readers")
     except (ImportError, AttributeError) as error:
         raise DataError(f'text/verses needs the package pythonbible: pip install "gangen[demo]" ({error})') from None
-    label_of = _groups_by_book(pythonbible.Book) if labels == "groups" else {book.value: book.title for book in pythonbible.Book}
+    label_of = (
+        _groups_by_book(pythonbible.Book)
+        if labels == "groups"
+        else {book.value: book.title for book in pythonbible.Book}
+    )
     texts, names = [], []
     for verse in bible.get_verse_ids():
         # A verse that this version leaves out is empty; brackets mark words that the translators supplied.

@@ -29,7 +29,12 @@ def with_gradient(player, values):
 
 
 def test_everybody_but_the_learners_is_frozen_and_gradients_flow_through_them():
-    players = Players({"generator": Player("generator", linear(), sgd()), "discriminator": Player("discriminator", nn.Linear(1, 1), sgd())})
+    players = Players(
+        {
+            "generator": Player("generator", linear(), sgd()),
+            "discriminator": Player("discriminator", nn.Linear(1, 1), sgd()),
+        }
+    )
     with players.learning(["generator"]):
         players.discriminator(players.generator(torch.ones(3, 2))).sum().backward()
     assert players.generator.weight.grad is not None
@@ -72,7 +77,9 @@ def test_average_follows_the_weights_by_its_decay_and_takes_buffers_over():
 
 
 def test_averaged_is_the_network_itself_where_none_is_kept():
-    players = Players({"generator": Player("generator", linear(), sgd()), "other": Player("other", linear(), sgd(), ema=0.5)})
+    players = Players(
+        {"generator": Player("generator", linear(), sgd()), "other": Player("other", linear(), sgd(), ema=0.5)}
+    )
     assert players.averaged("generator") is players.generator
     assert players.averaged("other") is not players.other
 

@@ -1,0 +1,100 @@
+"""Figures of text generators: likelihood of held-out text, likelihood under an oracle, diversity."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from annotated_types import Ge
+from torch import Tensor
+
+from gangen.errors import UsageError
+from gangen.evaluation import Evaluation
+from gangen.players import evaluating
+from gangen_text.spec import TextSpec
+
+
+class HeldOutNLL:
+    """Negative log-likelihood in nats of the held-out texts under the generator, per token; the end is a token too.
+
+    Raises:
+        UsageError: the generator has no ``log_prob``, or there is no held-out text.
+    """
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        generator, spec = evaluation.generator, evaluation.data.codec.spec
+        if not hasattr(generator, "log_prob"):
+            raise UsageError(f"metric text/nll: generator {type(generator).__name__} has no log_prob()")
+        total = count = 0.0
+        with evaluating(generator):
+            for batch in _batches(evaluation):
+                total -= generator.log_prob(batch["tokens"], batch).double().sum().item()
+                count += spec.mask(batch["tokens"]).sum().item()
+        return {"nll": total / count}
+
+
+class OracleNLL:
+    """NLL_oracle (Yu et al., 2017): mean negative log-likelihood in nats per token of ``samples`` under the oracle.
+
+    A low figure alone says little: cold or repeated samples have one too. Look at diversity beside it.
+
+    Raises:
+        UsageError: the data has no oracle.
+    """
+
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 10_000) -> None:
+        self.samples = samples
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        oracle = getattr(evaluation.data, "oracle", None)
+        if oracle is None:
+            raise UsageError(
+                "metric text/nll_oracle needs an oracle: use data text/oracle, or take the metric out of the recipe"
+            )
+        return {"nll_oracle": oracle.nll(evaluation.samples(self.samples)).double().mean().item()}
+
+
+class Distinct:
+    """distinct-n (Li et al., 2016): distinct n-grams over all n-grams of ``samples`` texts; ends are no part of them.
+
+    It falls with the number of samples, so only figures of equal numbers compare.
+    """
+
+    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, samples: Annotated[int, Ge(1)] = 1000) -> None:
+        self.n = n
+        self.samples = samples
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        grams = ngrams(evaluation.samples(self.samples), evaluation.data.codec.spec, self.n)
+        return {f"distinct_{self.n}": len(grams.unique(dim=0)) / max(len(grams), 1)}
+
+
+class Unique:
+    """Share of distinct texts among ``samples``."""
+
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000) -> None:
+        self.samples = samples
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        tokens, spec = evaluation.samples(self.samples), evaluation.data.codec.spec
+        # Whatever stands behind the end is no part of a text.
+        tokens = tokens.masked_fill(~spec.mask(tokens), -1)
+        return {"unique": len(tokens.unique(dim=0)) / len(tokens)}
+
+
+def ngrams(tokens: Tensor, spec: TextSpec, n: int) -> Tensor:
+    """All runs of ``n`` text tokens, int64 ``[count, n]``, of rows int64 ``[batch, length]``."""
+    text = spec.mask(tokens)
+    if spec.end is not None:
+        text &= tokens != spec.end
+    if n > tokens.shape[1]:
+        return tokens.new_empty(0, n)
+    return tokens.unfold(1, n, 1)[text.unfold(1, n, 1).all(-1)]
+
+
+def _batches(evaluation: Evaluation) -> Iterator[dict[str, Tensor]]:
+    """The held-out rows, each once, in the order they are kept in."""
+    tensors = evaluation.data.heldout.tensors
+    for start in range(0, len(evaluation.data.heldout), evaluation.batch_size):
+        yield {
+            name: tensor[start : start + evaluation.batch_size].to(evaluation.device)
+            for name, tensor in tensors.items()
+        }

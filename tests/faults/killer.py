@@ -1,0 +1,42 @@
+"""A local plugin: kills its own process at the moment that the environment names, once per run directory.
+
+GANGEN_KILL=step:7 after the callbacks of step 7; GANGEN_KILL=write:3 while the third safetensors file is written.
+"""
+
+import os
+import signal
+
+from gangen import checkpoint, hookimpl
+from gangen.contracts import Callback
+
+moment, _, count = os.environ.get("GANGEN_KILL", "never:0").partition(":")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Killer(Callback):
+    def after_step(self, trainer) -> None:
+        if moment == "step" and trainer.state.total == int(count):
+            die()
+        if moment == "term" and trainer.state.total == int(count):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+if moment == "write":
+    complete, written = checkpoint.save_file, []
+
+    def save_half(tensors, path) -> None:
+        written.append(path)
+        if len(written) == int(count):
+            path.write_bytes(b"half")
+            die()
+        complete(tensors, path)
+
+    checkpoint.save_file = save_half
+
+
+@hookimpl
+def gangen_callbacks(register) -> None:
+    register("killer", f"{__name__}:Killer")

@@ -1,0 +1,136 @@
+"""A run that was killed at any moment and started again ends as one that was never killed, to the bit."""
+
+import json
+import shutil
+import signal
+
+import pytest
+
+RECIPE = """
+run: {run}
+code: [{killer}]
+data: {{use: text/lines, path: {path}, label_column: label, tokenizer: words, max_length: 8}}
+players:
+  generator:
+    use: text/lstm
+    hidden_dim: 8
+    dropout: 0.2
+    optimizer: {{lr: {{start: 0.02, end: 0.001, shape: cosine, warmup: 0.2}}}}
+    ema: 0.9
+  discriminator: {{use: text/cnn, filter_widths: [1, 2], filter_counts: [3, 3], dropout: 0.3}}
+objective: {{use: text/seqgan, rollouts: 2}}
+phases:
+  pretrain: {{steps: 10, turns: {{imitate: 1}}}}
+  adversarial:
+    steps: 7
+    turns: {{discriminate: 2, policy: {{every: 2}}}}
+    optimizers: {{generator: {{lr: 0.005}}}}
+trainer: {{batch_size: 16, keep_checkpoints: 2}}
+every: {{log: 2, sample: 5, evaluate: 6, checkpoint: 3}}
+metrics: [text/nll]
+callbacks: [local/killer]
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory, labelled_csv, root):
+    folder = tmp_path_factory.mktemp("kill")
+
+    def write(run: str):
+        path = folder / f"{run}.yaml"
+        path.write_text(RECIPE.format(run=folder / run, killer=root / "tests/faults/killer.py", path=labelled_csv))
+        return path, folder / run
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def unharmed(recipe, python):
+    """What a run leaves that nobody killed, for one and for two processes."""
+
+    def play(processes: int):
+        path, run = recipe(f"unharmed{processes}")
+        if not run.exists():
+            python("-m", "gangen", path, processes=processes)
+        return run
+
+    return play
+
+
+def remains(run):
+    """The bytes of everything a run ends with, by path; recipe and plugins name the run itself."""
+    files = {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    return {name: content for name, content in files.items() if name not in ("recipe.yaml", "plugins.json")}
+
+
+@pytest.mark.parametrize(
+    ("moment", "processes"),
+    [("step:7", 1), ("step:10", 1), ("step:14", 1), ("write:2", 1), ("write:23", 1), ("step:13", 2)],
+)
+def test_a_killed_run_resumes_to_the_bit(moment, processes, recipe, unharmed, python):
+    path, run = recipe(f"{moment.replace(':', '')}x{processes}")
+    killed = python("-m", "gangen", path, processes=processes, check=False, GANGEN_KILL=moment)
+    assert killed.returncode != 0
+    assert not (run / "checkpoints/step-00000017").exists()
+    again = python("-m", "gangen", path, processes=processes, check=False)
+    assert again.returncode == 0, again.stderr
+    expected, found = remains(unharmed(processes)), remains(run)
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_a_checkpoint_that_was_being_written_is_not_taken_for_one(recipe, python):
+    path, run = recipe("half")
+    assert python("-m", "gangen", path, check=False, GANGEN_KILL="write:2").returncode == -signal.SIGKILL
+    assert [entry.name for entry in (run / "checkpoints").iterdir()] == [".step-00000003.part"]
+    again = python("-m", "gangen", path)
+    assert "from the start" in again.stdout
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(recipe, unharmed, python):
+    path, run = recipe("term")
+    stopped = python("-m", "gangen", path, check=False, GANGEN_KILL="term:8")
+    assert stopped.returncode == 130
+    assert "stopped by SIGTERM after step 8; the same command goes on from there" in stopped.stderr
+    assert (run / "checkpoints/latest").read_text() == "step-00000008\n"
+    again = python("-m", "gangen", path)
+    assert "from step 8" in again.stdout
+    weights = "model/generator.safetensors"
+    assert (run / weights).read_bytes() == (unharmed(1) / weights).read_bytes()
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_a_finished_run_says_so_and_changes_nothing(recipe, unharmed, python):
+    run = unharmed(1)
+    before = remains(run)
+    path, _ = recipe("unharmed1")
+    said = python("-m", "gangen", path).stdout
+    assert "is finished: all 17 steps were played" in said
+    assert remains(run) == before
+
+
+def test_a_changed_recipe_is_refused_with_the_difference(recipe, unharmed, python):
+    run = unharmed(1)
+    before = remains(run)
+    path, _ = recipe("unharmed1")
+    refused = python("-m", "gangen", path, "phases.adversarial.steps=70", "seed=3", check=False)
+    assert refused.returncode == 1
+    assert "holds a run of another recipe" in refused.stderr
+    assert "phases.adversarial.steps" in refused.stderr and "7" in refused.stderr and "70" in refused.stderr
+    assert "seed" in refused.stderr and "Traceback" not in refused.stderr
+    assert remains(run) == before
+
+
+@pytest.mark.parametrize("file", ["generator/model.safetensors", "generator/optimizer.json", "state.json"])
+def test_a_damaged_checkpoint_is_named_with_the_way_back(file, recipe, unharmed, python, tmp_path):
+    path, run = recipe("damaged")
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(unharmed(1), run)
+    latest = (run / "checkpoints/latest").read_text().strip()
+    damaged = run / "checkpoints" / latest / file
+    damaged.write_bytes(damaged.read_bytes()[:20])
+    refused = python("-m", "gangen", path, check=False)
+    assert refused.returncode == 1
+    assert f"{latest} is damaged" in refused.stderr
+    assert "write the name of an older folder" in refused.stderr and "Traceback" not in refused.stderr

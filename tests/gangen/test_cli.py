@@ -1,0 +1,243 @@
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from gangen import cli
+
+FAST = [["--help"], ["--version"], [], ["plugins"], ["recipes"], ["show", "hinge"], ["schema"], ["recipe.yaml"]]
+
+# A whole plugin in a file: its networks are never built here.
+CODE = """
+from gangen import hookimpl
+
+@hookimpl
+def gangen_generators(register):
+    register("net", f"{__name__}:Net", summary="a network")
+
+@hookimpl
+def gangen_data(register):
+    register("rows", f"{__name__}:Net")
+
+@hookimpl
+def gangen_objectives(register):
+    register("game", f"{__name__}:Net")
+
+class Net:
+    def __init__(self, spec, *, width: int = 3): ...
+"""
+RECIPE = """\
+code: mine.py
+data: local/rows
+players: {generator: local/net}
+objective: local/game
+phases: {only: {steps: 1, turns: {play: 1}}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch) -> Path:
+    """``recipe.yaml`` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RANK", raising=False)
+    Path("mine.py").write_text(CODE)
+    Path("recipe.yaml").write_text(RECIPE)
+    return Path("recipe.yaml")
+
+
+@pytest.fixture
+def played(monkeypatch) -> list:
+    """The recipes that reached training, which does not happen."""
+    from gangen import assemble
+
+    played = []
+    monkeypatch.setattr(assemble, "train", lambda recipe, registry: played.append(recipe))
+    return played
+
+
+def errors(capsys) -> str:
+    """What stood on stderr, without the line that says that local code is run."""
+    lines = capsys.readouterr().err.splitlines()
+    return "\n".join(line for line in lines if "running code" not in line)
+
+
+@pytest.mark.parametrize("arguments", FAST, ids=" ".join)
+def test_fast_commands_do_not_import_torch(arguments, recipe):
+    recipe.write_text(RECIPE + "trainer: {batch: 3}\n")
+    code = f"""
+        import sys
+        from gangen.cli import main
+        code = main({arguments!r})
+        print("torch" in sys.modules, code)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"False {2 if arguments == ['recipe.yaml'] else 0}"
+
+
+@pytest.mark.parametrize("words", ["recipe.yaml", "train recipe.yaml", "--debug recipe.yaml", "./recipe.yaml --debug"])
+def test_a_recipe_as_first_word_means_train(recipe, played, words):
+    assert cli.main([*words.split(), "seed=3"]) == 0
+    assert played[0].seed == 3
+
+
+def test_a_recipe_of_a_plugin_is_trained_by_its_name(recipe, played, monkeypatch):
+    from gangen.registry import Registry
+
+    monkeypatch.setattr(Registry, "recipes", lambda self: {"acme/tiny": recipe})
+    assert cli.main(["acme/tiny"]) == 0
+    assert played[0].source == recipe
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian", "recipe.yaml"], "'trian' is neither a command nor a recipe; did you mean 'train'?"),
+        (["nothing.yaml"], "there is no recipe file nothing.yaml"),
+        (["train"], "the following arguments are required: recipe"),
+        (["plugins", "--fast"], "unrecognized arguments: --fast"),
+        (["--no-plugin", "acme", "plugins"], "no plugin 'acme' is installed"),
+        (["show", "hing"], "nothing is called 'hing'; did you mean 'hinge'?"),
+        (["sample", "-n", "0"], "-n must be at least 1, got 0"),
+        (["sample", "-n", "some"], "argument -n: invalid int value: 'some'"),
+        (["sample", "--set", "temperature"], "command line: temperature: an override is written key.path=value"),
+        (["recipe.yaml", "sed=1"], "command line: sed=1: unknown option 'sed' for the recipe; did you mean 'seed'?"),
+        (["recipe.yaml", "sed=1", "seed=a"], "2 things are wrong\ncommand line: sed=1: unknown option"),
+    ],
+)
+def test_wrong_usage_is_one_block_without_a_traceback(recipe, capsys, words, message):
+    assert cli.main(words) == 2
+    error = errors(capsys)
+    assert error.startswith(f"gangen: error: {message}")
+    assert "Traceback" not in error
+
+
+def test_unexpected_errors_name_themselves_and_the_way_to_the_traceback(recipe, monkeypatch, capsys):
+    from gangen import assemble
+
+    def fail(recipe, registry):
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(assemble, "train", fail)
+    assert cli.main(["recipe.yaml"]) == 1
+    assert errors(capsys) == "gangen: error: ZeroDivisionError: by nothing\nrun again with --debug for the traceback"
+    assert cli.main(["recipe.yaml", "--debug"]) == 1
+    assert "in fail\n" in errors(capsys)
+
+
+def test_an_interrupt_ends_quietly(recipe, monkeypatch, capsys):
+    from gangen import assemble
+
+    def interrupt(recipe, registry):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(assemble, "train", interrupt)
+    assert cli.main(["recipe.yaml"]) == 130
+    assert errors(capsys) == ""
+
+
+def test_only_the_main_process_prints_an_error(recipe, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    assert cli.main(["recipe.yaml", "sed=1"]) == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_check_prints_what_it_found(recipe, monkeypatch, capsys):
+    from gangen import assemble
+
+    monkeypatch.setattr(assemble, "check", lambda recipe, registry: ["data: rows", "it can be played"])
+    assert cli.main(["check", "recipe.yaml"]) == 0
+    assert capsys.readouterr().out == "data: rows\nit can be played\n"
+
+
+class Model:
+    """Stands in for a trained model: samples say how they were asked for."""
+
+    def __init__(self, made=lambda text: text):
+        self.codec, self.made = self, made
+
+    def sample(self, prompt, n, *, seed, **settings):
+        return [self.made(f"{prompt} {seed} {settings}")] * n
+
+    def write(self, samples, path):
+        path.write_text("\n".join(samples))
+
+
+def test_samples_are_printed_or_written(recipe, monkeypatch, capsys):
+    from gangen import sampling
+
+    monkeypatch.setattr(sampling, "load", lambda run, registry: Model())
+    words = ["sample", "hymn", "-n", "2", "--seed", "3", "--set", "temperature=0.5", "--set", "top_k=3"]
+    assert cli.main(words) == 0
+    expected = "hymn 3 {'temperature': 0.5, 'top_k': 3}\n" * 2
+    assert capsys.readouterr().out == expected
+    assert cli.main([*words, "-o", "samples.txt"]) == 0
+    assert Path("samples.txt").read_text() == expected[:-1]
+    assert cli.main([*words, "-o", "nowhere/samples.txt"]) == 2
+    assert errors(capsys) == "gangen: error: cannot write nowhere/samples.txt: No such file or directory"
+
+
+def test_samples_that_are_not_text_need_a_file(recipe, monkeypatch, capsys):
+    from gangen import sampling
+
+    monkeypatch.setattr(sampling, "load", lambda run, registry: Model(made=lambda text: object()))
+    assert cli.main(["sample"]) == 2
+    assert "-o FILE" in errors(capsys)
+
+
+def test_plugins_are_listed_with_the_broken_ones(install, capsys):
+    install("acme", "@hookimpl\ndef gangen_metrics(register): register('speed', 'm:A'); register('size', 'm:A')")
+    install("worse", "raise ValueError('no licence')")
+    assert cli.main(["plugins"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "acme gangen-acme 1.2 metrics: speed, size" in lines
+    assert lines[-2:] == ["kept out:", "worse: ValueError: no licence"]
+    assert cli.main(["plugins", "--no-plugin", "worse"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "left out by --no-plugin: worse"
+
+
+def test_show_lists_options_with_types_and_defaults(echo, capsys):
+    assert cli.main(["show", "mlp"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:2] == ["echo/mlp: generator, from gangen-echo 0.3.1", "a multilayer perceptron from noise to points"]
+    assert "latent_dim integer >= 1 4" in lines
+    assert "echo/mlp: discriminator, from gangen-echo 0.3.1" in lines
+    assert cli.main(["show", "echo/gan"]) == 0
+    assert "loss loss non_saturating" in " ".join(capsys.readouterr().out.split())
+
+
+def test_recipes_are_listed_with_their_first_line(echo, capsys):
+    assert cli.main(["recipes"]) == 0
+    assert "echo/tiny gangen echo/tiny: points on a ring" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_schema_knows_components_and_their_options(echo, capsys):
+    assert cli.main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert list(schema["properties"])[:2] == ["run", "seed"]
+    assert schema["required"] == ["data", "players", "objective", "phases"]
+    assert schema["properties"]["data"] == {"$ref": "#/$defs/data"}
+    names, mapping = schema["$defs"]["player_generators"]["anyOf"]
+    assert {"echo/mlp"} <= set(names["enum"])
+    (options,) = [branch["then"] for branch in mapping["allOf"] if "echo/mlp" in str(branch["if"])]
+    assert options["properties"]["hidden_dim"] == {"type": "integer", "minimum": 1, "default": 16}
+    assert {"use", "kind", "optimizer", "ema", "clip"} <= set(options["properties"])
+    _, mapping = schema["$defs"]["objectives"]["anyOf"]
+    (game,) = [branch["then"] for branch in mapping["allOf"] if "echo/gan" in str(branch["if"])]
+    assert game["properties"]["loss"] == {"default": "non_saturating", "$ref": "#/$defs/losses"}
+
+
+def test_every_reference_of_the_schema_is_defined(echo, capsys):
+    assert cli.main(["schema"]) == 0
+    text = capsys.readouterr().out
+    schema = json.loads(text)
+    references = {line.split('"')[3] for line in text.splitlines() if '"$ref"' in line}
+    assert references and all(reference.removeprefix("#/$defs/") in schema["$defs"] for reference in references)
+
+
+def test_python_dash_m_is_the_same_command(recipe):
+    done = subprocess.run([sys.executable, "-m", "gangen", "trian"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("gangen: error: 'trian' is neither a command nor a recipe; did you mean 'train'?")
