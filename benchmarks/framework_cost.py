@@ -58,7 +58,7 @@ def framework(points: torch.Tensor):
     }
     game = Game()
     turns = tuple(Turn(name, getattr(game, name), getattr(game, name).updates) for name in ("discriminate", "generate"))
-    phase = Phase("adversarial", 10**9, turns, {})
+    phase = Phase("adversarial", 10**9, turns, BATCH)
     trainer = Trainer(
         accelerator=Accelerator(cpu=True),
         data=Points(points),

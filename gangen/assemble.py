@@ -110,7 +110,6 @@ def assemble(
         data=data,
         players=players,
         phases=phases,
-        batch_size=recipe.trainer.batch_size,
         accumulate=recipe.trainer.accumulate,
         seed=recipe.seed,
         shared_noise=recipe.trainer.noise == "global",
@@ -123,12 +122,6 @@ def build_game(
 ) -> tuple[Data, Players, list[Phase]]:
     """Data, players and phases. Raises RecipeError for turns, players and sizes that do not fit each other."""
     settings = recipe.trainer
-    if settings.batch_size % (processes * settings.accumulate):
-        recipe.fail(
-            ("trainer", "batch_size"),
-            f"batch_size {settings.batch_size} is the batch of all processes together and must be a multiple of "
-            f"{processes} processes x {settings.accumulate} micro-batches",
-        )
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
@@ -141,21 +134,13 @@ def build_game(
         players[name] = Player(name, net, chosen.optimizer, ema=chosen.ema, clip=chosen.clip)
     objective = registry.build(recipe.objective, data.codec.spec)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
-    problems = list(_misfits(recipe, turns, players))
+    problems = [*_misfits(recipe, turns, players), *_odd_batches(recipe, processes)]
     if problems:
         raise RecipeError(problems)
-    phases = [
-        Phase(
-            name,
-            phase.steps,
-            tuple(
-                Turn(turn, turns[turn], turns[turn].updates, often.times, often.every)
-                for turn, often in phase.turns.items()
-            ),
-            phase.optimizers,
-        )
-        for name, phase in recipe.phases.items()
-    ]
+    phases = []
+    for name, phase in recipe.phases.items():
+        played = [Turn(turn, turns[turn], turns[turn].updates, often.times, often.every) for turn, often in phase.turns.items()]
+        phases.append(Phase(name, phase.steps, tuple(played), phase.batch_size or settings.batch_size, phase.optimizers))
     return data, Players(players), phases
 
 
@@ -195,6 +180,18 @@ def _misfits(recipe: Recipe, turns: dict, players: dict[str, Player]) -> Iterabl
                             recipe.where("players", player),
                             f"'{component}' lacks {method}(), which turn '{name}' of '{objective}' needs",
                         )
+
+
+def _odd_batches(recipe: Recipe, processes: int) -> Iterable[Problem]:
+    sizes = {("trainer", "batch_size"): recipe.trainer.batch_size}
+    sizes |= {("phases", name, "batch_size"): phase.batch_size for name, phase in recipe.phases.items() if phase.batch_size}
+    for path, size in sizes.items():
+        if size % (processes * recipe.trainer.accumulate):
+            yield Problem(
+                recipe.where(*path),
+                f"batch_size {size} is the batch of all processes together; it must be a multiple of "
+                f"{processes} (processes) x {recipe.trainer.accumulate} (accumulate)",
+            )
 
 
 def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:

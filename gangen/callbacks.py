@@ -84,7 +84,7 @@ class Log(Callback):
                 "try a lower learning rate, or gradient clipping (players.NAME.clip=1.0)"
             )
 
-    def finish(self, trainer: Trainer) -> None:
+    def close(self, trainer: Trainer) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -191,7 +191,7 @@ class StopOnSignal(Callback):
         if (alone or trainer.state.total % self.every == 0) and any_process(self._signal is not None, trainer.device):
             trainer.stopping = signal.Signals(self._signal).name if self._signal else "a signal to another process"
 
-    def finish(self, trainer: Trainer) -> None:
+    def close(self, trainer: Trainer) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

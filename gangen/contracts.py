@@ -136,3 +136,6 @@ class Callback:
 
     def finish(self, trainer: Any) -> None:
         """Once, after the last step, or when the run is stopped."""
+
+    def close(self, trainer: Any) -> None:
+        """At the very end, also when a step failed: put back what was changed outside of the run."""

@@ -1,7 +1,7 @@
 """Phases: how often each turn of the objective is played, for how many steps."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gangen.contracts import Batch, Clock, Stats
 from gangen.players import Players
@@ -30,9 +30,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the run: its turns in playing order, and the players that start it with a fresh optimizer."""
+    """A stretch of the run: its turns in playing order, its global batch, and who starts it with a fresh optimizer."""
 
     name: str
     steps: int
     turns: tuple[Turn, ...]
-    optimizers: Mapping[str, OptimizerRecipe]
+    batch_size: int
+    optimizers: Mapping[str, OptimizerRecipe] = field(default_factory=dict)

@@ -54,13 +54,17 @@ class TurnTimes(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseRecipe(Section):
-    """Turns in the order in which they are played; ``optimizers`` replaces those of the named players by fresh ones."""
+    """Turns in the order in which they are played.
+
+    ``optimizers`` replaces those of the named players by fresh ones, and ``batch_size`` that of the trainer.
+    """
 
     title: ClassVar = "a phase"
 
     steps: Annotated[int, Ge(1)]
     turns: Annotated[dict[str, TurnTimes], MinLen(1)]
     optimizers: dict[str, OptimizerRecipe] = field(default_factory=dict)
+    batch_size: Annotated[int, Ge(1)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ class Meter:
 class Trainer:
     """Plays a game to its end.
 
-    ``batch_size`` is the global batch: ``accumulate`` micro-batches on each process make it up. ``seed`` fixes every
+    A phase's batch is the global one: ``accumulate`` micro-batches on each process make it up. ``seed`` fixes every
     draw of the run: rows, noise and dropout are functions of it and of the counters in ``state``, so a run that
     goes on from a checkpoint is the run that never stopped. With ``shared_noise`` they do not depend on the
     number of processes either (dropout excepted).
@@ -65,7 +65,6 @@ class Trainer:
         data: Data,
         players: Players,
         phases: Sequence[Phase],
-        batch_size: int,
         accumulate: int = 1,
         seed: int = 0,
         shared_noise: bool = True,
@@ -76,7 +75,6 @@ class Trainer:
         self.data = data
         self.players = players
         self.phases = tuple(phases)
-        self.batch_size = batch_size
         self.accumulate = accumulate
         self.seed = seed
         self.shared_noise = shared_noise
@@ -88,14 +86,18 @@ class Trainer:
 
     def fit(self) -> None:
         """Play every phase from where ``state`` stands; a callback may set ``stopping`` to leave early."""
-        for callback in self.callbacks:
-            callback.start(self)
-        while self.state.phase < len(self.phases) and not self.stopping:
-            self.play_step(self.phases[self.state.phase])
+        try:
             for callback in self.callbacks:
-                callback.after_step(self)
-        for callback in self.callbacks:
-            callback.finish(self)
+                callback.start(self)
+            while self.state.phase < len(self.phases) and not self.stopping:
+                self.play_step(self.phases[self.state.phase])
+                for callback in self.callbacks:
+                    callback.after_step(self)
+            for callback in self.callbacks:
+                callback.finish(self)
+        finally:
+            for callback in self.callbacks:
+                callback.close(self)
 
     def play_step(self, phase: Phase) -> None:
         """Every turn of ``phase``, in order and as often as the recipe says."""
@@ -128,18 +130,14 @@ class Trainer:
     def compute_gradients(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
         """Leave in ``.grad`` the mean over this process's micro-batches of the gradient of the turn's loss."""
         parts = world_size() * self.accumulate
-        size = self.batch_size // parts
+        whole = self.phases[self.state.phase].batch_size
+        size = whole // parts
         seed = mix(self.seed, self.state.phase, clock.step, turn.name, repeat)
         for micro in range(self.accumulate):
             part = micro * world_size() + rank()
             self._seed_dropout(mix(seed, part))
-            batch = self.data.train.batch(
-                self.state.batches,
-                range(part * size, (part + 1) * size),
-                self.batch_size,
-                seed=self.seed,
-                device=self.device,
-            )
+            rows = range(part * size, (part + 1) * size)
+            batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
             draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
             with draws, self._autocast():
                 loss, stats = turn.loss(self.players, batch, clock)

@@ -1,6 +1,7 @@
 """Texts from files, folders and the hub, all read by ``datasets``."""
 
 import glob
+import random
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,8 +59,8 @@ class Source:
         with self._explaining():
             rows = self._open(streaming=True)
             if epoch is not None:
-                rows = rows.shuffle(seed=seed, buffer_size=buffer)
-                rows.set_epoch(epoch)
+                # A seed of its own: what `set_epoch` sets is lost by the next operation.
+                rows = rows.shuffle(seed=random.Random(f"{seed}/{epoch}").getrandbits(32), buffer_size=buffer)
             yield from self._texts(rows)
 
     def _texts(self, rows: Any) -> Iterator[Texts]:
@@ -152,7 +153,7 @@ class Source:
         if isinstance(error, UnicodeDecodeError):
             byte = error.object[error.start]
             return f"{self.path} is not {self.encoding} text (byte 0x{byte:02x}); set its encoding, such as encoding: latin-1"
-        # What the readers of text, csv and json raise for a file without rows.
+        # What the readers of text, csv and json raise for a file without rows; two of them have no public name.
         if type(error).__name__ in ("SchemaInferenceError", "EmptyDataError", "StopIteration"):
             return f"{self.path} is empty"
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

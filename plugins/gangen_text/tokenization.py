@@ -15,8 +15,8 @@ PAD, START, END, UNKNOWN = SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>
 Kind = Literal["byte_bpe", "bpe", "words", "characters"]
 KINDS = get_args(Kind)
 
-# A word keeps its inner apostrophes and hyphens, a number its inner points and commas; all else stands alone.
-WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’-]\w+)*|[^\w\s]"
+# A word keeps its inner apostrophes and hyphens, a number its inner points, commas and colons; all else stands alone.
+WORD = r"\d+(?:[.,:]\d+)*|\w+(?:['’-]\w+)*|[^\w\s]"
 
 # From words between spaces to text as people write it. The marks are of several scripts.
 CLOSED_UP = (

@@ -1,0 +1,272 @@
+"""Text from files of all kinds, split without leakage; what is wrong with a file is said in one message."""
+
+import csv
+import gzip
+import json
+import logging
+
+import datasets
+import pytest
+import torch
+
+from gangen.errors import DataError
+from gangen_text.lines import Lines
+
+POEM = [f"line {number} of the poem, by {'anna' if number % 2 else 'bert'}" for number in range(40)]
+ROWS = [{"verse": text, "by": text.split()[-1], "id": number} for number, text in enumerate(POEM)]
+
+
+def lines(path, **options):
+    return Lines(**{"path": str(path), "vocab_size": 400, "max_length": 40, **options})
+
+
+def texts(data, split="heldout"):
+    return data.codec.decode(getattr(data, split).tensors["tokens"])
+
+
+def both(data):
+    return texts(data, "train") + texts(data)
+
+
+def written(folder, name, text):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.fixture
+def poem(tmp_path):
+    return written(tmp_path, "poem.txt", "\n".join(POEM) + "\n")
+
+
+def as_csv(path, delimiter=","):
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, ROWS[0], delimiter=delimiter)
+        table.writeheader()
+        table.writerows(ROWS)
+
+
+def as_parquet(path):
+    datasets.Dataset.from_list(ROWS).to_parquet(path)
+
+
+WRITERS = {
+    "rows.csv": as_csv,
+    "rows.tsv": lambda path: as_csv(path, "\t"),
+    "rows.json": lambda path: path.write_text(json.dumps(ROWS)),
+    "rows.jsonl": lambda path: path.write_text("".join(json.dumps(row) + "\n" for row in ROWS)),
+    "rows.parquet": as_parquet,
+    "saved": lambda path: datasets.Dataset.from_list(ROWS).save_to_disk(path),
+    "splits": lambda path: datasets.DatasetDict(
+        {"train": datasets.Dataset.from_list(ROWS), "test": datasets.Dataset.from_list(ROWS[:1])}
+    ).save_to_disk(path),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_tables_are_read_with_their_labels(name, tmp_path):
+    WRITERS[name](tmp_path / name)
+    data = lines(tmp_path / name, column="verse", label_column="by")
+    assert sorted(both(data)) == sorted(POEM)
+    assert data.codec.spec.labels == ("anna", "bert")
+    for split in (data.train, data.heldout):
+        named = [data.codec.spec.labels[label] for label in split.tensors["label"]]
+        assert named == [text.split()[-1] for text in data.codec.decode(split.tensors["tokens"])]
+
+
+@pytest.mark.parametrize("name", ["poem.txt", "poem.lst"])
+def test_lines_are_stripped_and_blank_ones_dropped(name, tmp_path):
+    path = written(tmp_path, name, "\ufeff one\r\n\r\n \t\r\ntwo \r\n")
+    assert sorted(both(lines(path))) == ["one", "two"]
+
+
+def test_packed_files_folders_and_globs_are_read(tmp_path, poem):
+    (tmp_path / "more [1]").mkdir()
+    with gzip.open(tmp_path / "more [1]" / "b.txt.gz", "wt") as file:
+        file.write("from the packed file\n")
+    written(tmp_path, "LICENSE", "not a text")
+    assert sorted(both(lines(tmp_path))) == sorted([*POEM, "from the packed file"])
+    assert sorted(both(lines(f"{tmp_path}/p*.txt"))) == sorted(POEM)
+
+
+def test_words_that_look_like_missing_values_are_text(tmp_path):
+    path = written(tmp_path, "rows.csv", "text,label\nNA,01\nnull,02\nNone,x\n")
+    data = lines(path, label_column="label")
+    assert sorted(both(data)) == ["NA", "None", "null"]
+    assert data.codec.spec.labels == ("01", "02", "x")
+
+
+def test_class_labels_have_their_names(tmp_path):
+    features = datasets.Features({"text": datasets.Value("string"), "mood": datasets.ClassLabel(names=["sad", "glad"])})
+    rows = [{"text": text, "mood": number % 2} for number, text in enumerate(POEM)]
+    datasets.Dataset.from_list(rows, features=features).save_to_disk(tmp_path / "saved")
+    assert lines(tmp_path / "saved", label_column="mood").codec.spec.labels == ("glad", "sad")
+
+
+def test_other_encodings_are_read_when_named(tmp_path):
+    path = written(tmp_path, "poem.txt", "caf\xe9\nna\xefve\n".encode("latin-1"))
+    assert sorted(both(lines(path, encoding="latin-1"))) == ["café", "naïve"]
+
+
+def test_the_held_out_share_is_a_function_of_the_seed(poem):
+    held = texts(lines(poem, heldout=0.25))
+    assert len(held) == 10
+    assert held == texts(lines(poem, heldout=0.25))
+    assert set(held) != set(texts(lines(poem, heldout=0.25, seed=1)))
+
+
+def test_copies_of_a_text_stay_on_one_side(tmp_path):
+    data = lines(written(tmp_path, "poem.txt", "\n".join(POEM * 3)), heldout=0.5)
+    train, held = texts(data, "train"), texts(data)
+    assert not set(train) & set(held)
+    assert sorted(train + held) == sorted(POEM * 3)
+
+
+def test_texts_that_become_one_row_are_no_leak(tmp_path, caplog):
+    path = written(tmp_path, "poem.txt", "\n".join(f"the same beginning, another end {number}" for number in range(20)))
+    other = written(tmp_path, "other.txt", "the same beginning, another way\nsomething else altogether here")
+    data = lines(path, tokenizer="words", max_length=5, too_long="cut", heldout_path=str(other))
+    assert len(data.train) == 20 and len(data.heldout) == 1
+    assert "1 of 2 held-out texts left out, they are in the training texts too" in caplog.text
+
+
+def test_a_held_out_file_is_used_whole_and_trains_no_tokenizer(tmp_path, poem):
+    other = written(tmp_path, "other.txt", "unheard words\nof something else\n")
+    data = lines(poem, heldout_path=str(other), tokenizer="words")
+    assert sorted(texts(data, "train")) == sorted(POEM)
+    assert texts(data) == ["<unk> <unk>", "of <unk> <unk>"]
+
+
+def test_long_texts_are_left_out_or_cut_and_counted(tmp_path, caplog):
+    short, long = [f"a b {number}" for number in range(20)], [f"{number} c d e f" for number in range(20)]
+    path = written(tmp_path, "poem.txt", "\n".join(short + long))
+    options = {"tokenizer": "words", "max_length": 4, "heldout": 0.5}
+    for too_long, kept in (("left out", short), ("cut", short + [" ".join(text.split()[:3]) for text in long])):
+        caplog.clear()
+        assert {len(text.split()) for text in both(lines(path, too_long="cut" if too_long == "cut" else "drop", **options))} == {3}
+        assert len(both(lines(path, too_long="cut" if too_long == "cut" else "drop", **options))) == len(kept)
+        counted = [record.args[1] for record in caplog.records if f"{too_long}, longer than max_length=4" in record.getMessage()]
+        assert sum(counted) == 2 * 20
+
+
+def test_rows_end_once_and_are_padded(poem):
+    data = lines(poem)
+    tokens, spec = data.train.tensors["tokens"], data.codec.spec
+    assert tokens.dtype == torch.int64 and tokens.shape == (len(data.train), 40)
+    assert (tokens == spec.end).sum(dim=1).eq(1).all()
+    assert spec.mask(tokens).logical_not().eq(tokens == spec.pad).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("missing.txt", None, {}, "no file or folder"),
+        ("nothing*.txt", None, {}, "no file matches"),
+        ("empty.txt", "", {}, "is empty"),
+        ("empty.csv", "", {}, "is empty"),
+        ("empty.jsonl", "", {}, "is empty"),
+        ("blank.txt", "\n \n", {}, "no text in its column 'text'"),
+        ("bytes.txt", b"fine\n\xff\xfe\n", {}, "is not utf-8 text .byte 0xff.; set its encoding"),
+        ("broken.json", "{not json", {}, "cannot be read"),
+        ("broken.parquet", "no parquet", {}, "cannot be read"),
+        ("rows.csv", "verse,by\na,b\n", {"column": "verses"}, "no column 'verses'; did you mean 'verse'.\nit has: verse, by"),
+        ("rows.csv", "text,by\na,b\n", {"label_column": "who"}, "no column 'who'\nit has: text, by"),
+        ("rows.csv", "text,by\na,b\nc,\n", {"label_column": "by"}, "a row without a label in column 'by'"),
+        ("rows.jsonl", '{"text": ["a"]}\n', {}, "column 'text' holds lists, not text"),
+        ("one.txt", "a\na\n", {}, "fewer than two different texts"),
+        ("long.txt", "a b c d\nb c d e f\n", {"tokenizer": "words", "max_length": 4}, "longer than max_length=4; the shortest has"),
+        ("poem.txt", "a\nb\n", {"encoding": "utf-99"}, "unknown encoding: utf-99"),
+        ("poem.txt", "a\nb\n", {"tokenizer": "byte-bpe"}, "no tokenizer 'byte-bpe'; did you mean 'byte_bpe'"),
+    ],
+)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_is_wrong_is_said_in_one_message(name, content, options, message, streaming, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    if content is not None:
+        written(tmp_path, name, content)
+    with pytest.raises(DataError, match=message):
+        lines(tmp_path / name, streaming=streaming, **options)
+    output = capfd.readouterr()
+    assert not output.out and not output.err
+
+
+def test_a_folder_must_hold_texts_of_one_kind(tmp_path):
+    with pytest.raises(DataError, match="holds no file that can be read"):
+        lines(tmp_path)
+    written(tmp_path, "a.txt", "a")
+    written(tmp_path, "b.csv", "text\nb")
+    with pytest.raises(DataError, match="several kinds .\\.csv, \\.txt."):
+        lines(tmp_path)
+
+
+def test_a_held_out_label_must_be_known(tmp_path):
+    path = written(tmp_path, "a.csv", "text,by\nx,anna\ny,bert\n")
+    other = written(tmp_path, "b.csv", "text,by\nz,carl\n")
+    with pytest.raises(DataError, match="label 'carl' does not occur"):
+        lines(path, label_column="by", heldout_path=str(other))
+
+
+def test_a_name_that_is_no_file_goes_to_the_hub(monkeypatch):
+    def load_dataset(name, **options):
+        assert name == "someone/poems"
+        raise ConnectionError("the hub is out of reach")
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    with pytest.raises(DataError, match="someone/poems cannot be read: the hub is out of reach"):
+        lines("someone/poems")
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, **options: datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS)))
+    assert sorted(both(lines("someone/poems", column="verse"))) == sorted(POEM)
+
+
+def test_nothing_is_left_in_a_cache(poem, tmp_path, monkeypatch):
+    assert POEM[0] in both(lines(poem))
+    poem.write_text("quite\nanother\n")
+    assert sorted(both(lines(poem))) == ["another", "quite"]
+
+
+def streamed(data, counters, size=10):
+    return [text for counter in counters for text in data.codec.decode(data.train.batch(counter, range(size), size, seed=0, device="cpu")["tokens"])]
+
+
+@pytest.mark.parametrize("name", ["poem.txt", "rows.jsonl", "saved"])
+def test_a_stream_gives_all_texts_but_the_held_out_ones(name, poem, tmp_path):
+    if name != "poem.txt":
+        WRITERS[name](tmp_path / name)
+    options = {} if name == "poem.txt" else {"column": "verse", "label_column": "by"}
+    data = lines(tmp_path / name, streaming=True, heldout=0.25, buffer=40, **options)
+    held = texts(data)
+    epochs = streamed(data, range(6))
+    assert len(held) == 10
+    assert sorted(epochs[:30]) == sorted(epochs[30:]) == sorted(set(POEM) - set(held))
+    assert epochs[:30] != epochs[30:]
+    assert streamed(lines(tmp_path / name, streaming=True, heldout=0.25, buffer=40, **options), [4]) == epochs[40:50]
+
+
+def test_a_stream_learns_its_tokenizer_from_the_first_rows(poem):
+    data = lines(poem, streaming=True, buffer=4, tokenizer="words", too_long="drop", heldout=0.25)
+    known = {word for text in POEM[:4] for word in text.replace(",", " ,").split()}
+    assert set(data.codec.tokenizer.get_vocab()) - {"<pad>", "<start>", "<end>", "<unk>"} < known
+    assert len(data.heldout) == 1
+
+
+def test_known_facts_of_quatrains(real_data):
+    path = real_data("chinese_poems/quatrains5_16394.txt.gz")
+    data = Lines(path=str(path), tokenizer="characters", vocab_size=6000, drop_spaces=True, max_length=32)
+    assert data.codec.spec.mask(data.train.tensors["tokens"]).sum(dim=1).eq(25).all()  # 20 characters, 4 marks, the end
+    assert len(data.train) + len(data.heldout) <= 16394
+    poem = texts(data)[0]
+    assert len(poem) == 24 and " " not in poem and poem.endswith("。")
+
+
+def test_known_facts_of_labelled_quatrains(real_data):
+    path = real_data("chinese_poems/tang_quatrains.jsonl.gz")
+    data = Lines(path=str(path), tokenizer="characters", vocab_size=6000, max_length=33, label_column="form")
+    assert data.codec.spec.labels == ("5", "7")
+    lengths = data.codec.spec.mask(data.train.tensors["tokens"]).sum(dim=1)
+    assert lengths.equal(torch.where(data.train.tensors["label"] == 0, 25, 33))
+
+
+def test_known_facts_of_captions(real_data):
+    path, other = real_data("coco_captions/iid_train.txt.gz"), real_data("coco_captions/iid_test.txt.gz")
+    data = Lines(path=str(path), heldout_path=str(other), max_length=100)
+    assert (len(data.train), len(data.heldout)) == (15_821, 4_000)
