@@ -1,5 +1,6 @@
 """What is installed, as lines for a terminal."""
 
+import json
 import types
 import typing
 from collections.abc import Iterator
@@ -101,7 +102,7 @@ def _words(annotation: Any) -> str:
     if origin is Annotated:
         part = next((mark for mark in arguments[1:] if isinstance(mark, Part)), None)
         bounds = [f"{name} {bound}" for mark in arguments[1:] for name, bound in _bounds(mark)]
-        return SINGULAR[part.kind] if part else " ".join([_words(arguments[0]), *bounds])
+        return SINGULAR[part.kind] if part else f"{_words(arguments[0])} {' and '.join(bounds)}".strip()
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_words(argument) for argument in arguments)
     if origin is typing.Literal:
@@ -123,10 +124,8 @@ def _bounds(mark: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _written(value: Any) -> str:
-    from gangen.recipe_source import dump
-
     plain = to_plain(value)
-    return dump([plain]).strip()[1:-1] if not isinstance(plain, str) else plain or show(plain)
+    return json.dumps(plain) if not isinstance(plain, str) else plain or show(plain)
 
 
 def _opening(path: Path) -> str:

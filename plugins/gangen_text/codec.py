@@ -145,13 +145,11 @@ class TextCodec:
             number = self._labels.get(name, self._labels.get(name.casefold()))
             if number is not None:
                 return number, ":".join(parts[cut:]).strip()
-        labels = self.spec.labels
-        shown = ", ".join(labels[:LABELS_SHOWN]) + (
-            f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
-        )
-        name = parts[0].strip()
+        labels, name = self.spec.labels, parts[0].strip()
+        more = f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
         raise UsageError(
-            f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {shown}\ntext to continue goes behind one: '{labels[0]}: ...'"
+            f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {', '.join(labels[:LABELS_SHOWN])}{more}\n"
+            f"text to continue goes behind one: '{labels[0]}: ...'"
         )
 
     def _prefix(self, text: str) -> list[int]:
@@ -160,8 +158,9 @@ class TextCodec:
         except Exception as error:  # the library raises nothing narrower
             raise UsageError(f"{text!r} cannot be read by this model's tokenizer: {error}") from None
         if len(tokens) >= self.spec.max_length:
+            length = self.spec.max_length
             raise UsageError(
-                f"the text to continue has {len(tokens)} tokens; this model writes {self.spec.max_length} in all, give it less"
+                f"the text to continue has {len(tokens)} tokens; this model writes {length} in all, give it less"
             )
         return tokens
 

@@ -88,9 +88,9 @@ def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], na
     columns = fit(codec, texts, tokens, too_long)
     over = sum(len(row) >= length for row in tokens)
     if not len(columns["tokens"]) and over:
-        shortest = min(len(row) for row in tokens if row)
+        least = min(len(row) for row in tokens if row)
         raise DataError(
-            f"{name}: every text is longer than max_length={length}; the shortest has {shortest} tokens and the end token\n"
+            f"{name}: every text is longer than max_length={length}; the shortest has {least} tokens and the end token\n"
             "raise max_length, or set too_long: cut"
         )
     if not len(columns["tokens"]):

@@ -61,7 +61,13 @@ class Source:
             if epoch is not None:
                 # A seed of its own: what `set_epoch` sets is lost by the next operation.
                 rows = rows.shuffle(seed=random.Random(f"{seed}/{epoch}").getrandbits(32), buffer_size=buffer)
-            yield from self._texts(rows)
+            chunks = self._texts(rows)
+        while True:
+            with self._explaining():
+                texts = next(chunks, None)
+            if texts is None:
+                return
+            yield texts
 
     def _texts(self, rows: Any) -> Iterator[Texts]:
         self._check_columns(rows.column_names or list(next(iter(rows))))
@@ -138,7 +144,7 @@ class Source:
         logging.disable_progress_bar()
         try:
             yield
-        except (DataError, GeneratorExit):
+        except DataError:
             raise
         except Exception as error:  # each reader raises its own library's errors
             raise DataError(self._explanation(error)) from error
@@ -151,8 +157,8 @@ class Source:
         while error.__cause__ is not None:
             error = error.__cause__
         if isinstance(error, UnicodeDecodeError):
-            byte = error.object[error.start]
-            return f"{self.path} is not {self.encoding} text (byte 0x{byte:02x}); set its encoding, such as encoding: latin-1"
+            what = f"not {self.encoding} text (byte 0x{error.object[error.start]:02x})"
+            return f"{self.path} is {what}; set its encoding, such as encoding: latin-1"
         # What the readers of text, csv and json raise for a file without rows; two of them have no public name.
         if type(error).__name__ in ("SchemaInferenceError", "EmptyDataError", "StopIteration"):
             return f"{self.path} is empty"
@@ -186,15 +192,11 @@ def find_files(path: str) -> list[Path] | None:
 
 def _reader(path: str, files: Sequence[Path]) -> tuple[str, dict[str, Any]]:
     suffixes = sorted({_suffix(file) for file in files})
-    if (
-        len({suffix in READERS and READERS[suffix][0] for suffix in suffixes}) > 1
-        or len(suffixes) > 1
-        and ".tsv" in suffixes
-    ):
-        raise DataError(
-            f"{path} holds files of several kinds ({', '.join(suffixes)}); name those of one, such as '*{suffixes[0]}'"
-        )
-    return READERS.get(suffixes[0], READERS[".txt"])
+    readers = [READERS.get(suffix, READERS[".txt"]) for suffix in suffixes]
+    if any(reader != readers[0] for reader in readers):
+        kinds = ", ".join(suffixes)
+        raise DataError(f"{path} holds files of several kinds ({kinds}); name those of one, such as '*{suffixes[0]}'")
+    return readers[0]
 
 
 def _suffix(path: Path) -> str:

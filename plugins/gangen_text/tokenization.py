@@ -15,15 +15,16 @@ PAD, START, END, UNKNOWN = SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>
 Kind = Literal["byte_bpe", "bpe", "words", "characters"]
 KINDS = get_args(Kind)
 
-# A word keeps its inner apostrophes and hyphens, a number its inner points, commas and colons; all else stands alone.
-WORD = r"\d+(?:[.,:]\d+)*|\w+(?:['’-]\w+)*|[^\w\s]"
+# A word keeps its inner apostrophes (straight or U+2019) and hyphens, a number its inner points, commas and colons;
+# all else stands alone.
+WORD = r"\d+(?:[.,:]\d+)*|\w+(?:['\x{2019}-]\w+)*|[^\w\s]"
 
-# From words between spaces to text as people write it. The marks are of several scripts.
+# From words between spaces to text as people write it: the spaces to take out.
 CLOSED_UP = (
-    r" (?=[,.;:!?%)\]}»”…，。；：！？、）」』](?:\s|$|\p{P}))",  # no space before a closing mark
-    r"(?<=[(\[{«“（「『]) ",  # none after an opening one
-    r"(?<=\w) (?=['’] ?(?:s|re|ve|ll|d|m|t)\b)",  # none within "they 're" and "they ' re"
-    r"(?<=\w['’]) (?=(?:s|re|ve|ll|d|m|t)\b)",
+    r" (?=[,.;:!?%\p{Pe}\p{Pf}](?:\s|$|\p{P}))",  # before a closing mark, bracket or quote
+    r"(?<=[\p{Ps}\p{Pi}]) ",  # after an opening one
+    r"(?<=\w) (?=['\x{2019}] ?(?:s|re|ve|ll|d|m|t)\b)",  # in "they 're" and "they ' re"
+    r"(?<=\w['\x{2019}]) (?=(?:s|re|ve|ll|d|m|t)\b)",
 )
 
 
@@ -129,8 +130,8 @@ def open_tokenizer(name: str) -> tuple[Tokenizer, SpecialTokens]:
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(
-            f"no tokenizer {name!r}{did_you_mean(name, KINDS)}\nit is none of {', '.join(KINDS)}, no tokenizer.json and no "
-            f"folder of a saved tokenizer, and the hub gave none: {reason}"
+            f"no tokenizer {name!r}{did_you_mean(name, KINDS)}\nit is none of {', '.join(KINDS)}, no tokenizer.json "
+            f"and no folder of a saved tokenizer, and the hub gave none: {reason}"
         ) from None
     tokenizer = getattr(pretrained, "backend_tokenizer", None)
     if tokenizer is None:

@@ -39,8 +39,10 @@ def test_a_batch_depends_on_seed_and_counter_alone():
 def test_parts_of_a_batch_are_its_rows(size):
     split = numbered(size)
     whole = numbers(split, [5], size=8)
-    parts = [split.batch(5, range(start, start + 2), 8, seed=0, device="cpu")["number"].tolist() for start in range(0, 8, 2)]
-    assert sum(parts, []) == whole
+    parts = [
+        split.batch(5, range(start, start + 2), 8, seed=0, device="cpu")["number"].tolist() for start in range(0, 8, 2)
+    ]
+    assert [number for part in parts for number in part] == whole
 
 
 def test_a_set_smaller_than_a_batch_is_repeated():

@@ -35,7 +35,9 @@ def test_training_texts_come_back_as_they_were(kind):
     assert [there_and_back(made, text) for text in TEXTS] == TEXTS
 
 
-@pytest.mark.parametrize("text", ["  odd   spaces ", "never seen: Ω≈ç√ 𝔘 \t tabs", "<end> and <pad> spelt out"])
+@pytest.mark.parametrize(
+    "text", ["  odd   spaces ", "never seen: Ω≈ç√ \U0001d518 \t tabs", "<end> and <pad> spelt out"]
+)
 def test_bytes_lose_nothing(text):
     assert there_and_back(codec("byte_bpe"), text) == text
 
@@ -47,7 +49,12 @@ def test_special_tokens_come_first_and_frame_rows(kind):
     tokens = made.tokenize(TEXTS[1:2])
     row = made.pack(tokens)[0].tolist()
     assert row == tokens[0] + [2] + [0] * (79 - len(tokens[0]))
-    assert (made.spec.start, made.spec.end, made.spec.pad, made.spec.vocab_size) == (1, 2, 0, made.tokenizer.get_vocab_size())
+    assert (made.spec.start, made.spec.end, made.spec.pad, made.spec.vocab_size) == (
+        1,
+        2,
+        0,
+        made.tokenizer.get_vocab_size(),
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -66,7 +73,26 @@ def test_word_by_word_gives_the_tokens_of_whole_texts(kind):
 def test_words_are_words_and_marks():
     made = codec("words")
     tokens = [made.tokenizer.id_to_token(token) for token in made.tokenize([TEXTS[2]])[0]]
-    assert tokens == ["“", "Don't", "go", ",", "”", "she", "said", "(", "twice", ")", "—", "at", "10:30", ",", "for", "1,000.50", "crowns", "!"]
+    assert tokens == [
+        "“",
+        "Don't",
+        "go",
+        ",",
+        "”",
+        "she",
+        "said",
+        "(",
+        "twice",
+        ")",
+        "—",
+        "at",
+        "10:30",
+        ",",
+        "for",
+        "1,000.50",
+        "crowns",
+        "!",
+    ]
 
 
 def test_tokenized_text_is_closed_up():
@@ -176,7 +202,12 @@ def test_transformers_opens_a_saved_codec(kind, tmp_path):
     made = codec(kind)
     made.save(tmp_path)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id) == (1, 2, 0, 3)
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id) == (
+        1,
+        2,
+        0,
+        3,
+    )
     assert len(tokenizer) == made.spec.vocab_size
     assert tokenizer(TEXTS, add_special_tokens=False)["input_ids"] == made.tokenize(TEXTS)
     assert tokenizer.decode(made.tokenize(TEXTS)[0], skip_special_tokens=True) == TEXTS[0]
@@ -204,10 +235,10 @@ def test_a_pretrained_tokenizer_keeps_its_own_special_tokens(tmp_path):
 def test_a_missing_tokenizer_is_named(tmp_path):
     with pytest.raises(DataError, match="no tokenizer file"):
         codec(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(DataError, match="no tokenizer .*nowhere"):
+    with pytest.raises(DataError, match=r"no tokenizer .*nowhere"):
         codec(str(tmp_path / "nowhere"))
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(DataError, match="bad.json is no tokenizer"):
+    with pytest.raises(DataError, match=r"bad\.json is no tokenizer"):
         codec(str(tmp_path / "bad.json"))
 
 
@@ -215,7 +246,7 @@ def test_a_missing_tokenizer_is_named(tmp_path):
 def test_a_damaged_codec_is_refused(content, tmp_path):
     codec().save(tmp_path)
     (tmp_path / "codec.json").write_text(content)
-    with pytest.raises(DataError, match="codec.json cannot be read"):
+    with pytest.raises(DataError, match=r"codec\.json cannot be read"):
         TextCodec.load(tmp_path)
 
 

@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_read_is_named(content, tmp_path):
     path = tmp_path / "oracle.safetensors"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match="cannot read the oracle .*oracle.safetensors"):
+    with pytest.raises(DataError, match=r"cannot read the oracle .*oracle\.safetensors"):
         OracleData(path=path, **SMALL)
 
 
