@@ -146,9 +146,10 @@ class TextCodec:
             if number is not None:
                 return number, ":".join(parts[cut:]).strip()
         labels, name = self.spec.labels, parts[0].strip()
+        shown = ", ".join(labels[:LABELS_SHOWN])
         more = f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
         raise UsageError(
-            f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {', '.join(labels[:LABELS_SHOWN])}{more}\n"
+            f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {shown}{more}\n"
             f"text to continue goes behind one: '{labels[0]}: ...'"
         )
 

@@ -90,8 +90,8 @@ def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], na
     if not len(columns["tokens"]) and over:
         least = min(len(row) for row in tokens if row)
         raise DataError(
-            f"{name}: every text is longer than max_length={length}; the shortest has {least} tokens and the end token\n"
-            "raise max_length, or set too_long: cut"
+            f"{name}: every text is longer than max_length={length}; the shortest has {least} tokens and the end token"
+            "\nraise max_length, or set too_long: cut"
         )
     if not len(columns["tokens"]):
         raise DataError(f"{name}: no tokens are left of the texts")

@@ -11,26 +11,26 @@ def inverse_cdf(logits: Tensor, uniforms: Tensor) -> Tensor:
     """Tokens drawn from ``softmax(logits)``: the first whose cumulative probability exceeds its uniform.
 
     logits float ``[rows, vocabulary]``, uniforms float ``[rows, draws]`` in [0, 1); returns int64 ``[rows, draws]``.
-    A token of probability zero is never drawn.
+    A token of probability zero is never drawn. ``logits`` are overwritten.
     """
     # In two levels: summing blocks is ten times faster than a running sum over the whole vocabulary, and keeps
     # float32 accurate for large ones. The last, shorter block is summed by itself.
-    probabilities = logits.softmax(-1)
-    vocabulary = logits.shape[1]
+    masses = logits.sub_(logits.amax(-1, keepdim=True)).exp_()
+    vocabulary = masses.shape[1]
     size = math.isqrt(vocabulary)
     whole = vocabulary // size * size
-    blocks = probabilities[:, :whole].unflatten(1, (-1, size)).sum(-1)
+    blocks = masses[:, :whole].unflatten(1, (-1, size)).sum(-1)
     if whole < vocabulary:
-        blocks = torch.cat([blocks, probabilities[:, whole:].sum(-1, keepdim=True)], dim=1)
+        blocks = torch.cat([blocks, masses[:, whole:].sum(-1, keepdim=True)], dim=1)
     cumulative = blocks.cumsum(-1)
     targets = uniforms.to(cumulative.dtype) * cumulative[:, -1:]
     block = _first_above(cumulative, targets)
     targets = targets - (cumulative - blocks).gather(1, block)
 
     inside = block.unsqueeze(-1) * size + torch.arange(size, device=logits.device)
-    masses = probabilities.gather(1, inside.clamp(max=vocabulary - 1).flatten(1)).view_as(inside)
-    masses = masses.masked_fill(inside >= vocabulary, 0.0)
-    return block * size + _first_above(masses.cumsum(-1), targets.unsqueeze(-1)).squeeze(-1)
+    within = masses.gather(1, inside.clamp(max=vocabulary - 1).flatten(1)).view_as(inside)
+    within = within.masked_fill_(inside >= vocabulary, 0.0).cumsum(-1)
+    return block * size + _first_above(within, targets.unsqueeze(-1)).squeeze(-1)
 
 
 def _first_above(cumulative: Tensor, targets: Tensor) -> Tensor:

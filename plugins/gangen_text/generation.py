@@ -10,13 +10,27 @@ from torch import Tensor, nn
 from gangen import noise
 from gangen.errors import UsageError
 from gangen_text.draws import gumbel_softmax, inverse_cdf, truncated
+from gangen_text.likelihood import TokenLogLikelihood
 from gangen_text.spec import TextSpec
 
 Condition = Mapping[str, Tensor]
 
 # Logits are made, turned into tokens and dropped in groups of rows: on a CPU small enough to stay in its cache.
-LOGITS_AT_ONCE = {"cpu": 2**19}
+LOGITS_AT_ONCE = {"cpu": 2**20}
 LOGITS_AT_ONCE_ON_A_DEVICE = 2**27
+
+
+def labels_of(spec: TextSpec, condition: Condition | None) -> Tensor | None:
+    """The condition's labels, int64 ``[n]``; None where the data has none.
+
+    Raises:
+        UsageError: the data has labels, but the condition does not say which.
+    """
+    if not spec.labels:
+        return None
+    if condition is None or "label" not in condition:
+        raise UsageError(f"this network was made for labelled text: its condition needs a \"label\", one of {', '.join(spec.labels)}")
+    return condition["label"]
 
 
 class TextGenerator(Protocol):
@@ -55,12 +69,13 @@ class TextGenerator(Protocol):
         """``n`` rows of Gumbel-softmax tokens with gradient, float ``[n, length, vocabulary]``; one-hot padding."""
 
     def rollout(
-        self, tokens: Tensor, condition: Condition | None = None, *, count: int
+        self, tokens: Tensor, condition: Condition | None = None, *, count: int, stride: int = 1
     ) -> Iterator[tuple[int, Tensor]]:
-        """``count`` ways for each row to go on from each of its prefixes, without gradient.
+        """``count`` ways for each row to go on from its prefixes, without gradient.
 
-        Yields (t, int64 ``[batch * count, length]``) for t = 1 .. length - 1, all the ways of one row next to each
-        other: ``tokens[:, :t]`` and a continuation drawn from the generator. Rows that have ended by t are copies.
+        Yields (t, int64 ``[batch * count, length]``) for t = ``stride``, 2 ``stride`` .. below length, all the ways of
+        one row next to each other: ``tokens[:, :t]`` and a continuation drawn from the generator. Rows that have ended
+        by t are copies.
         """
 
 
@@ -100,22 +115,13 @@ class Autoregressive(nn.Module):
         """float ``[..., vocabulary]`` of features float ``[..., d]``; -inf for tokens that are no text."""
         return F.linear(features, self.output.weight, self.output.bias + self.penalty)
 
-    def labels(self, n: int, condition: Condition | None) -> Tensor | None:
-        """The condition's labels, int64 ``[n]``; None where the data has none."""
-        if not self.spec.labels:
-            return None
-        if condition is None or "label" not in condition:
-            raise UsageError(
-                f"this generator was made for labelled text: its condition needs a label, one of {self.spec.labels}"
-            )
-        return condition["label"]
-
     def log_prob(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
         """See TextGenerator."""
         before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
-        logits = self.logits(self.read(self.embedding(before), condition))
-        targets = tokens.masked_fill(~self.spec.mask(tokens), -100)
-        return -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(tokens.shape)
+        features = self.read(self.embedding(before), condition).flatten(0, 1)
+        targets = tokens.masked_fill(~self.spec.mask(tokens), -1).flatten()
+        bias = self.output.bias + self.penalty
+        return TokenLogLikelihood.apply(features, self.output.weight, bias, targets).view(tokens.shape)
 
     @torch.no_grad()
     def sample(
@@ -153,16 +159,18 @@ class Autoregressive(nn.Module):
 
     @torch.no_grad()
     def rollout(
-        self, tokens: Tensor, condition: Condition | None = None, *, count: int
+        self, tokens: Tensor, condition: Condition | None = None, *, count: int, stride: int = 1
     ) -> Iterator[tuple[int, Tensor]]:
         """See TextGenerator."""
         batch, length = tokens.shape
-        uniforms = self._uniforms(batch, count, length * (length - 1) // 2)
+        uniforms = self._uniforms(batch, count, sum(length - t for t in range(stride, length, stride)))
         features, state = self._first(batch, condition)
         copies = torch.arange(batch * count, device=tokens.device).view(batch, count)
         for t in range(1, length):
-            now, uniforms = uniforms.split([length - t, uniforms.shape[-1] - (length - t)], dim=-1)
             features, state = self.step(state, self.embedding(tokens[:, t - 1]))
+            if t % stride:
+                continue
+            now, uniforms = uniforms.split([length - t, uniforms.shape[-1] - (length - t)], dim=-1)
             rolled = tokens.repeat_interleave(count, dim=0)
             live = self._live(tokens[:, :t])
             if len(live):
@@ -219,12 +227,15 @@ class Autoregressive(nn.Module):
         self, features: Tensor, uniforms: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
     ) -> Tensor:
         """Next tokens, int64 ``[n, draws]``, for features float ``[n, d]`` and uniforms float ``[n, draws]``."""
+        weight, bias = self.output.weight, self.output.bias + self.penalty
         at_once = max(1, LOGITS_AT_ONCE.get(features.device.type, LOGITS_AT_ONCE_ON_A_DEVICE) // self.spec.vocab_size)
+        # One buffer for all groups: fresh memory of this size costs more than the arithmetic.
+        buffer = weight.new_empty(min(at_once, len(features)), self.spec.vocab_size)
         drawn = []
-        for some, uniform in zip(features.split(at_once), uniforms.split(at_once), strict=True):
-            logits = self.logits(some).to(uniforms.dtype)
+        for some, uniform in zip(features.to(weight.dtype).split(at_once), uniforms.split(at_once), strict=True):
+            logits = torch.addmm(bias, some, weight.t(), out=buffer[: len(some)]).to(uniforms.dtype)
             if temperature != 1.0:
-                logits = logits / temperature
+                logits /= temperature
             drawn.append(inverse_cdf(truncated(logits, top_k, top_p), uniform))
         return torch.cat(drawn)
 

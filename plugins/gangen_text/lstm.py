@@ -8,7 +8,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
 from gangen.errors import UsageError
-from gangen_text.generation import Autoregressive, Condition
+from gangen_text.generation import Autoregressive, Condition, labels_of
 from gangen_text.spec import TextSpec
 
 
@@ -67,7 +67,7 @@ class LSTMGenerator(Autoregressive):
     def begin(self, n: int, condition: Condition | None) -> LSTMState:
         """See Autoregressive."""
         zeros = self.output.weight.new_zeros(n, self.lstm.hidden_size)
-        label = None if (labels := self.labels(n, condition)) is None else self.label_embedding(labels)
+        label = None if (labels := labels_of(self.spec, condition)) is None else self.label_embedding(labels)
         return LSTMState(((zeros, zeros),) * self.lstm.num_layers, label)
 
     def step(self, state: LSTMState, embedded: Tensor) -> tuple[Tensor, LSTMState]:
@@ -81,7 +81,7 @@ class LSTMGenerator(Autoregressive):
 
     def read(self, embedded: Tensor, condition: Condition | None) -> Tensor:
         """See Autoregressive."""
-        labels = self.labels(len(embedded), condition)
+        labels = labels_of(self.spec, condition)
         if labels is not None:
             embedded = embedded + self.label_embedding(labels).unsqueeze(1)
         features, _ = self.lstm(F.dropout(embedded, self.dropout, self.training))

@@ -18,7 +18,8 @@ class SeqGAN(TextGame):
 
     The value of token t is the mean reward of ``rollouts`` texts that keep tokens 1..t and go on by themselves; that of
     the last token is the reward of the text itself. The reward of a text is the discriminator's ``probability`` that it
-    is real, as in the paper, or its ``logit``.
+    is real, as in the paper, or its ``logit``. With a ``stride`` above 1 only every stride-th prefix is rolled out, and
+    tokens between two of them share the value of the next.
 
     ``baseline`` is subtracted from the values: their mean at the same ``position``, or the value of the ``prefix`` before
     the token (so that a token is credited with what it changed). ``whiten`` then scales them to unit deviation. Both
@@ -31,6 +32,7 @@ class SeqGAN(TextGame):
         *,
         loss: Annotated[Any, Part("losses")] = "non_saturating",
         rollouts: Annotated[int, Ge(1)] = 16,
+        stride: Annotated[int, Ge(1)] = 1,
         reward: Literal["probability", "logit"] = "probability",
         baseline: Literal["none", "position", "prefix"] = "position",
         whiten: bool = True,
@@ -38,6 +40,7 @@ class SeqGAN(TextGame):
     ) -> None:
         super().__init__(spec, loss)
         self.rollouts = rollouts
+        self.stride = stride
         self.reward = reward
         self.baseline = baseline
         self.whiten = whiten
@@ -62,12 +65,13 @@ class SeqGAN(TextGame):
         """Action values, float ``[B, L]``: column t is the value of having chosen token t after the tokens before it."""
         roller = players.averaged("generator") if self.rollout_with == "average" else players.generator
         repeated = {name: tensor.repeat_interleave(self.rollouts, dim=0) for name, tensor in condition.items()}
-        columns = []
+        columns: list[Tensor] = []
         with evaluating(players.discriminator):
-            for _, completed in roller.rollout(tokens, condition, count=self.rollouts):
+            for t, completed in roller.rollout(tokens, condition, count=self.rollouts, stride=self.stride):
                 rewards = self._reward(players.discriminator(completed, repeated))
-                columns.append(rewards.view(len(tokens), self.rollouts).mean(dim=1))
-            columns.append(self._reward(players.discriminator(tokens, condition)))
+                columns += [rewards.reshape(len(tokens), self.rollouts).mean(dim=1)] * (t - len(columns))
+            whole = self._reward(players.discriminator(tokens, condition))
+        columns += [whole] * (tokens.shape[1] - len(columns))
         return torch.stack(columns, dim=1)
 
     def advantages(self, values: Tensor, mask: Tensor) -> Tensor:

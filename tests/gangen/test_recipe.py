@@ -56,8 +56,7 @@ def test_a_recipe_is_complete(read):
     generator = recipe.players["generator"]
     assert generator.component == Use("generators", "echo/mlp", {"latent_dim": 4, "hidden_dim": 8})
     assert (generator.ema, generator.clip) == (0.99, None)
-    assert generator.optimizer == OptimizerRecipe(lr=Schedule(1e-3), betas=(0.0, 0.9))
-    assert all(isinstance(beta, float) for beta in generator.optimizer.betas)
+    assert generator.optimizer == OptimizerRecipe(lr=Schedule(1e-3), betas=(Schedule(0.0), Schedule(0.9)))
     assert recipe.players["discriminator"].component.kind == "discriminators"
     assert recipe.players["discriminator"].optimizer == OptimizerRecipe()
     assert recipe.phases["adversarial"].turns == {"discriminate": TurnTimes(times=2), "generate": TurnTimes(every=2)}
@@ -104,7 +103,7 @@ metrics:
         "tiny.yaml:1:1: unknown option 'sed' for the recipe; did you mean 'seed'?",
         "tiny.yaml:2:1: no data source is called 'echo/rng'; did you mean 'echo/ring'?",
         "tiny.yaml:4:30: unknown option 'hiden_dim' for generator 'echo/mlp'; did you mean 'hidden_dim'?",
-        "tiny.yaml:4:44: ema must be less than 1.0, got 1.5",
+        "tiny.yaml:4:44: ema must be less than 1.0 or a mapping, got 1.5",
         "tiny.yaml:4:66: use must be 'adam', 'adamw', 'sgd' or 'rmsprop', got 'adma'; did you mean 'adam'?",
         "tiny.yaml:7:5: clip must be a number, got 'tight'",
         "tiny.yaml:10:22: unknown option 'margin' for loss 'gangen/hinge'",
@@ -190,7 +189,7 @@ def test_overrides(read):
     assert (recipe.seed, recipe.trainer.batch_size) == (3, 8)
     assert recipe.data.options["modes"] == 5
     assert recipe.players["discriminator"].component.options["hidden_dim"] == 9
-    assert recipe.players["generator"].optimizer == OptimizerRecipe(lr=Schedule(2e-4), betas=(0.0, 0.9))
+    assert recipe.players["generator"].optimizer == OptimizerRecipe(lr=Schedule(2e-4), betas=(Schedule(0.0), Schedule(0.9)))
     assert recipe.metrics == [Use("metrics", "echo/radius", {"samples": 5})]
     assert recipe.phases["adversarial"].turns["generate"] == TurnTimes(times=3)
     assert recipe.objective.options["loss"].name == "gangen/minimax"

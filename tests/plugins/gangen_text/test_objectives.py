@@ -65,6 +65,16 @@ def test_a_reward_for_one_position_is_certain_once_that_position_is_chosen_and_e
     assert torch.allclose(values[:, place - 1], expected, atol=0.03)
 
 
+def test_with_a_stride_tokens_share_the_value_of_the_next_prefix_that_is_rolled_out():
+    players = game(FIXED, Judge(lambda tokens: tokens[:, 1] + 10 * tokens[:, 4]))
+    objective = SeqGAN(FIXED, loss=NonSaturating(), rollouts=3, reward="logit", stride=2)
+    tokens = torch.tensor([[1, 0, 2, 3, 1], [3, 3, 0, 0, 2]])
+    values = objective.values(players, tokens, {})
+    assert torch.equal(values[:, 0], values[:, 1]) and torch.equal(values[:, 2], values[:, 3])
+    assert values[:, 4].tolist() == [10.0, 23.0]
+    assert torch.allclose((3 * values[:, 1]) % 1, torch.zeros(2, dtype=torch.float64), atol=1e-9)
+
+
 def test_policy_gradient_is_the_gradient_of_the_expected_reward():
     spec = TextSpec(vocab_size=3, max_length=2, start=0)
     reward = torch.tensor([[0.1, 0.9, 0.3], [0.5, 0.2, 0.8], [0.7, 0.6, 0.05]], dtype=torch.float64)

@@ -1,0 +1,104 @@
+"""Filters over windows of tokens, and the largest response of each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+ROWS_AT_ONCE = 64
+
+
+class FilterBank(nn.ModuleList):
+    """For each width some filters, slid over embedded tokens: one ``nn.Linear`` on the tokens of a window, in their order.
+
+    Text shorter than a window is filled up with zeros.
+    """
+
+    def __init__(self, embedding_dim: int, widths: Sequence[int], counts: Sequence[int]) -> None:
+        super().__init__(nn.Linear(width * embedding_dim, count) for width, count in zip(widths, counts, strict=True))
+        self.widths = tuple(widths)
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """The largest response of every filter, float ``[batch, filters]``, for float ``[batch, length, embedding_dim]``."""
+        return torch.cat(
+            [linear(_windows(embedded, width)).amax(1) for linear, width in zip(self, self.widths, strict=True)], dim=1
+        )
+
+    def of_tokens(self, tokens: Tensor, embedding: Tensor) -> Tensor:
+        """The same for tokens int64 ``[batch, length]`` with ``embedding`` float ``[vocabulary, embedding_dim]``.
+
+        Faster than ``forward``, but the gradient cannot be differentiated again.
+        """
+        if not torch.is_grad_enabled():
+            return self._looked_up(tokens, embedding)
+        embedded = F.embedding(tokens, embedding)
+        pairs = zip(self, self.widths, strict=True)
+        return torch.cat([_Largest.apply(embedded, linear.weight, width) + linear.bias for linear, width in pairs], dim=1)
+
+    def _looked_up(self, tokens: Tensor, embedding: Tensor) -> Tensor:
+        # What a token contributes at one place of a window is a row of a table, so that a response is a sum of
+        # `width` rows instead of `width` matrix products.
+        vocabulary, tokens = tokens.unique(return_inverse=True)
+        embedded = F.pad(embedding[vocabulary], (0, 0, 0, 1))
+        largest = embedded.new_empty(len(tokens), sum(linear.out_features for linear in self))
+        columns = largest.split([linear.out_features for linear in self], dim=1)
+        for column, linear, width in zip(columns, self, self.widths, strict=True):
+            places = linear.weight.view(linear.out_features, width, -1).permute(2, 1, 0).flatten(1)
+            table = (embedded @ places).view(-1, linear.out_features)
+            missing = max(0, width - tokens.shape[1])
+            windows = F.pad(tokens, (0, missing), value=len(vocabulary)).unfold(1, width, 1)
+            windows = windows * width + torch.arange(width, device=tokens.device)
+            for out, some in zip(column.split(ROWS_AT_ONCE), windows.split(ROWS_AT_ONCE), strict=True):
+                responses = F.embedding_bag(some.flatten(0, 1), table, mode="sum")
+                torch.add(responses.unflatten(0, some.shape[:2]).amax(1), linear.bias, out=out)
+        return largest
+
+
+def _windows(embedded: Tensor, width: int) -> Tensor:
+    """float ``[batch, windows, width * e]`` of float ``[batch, length, e]``."""
+    padded = F.pad(embedded, (0, 0, 0, max(0, width - embedded.shape[1])))
+    return padded.unfold(1, width, 1).transpose(2, 3).flatten(2)
+
+
+class _Largest(torch.autograd.Function):
+    """max over windows of ``windows @ weight.T``, float ``[batch, filters]``.
+
+    Only the window that won has a gradient: one in ten at length 20 and widths to 20. Weighted sums of rows
+    (``embedding_bag``) leave the others out, where a convolution's backward multiplies by zeros.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, embedded: Tensor, weight: Tensor, width: int) -> Tensor:
+        responses = F.linear(_windows(embedded, width), weight)
+        largest = responses.amax(1, keepdim=True)
+        # Four times faster than asking max() for indices.
+        places = torch.arange(responses.shape[1], dtype=responses.dtype, device=responses.device).unsqueeze(1)
+        winners = torch.where(responses == largest, places, 0.0).amax(1).long()
+        ctx.save_for_backward(embedded, weight, winners)
+        ctx.width = width
+        return largest.squeeze(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        embedded, weight, winners = ctx.saved_tensors
+        gradient = gradient.to(weight.dtype)
+        windows = _windows(embedded, ctx.width)
+        batch, count, size = windows.shape
+        rows = winners + torch.arange(batch, device=winners.device).unsqueeze(1) * count
+        for_weight = F.embedding_bag(
+            rows.t().contiguous(), windows.flatten(0, 1), mode="sum", per_sample_weights=gradient.t().contiguous()
+        )
+
+        rows, order = rows.flatten().sort()
+        starts = torch.searchsorted(rows, torch.arange(batch * count, device=rows.device))
+        for_windows = F.embedding_bag(
+            order % len(weight), weight, starts, mode="sum", per_sample_weights=gradient.flatten()[order]
+        ).view(batch, count, ctx.width, -1)
+        for_embedded = embedded.new_zeros(batch, max(embedded.shape[1], ctx.width), embedded.shape[2])
+        for place in range(ctx.width):
+            for_embedded[:, place : place + count] += for_windows[:, :, place]
+        return for_embedded[:, : embedded.shape[1]], for_weight, None
