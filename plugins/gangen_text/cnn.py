@@ -38,7 +38,9 @@ class CNNDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         if len(filter_widths) != len(filter_counts):
-            raise UsageError(f"filter_counts needs one number for each of {len(filter_widths)} widths, got {len(filter_counts)}")
+            raise UsageError(
+                f"filter_counts needs one number for each of {len(filter_widths)} widths, got {len(filter_counts)}"
+            )
         self.spec = spec
         features = sum(filter_counts)
         self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
@@ -51,7 +53,7 @@ class CNNDiscriminator(nn.Module):
             nn.init.normal_(self.projection.weight, std=features**-0.5)
 
     def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits, float ``[batch]``, for tokens int64 ``[batch, length]`` or rows float ``[batch, length, vocabulary]``.
+        """Logits, float ``[batch]``, of tokens int64 ``[batch, length]`` or rows float ``[batch, length, vocabulary]``.
 
         Without gradient, score many texts in one call: tables of what tokens contribute are made once per call.
 

@@ -12,7 +12,7 @@ ROWS_AT_ONCE = 64
 
 
 class FilterBank(nn.ModuleList):
-    """For each width some filters, slid over embedded tokens: one ``nn.Linear`` on the tokens of a window, in their order.
+    """For each width some filters, slid over embedded tokens: one ``nn.Linear`` on the tokens of a window, in order.
 
     Text shorter than a window is filled up with zeros.
     """
@@ -22,10 +22,9 @@ class FilterBank(nn.ModuleList):
         self.widths = tuple(widths)
 
     def forward(self, embedded: Tensor) -> Tensor:
-        """The largest response of every filter, float ``[batch, filters]``, for float ``[batch, length, embedding_dim]``."""
-        return torch.cat(
-            [linear(_windows(embedded, width)).amax(1) for linear, width in zip(self, self.widths, strict=True)], dim=1
-        )
+        """Largest response of every filter, float ``[batch, filters]``, to float ``[batch, length, embedding_dim]``."""
+        pairs = zip(self, self.widths, strict=True)
+        return torch.cat([linear(_windows(embedded, width)).amax(1) for linear, width in pairs], dim=1)
 
     def of_tokens(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         """The same for tokens int64 ``[batch, length]`` with ``embedding`` float ``[vocabulary, embedding_dim]``.
@@ -36,7 +35,8 @@ class FilterBank(nn.ModuleList):
             return self._looked_up(tokens, embedding)
         embedded = F.embedding(tokens, embedding)
         pairs = zip(self, self.widths, strict=True)
-        return torch.cat([_Largest.apply(embedded, linear.weight, width) + linear.bias for linear, width in pairs], dim=1)
+        largest = [_Largest.apply(embedded, linear.weight, width) + linear.bias for linear, width in pairs]
+        return torch.cat(largest, dim=1)
 
     def _looked_up(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         # What a token contributes at one place of a window is a row of a table, so that a response is a sum of
@@ -87,7 +87,7 @@ class _Largest(torch.autograd.Function):
         embedded, weight, winners = ctx.saved_tensors
         gradient = gradient.to(weight.dtype)
         windows = _windows(embedded, ctx.width)
-        batch, count, size = windows.shape
+        batch, count, _ = windows.shape
         rows = winners + torch.arange(batch, device=winners.device).unsqueeze(1) * count
         for_weight = F.embedding_bag(
             rows.t().contiguous(), windows.flatten(0, 1), mode="sum", per_sample_weights=gradient.t().contiguous()

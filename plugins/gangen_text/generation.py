@@ -29,7 +29,7 @@ def labels_of(spec: TextSpec, condition: Condition | None) -> Tensor | None:
     if not spec.labels:
         return None
     if condition is None or "label" not in condition:
-        raise UsageError(f"this network was made for labelled text: its condition needs a \"label\", one of {', '.join(spec.labels)}")
+        raise UsageError(f"text of this kind has labels: a condition needs a label, one of {', '.join(spec.labels)}")
     return condition["label"]
 
 

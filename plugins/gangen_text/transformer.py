@@ -30,7 +30,9 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.merge = nn.Linear(dim, dim)
-        self.feed_forward = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim)
+        )
 
     def project(self, x: Tensor) -> list[Tensor]:
         """Queries, keys and values, float ``[n, heads, length, dim / heads]`` each, of x float ``[n, length, dim]``."""
@@ -82,8 +84,8 @@ class Cache:
 class TransformerGenerator(Autoregressive):
     """A causal decoder with learned positions (Radford et al., 2019); see ``gangen_text.generation.TextGenerator``.
 
-    A label's embedding is added to that of every token read. ``dropout`` acts while likelihoods are computed in training
-    mode; sampling, relaxed rows and rollouts have none.
+    A label's embedding is added to that of every token read. ``dropout`` acts while likelihoods are computed in
+    training mode; sampling, relaxed rows and rollouts have none.
 
     Raises:
         UsageError: ``dim`` is no multiple of ``heads``.
@@ -169,7 +171,7 @@ class TransformerDiscriminator(nn.Module):
         self.dropout = dropout
 
     def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits, float ``[batch]``, for tokens int64 ``[batch, length]`` or rows float ``[batch, length, vocabulary]``.
+        """Logits, float ``[batch]``, of tokens int64 ``[batch, length]`` or rows float ``[batch, length, vocabulary]``.
 
         Raises:
             UsageError: no label in ``condition`` although the data has labels.

@@ -1,0 +1,139 @@
+"""Both text discriminators: hard and relaxed text, labels, padding, and the fast ways to the same numbers."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gangen import noise
+from gangen.errors import UsageError
+from gangen_text.cnn import CNNDiscriminator
+from gangen_text.filters import FilterBank
+from gangen_text.spec import TextSpec
+from gangen_text.transformer import TransformerDiscriminator
+
+SPEC = TextSpec(vocab_size=9, max_length=6, start=0, end=1, pad=2, labels=("low", "high"))
+UNLABELLED = TextSpec(vocab_size=9, max_length=6, start=0)
+TOKENS = torch.tensor([[5, 3, 8, 1, 2, 2], [4, 4, 4, 6, 7, 1], [1, 2, 2, 2, 2, 2], [3, 5, 3, 5, 3, 5]])
+CONDITION = {"label": torch.tensor([0, 1, 1, 0])}
+
+
+def cnn(spec):
+    return CNNDiscriminator(spec, embedding_dim=5, filter_widths=(1, 2, 4, 8), filter_counts=(3, 4, 2, 3))
+
+
+def transformer(spec):
+    return TransformerDiscriminator(spec, dim=8, heads=2)
+
+
+@pytest.fixture(params=[cnn, transformer])
+def build(request):
+    torch.manual_seed(0)
+    return lambda spec: request.param(spec).double().eval()
+
+
+def one_hot(tokens):
+    return F.one_hot(tokens, 9).double()
+
+
+@pytest.mark.parametrize("length", [1, 3, 6])
+def test_tokens_and_their_one_hot_rows_have_equal_logits(build, length):
+    discriminator = build(SPEC)
+    tokens = TOKENS[:, :length]
+    logits = discriminator(tokens, CONDITION)
+    assert logits.shape == (4,)
+    torch.testing.assert_close(discriminator(one_hot(tokens), CONDITION), logits)
+
+
+def test_logits_without_gradient_are_the_same(build):
+    discriminator = build(SPEC)
+    expected = discriminator(TOKENS, CONDITION)
+    with torch.no_grad():
+        torch.testing.assert_close(discriminator(TOKENS, CONDITION), expected)
+        many = discriminator(TOKENS.repeat(600, 1), {"label": CONDITION["label"].repeat(600)})
+    torch.testing.assert_close(many, expected.repeat(600))
+
+
+def test_gradients_for_tokens_are_those_for_one_hot_rows(build):
+    discriminator = build(SPEC)
+    gradients = []
+    for text in (TOKENS, one_hot(TOKENS)):
+        discriminator.zero_grad()
+        (discriminator(text, CONDITION) * torch.tensor([1.0, -2.0, 0.5, 3.0])).sum().backward()
+        gradients.append([parameter.grad.clone() for parameter in discriminator.parameters()])
+    for of_tokens, of_rows in zip(*gradients, strict=True):
+        torch.testing.assert_close(of_tokens, of_rows)
+
+
+def test_relaxed_rows_receive_gradients_that_can_be_differentiated_again(build):
+    discriminator = build(SPEC)
+    rows = torch.rand(4, 6, 9, dtype=torch.float64).softmax(-1).requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(rows, CONDITION).sum(), rows, create_graph=True)
+    gradient.square().sum().backward()
+    assert discriminator.embedding.weight.grad.abs().sum() > 0
+
+
+def test_labels_act_by_projection(build):
+    discriminator = build(SPEC)
+    low, high = (discriminator(TOKENS, {"label": torch.full((4,), label)}) for label in (0, 1))
+    assert (low - high).abs().min() > 0
+    discriminator.projection.weight.data[1] = discriminator.projection.weight.data[0]
+    low, high = (discriminator(TOKENS, {"label": torch.full((4,), label)}) for label in (0, 1))
+    assert torch.equal(low, high)
+
+
+def test_a_missing_label_is_refused(build):
+    with pytest.raises(UsageError, match="a condition needs a label, one of low, high"):
+        build(SPEC)(TOKENS, {"tokens": TOKENS})
+
+
+def test_unlabelled_data_needs_no_condition(build):
+    assert build(UNLABELLED)(TOKENS).shape == (4,)
+
+
+def test_a_transformer_does_not_look_behind_the_end():
+    discriminator = transformer(SPEC).eval()
+    other = TOKENS.clone()
+    other[0, 4:] = 7
+    torch.testing.assert_close(discriminator(other, CONDITION), discriminator(TOKENS, CONDITION))
+
+
+def test_filters_are_convolutions_over_time():
+    torch.manual_seed(0)
+    bank = FilterBank(5, (1, 3), (4, 2)).double()
+    embedded = torch.randn(7, 6, 5, dtype=torch.float64)
+    expected = []
+    for linear, width in zip(bank, (1, 3), strict=True):
+        kernel = linear.weight.view(-1, width, 5).transpose(1, 2)
+        expected.append(F.conv1d(embedded.transpose(1, 2), kernel, linear.bias).amax(-1))
+    torch.testing.assert_close(bank(embedded), torch.cat(expected, dim=1))
+
+
+def test_filters_of_tokens_are_filters_of_their_embeddings_at_full_size():
+    torch.manual_seed(0)
+    bank = FilterBank(16, (1, 2, 5, 20, 30), (20, 30, 40, 20, 10))
+    embedding = nn.Parameter(torch.randn(300, 16))
+    tokens = torch.randint(300, (150, 20))
+    plain = bank(embedding[tokens])
+    torch.testing.assert_close(bank.of_tokens(tokens, embedding), plain, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(bank.of_tokens(tokens, embedding), plain, rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_belongs_to_the_global_batch():
+    torch.manual_seed(0)
+    discriminator = cnn(SPEC).double().train()
+
+    def logits(part, parts):
+        rows = slice(part * 4 // parts, (part + 1) * 4 // parts)
+        with noise.shared(1, part, parts):
+            return discriminator(TOKENS[rows], {"label": CONDITION["label"][rows]})
+
+    whole = logits(0, 1)
+    torch.testing.assert_close(torch.cat([logits(0, 2), logits(1, 2)]), whole)
+    assert not torch.allclose(whole, discriminator.eval()(TOKENS, CONDITION))
+
+
+def test_as_many_counts_as_widths():
+    with pytest.raises(UsageError, match="one number for each of 2 widths, got 1"):
+        CNNDiscriminator(SPEC, filter_widths=(1, 2), filter_counts=(3,))
