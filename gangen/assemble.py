@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from rich.console import Console
+from torch import nn
 
 from gangen import checkpoint, model
 from gangen.callbacks import Checkpoints, Evaluate, Log, Samples, StopOnSignal
@@ -69,7 +71,7 @@ def train(recipe: Recipe, registry: Registry) -> None:
 def check(recipe: Recipe, registry: Registry) -> list[str]:
     """Build the whole game on the CPU without training or writing; returns what it found, a line each."""
     RunDirectory(recipe.run).claim(recipe)
-    data, players, phases = build_game(recipe, registry, torch.device("cpu"))
+    data, players, phases, _ = build_game(recipe, registry, torch.device("cpu"))
     lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
     lines += [
         f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"
@@ -88,7 +90,7 @@ def assemble(
     recipe: Recipe, registry: Registry, accelerator: Accelerator, run: RunDirectory, console: Console
 ) -> Trainer:
     """The trainer of a recipe on this process, at its first step."""
-    data, players, phases = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
+    data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
     for player in players.values():
         player.synchronize()
     distributions = _distributions(recipe, registry)
@@ -110,6 +112,7 @@ def assemble(
         data=data,
         players=players,
         phases=phases,
+        objective=objective if isinstance(objective, nn.Module) else None,
         accumulate=recipe.trainer.accumulate,
         seed=recipe.seed,
         shared_noise=recipe.trainer.noise == "global",
@@ -119,8 +122,11 @@ def assemble(
 
 def build_game(
     recipe: Recipe, registry: Registry, device: torch.device, processes: int = 1
-) -> tuple[Data, Players, list[Phase]]:
-    """Data, players and phases. Raises RecipeError for turns, players and sizes that do not fit each other."""
+) -> tuple[Data, Players, list[Phase], Any]:
+    """Data, players, phases and the objective whose turns these play.
+
+    Raises RecipeError for turns, players and sizes that do not fit each other.
+    """
     settings = recipe.trainer
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -131,17 +137,26 @@ def build_game(
         # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
         torch.manual_seed(mix(recipe.seed, "initial weights", name))
         net = registry.build(chosen.component, data.codec.spec).to(device).train()
-        players[name] = Player(name, net, chosen.optimizer, ema=chosen.ema, clip=chosen.clip)
+        players[name] = Player(
+            name, net, chosen.optimizer, ema=chosen.ema, clip=chosen.clip, weight_clip=chosen.weight_clip
+        )
     objective = registry.build(recipe.objective, data.codec.spec)
+    if isinstance(objective, nn.Module):
+        objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
     problems = [*_misfits(recipe, turns, players), *_odd_batches(recipe, processes)]
     if problems:
         raise RecipeError(problems)
     phases = []
     for name, phase in recipe.phases.items():
-        played = [Turn(turn, turns[turn], turns[turn].updates, often.times, often.every) for turn, often in phase.turns.items()]
-        phases.append(Phase(name, phase.steps, tuple(played), phase.batch_size or settings.batch_size, phase.optimizers))
-    return data, Players(players), phases
+        played = [
+            Turn(turn, turns[turn], turns[turn].updates, often.times, often.every)
+            for turn, often in phase.turns.items()
+        ]
+        phases.append(
+            Phase(name, phase.steps, tuple(played), phase.batch_size or settings.batch_size, phase.optimizers)
+        )
+    return data, Players(players), phases, objective
 
 
 def _misfits(recipe: Recipe, turns: dict, players: dict[str, Player]) -> Iterable[Problem]:
@@ -184,7 +199,9 @@ def _misfits(recipe: Recipe, turns: dict, players: dict[str, Player]) -> Iterabl
 
 def _odd_batches(recipe: Recipe, processes: int) -> Iterable[Problem]:
     sizes = {("trainer", "batch_size"): recipe.trainer.batch_size}
-    sizes |= {("phases", name, "batch_size"): phase.batch_size for name, phase in recipe.phases.items() if phase.batch_size}
+    sizes |= {
+        ("phases", name, "batch_size"): phase.batch_size for name, phase in recipe.phases.items() if phase.batch_size
+    }
     for path, size in sizes.items():
         if size % (processes * recipe.trainer.accumulate):
             yield Problem(

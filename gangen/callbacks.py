@@ -90,13 +90,21 @@ class Log(Callback):
 
 
 class Samples(Callback):
-    """Every ``every`` steps, a sheet of samples per prompt from the same noise, in the run directory and on the screen."""
+    """Every ``every`` steps, a sheet of samples per prompt from the same noise, in the run directory and on the screen.
 
-    def __init__(self, run: RunDirectory, every: int, console: Console, *, per_prompt: int = 8) -> None:
+    The first sheet shows held-out rows instead, where the codec can show them, to compare with.
+    """
+
+    def __init__(self, run: RunDirectory, every: int, console: Console) -> None:
         self.run = run
         self.every = every
         self.console = console
-        self.per_prompt = per_prompt
+
+    def start(self, trainer: Trainer) -> None:
+        codec = trainer.data.codec
+        if self.every and trainer.state.total == 0 and hasattr(codec, "reals"):
+            rows = {prompt: codec.reals(trainer.data.heldout, prompt, codec.per_prompt) for prompt in codec.prompts()}
+            codec.render({prompt: codec.decode(real) for prompt, real in rows.items()}, self.run.samples / "real")
 
     def after_step(self, trainer: Trainer) -> None:
         if not _due(trainer, self.every):
@@ -106,16 +114,13 @@ class Samples(Callback):
         with evaluating(net):
             for prompt in codec.prompts():
                 with noise.shared(mix(trainer.seed, prompt)):
-                    condition = {
-                        name: tensor.to(trainer.device)
-                        for name, tensor in codec.encode(prompt, self.per_prompt).items()
-                    }
-                    sheet[prompt] = codec.decode(net.sample(self.per_prompt, condition))
+                    condition = codec.encode(prompt, codec.per_prompt)
+                    condition = {name: tensor.to(trainer.device) for name, tensor in condition.items()}
+                    sheet[prompt] = codec.decode(net.sample(codec.per_prompt, condition))
         path = codec.render(sheet, self.run.samples / f"step-{trainer.state.total:08d}")
-        preview = codec.preview(sheet)
         phase, step = _position(trainer)
         self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {path}", **_PLAIN)
-        if preview:
+        if preview := codec.preview(sheet):
             self.console.print(preview + "\n", **_PLAIN)
 
 

@@ -26,6 +26,8 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
     temporary.mkdir(parents=True)
     for player_name, player in trainer.players.items():
         _save_player(player, temporary / player_name)
+    if trainer.objective is not None:
+        save_file(_contiguous(trainer.objective.state_dict()), temporary / "objective.safetensors")
     (temporary / "state.json").write_text(json.dumps(trainer.state_dict()), encoding="utf-8")
     for path in [*temporary.rglob("*"), temporary]:
         _flush(path)
@@ -60,6 +62,8 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
             trainer.enter(phase)
         for name, player in trainer.players.items():
             _load_player(player, checkpoint / name)
+        if trainer.objective is not None:
+            trainer.objective.load_state_dict(load_file(checkpoint / "objective.safetensors"))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
 

@@ -22,9 +22,7 @@ class _AllReduceSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
-        total = gradient.clone()
-        dist.all_reduce(total)
-        return total
+        return _AllReduceSum.apply(gradient)  # through autograd, so that it can be differentiated again
 
 
 def all_sum(tensor: Tensor) -> Tensor:

@@ -18,6 +18,15 @@ def gangen_losses(register: Register) -> None:
 
 
 @hookimpl
+def gangen_penalties(register: Register) -> None:
+    register("gradient_penalty", "gangen.penalties:GradientPenalty", summary="WGAN-GP: Gulrajani et al., 2017")
+    register("r1", "gangen.penalties:R1", summary="Mescheder et al., 2018: squared slope at real samples")
+    register("r2", "gangen.penalties:R2", summary="Mescheder et al., 2018: squared slope at fake samples")
+    register("lecam", "gangen.penalties:LeCam", summary="Tseng et al., 2021: logits held near their averages")
+    register("virtual_adversarial", "gangen.penalties:VirtualAdversarial", summary="VAT: Miyato et al., 2018")
+
+
+@hookimpl
 def gangen_recipes() -> Iterable[Path]:
     """The recipes of the wheel, or those beside the package in a checkout."""
     package = Path(__file__).parent

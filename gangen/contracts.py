@@ -43,11 +43,12 @@ def needs(**methods: str | Iterable[str]) -> Callable:
 
 @dataclass(frozen=True)
 class Clock:
-    """Where in its phase a turn is played: ``step`` of ``steps``, counted from 0."""
+    """Where in its phase a turn is played: ``step`` of ``steps``, counted from 0, each of ``batch_size`` samples."""
 
     phase: str
     step: int
     steps: int
+    batch_size: int = 1
 
     @property
     def fraction(self) -> float:
@@ -83,9 +84,14 @@ class Split(Protocol):
 
 
 class Codec(Protocol):
-    """Between what people write and look at and what networks take and make; saved with every model."""
+    """Between what people write and look at and what networks take and make; saved with every model.
+
+    A codec may also have ``reals(split, prompt, n)``: up to ``n`` real samples for a prompt, for a first sheet.
+    """
 
     spec: Any
+    per_prompt: int
+    """How many samples a sheet shows for each prompt."""
 
     def prompts(self) -> list[str]:
         """What sample sheets show, one row each: the labels, or ``[""]`` where there are none."""

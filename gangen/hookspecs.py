@@ -21,6 +21,7 @@ SINGULAR = {
     "objectives": "objective",
     "losses": "loss",
     "penalties": "penalty",
+    "augmentations": "augmentation",
     "data": "data source",
     "metrics": "metric",
     "extractors": "extractor",
@@ -56,7 +57,12 @@ def gangen_losses(register: Register) -> None:
 
 @hookspec
 def gangen_penalties(register: Register) -> None:
-    """Regularisers of a discriminator: ``__init__(self, *, options)``."""
+    """Regularisers of a discriminator, see gangen.penalties: modules, ``__init__(self, *, options)``."""
+
+
+@hookspec
+def gangen_augmentations(register: Register) -> None:
+    """Random changes of what a discriminator sees: modules, ``__init__(self, *, options)``."""
 
 
 @hookspec

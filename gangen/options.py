@@ -67,10 +67,12 @@ class Section:
     @classmethod
     def read(cls, value: Any, registry: "Registry | None" = None) -> Self:
         """Validate a mapping; runs inside a pydantic validator, which collects what is wrong."""
+        from pydantic_core import PydanticKnownError
+
         if cls.shorthand and isinstance(value, str | int | float):
             value = {cls.shorthand: value}
         if not isinstance(value, Mapping):
-            raise_findings([Finding((), f"{cls.title} must be a mapping, got {show(value)}")])
+            raise PydanticKnownError("dict_type")
         values, findings = cls.options().validate(value, registry)
         raise_findings(findings)
         section = cls(**values)

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gangen.collectives import broadcast, world_size
 from gangen.contracts import Clock
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe import HalfLife, OptimizerRecipe
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -30,18 +30,21 @@ class Player:
         net: nn.Module,
         optimizer: OptimizerRecipe,
         *,
-        ema: float | None = None,
+        ema: float | HalfLife | None = None,
         clip: float | None = None,
+        weight_clip: float | None = None,
     ) -> None:
         self.name = name
         self.net = net
         self.clip = clip
+        self.weight_clip = weight_clip
+        self.ema = ema
+        self.steps = 0  # since this process began; tells whether a graph is older than the weights in it
         # Remembered once: an adapter's frozen base must stay frozen when this player's turn comes again.
         self.trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
         self.average: nn.Module | None = None
         if ema is not None:
             self.average = copy.deepcopy(net).eval().requires_grad_(False)
-            self._blend = get_ema_multi_avg_fn(ema)
             self._pair = list(self.average.parameters()), list(net.parameters())
         self.use_optimizer(optimizer)
 
@@ -49,12 +52,12 @@ class Player:
         """Start afresh with the optimizer that ``recipe`` describes."""
         options = {"eps": recipe.eps, "weight_decay": recipe.weight_decay}
         if recipe.use in ("adam", "adamw"):
-            options |= {"betas": recipe.betas, "fused": True}
+            options |= {"betas": tuple(beta(0.0) for beta in recipe.betas), "fused": True}
         elif recipe.use == "sgd":
             options = {"weight_decay": recipe.weight_decay, "momentum": recipe.momentum, "fused": True}
         else:
             options |= {"momentum": recipe.momentum}
-        self.learning_rate = recipe.lr
+        self.settings = recipe
         self.optimizer = OPTIMIZERS[recipe.use](self.trainable, lr=recipe.lr(0.0), **options)
 
     def synchronize(self) -> None:
@@ -83,24 +86,33 @@ class Player:
                 parameter.grad = mean.view_as(parameter).div_(world_size()) if anywhere else None
 
     def step(self, clock: Clock, scaler: torch.amp.GradScaler | None = None) -> None:
-        """Clip, let the optimizer take its step at the learning rate of the hour, and follow with the average."""
+        """Clip, let the optimizer take its step with the settings of the hour, and follow with the average."""
         if scaler is not None:
             scaler.unscale_(self.optimizer)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.trainable, self.clip)
-        rate = self.learning_rate(clock.fraction)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.settings.lr(clock.fraction)
+            if "betas" in group:
+                group["betas"] = tuple(beta(clock.fraction) for beta in self.settings.betas)
         if scaler is None:
             self.optimizer.step()
         else:
             scaler.step(self.optimizer)
+        self.steps += 1
+        if self.weight_clip is not None:
+            with torch.no_grad():
+                torch._foreach_clamp_min_(self.trainable, -self.weight_clip)
+                torch._foreach_clamp_max_(self.trainable, self.weight_clip)
         if self.average is not None:
-            self._follow()
+            self._follow(clock)
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        self._blend(*self._pair, None)
+    def _follow(self, clock: Clock) -> None:
+        decay = self.ema
+        if isinstance(decay, HalfLife):
+            decay = decay.decay(clock.batch_size, clock.step * clock.batch_size)
+        get_ema_multi_avg_fn(decay)(*self._pair, None)
         for averaged, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
             averaged.copy_(buffer)
 

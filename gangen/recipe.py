@@ -20,14 +20,17 @@ PLAYER_KINDS = ("generators", "discriminators", "encoders")
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerRecipe(Section):
-    """One of torch's optimizers; ``betas`` are for adam and adamw, ``momentum`` for sgd and rmsprop."""
+    """One of torch's optimizers; ``betas`` are for adam and adamw, ``momentum`` for sgd and rmsprop.
+
+    ``lr`` and each of ``betas`` may change over a phase.
+    """
 
     title: ClassVar = "the optimizer"
     shorthand: ClassVar = "use"
 
     use: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     lr: Schedule = field(default=Schedule(1e-3))
-    betas: tuple[Annotated[float, Interval(ge=0, lt=1)], Annotated[float, Interval(ge=0, lt=1)]] = (0.9, 0.999)
+    betas: tuple[Schedule, Schedule] = (Schedule(0.9), Schedule(0.999))
     eps: Annotated[float, Gt(0)] = 1e-8
     weight_decay: Annotated[float, Ge(0)] = 0.0
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.0
@@ -35,9 +38,12 @@ class OptimizerRecipe(Section):
     def check(self) -> Iterable[Finding]:
         if min(self.lr.start, self.lr.end or 0) < 0:
             yield Finding(("lr",), "lr must not be negative")
+        for index, beta in enumerate(self.betas):
+            if not all(0 <= value < 1 for value in (beta.start, beta.end or 0)):
+                yield Finding(("betas", index), "betas must be at least 0 and less than 1")
         if self.use in ("adam", "adamw") and self.momentum:
             yield Finding(("momentum",), f"momentum is for sgd and rmsprop; {self.use} has betas")
-        if self.use in ("sgd", "rmsprop") and self.betas != (0.9, 0.999):
+        if self.use in ("sgd", "rmsprop") and self.betas != type(self).betas:
             yield Finding(("betas",), f"betas are for adam and adamw; {self.use} has momentum")
 
 
@@ -95,14 +101,38 @@ class Every(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HalfLife(Section):
+    """A moving average that forgets half within ``half_life`` samples, whatever the batch.
+
+    Early in a phase, while that is more than ``ramp_up`` times the samples seen in it, half is forgotten within the
+    latter (the EMA of StyleGAN2 and R3GAN, with 0.05).
+    """
+
+    title: ClassVar = "a moving average"
+
+    half_life: Annotated[float, Gt(0)]
+    ramp_up: Annotated[float, Gt(0)] | None = None
+
+    def decay(self, batch_size: int, seen: int) -> float:
+        """The share of the average that outlasts one more step of ``batch_size`` samples after ``seen`` of them."""
+        half_life = self.half_life if self.ramp_up is None else min(self.half_life, self.ramp_up * seen)
+        return 0.5 ** (batch_size / half_life) if half_life else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlayerSettings(Section):
-    """What a recipe says of a player besides its component: ``ema`` is a decay, ``clip`` the largest gradient norm."""
+    """What a recipe says of a player besides its component.
+
+    ``ema`` is the decay of a moving average of the weights, or its half-life; ``clip`` is the largest norm of a
+    gradient; ``weight_clip`` keeps every weight between minus that and that after each step, as in WGAN.
+    """
 
     title: ClassVar = "a player"
 
     optimizer: OptimizerRecipe = OptimizerRecipe()
-    ema: Annotated[float, Interval(ge=0, lt=1)] | None = None
+    ema: Annotated[float, Interval(ge=0, lt=1)] | HalfLife | None = None
     clip: Annotated[float, Gt(0)] | None = None
+    weight_clip: Annotated[float, Gt(0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from gangen import noise
 from gangen.collectives import all_mean, rank, world_size
 from gangen.contracts import Callback, Clock, Data, Stats
 from gangen.phases import Phase, Turn
-from gangen.players import Player, Players
+from gangen.players import Players
 
 
 @dataclass
@@ -55,7 +55,8 @@ class Trainer:
     A phase's batch is the global one: ``accumulate`` micro-batches on each process make it up. ``seed`` fixes every
     draw of the run: rows, noise and dropout are functions of it and of the counters in ``state``, so a run that
     goes on from a checkpoint is the run that never stopped. With ``shared_noise`` they do not depend on the
-    number of processes either (dropout excepted).
+    number of processes either (dropout excepted). ``objective`` is given where the game is a module: what it
+    keeps between turns then belongs to a checkpoint.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Trainer:
         data: Data,
         players: Players,
         phases: Sequence[Phase],
+        objective: nn.Module | None = None,
         accumulate: int = 1,
         seed: int = 0,
         shared_noise: bool = True,
@@ -75,6 +77,7 @@ class Trainer:
         self.data = data
         self.players = players
         self.phases = tuple(phases)
+        self.objective = objective
         self.accumulate = accumulate
         self.seed = seed
         self.shared_noise = shared_noise
@@ -103,7 +106,7 @@ class Trainer:
         """Every turn of ``phase``, in order and as often as the recipe says."""
         if self.state.step == 0:
             self.enter(phase)
-        clock = Clock(phase.name, self.state.step, phase.steps)
+        clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size)
         for turn in phase.turns:
             for repeat in range(turn.times_at(self.state.step)):
                 self.take(turn, clock, repeat)

@@ -34,6 +34,8 @@ class TextCodec:
     ``word_by_word`` says that no token reaches across a space: then much text is tokenized four times faster.
     """
 
+    per_prompt = 8
+
     def __init__(self, tokenizer: Tokenizer, spec: TextSpec, *, word_by_word: bool = False) -> None:
         # A text that spells out "<end>" does not end there.
         tokenizer.encode_special_tokens = True

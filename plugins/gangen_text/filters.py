@@ -39,22 +39,29 @@ class FilterBank(nn.ModuleList):
         return torch.cat(largest, dim=1)
 
     def _looked_up(self, tokens: Tensor, embedding: Tensor) -> Tensor:
-        # What a token contributes at one place of a window is a row of a table, so that a response is a sum of
-        # `width` rows instead of `width` matrix products.
         vocabulary, tokens = tokens.unique(return_inverse=True)
         embedded = F.pad(embedding[vocabulary], (0, 0, 0, 1))
         largest = embedded.new_empty(len(tokens), sum(linear.out_features for linear in self))
         columns = largest.split([linear.out_features for linear in self], dim=1)
         for column, linear, width in zip(columns, self, self.widths, strict=True):
-            places = linear.weight.view(linear.out_features, width, -1).permute(2, 1, 0).flatten(1)
-            table = (embedded @ places).view(-1, linear.out_features)
-            missing = max(0, width - tokens.shape[1])
-            windows = F.pad(tokens, (0, missing), value=len(vocabulary)).unfold(1, width, 1)
-            windows = windows * width + torch.arange(width, device=tokens.device)
-            for out, some in zip(column.split(ROWS_AT_ONCE), windows.split(ROWS_AT_ONCE), strict=True):
-                responses = F.embedding_bag(some.flatten(0, 1), table, mode="sum")
-                torch.add(responses.unflatten(0, some.shape[:2]).amax(1), linear.bias, out=out)
+            _look_up(tokens, embedded, linear, width, out=column)
         return largest
+
+
+def _look_up(tokens: Tensor, embedded: Tensor, linear: nn.Linear, width: int, out: Tensor) -> None:
+    """Write the largest responses of one width into ``out``, float ``[batch, filters]``.
+
+    What a token contributes at one place of a window is a row of a table, so that a response is a sum of ``width``
+    rows instead of ``width`` matrix products. tokens count the rows of ``embedded``, whose last one is all zeros.
+    """
+    weights = linear.weight.unflatten(1, (width, -1)).permute(2, 1, 0).flatten(1)
+    table = (embedded @ weights).view(-1, linear.out_features)
+    places = torch.arange(width, device=tokens.device)
+    missing = max(0, width - tokens.shape[1])
+    for into, some in zip(out.split(ROWS_AT_ONCE), tokens.split(ROWS_AT_ONCE), strict=True):
+        windows = F.pad(some, (0, missing), value=len(embedded) - 1).unfold(1, width, 1) * width + places
+        responses = F.embedding_bag(windows.flatten(0, 1), table, mode="sum").unflatten(0, windows.shape[:2])
+        torch.add(responses.amax(1), linear.bias, out=into)
 
 
 def _windows(embedded: Tensor, width: int) -> Tensor:

@@ -84,5 +84,7 @@ class LSTMGenerator(Autoregressive):
         labels = labels_of(self.spec, condition)
         if labels is not None:
             embedded = embedded + self.label_embedding(labels).unsqueeze(1)
-        features, _ = self.lstm(F.dropout(embedded, self.dropout, self.training))
+        # Not every CPU has an LSTM in half precision.
+        with torch.autocast(embedded.device.type, enabled=False):
+            features, _ = self.lstm(F.dropout(embedded, self.dropout, self.training))
         return F.dropout(features, self.dropout, self.training)

@@ -34,7 +34,8 @@ class HeldOutNLL:
 class OracleNLL:
     """NLL_oracle (Yu et al., 2017): mean negative log-likelihood in nats per token of ``samples`` under the oracle.
 
-    A low figure alone says little: cold or repeated samples have one too. Look at diversity beside it.
+    ``nll_oracle_median`` is that of the middle sample: a mean far below it comes from a few samples that repeat a token
+    which the oracle likes. A low figure alone says little: cold samples have one too. Look at diversity beside it.
 
     Raises:
         UsageError: the data has no oracle.
@@ -49,7 +50,8 @@ class OracleNLL:
             raise UsageError(
                 "metric text/nll_oracle needs an oracle: use data text/oracle, or take the metric out of the recipe"
             )
-        return {"nll_oracle": oracle.nll(evaluation.samples(self.samples)).double().mean().item()}
+        nll = oracle.nll(evaluation.samples(self.samples)).double()
+        return {"nll_oracle": nll.mean().item(), "nll_oracle_median": nll.median().item()}
 
 
 class Distinct:

@@ -64,15 +64,24 @@ class SeqGAN(TextGame):
     def values(self, players: Players, tokens: Tensor, condition: Batch) -> Tensor:
         """Action values, float ``[B, L]``: column t is the value of having chosen token t after the tokens before it."""
         roller = players.averaged("generator") if self.rollout_with == "average" else players.generator
-        repeated = {name: tensor.repeat_interleave(self.rollouts, dim=0) for name, tensor in condition.items()}
-        columns: list[Tensor] = []
+        prefixes, rolled = zip(*roller.rollout(tokens, condition, count=self.rollouts, stride=self.stride), strict=True)
+        # One call for all: a discriminator that makes tables of what tokens contribute makes them once.
+        texts = torch.cat([*rolled, tokens])
+        conditions = {
+            name: torch.cat([*[rows.repeat_interleave(self.rollouts, dim=0)] * len(rolled), rows])
+            for name, rows in condition.items()
+        }
         with evaluating(players.discriminator):
-            for t, completed in roller.rollout(tokens, condition, count=self.rollouts, stride=self.stride):
-                rewards = self._reward(players.discriminator(completed, repeated))
-                columns += [rewards.reshape(len(tokens), self.rollouts).mean(dim=1)] * (t - len(columns))
-            whole = self._reward(players.discriminator(tokens, condition))
-        columns += [whole] * (tokens.shape[1] - len(columns))
-        return torch.stack(columns, dim=1)
+            logits = players.discriminator(texts, conditions)
+        rewards = logits.sigmoid() if self.reward == "probability" else logits
+        of_rollouts, of_texts = rewards.split([len(texts) - len(tokens), len(tokens)])
+        of_prefixes = of_rollouts.reshape(len(rolled), len(tokens), self.rollouts).mean(dim=2)
+        shares = torch.tensor(
+            [t - before for before, t in zip((0, *prefixes), prefixes, strict=False)], device=tokens.device
+        )
+        columns = of_prefixes.repeat_interleave(shares, dim=0).t()
+        last = of_texts.unsqueeze(1).expand(-1, tokens.shape[1] - columns.shape[1])
+        return torch.cat([columns, last], dim=1)
 
     def advantages(self, values: Tensor, mask: Tensor) -> Tensor:
         """``values`` less the baseline, whitened where asked; float ``[B, L]``, meaningful where ``mask``."""
@@ -85,6 +94,3 @@ class SeqGAN(TextGame):
             mean, deviation = moments(values, mask)
             values = (values - mean) / deviation.clamp(min=1e-8)
         return values
-
-    def _reward(self, logits: Tensor) -> Tensor:
-        return logits.sigmoid() if self.reward == "probability" else logits

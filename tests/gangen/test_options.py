@@ -168,7 +168,7 @@ def test_a_module_that_cannot_be_imported_is_the_plugins_fault():
 
 
 def test_components_are_chosen_by_name_or_mapping(echo):
-    by_name, findings = read_use("objectives", "gan", echo)
+    by_name, findings = read_use("objectives", "echo/gan", echo)
     assert findings == []
     assert by_name == Use("objectives", "echo/gan", {"loss": Use("losses", "gangen/non_saturating", {})})
     by_mapping, _ = read_use("objectives", {"use": "echo/gan", "loss": {"use": "non_saturating"}}, echo)
@@ -179,14 +179,18 @@ def test_components_are_chosen_by_name_or_mapping(echo):
 @pytest.mark.parametrize(
     ("value", "path", "message"),
     [
-        ({"use": "gan", "loss": "hing"}, ("loss",), "no loss is called 'hing'; did you mean 'hinge'?"),
-        ({"use": "gan", "loss": {"use": "hing"}}, ("loss", "use"), "no loss is called 'hing'; did you mean 'hinge'?"),
+        ({"use": "echo/gan", "loss": "hing"}, ("loss",), "no loss is called 'hing'; did you mean 'hinge'?"),
         (
-            {"use": "gan", "loss": {"use": "hinge", "margin": 1}},
+            {"use": "echo/gan", "loss": {"use": "hing"}},
+            ("loss", "use"),
+            "no loss is called 'hing'; did you mean 'hinge'?",
+        ),
+        (
+            {"use": "echo/gan", "loss": {"use": "hinge", "margin": 1}},
             ("loss", "margin"),
             "unknown option 'margin' for loss 'gangen/hinge'",
         ),
-        ({"use": "gan", "loss": 3}, ("loss",), "losses are chosen by a name or a mapping with 'use', got 3"),
+        ({"use": "echo/gan", "loss": 3}, ("loss",), "losses are chosen by a name or a mapping with 'use', got 3"),
         ({"loss": "hinge"}, (), "no objective is chosen: 'use' must be its name"),
         (["gan"], (), "objectives are chosen by a name or a mapping with 'use', got a list"),
         ("gna", (), "no objective is called 'gna'; did you mean 'gan'?"),

@@ -6,7 +6,7 @@ from torch import nn
 
 from gangen.contracts import Clock
 from gangen.players import Player, Players, evaluating
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe import HalfLife, OptimizerRecipe
 from gangen.schedules import Schedule
 
 CLOCK = Clock("phase", 0, 10)
@@ -95,3 +95,32 @@ def test_evaluating_puts_every_modules_mode_back():
         assert not net[0].training
         assert not torch.is_grad_enabled()
     assert [module.training for module in net] == [True, False]
+
+
+def test_betas_follow_their_schedules():
+    betas = Schedule(0.0), Schedule(0.9, 0.99)
+    player = with_gradient(Player("generator", linear(), OptimizerRecipe(betas=betas)), [1.0, 0.0])
+    assert player.optimizer.param_groups[0]["betas"] == (0.0, 0.9)
+    player.step(Clock("phase", 10, 11))
+    assert player.optimizer.param_groups[0]["betas"] == (0.0, 0.99)
+
+
+@pytest.mark.parametrize(("step", "half_life"), [(1, 0.1 * 8), (1000, 64)])
+def test_an_average_with_a_half_life_keeps_half_after_so_many_samples(step, half_life):
+    player = Player("generator", linear(), sgd(), ema=HalfLife(half_life=64, ramp_up=0.1))
+    before = player.average.weight.clone()
+    with_gradient(player, [1.0, 1.0]).step(Clock("phase", step, 2000, batch_size=8))
+    decay = 0.5 ** (8 / half_life)
+    assert torch.allclose(player.average.weight, decay * before + (1 - decay) * player.net.weight)
+
+
+def test_an_average_that_ramps_up_starts_as_the_network():
+    player = with_gradient(Player("generator", linear(), sgd(), ema=HalfLife(half_life=64, ramp_up=0.1)), [1.0, 1.0])
+    player.step(Clock("phase", 0, 10, batch_size=8))
+    assert torch.equal(player.average.weight, player.net.weight)
+
+
+def test_weight_clipping_bounds_every_weight():
+    player = with_gradient(Player("generator", linear(), sgd(1.0), weight_clip=0.5), [3.0, 1.7])
+    player.step(CLOCK)
+    assert torch.allclose(player.net.weight, torch.tensor([[-0.5, 0.3]]))

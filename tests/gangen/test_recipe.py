@@ -19,7 +19,7 @@ players:
     optimizer: {lr: 1e-3, betas: [0, 0.9]}
     ema: 0.99
   discriminator: echo/mlp
-objective: {use: gan, loss: hinge}
+objective: {use: echo/gan, loss: hinge}
 phases:
   adversarial: {steps: 4, turns: {discriminate: 2, generate: {every: 2}}}
 """
@@ -90,7 +90,7 @@ players:
     use: echo/mlp
     clip: tight
 objective:
-  use: gan
+  use: echo/gan
   loss: {use: hinge, margin: 2}
 phases:
   adversarial: {steps: 4, turns: {discriminate: 0}, optimizers: {generator: {lr: fast}}}
@@ -168,7 +168,8 @@ def test_what_is_dumped_reads_back(tmp_path):
 
 
 def test_anchors_are_allowed(read):
-    text = TINY.replace(OPTIMIZER, "&o {lr: 1e-4}").replace(DISCRIMINATOR, "discriminator: {use: mlp, optimizer: *o}")
+    again = "discriminator: {use: echo/mlp, optimizer: *o}"
+    text = TINY.replace(OPTIMIZER, "&o {lr: 1e-4}").replace(DISCRIMINATOR, again)
     recipe = read(text)
     assert recipe.players["discriminator"].optimizer == OptimizerRecipe(lr=Schedule(1e-4))
 
@@ -184,12 +185,13 @@ def test_overrides(read):
         "metrics=[radius]",
         "metrics.0.samples=5",
         "phases.adversarial.turns.generate=3",
-        "objective={use: gan, loss: minimax}",
+        "objective={use: echo/gan, loss: minimax}",
     )
     assert (recipe.seed, recipe.trainer.batch_size) == (3, 8)
     assert recipe.data.options["modes"] == 5
     assert recipe.players["discriminator"].component.options["hidden_dim"] == 9
-    assert recipe.players["generator"].optimizer == OptimizerRecipe(lr=Schedule(2e-4), betas=(Schedule(0.0), Schedule(0.9)))
+    betas = Schedule(0.0), Schedule(0.9)
+    assert recipe.players["generator"].optimizer == OptimizerRecipe(lr=Schedule(2e-4), betas=betas)
     assert recipe.metrics == [Use("metrics", "echo/radius", {"samples": 5})]
     assert recipe.phases["adversarial"].turns["generate"] == TurnTimes(times=3)
     assert recipe.objective.options["loss"].name == "gangen/minimax"
@@ -237,6 +239,8 @@ DISCRIMINATOR = "discriminator: echo/mlp"
         ("{discriminate: 2, generate: {every: 2}}", "{}", "11:27: turns needs 1 or more entries, got 0"),
         ("{steps: 4, ", "{", "11:3: a phase needs 'steps'"),
         (OPTIMIZER, "{lr: -1}", "6:17: lr must not be negative"),
+        (OPTIMIZER, "{betas: [0, {start: 0.9, end: 1}]}", "6:28: betas must be at least 0 and less than 1"),
+        ("ema: 0.99", "ema: {half_live: 500}", "7:11: unknown option 'half_live' for a moving average; did you mean"),
         (OPTIMIZER, "{momentum: 0.9}", "6:17: momentum is for sgd and rmsprop; adam has betas"),
         (OPTIMIZER, "{use: sgd, betas: [0.1, 0.2]}", "6:27: betas are for adam and adamw; sgd has momentum"),
         ("data: echo/ring", "data: echo/ring\nevery: 3", "2:1: every must be a mapping, got 3"),
@@ -249,7 +253,7 @@ def test_the_structure_is_checked(problems, old, new, message):
 
 
 def test_empty_players_and_phases_are_refused(problems):
-    text = "data: echo/ring\nobjective: gan\nplayers: {}\nphases: {}\n"
+    text = "data: echo/ring\nobjective: echo/gan\nplayers: {}\nphases: {}\n"
     assert problems(text) == [
         "tiny.yaml:3:1: players must be a mapping of at least one player, got an empty mapping",
         "tiny.yaml:4:1: phases needs 1 or more entries, got 0",

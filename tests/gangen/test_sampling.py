@@ -75,7 +75,9 @@ def test_a_model_folder_by_itself_is_enough(run, tmp_path):
 def test_settings_of_the_generator_are_passed_on_and_checked(run):
     run("ring")
     assert sampling.sample(seed=0, scale=2.0) != sampling.sample(seed=0)
-    with pytest.raises(UsageError, match=r"echo/mlp has no sampling setting 'scal'; did you mean 'scale'\?\nit has: scale"):
+    with pytest.raises(
+        UsageError, match=r"echo/mlp has no sampling setting 'scal'; did you mean 'scale'\?\nit has: scale"
+    ):
         sampling.sample(seed=0, scal=2.0)
 
 
@@ -96,7 +98,9 @@ def test_a_model_of_a_plugin_that_is_missing_names_it(run):
     about = json.loads((folder / "gangen.json").read_text())
     about["data"], about["plugins"] = "acme/cats", {"acme": "gangen-acme 2.1"}
     (folder / "gangen.json").write_text(json.dumps(about))
-    with pytest.raises(UsageError, match=r"no data source is called 'acme/cats'[\s\S]*made with gangen-acme 2.1; install it"):
+    with pytest.raises(
+        UsageError, match=r"no data source is called 'acme/cats'[\s\S]*made with gangen-acme 2.1; install it"
+    ):
         sampling.sample()
 
 

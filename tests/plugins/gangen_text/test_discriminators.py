@@ -120,6 +120,14 @@ def test_filters_of_tokens_are_filters_of_their_embeddings_at_full_size():
         torch.testing.assert_close(bank.of_tokens(tokens, embedding), plain, rtol=1e-5, atol=1e-5)
 
 
+def test_half_precision_autocast_is_near_full_precision(build):
+    discriminator = build(SPEC).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = discriminator(TOKENS, CONDITION)
+    logits.sum().backward()
+    torch.testing.assert_close(logits.float(), discriminator(TOKENS, CONDITION), rtol=0.05, atol=0.05)
+
+
 def test_dropout_belongs_to_the_global_batch():
     torch.manual_seed(0)
     discriminator = cnn(SPEC).double().train()

@@ -339,3 +339,15 @@ def test_top_k_and_nucleus():
         [False, True, False, False],
     ]
     assert truncated(logits, 0, 1.0) is logits
+
+
+def test_half_precision_autocast_is_near_full_precision(build):
+    generator = build(LABELLED).float()
+    condition = {"label": LABEL}
+    with torch.autocast("cpu", torch.bfloat16):
+        tokens = generator.sample(8, condition)
+        list(generator.rollout(tokens, condition, count=2))
+        rows = generator.relaxed(8, condition)
+        log_prob = generator.log_prob(tokens, condition)
+    (rows.square().sum() - log_prob.sum()).backward()
+    torch.testing.assert_close(log_prob, generator.log_prob(tokens, condition), rtol=0.05, atol=0.05)

@@ -62,7 +62,12 @@ def test_oracle_nll_is_the_mean_of_samples():
     data = OracleData(vocab_size=50, length=6, train_size=10, heldout_size=10)
     samples = data.train.tensors["tokens"]
     bench = evaluation(samples, spec=data.codec.spec, oracle=data.oracle)
-    assert OracleNLL(samples=4)(bench) == {"nll_oracle": pytest.approx(data.oracle.nll(samples[:4]).mean().item())}
+    nll = data.oracle.nll(samples[:4])
+    expected = {
+        "nll_oracle": pytest.approx(nll.mean().item()),
+        "nll_oracle_median": pytest.approx(nll.sort()[0][1].item()),
+    }
+    assert OracleNLL(samples=4)(bench) == expected
 
 
 def test_oracle_nll_needs_an_oracle():

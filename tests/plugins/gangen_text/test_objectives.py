@@ -137,7 +137,7 @@ def test_rollouts_are_judged_with_the_label_of_their_text():
     SeqGAN(ENDING, loss=NonSaturating(), rollouts=2).values(
         players, torch.tensor([[3, 4, 5, 6, 3, 1], [4, 4, 1, 2, 2, 2]]), {"label": torch.tensor([1, 0])}
     )
-    assert asked == [[1, 1, 0, 0]] * 5 + [[1, 0]]
+    assert asked == [[1, 1, 0, 0] * 5 + [1, 0]]
 
 
 def test_the_average_rolls_out_where_asked():
@@ -169,7 +169,9 @@ def test_relaxed_fakes_carry_the_discriminators_gradient_to_the_generator(loss):
     objective = Gumbel(ENDING, loss=loss, temperature=0.5)
     with players.learning(["generator"]):
         objective.relax(players, batch, CLOCK)[0].backward()
-    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in players.generator.parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in players.generator.parameters()
+    )
     assert all(parameter.grad is None for parameter in players.discriminator.parameters())
 
 

@@ -1,0 +1,152 @@
+"""Regularisers of a discriminator: real and fake samples in, a scalar to add to its loss out.
+
+A penalty is a module, so that what it remembers is saved with the run. It is called as
+``penalty(discriminator, real, fake, clock)``: ``discriminator`` maps samples ``[B, ...]`` to logits float ``[B]`` (its
+condition and augmentation are bound already), ``real`` and ``fake`` are float ``[B, ...]`` without a graph, and the
+result is a scalar whose gradient reaches the discriminator's weights. All of it runs in float32 or better, under
+mixed precision too: a squared gradient in half precision is a few per cent off.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Gt, Interval
+from torch import Tensor, nn
+
+from gangen import noise
+from gangen.collectives import all_mean
+from gangen.contracts import Clock
+from gangen.schedules import Schedule
+
+Judge = Callable[[Tensor], Tensor]
+
+
+class Penalty(nn.Module, ABC):
+    """``weight``, which may change over the phase, times ``size``."""
+
+    def __init__(self, *, weight: Schedule) -> None:
+        super().__init__()
+        self.weight = Schedule.of(weight)
+
+    def forward(self, discriminator: Judge, real: Tensor, fake: Tensor, clock: Clock) -> Tensor:
+        with torch.autocast(real.device.type, enabled=False):
+            size = self.size(discriminator, _at_least_float32(real), _at_least_float32(fake))
+            return self.weight(clock.fraction) * size
+
+    @abstractmethod
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        """The penalty before its weight, a scalar."""
+
+
+class GradientPenalty(Penalty):
+    """WGAN-GP (Gulrajani et al. 2017, equation 3): ``E[(|grad D(x)| - center)^2]`` between real and fake samples.
+
+    x = e real + (1 - e) fake with one e ~ U[0, 1) per pair. ``center: 0`` is the zero-centred penalty of
+    Thanh-Tung et al. (2019).
+    """
+
+    def __init__(self, *, weight: Schedule = 10.0, center: Annotated[float, Ge(0)] = 1.0) -> None:
+        super().__init__(weight=weight)
+        self.center = center
+
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        share = noise.uniform(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+        slopes = gradient(discriminator, torch.lerp(fake, real, share)).flatten(1).norm(dim=1)
+        return (slopes - self.center).square().mean()
+
+
+class R1(Penalty):
+    """Mescheder et al. (2018), equation 9: ``E[|grad D(x)|^2] / 2`` on real samples; their gamma is ``weight``."""
+
+    def __init__(self, *, weight: Schedule = 10.0) -> None:
+        super().__init__(weight=weight)
+
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        return gradient(discriminator, real).square().sum() / (2 * len(real))
+
+
+class R2(R1):
+    """Mescheder et al. (2018), equation 10: R1 on fake samples."""
+
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        return super().size(discriminator, fake, real)
+
+
+class LeCam(Penalty):
+    """Tseng et al. (2021), section 3.2: ``E[(D(real) - a_fake)^2] + E[(D(fake) - a_real)^2]``, for little data.
+
+    ``a_real`` and ``a_fake`` are moving averages of the logits of real and fake samples over the batches of all
+    processes, with ``decay``. They start at the first batch's own means and are part of a checkpoint.
+    """
+
+    def __init__(self, *, weight: Schedule = 0.3, decay: Annotated[float, Interval(ge=0, lt=1)] = 0.99) -> None:
+        super().__init__(weight=weight)
+        self.decay = decay
+        self.register_buffer("anchors", torch.full((2,), torch.nan))
+
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        real, fake = discriminator(real), discriminator(fake)
+        means = all_mean(torch.stack([real.detach().mean(), fake.detach().mean()]))
+        # Where there is no average yet, without asking the device for it.
+        self.anchors.copy_(torch.lerp(means, self.anchors.nan_to_num(), self.decay).where(~self.anchors.isnan(), means))
+        anchor_real, anchor_fake = self.anchors
+        return (real - anchor_fake).square().mean() + (fake - anchor_real).square().mean()
+
+
+class VirtualAdversarial(Penalty):
+    """Virtual adversarial training (Miyato et al. 2018): how far logits of real samples move in the worst direction.
+
+    ``E[KL(p(x) || p(x + r))]`` with p = sigmoid of the logit and r of norm ``epsilon`` along the direction in which the
+    divergence grows fastest, found by ``iterations`` steps of the power method from noise (their section 3.3, with a
+    finite difference ``xi`` in place of second derivatives). Logits of several classes, float ``[B, K]``, use softmax.
+
+    The discriminator must say the same of the same sample twice: leave dropout and augmentation out.
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: Schedule = 1.0,
+        epsilon: Annotated[float, Gt(0)] = 1.0,
+        iterations: Annotated[int, Ge(1)] = 1,
+        xi: Annotated[float, Gt(0)] = 1e-2,
+    ) -> None:
+        super().__init__(weight=weight)
+        self.epsilon = epsilon
+        self.iterations = iterations
+        self.xi = xi
+
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        with torch.no_grad():
+            fixed = discriminator(real)
+        direction = noise.normal(*real.shape, device=real.device, dtype=real.dtype)
+        for _ in range(self.iterations):
+            moved = (real + self.xi * _unit(direction)).requires_grad_()
+            (direction,) = torch.autograd.grad(_divergence(fixed, discriminator(moved)), moved)
+        return _divergence(fixed, discriminator(real + self.epsilon * _unit(direction)))
+
+
+def gradient(discriminator: Judge, samples: Tensor) -> Tensor:
+    """The gradient of each sample's logit by that sample, float ``[B, ...]``; can be differentiated by the weights."""
+    samples = samples.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
+    return slope
+
+
+def _divergence(fixed: Tensor, moved: Tensor) -> Tensor:
+    """Mean of KL(p_fixed || p_moved) over samples; a lone logit is that of the first of two classes."""
+    if fixed.dim() == 1:
+        fixed, moved = (torch.stack([it, torch.zeros_like(it)], dim=1) for it in (fixed, moved))
+    difference = fixed.log_softmax(1) - moved.log_softmax(1)
+    return (fixed.softmax(1) * difference).sum(1).mean()
+
+
+def _unit(direction: Tensor) -> Tensor:
+    length = direction.flatten(1).norm(dim=1).clamp(min=torch.finfo(direction.dtype).tiny)
+    return direction / length.view(-1, *[1] * (direction.dim() - 1))
+
+
+def _at_least_float32(samples: Tensor) -> Tensor:
+    return samples.detach().to(torch.promote_types(samples.dtype, torch.float32))

@@ -1,0 +1,175 @@
+"""Between images and what networks take and make: prompts into conditions, samples into pictures, sheets, files."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from gangen.errors import DataError, UsageError, did_you_mean
+from gangen.run_directory import replacing, write_atomically
+from gangen.splits import TensorSplit
+from gangen_image.spec import ImageSpec
+
+GAP = 2
+BACKGROUND = "white"
+FONT_SIZE = 14
+# Smaller images are magnified in sheets: at 32 pixels nothing can be judged.
+SHEET_PIXELS = 64
+LABEL_CHARACTERS = 24
+LABELS_SHOWN = 40
+
+
+class ImageCodec:
+    """Labels as prompts, Pillow images as samples; see ``gangen.contracts.Codec``.
+
+    ``per_prompt`` is how many samples make a good sheet: a row for each label, or a square where there are none.
+    """
+
+    def __init__(self, spec: ImageSpec) -> None:
+        self.spec = spec
+        self.per_prompt = 8 if spec.labels else 64
+        self._labels = {name.casefold(): number for number, name in enumerate(spec.labels)}
+        self._labels |= {name: number for number, name in enumerate(spec.labels)}
+
+    def prompts(self) -> list[str]:
+        """The labels; ``[""]`` where there are none."""
+        return list(self.spec.labels) or [""]
+
+    def encode(self, prompt: str | None, n: int) -> dict[str, Tensor]:
+        """The condition of ``n`` samples: "label" int64 ``[n]`` for labelled data; without a prompt labels take turns.
+
+        Raises:
+            UsageError: an unknown label.
+        """
+        name = (prompt or "").strip()
+        if not self.spec.labels:
+            if name:
+                raise UsageError(f"this model has no labels, so {name!r} means nothing to it; leave the prompt out")
+            return {}
+        if not name:
+            return {"label": torch.arange(n) % len(self.spec.labels)}
+        return {"label": torch.full((n,), self._number(name))}
+
+    def reals(self, split: TensorSplit, prompt: str, n: int) -> Tensor:
+        """At most ``n`` images of ``split`` for ``decode``: with the label ``prompt``, or any where that is empty.
+
+        Raises:
+            UsageError: an unknown label.
+        """
+        images = split.tensors["image"]
+        if prompt:
+            images = images[split.tensors["label"] == self._number(prompt)]
+        return images[:n]
+
+    def decode(self, samples: Tensor) -> list[Image.Image]:
+        """Pictures of float in [-1, 1], or uint8, ``[n, channels, size, size]``; what lies beyond is clipped."""
+        if samples.dtype != torch.uint8:
+            samples = ((samples.float().clamp(-1, 1) + 1) * 127.5).nan_to_num().round().to(torch.uint8)
+        rows = samples.cpu().permute(0, 2, 3, 1)
+        return [Image.fromarray((row.squeeze(2) if row.shape[2] == 1 else row).numpy()) for row in rows]
+
+    def write(self, samples: Sequence[Image.Image], path: Path) -> None:
+        """One picture, or several in a grid that is nearly square, in the format that the suffix of ``path`` names.
+
+        Raises:
+            UsageError: a suffix that stands for no format that Pillow writes.
+        """
+        save_image(samples[0] if len(samples) == 1 else square(samples), path)
+
+    def render(self, sheet: Mapping[str, Sequence[Image.Image]], path: Path) -> Path:
+        """Write ``path``.png: a row for each label with images, its name at the left; a square of unlabelled ones."""
+        path = path.with_name(f"{path.name}.png")
+        factor = max(1, SHEET_PIXELS // self.spec.size)
+        rows = {prompt: [_magnified(image, factor) for image in images] for prompt, images in sheet.items() if images}
+        save_image(square(rows[""]) if set(rows) == {""} else _rows_with_names(rows), path)
+        return path
+
+    def preview(self, sheet: Mapping[str, Sequence[Image.Image]]) -> str:
+        """Nothing: a terminal shows no images."""
+        return ""
+
+    def save(self, folder: Path) -> None:
+        """Write codec.json."""
+        write_atomically(folder / "codec.json", json.dumps(asdict(self.spec), indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What ``save`` wrote.
+
+        Raises:
+            DataError: the file is missing or damaged.
+        """
+        try:
+            fields = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
+            return cls(ImageSpec(**{**fields, "labels": tuple(fields["labels"])}))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
+
+    def _number(self, name: str) -> int:
+        number = self._labels.get(name, self._labels.get(name.casefold()))
+        if number is None:
+            labels = self.spec.labels
+            more = f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
+            shown = ", ".join(labels[:LABELS_SHOWN]) + more
+            raise UsageError(f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {shown}")
+        return number
+
+
+def grid(images: Sequence[Image.Image], columns: int) -> Image.Image:
+    """``images`` of one size row by row, ``columns`` in each, with gaps between and around them."""
+    width, height = images[0].size
+    rows = math.ceil(len(images) / columns)
+    size = columns * (width + GAP) + GAP, rows * (height + GAP) + GAP
+    canvas = Image.new(images[0].mode, size, BACKGROUND)
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        canvas.paste(image, (GAP + column * (width + GAP), GAP + row * (height + GAP)))
+    return canvas
+
+
+def square(images: Sequence[Image.Image]) -> Image.Image:
+    """``images`` of one size in a grid that is nearly square."""
+    return grid(images, math.ceil(math.sqrt(len(images))))
+
+
+def save_image(image: Image.Image, path: Path) -> None:
+    """Write a picture in the format of the suffix of ``path``; a reader never sees half of it.
+
+    Raises:
+        UsageError: the suffix stands for no format that Pillow writes.
+    """
+    name = Image.registered_extensions().get(path.suffix.lower())
+    if name not in Image.SAVE:
+        raise UsageError(f"cannot write images to {path}: its suffix is no image format; use .png, .jpg or .webp")
+    with replacing(path) as temporary:
+        image.save(temporary, format=name)
+
+
+def _magnified(image: Image.Image, factor: int) -> Image.Image:
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def _rows_with_names(rows: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
+    font = ImageFont.load_default(FONT_SIZE)
+    names = [_clipped(name) for name in rows]
+    margin = math.ceil(max(font.getlength(name) for name in names)) + 3 * GAP
+    strips = [grid(images, len(images)) for images in rows.values()]
+    width, height = margin + max(strip.width for strip in strips), sum(strip.height for strip in strips)
+    canvas = Image.new(strips[0].mode, (width, height), BACKGROUND)
+    draw, top = ImageDraw.Draw(canvas), 0
+    for name, strip in zip(names, strips, strict=True):
+        draw.text((margin - 2 * GAP, top + strip.height // 2), name, fill="black", font=font, anchor="rm")
+        canvas.paste(strip, (margin, top))
+        top += strip.height
+    return canvas
+
+
+def _clipped(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= LABEL_CHARACTERS else f"{name[: LABEL_CHARACTERS - 1]}…"

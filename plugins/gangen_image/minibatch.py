@@ -1,0 +1,47 @@
+"""What a discriminator sees of several rows at once: packed rows, and how much the rows of a group differ."""
+
+import torch
+from torch import Tensor, nn
+
+from gangen.errors import UsageError
+
+
+def pack(images: Tensor, pac: int) -> Tensor:
+    """Float ``[n / pac, pac * channels, ...]`` from ``[n, channels, ...]``: rows that follow each other become one.
+
+    PacGAN (Lin et al., 2018). Raises UsageError for rows that do not come in whole packs.
+    """
+    if pac == 1:
+        return images
+    if len(images) % pac:
+        raise UsageError(f"pac {pac} needs batches of a multiple of {pac} rows on each process, got {len(images)}")
+    return images.reshape(-1, pac * images.shape[1], *images.shape[2:])
+
+
+class MinibatchStd(nn.Module):
+    """Appends one channel: the mean standard deviation within a row's group (Karras et al., 2018, section 3).
+
+    A group is ``group`` rows that follow each other, or the whole batch where that is smaller. A group never
+    reaches over processes, so many processes compute what one does as long as each has whole groups.
+    """
+
+    def __init__(self, group: int) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float ``[n, channels + 1, h, w]`` from ``[n, channels, h, w]``.
+
+        Raises:
+            UsageError: rows that do not come in whole groups.
+        """
+        n, _, height, width = x.shape
+        group = min(self.group, n)
+        if n % group:
+            raise UsageError(
+                f"minibatch_std {group} needs batches of a multiple of {group} rows on each process, got {n}"
+            )
+        groups = x.reshape(n // group, group, -1)
+        std = (groups.var(1, correction=0) + 1e-8).sqrt().mean(1)
+        plane = std.repeat_interleave(group).reshape(n, 1, 1, 1).expand(n, 1, height, width)
+        return torch.cat([x, plane], dim=1)

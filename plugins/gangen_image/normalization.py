@@ -1,0 +1,70 @@
+"""Normalisation of activations, also over several processes, and of weights."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gangen.collectives import all_sum, world_size
+
+Norm = Literal["batch", "instance", "layer", "none"]
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy, 2015) of float ``[n, channels, ...]`` by the rows of all processes.
+
+    Every process holds as many rows, and all must call it together in training mode. torch's SyncBatchNorm does the
+    same on GPUs only. Micro-batches are normalised one by one: ``accumulate`` is not the larger batch here.
+    """
+
+    def __init__(self, channels: int, *, affine: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.momentum = momentum
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, var = self.running_mean, self.running_var
+        if not self.training or world_size() == 1:
+            return F.batch_norm(x, mean, var, self.weight, self.bias, self.training, self.momentum, self.eps)
+        dims = [dim for dim in range(x.dim()) if dim != 1]
+        count = x.numel() // x.shape[1] * world_size()
+        wide = x.to(mean.dtype)
+        batch_mean = all_sum(wide.sum(dims, keepdim=True)) / count
+        centred = wide - batch_mean
+        batch_var = all_sum(centred.square().sum(dims, keepdim=True)) / count
+        with torch.no_grad():
+            mean.lerp_(batch_mean.flatten(), self.momentum)
+            var.lerp_(batch_var.flatten() * count / (count - 1), self.momentum)
+        y = centred * (batch_var + self.eps).rsqrt()
+        if self.weight is not None:
+            y = torch.addcmul(self.bias.reshape(batch_mean.shape), y, self.weight.reshape(batch_mean.shape))
+        return y.to(x.dtype)
+
+
+def normalization(norm: Norm, channels: int, *, affine: bool = True) -> nn.Module:
+    """A norm of float ``[n, channels, ...]``; all but "batch" look at one row at a time."""
+    match norm:
+        case "batch":
+            return BatchNorm(channels, affine=affine)
+        case "instance":
+            return nn.GroupNorm(channels, channels, affine=affine)
+        case "layer":
+            return nn.GroupNorm(1, channels, affine=affine)
+        case "none":
+            return nn.Identity()
+
+
+def normalize_weights(net: nn.Module) -> None:
+    """Divide the weight of every convolution and linear layer by its largest singular value (Miyato et al., 2018).
+
+    One power iteration per training-mode forward estimates it. Call this after the weights were initialised.
+    """
+    for module in list(net.modules()):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            spectral_norm(module)

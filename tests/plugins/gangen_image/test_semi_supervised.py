@@ -1,0 +1,172 @@
+"""Classification with few labels: the K+1 class game, its data, and its figure."""
+
+import json
+
+import pytest
+import torch
+
+from gangen import cli, noise
+from gangen.contracts import Clock
+from gangen.errors import DataError, UsageError
+from gangen.evaluation import Evaluation
+from gangen.players import Player, Players
+from gangen.recipe import OptimizerRecipe
+from gangen.splits import TensorSplit
+from gangen_image.codec import ImageCodec
+from gangen_image.few_labels import FewLabels
+from gangen_image.gan import feature_distance
+from gangen_image.mlp import MLPDiscriminator, MLPGenerator
+from gangen_image.modes import Modes, good_per_mode
+from gangen_image.semi_supervised import Accuracy, SemiSupervised
+from gangen_image.spec import ImageSpec
+
+SPEC = ImageSpec(1, 4, ("left", "right"))
+CLOCK = Clock("adversarial", 0, 10)
+
+
+class Bars:
+    """Images whose left or right half is bright, with noise."""
+
+    codec_class = ImageCodec
+
+    def __init__(self, n=40):
+        generator = torch.Generator().manual_seed(0)
+        label = torch.arange(n) % 2
+        image = torch.randint(80, (n, 1, 4, 4), generator=generator)
+        for row, side in enumerate(label.tolist()):
+            image[row, :, :, 2 * side : 2 * side + 2] += 150
+        self.codec = ImageCodec(SPEC)
+        self.train = self.heldout = TensorSplit(image=image.to(torch.uint8), label=label)
+
+
+def game():
+    torch.manual_seed(0)
+    nets = {
+        "generator": MLPGenerator(SPEC, latent_dim=2, hidden_dim=8, condition="none"),
+        "discriminator": MLPDiscriminator(SPEC, hidden_dim=8, condition="classifier"),
+        "supervised": MLPDiscriminator(SPEC, hidden_dim=8, condition="classifier"),
+    }
+    return Players({name: Player(name, net, OptimizerRecipe()) for name, net in nets.items()})
+
+
+def batch_of(data, size=8):
+    return data.train.batch(0, range(size), size, seed=0, device="cpu")
+
+
+def test_few_labels_are_a_fixed_number_of_each_and_the_rest_has_none():
+    source = Bars()
+    data = FewLabels(of=source, per_label=3)
+    assert data.labelled.tensors["label"].tolist() == [0] * 3 + [1] * 3
+    batch = batch_of(data)
+    assert {name: len(column) for name, column in batch.items()} == {"image": 8, "labelled_image": 8, "label": 8}
+    for image, label in zip(batch["labelled_image"], batch["label"], strict=True):
+        row = (source.train.tensors["image"] == image).flatten(1).all(1).int().argmax()
+        assert source.train.tensors["label"][row] == label
+    assert data.heldout is source.heldout
+
+
+def test_data_that_cannot_give_the_labels_are_refused():
+    with pytest.raises(DataError, match="label 'left' has 20 images; lower per_label"):
+        FewLabels(of=Bars(), per_label=21)
+    unlabelled = Bars()
+    unlabelled.train = TensorSplit(image=unlabelled.train.tensors["image"])
+    with pytest.raises(DataError, match="needs labelled data"):
+        FewLabels(of=unlabelled)
+
+
+def test_the_discriminator_minimises_the_cross_entropy_of_one_class_more():
+    players, batch = game(), batch_of(FewLabels(of=Bars(), per_label=2))
+    objective = SemiSupervised(SPEC, unsupervised=0.7)
+    with noise.shared(1):
+        loss, _ = objective.discriminate(players, batch, CLOCK)
+    with noise.shared(1), torch.no_grad():
+        fakes = players.generator.sample(8, {})
+
+        def log_probabilities(images):
+            """Of two classes and of fakes, whose logit is 0."""
+            logits = players.discriminator.classify(images)
+            return torch.cat([logits, torch.zeros(len(logits), 1)], dim=1).log_softmax(1)
+
+        labelled = players.discriminator.classify(SPEC.prepare(batch["labelled_image"])).log_softmax(1)
+        real = 1 - log_probabilities(SPEC.prepare(batch["image"]))[:, 2].exp()
+        expected = -labelled[range(8), batch["label"]].mean() - 0.7 * (
+            real.log().mean() + log_probabilities(fakes)[:, 2].mean()
+        )
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_generator_matches_mean_features_and_reaches_no_weight_of_the_discriminator():
+    players, batch = game(), batch_of(FewLabels(of=Bars(), per_label=2))
+    with players.learning(["generator"]), noise.shared(1):
+        loss, _ = SemiSupervised(SPEC).generate(players, batch, CLOCK)
+        loss.backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in players.generator.parameters())
+    assert all(parameter.grad is None for parameter in players.discriminator.parameters())
+    with noise.shared(1), torch.no_grad():
+        fake = players.discriminator.features(players.generator.sample(8, {}))
+        real = players.discriminator.features(SPEC.prepare(batch["image"]))
+    assert loss.item() == pytest.approx(feature_distance(real, fake).item())
+
+
+def test_data_without_few_labels_are_refused():
+    with pytest.raises(UsageError, match="needs data of image/few_labels"):
+        SemiSupervised(SPEC).supervise(game(), batch_of(Bars()), CLOCK)
+
+
+def test_accuracy_is_told_of_every_player_that_classifies():
+    players, data = game(), Bars()
+    with torch.no_grad():
+        for parameter in players.supervised.parameters():
+            parameter.zero_()
+        players.supervised.head.classifier.bias.copy_(torch.tensor([0.0, 1.0]))  # says "right" of everything
+    figures = Accuracy(batch_size=7)(Evaluation(players, data, device=torch.device("cpu")))
+    guess = players.discriminator.classify(SPEC.prepare(data.heldout.tensors["image"])).argmax(1)
+    right = (guess == data.heldout.tensors["label"]).float().mean().item()
+    assert figures == {"accuracy": pytest.approx(right), "accuracy_supervised": 0.5}
+    del players._players["discriminator"], players._players["supervised"]
+    with pytest.raises(UsageError, match="needs a discriminator with classify"):
+        Accuracy()(Evaluation(players, data, device=torch.device("cpu")))
+
+
+def test_both_classifiers_learn_from_a_recipe(tmp_path):
+    recipe = tmp_path / "few.yaml"
+    recipe.write_text(f"""
+run: {tmp_path / "run"}
+data: {{use: image/few_labels, of: {{use: image/digits, size: 28}}, per_label: 5}}
+players:
+  generator: {{use: image/mlp, hidden_dim: 16, condition: none}}
+  discriminator: {{use: image/mlp, hidden_dim: 16, condition: classifier}}
+  supervised: {{kind: discriminators, use: image/mlp, hidden_dim: 16, condition: classifier}}
+objective: image/semi_supervised
+phases: {{adversarial: {{steps: 30, turns: {{discriminate: 1, generate: 1, supervise: 1}}}}}}
+trainer: {{batch_size: 50}}
+every: {{sample: 0, evaluate: 30, checkpoint: 0}}
+metrics: [image/accuracy]
+""")
+    assert cli.main([str(recipe)]) == 0
+    last = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1])
+    assert min(last["accuracy"], last["accuracy_supervised"]) > 0.3
+
+
+def test_modes_are_counted_by_their_good_samples():
+    modes = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+    samples = torch.tensor([[0.1, 0.0], [0.0, -0.2], [0.31, 0.0], [4.0, 0.3], [2.0, 2.0]])
+    assert good_per_mode(samples, modes, 0.3 + 1e-6).tolist() == [2, 1, 0]
+
+
+def test_the_figures_of_modes():
+    class Fixed(torch.nn.Module):
+        def sample(self, n, condition=None):
+            return torch.tensor([[0.0, 0.0]] * 3 + [[1.0, 0.0]] + [[9.0, 9.0]]).repeat(n // 5, 1)
+
+    class Pair:
+        codec_class, modes, sd = None, torch.tensor([[0.0, 0.0], [1.0, 0.0]]), 0.1
+        heldout = TensorSplit(image=torch.zeros(4, 2))
+
+    players = Players({"generator": Player("generator", torch.nn.Linear(1, 1), OptimizerRecipe())})
+    players["generator"].net = Fixed()
+    figures = Modes(samples=100)(Evaluation(players, Pair(), device=torch.device("cpu")))
+    expected = 0.75 * torch.tensor(1.5).log() + 0.25 * torch.tensor(0.5).log()
+    assert figures == {"modes": 2, "good": 0.8, "kl": pytest.approx(expected.item())}
+    with pytest.raises(UsageError, match="needs data with known modes"):
+        Modes()(Evaluation(players, Bars(), device=torch.device("cpu")))
