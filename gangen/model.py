@@ -51,7 +51,8 @@ class Model:
         for name in settings:
             if name not in known:
                 raise UsageError(
-                    f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\nit has: {', '.join(known)}"
+                    f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\n"
+                    f"it has: {', '.join(known)}"
                 )
 
 
@@ -71,7 +72,7 @@ def export(folder: Path, generator: nn.Module, codec: Codec, recipe: Recipe, dis
 
 
 def load(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
-    """The model in ``folder``. Raises RunError where there is none or it is damaged, UsageError for a missing plugin."""
+    """The model in ``folder``. Raises RunError where none is or it is damaged, UsageError where a plugin is missing."""
     try:
         about = json.loads((folder / "gangen.json").read_text(encoding="utf-8"))
         if about["format"] != FORMAT:

@@ -46,7 +46,10 @@ def python():
 @pytest.fixture(scope="session")
 def labelled_csv(tmp_path_factory) -> Path:
     """160 short texts of two labels that differ in their words."""
-    words = {"weather": "sun rain wind snow cloud storm".split(), "kitchen": "pan stove bread salt oven knife".split()}
+    words = {
+        "weather": ["sun", "rain", "wind", "snow", "cloud", "storm"],
+        "kitchen": ["pan", "stove", "bread", "salt", "oven", "knife"],
+    }
     chance = random.Random(0)
     lines = ["text,label"]
     for number in range(160):

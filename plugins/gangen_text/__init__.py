@@ -1,4 +1,4 @@
-"""The text plugin: text data, generators, discriminators, games and metrics. Hooks only; nothing heavy is imported here."""
+"""The text plugin: data, generators, discriminators, games and metrics. Hooks only; nothing heavy is imported here."""
 
 from collections.abc import Callable
 

@@ -21,8 +21,8 @@ class SeqGAN(TextGame):
     is real, as in the paper, or its ``logit``. With a ``stride`` above 1 only every stride-th prefix is rolled out, and
     tokens between two of them share the value of the next.
 
-    ``baseline`` is subtracted from the values: their mean at the same ``position``, or the value of the ``prefix`` before
-    the token (so that a token is credited with what it changed). ``whiten`` then scales them to unit deviation. Both
+    ``baseline`` is subtracted from the values: their mean at the same ``position``, or the value of the ``prefix``
+    before the token (so that a token is credited with what it changed). ``whiten`` then scales them to unit deviation. Both
     run over the batches of all processes. ``rollout_with: average`` lets the moving average of the generator roll out.
     """
 
@@ -62,7 +62,7 @@ class SeqGAN(TextGame):
         }
 
     def values(self, players: Players, tokens: Tensor, condition: Batch) -> Tensor:
-        """Action values, float ``[B, L]``: column t is the value of having chosen token t after the tokens before it."""
+        """Action values, float ``[B, L]``: column t is the value of choosing token t after the tokens before it."""
         roller = players.averaged("generator") if self.rollout_with == "average" else players.generator
         prefixes, rolled = zip(*roller.rollout(tokens, condition, count=self.rollouts, stride=self.stride), strict=True)
         # One call for all: a discriminator that makes tables of what tokens contribute makes them once.

@@ -46,7 +46,7 @@ def test_without_a_context_noise_follows_torchs_own_seed():
 def test_uniform_noise_is_uniform_and_normal_noise_normal():
     with noise.shared(0):
         uniform, normal = noise.uniform(100_000, dtype=torch.float64), noise.normal(100_000, dtype=torch.float64)
-    assert 0 <= uniform.min() and uniform.max() < 1
+    assert uniform.min() >= 0 and uniform.max() < 1
     assert uniform.mean().item() == pytest.approx(0.5, abs=0.01)
     assert normal.mean().item() == pytest.approx(0, abs=0.02)
     assert normal.std().item() == pytest.approx(1, abs=0.02)
