@@ -25,7 +25,7 @@ _PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
 
 
 class Log(Callback):
-    """Every ``every`` steps and at the end of a phase, what turns report: to the screen, ``metrics.jsonl`` and trackers.
+    """Every ``every`` steps and at the end of a phase, what turns report: to screen, ``metrics.jsonl`` and trackers.
 
     Stops the run when a figure is no longer finite, on all processes at once and before anything of it is saved;
     that is looked after also where ``every`` is 0.

@@ -27,7 +27,7 @@ class Minimax:
 
 
 class NonSaturating(Minimax):
-    """Minimax for D; G: ``-E[log sigmoid(fake)]``, which has a gradient where D wins (Goodfellow et al. 2014, section 3)."""
+    """Minimax for D; G: ``-E[log sigmoid(fake)]``, with a gradient where D wins (Goodfellow et al. 2014, section 3)."""
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return softplus(-fake).mean()

@@ -19,7 +19,7 @@ from gangen.players import Players
 
 @dataclass
 class State:
-    """Where a run stands: ``step`` steps of phase number ``phase`` are done, ``total`` in all; ``batches`` were used."""
+    """Where a run is: ``step`` steps of phase number ``phase`` are done, ``total`` in all; ``batches`` were used."""
 
     phase: int = 0
     step: int = 0

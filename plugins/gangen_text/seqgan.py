@@ -22,8 +22,9 @@ class SeqGAN(TextGame):
     tokens between two of them share the value of the next.
 
     ``baseline`` is subtracted from the values: their mean at the same ``position``, or the value of the ``prefix``
-    before the token (so that a token is credited with what it changed). ``whiten`` then scales them to unit deviation. Both
-    run over the batches of all processes. ``rollout_with: average`` lets the moving average of the generator roll out.
+    before the token (so that a token is credited with what it changed). ``whiten`` then makes their mean zero and their
+    deviation one. Both run over the batches of all processes. ``rollout_with: average`` lets the moving average of the
+    generator roll out.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class TextGame:
 
 
 def token_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of ``values`` ``[B, L]`` where ``mask``: once gradients are averaged, that of the tokens of all processes."""
+    """Mean of ``values`` ``[B, L]`` where ``mask``: once gradients are averaged, that over all processes' tokens."""
     return (values * mask).sum() / all_mean(mask.sum().to(values.dtype))
 
 
