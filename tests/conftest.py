@@ -50,9 +50,6 @@ def labelled_csv(tmp_path_factory) -> Path:
         "weather": ["sun", "rain", "wind", "snow", "cloud", "storm"],
         "kitchen": ["pan", "stove", "bread", "salt", "oven", "knife"],
     }
-        "weather": ["sun", "rain", "wind", "snow", "cloud", "storm"],
-        "kitchen": ["pan", "stove", "bread", "salt", "oven", "knife"],
-    }
     chance = random.Random(0)
     lines = ["text,label"]
     for number in range(160):
