@@ -128,8 +128,8 @@ def build_game(
     Raises RecipeError for turns, players and sizes that do not fit each other.
     """
     settings = recipe.trainer
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    if settings.threads or device.type == "cpu":
+        torch.set_num_threads(settings.threads or _fair_share_of_cores())
     torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
     data = registry.build(recipe.data)
     players = {}
@@ -245,6 +245,12 @@ def _distributions(recipe: Recipe, registry: Registry) -> dict[str, str]:
     return {
         component.name.partition("/")[0]: f"{component.distribution} {component.version}" for component in components
     }
+
+
+def _fair_share_of_cores() -> int:
+    """`accelerate launch` and torchrun leave each process one thread; this machine's processes share all cores."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _place(accelerator: Accelerator) -> str:

@@ -75,7 +75,10 @@ class PhaseRecipe(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerRecipe(Section):
-    """``batch_size`` is that of all processes together; ``threads`` are torch's, per process."""
+    """``batch_size`` is that of all processes together; ``threads`` are torch's, per process.
+
+    Without ``threads``, the processes on a machine that trains on its CPU share its cores.
+    """
 
     title: ClassVar = "the trainer"
 
