@@ -59,6 +59,7 @@ def train(recipe: Recipe, registry: Registry) -> None:
             soft_wrap=True,
         )
         trainer.fit()
+        accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
         if trainer.stopping:
             raise Stopped(
                 f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"

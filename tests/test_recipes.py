@@ -18,9 +18,7 @@ SMALLER = {
 def test_a_recipe_plays_two_steps_of_each_phase(recipe, tmp_path, python):
     text, poems = tmp_path / "text.txt", tmp_path / "poems.txt"
     text.write_text("".join(f"line {number} of a short text\n" for number in range(60)))
-    poems.write_text(
-        "".join(f"白日依山{chr(0x4E00 + number)}黄河入海流。\n" for number in range(60)), encoding="utf-8"
-    )
+    poems.write_text("".join(f"白日依山{chr(0x4E00 + number)}黄河入海流。\n" for number in range(60)), encoding="utf-8")
     overrides = [override.format(text=text, poems=poems) for override in SMALLER.get(recipe.stem, [])]
     phases = [line.split(":")[0].strip() for line in phase_lines(recipe)]
     overrides += [f"phases.{name}.steps=2" for name in phases]

@@ -52,4 +52,5 @@ figures = trainer.meter.read()
 if accelerator.is_main_process:
     torch_figures = {name: torch.tensor(value) for name, value in figures.items()}
     save_file(torch_figures, Path(out) / "figures.safetensors")
+accelerator.wait_for_everyone()
 accelerator.end_training()

@@ -55,7 +55,8 @@ def test_two_processes_have_the_gradients_of_one(name, labelled_csv, tmp_path, p
     )
     script = root / "tests/distributed/gradients.py"
     python(script, recipe, tmp_path / "one")
-    python(script, recipe, tmp_path / "two", processes=2)
+    # What they wrote is what counts: gloo now and then aborts a process that is done, at the interpreter's exit.
+    python(script, recipe, tmp_path / "two", processes=2, check=False)
 
     one = load_file(tmp_path / "one/rank0.safetensors")
     ranks = [load_file(tmp_path / f"two/rank{rank}.safetensors") for rank in (0, 1)]
