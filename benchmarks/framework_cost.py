@@ -64,7 +64,6 @@ def framework(points: torch.Tensor):
         data=Points(points),
         players=Players(players),
         phases=[phase],
-        batch_size=BATCH,
     )
 
     def play() -> None:
