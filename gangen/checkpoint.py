@@ -101,6 +101,10 @@ def _load_player(player: Player, folder: Path) -> None:
         state.setdefault(int(index), {})[name] = value
     groups = json.loads((folder / "optimizer.json").read_text(encoding="utf-8"))
     player.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for parameter, row in player.optimizer.state.items():
+        for name, value in row.items():
+            if value.shape == parameter.shape:  # with the parameter's strides: fused optimizers go through memory
+                row[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

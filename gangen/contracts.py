@@ -1,6 +1,6 @@
-"""What plugins and the framework ask of each other: turns, data, codecs, metrics, callbacks."""
+"""What plugins and the framework ask of each other: turns, data, codecs, extractors, metrics, callbacks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,7 +73,11 @@ class Generator(Protocol):
     """The one thing that the framework asks of the player called ``generator``."""
 
     def sample(self, n: int, condition: Batch | None = None) -> Tensor:
-        """``n`` samples, first dimension the batch; further keyword-only parameters are settings of sampling."""
+        """``n`` samples, first dimension the batch; further keyword-only parameters are settings of sampling.
+
+        A generator may also have ``interpolate(rows, n, condition)`` with settings of its own: ``rows`` times ``n``
+        samples, row by row. Those of a row go evenly from one sample to another, all on the row's condition.
+        """
 
 
 class Split(Protocol):
@@ -103,7 +107,10 @@ class Codec(Protocol):
         """What a person looks at, one object per sample."""
 
     def write(self, samples: list[Any], path: Path) -> None:
-        """Decoded samples into one file that the user named."""
+        """Decoded samples into one file that the user named.
+
+        Where generators interpolate, it also takes ``columns``: how many samples make a row.
+        """
 
     def render(self, sheet: Mapping[str, list[Any]], path: Path) -> Path:
         """Decoded samples per prompt into a file at ``path`` plus a suffix of the codec's choice; returns the file."""
@@ -124,6 +131,31 @@ class Data(Protocol):
     codec: Codec
     train: Split
     heldout: Split
+
+
+class Extractor(Protocol):
+    """What metrics compare samples in: the features of a network that is no player of the game.
+
+    It is built from its options alone and fitted once to the data of a run, for which ``Evaluation.fitted`` cares.
+    Features are a function of options, data and samples: what fitting draws leaves torch's default generators as they
+    were. Only the main process evaluates, so an extractor has no collectives.
+
+    One that classifies also has ``logits(samples)``, float ``[n, labels]``.
+    """
+
+    name: str
+    """What figures carry: "classifier" in "frechet_classifier"."""
+    key: Hashable
+    """The class and all options: of extractors with equal keys one serves all metrics."""
+
+    def fit(self, data: Data, device: torch.device) -> None:
+        """Get ready for ``data`` on ``device``; fitted to these data already, do nothing.
+
+        Raises UsageError for data that this extractor has no use for.
+        """
+
+    def features(self, samples: Tensor) -> Tensor:
+        """Float ``[n, features]`` of samples as a generator makes them, or of real rows in the same form."""
 
 
 class Metric(Protocol):

@@ -1,12 +1,14 @@
 """The bench that metrics work at: players, data and samples that all metrics share."""
 
+import math
+from collections.abc import Hashable
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from gangen import noise
-from gangen.contracts import Batch, Data, Metric
+from gangen.contracts import Batch, Data, Extractor, Metric
 from gangen.players import Players, evaluating
 
 
@@ -25,14 +27,16 @@ class Evaluation:
         self.seed = seed
         self.batch_size = batch_size
         self._samples: list[Tensor] = []
+        self._extractors: dict[Hashable, Extractor] = {}
 
     @cached_property
     def generator(self) -> nn.Module:
         return self.players.averaged("generator")
 
-    def conditions(self, n: int, counter: int = 0) -> Batch:
-        """The held-out rows that ``samples`` are conditioned on: batch ``counter`` of ``n`` rows."""
-        return self.data.heldout.batch(counter, range(n), n, seed=self.seed, device=self.device)
+    def conditions(self, n: int) -> Batch:
+        """The held-out rows that ``samples(n)`` are conditioned on, row by row."""
+        batches = [self._condition(counter) for counter in range(math.ceil(n / self.batch_size))]
+        return {name: torch.cat([batch[name] for batch in batches])[:n] for name in batches[0]}
 
     def samples(self, n: int) -> Tensor:
         """``n`` generated samples, first dimension the batch, conditioned as held-out rows are."""
@@ -40,9 +44,22 @@ class Evaluation:
             while len(self._samples) * self.batch_size < n:
                 counter = len(self._samples)
                 with noise.shared(self.seed + counter):
-                    condition = self.conditions(self.batch_size, counter)
+                    condition = self._condition(counter)
                     self._samples.append(self.generator.sample(self.batch_size, condition))
         return torch.cat(self._samples)[:n]
+
+    def fitted(self, extractor: Extractor) -> Extractor:
+        """``extractor``, ready for the data, or an equal one that another metric asked for before.
+
+        Metrics live as long as a run and are asked in the same order each time, so each extractor is fitted once a run.
+        """
+        first = self._extractors.setdefault(extractor.key, extractor)
+        first.fit(self.data, self.device)
+        return first
+
+    def _condition(self, counter: int) -> Batch:
+        size = self.batch_size
+        return self.data.heldout.batch(counter, range(size), size, seed=self.seed, device=self.device)
 
 
 def evaluate(metrics: list[Metric], evaluation: Evaluation) -> dict[str, float]:

@@ -59,6 +59,19 @@ def gangen_augmentations(register: Callable) -> None:
 
 
 @hookimpl
+def gangen_extractors(register: Callable) -> None:
+    register(
+        "classifier", "gangen_image.classifier:Classifier", summary="a small network that learns the data's labels"
+    )
+
+
+@hookimpl
 def gangen_metrics(register: Callable) -> None:
     register("modes", "gangen_image.modes:Modes", summary="modes found, share of good samples, evenness")
     register("accuracy", "gangen_image.semi_supervised:Accuracy", summary="held-out images that are labelled rightly")
+    register(
+        "label_accuracy",
+        "gangen_image.label_accuracy:LabelAccuracy",
+        summary="samples that carry the label they were asked for",
+    )
+    register("frechet", "gangen_image.frechet:Frechet", summary="Frechet distance to held-out images in features")

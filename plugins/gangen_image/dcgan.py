@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
@@ -49,6 +50,7 @@ class DCGANGenerator(LatentGenerator):
         self.norms = nn.ModuleList(ConditionalNorm(norm, count, modulated) for count in channels)
         self.output = nn.ConvTranspose2d(channels[-1], spec.channels, 4, stride=2, padding=1)
         initialize(self)
+        self.to(memory_format=torch.channels_last)  # convolutions are faster so
         if spectral_norm:
             normalize_weights(self)
 
@@ -94,6 +96,7 @@ class DCGANDiscriminator(Discriminator):
         features = (channels[-1] + bool(minibatch_std)) * SMALLEST**2
         self.head = Head(features, self.condition, self.classes, pac, bias=False)
         initialize(self)
+        self.to(memory_format=torch.channels_last)  # convolutions are faster so
         if spectral_norm:
             normalize_weights(self)
 

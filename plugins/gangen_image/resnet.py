@@ -112,6 +112,7 @@ class ResNetGenerator(LatentGenerator):
         self.norm = ConditionalNorm(norm, channels[-1], modulated)
         self.output = conv3x3(channels[-1], spec.channels)
         initialize(self)
+        self.to(memory_format=torch.channels_last)  # convolutions are faster so
         if spectral_norm:
             normalize_weights(self)
 
@@ -164,6 +165,7 @@ class ResNetDiscriminator(Discriminator):
         self.last = DownBlock(channels[-1] + bool(minibatch_std), channels[-1], norm, halving=False)
         self.head = Head(channels[-1], self.condition, self.classes, pac)
         initialize(self)
+        self.to(memory_format=torch.channels_last)  # convolutions are faster so
         if spectral_norm:
             normalize_weights(self)
 

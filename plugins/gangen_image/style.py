@@ -148,6 +148,7 @@ class StyleGenerator(LatentGenerator):
         )
         self.synthesis = Synthesis(stages, widths(stages, width, max_width), spec.channels, latent_dim)
         self.register_buffer("mean_style", torch.zeros(latent_dim))
+        self.to(memory_format=torch.channels_last)  # convolutions are faster so
         if spectral_norm:
             normalize_weights(self)
 
@@ -227,6 +228,7 @@ class StyleDiscriminator(Discriminator):
         self.mix = equalized(nn.Conv2d(last + bool(minibatch_std), last, 3, padding=1))
         self.hidden = equalized(nn.Linear(last * SMALLEST**2, last))
         self.head = Head(last, self.condition, self.classes, pac)
+        self.to(memory_format=torch.channels_last)  # convolutions are faster so
         if spectral_norm:
             normalize_weights(self)
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 
+import numpy as np
 import pytest
 
 RECIPE = """
@@ -31,14 +32,34 @@ metrics: [text/nll]
 callbacks: [local/killer]
 """
 
+# What text has none of: convolutions with channels last, and an objective that remembers.
+IMAGES = """
+run: {run}
+code: [{killer}]
+data: {{use: image/arrays, images: "{path}:images", labels: "{path}:labels"}}
+players:
+  generator: {{use: image/resnet, latent_dim: 4, width: 4, ema: {{half_life: 100, ramp_up: 0.1}}}}
+  discriminator: {{use: image/resnet, width: 4}}
+objective: {{use: image/gan, loss: hinge, penalties: [lecam], augmentation: {{use: adaptive, samples: 100}}}}
+phases:
+  adversarial: {{steps: 8, turns: {{discriminate: 1, generate: 1}}}}
+trainer: {{batch_size: 8}}
+every: {{log: 2, sample: 5, checkpoint: 3}}
+callbacks: [local/killer]
+"""
+
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory, labelled_csv, root):
     folder = tmp_path_factory.mktemp("kill")
+    images = folder / "images.npz"
+    chance = np.random.default_rng(0)
+    np.savez(images, images=chance.integers(0, 256, (40, 8, 8, 3), np.uint8), labels=np.arange(40) % 2)
 
-    def write(run: str):
+    def write(run: str, template: str = RECIPE):
         path = folder / f"{run}.yaml"
-        path.write_text(RECIPE.format(run=folder / run, killer=root / "tests/faults/killer.py", path=labelled_csv))
+        data = labelled_csv if template is RECIPE else images
+        path.write_text(template.format(run=folder / run, killer=root / "tests/faults/killer.py", path=data))
         return path, folder / run
 
     return write
@@ -75,6 +96,17 @@ def test_a_killed_run_resumes_to_the_bit(moment, processes, recipe, unharmed, py
     again = python("-m", "gangen", path, processes=processes, check=False)
     assert f"done: {run}" in again.stdout, again.stderr
     expected, found = remains(unharmed(processes)), remains(run)
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_a_killed_run_of_images_resumes_to_the_bit(recipe, python):
+    path, unharmed = recipe("images", IMAGES)
+    python("-m", "gangen", path)
+    path, run = recipe("images5", IMAGES)
+    assert python("-m", "gangen", path, check=False, GANGEN_KILL="step:5").returncode == -signal.SIGKILL
+    assert "from step 3" in python("-m", "gangen", path).stdout
+    expected, found = remains(unharmed), remains(run)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
 

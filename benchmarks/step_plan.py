@@ -1,0 +1,147 @@
+"""What the step plan is worth: a DCGAN at 32 x 32, played by the trainer and by hand-written loops in turns.
+
+    python benchmarks/step_plan.py
+
+The networks have 1,068,931 and 663,360 parameters, the batch is 64, one thread. A round is one step of the
+discriminator and one of the generator. "autograd everywhere" is the loop that most code runs: fakes with a graph
+in both steps, the discriminator's weights take a gradient in both, Adam as it comes, tensors as they come. "by hand, best"
+is the loop that does what the trainer does, without the trainer. Prints CPU milliseconds a round, the median of
+interleaved stretches, images a second, and both beside the first row's.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from gangen.losses import NonSaturating
+from gangen.phases import Phase, Turn
+from gangen.players import Player, Players
+from gangen.recipe import OptimizerRecipe
+from gangen.schedules import Schedule
+from gangen.splits import TensorSplit
+from gangen.trainer import Trainer
+from gangen_image.dcgan import DCGANDiscriminator, DCGANGenerator
+from gangen_image.gan import ImageGAN
+from gangen_image.spec import ImageSpec
+
+BATCH, ROUNDS, STRETCHES = 64, 5, 15
+SPEC = ImageSpec(channels=3, size=32, labels=())
+RATE, BETAS = 2e-4, (0.5, 0.999)
+
+Play = Callable[[], None]
+
+
+def networks() -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    return DCGANGenerator(SPEC), DCGANDiscriminator(SPEC)
+
+
+class Images:
+    def __init__(self, images: Tensor) -> None:
+        self.train = TensorSplit(image=images)
+
+
+def trainer(images: Tensor, *, reuse_fakes: bool) -> Play:
+    optimizer = OptimizerRecipe(lr=Schedule(RATE), betas=tuple(Schedule(beta) for beta in BETAS))
+    players = {
+        name: Player(name, net, optimizer) for name, net in zip(("generator", "discriminator"), networks(), strict=True)
+    }
+    game = ImageGAN(SPEC, loss=NonSaturating(), reuse_fakes=reuse_fakes)
+    turns = tuple(Turn(name, getattr(game, name), getattr(game, name).updates) for name in ("discriminate", "generate"))
+    phase = Phase("adversarial", 10**9, turns, BATCH)
+    plays = Trainer(accelerator=Accelerator(cpu=True), data=Images(images), players=Players(players), phases=[phase])
+
+    def play() -> None:
+        for _ in range(ROUNDS):
+            plays.play_step(phase)
+        plays.meter.read()
+
+    return play
+
+
+def autograd_everywhere(images: Tensor) -> Play:
+    generator, discriminator = (net.to(memory_format=torch.contiguous_format) for net in networks())
+    generator_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)
+    discriminator_adam = torch.optim.Adam(discriminator.parameters(), RATE, BETAS)
+    loss = NonSaturating()
+
+    def play() -> None:
+        for _ in range(ROUNDS):
+            fakes = generator(torch.randn(BATCH, 100))
+            discriminator_adam.zero_grad()
+            loss.discriminator(discriminator(real_batch(images)), discriminator(fakes.detach())).backward()
+            discriminator_adam.step()
+
+            generator_adam.zero_grad()
+            loss.generator(None, discriminator(generator(torch.randn(BATCH, 100)))).backward()
+            generator_adam.step()
+
+    return play
+
+
+def best_by_hand(images: Tensor, *, reuse_fakes: bool) -> Play:
+    generator, discriminator = networks()
+    generator_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS, fused=True)
+    discriminator_adam = torch.optim.Adam(discriminator.parameters(), RATE, BETAS, fused=True)
+    loss = NonSaturating()
+
+    def play() -> None:
+        for _ in range(ROUNDS):
+            with torch.set_grad_enabled(reuse_fakes):
+                fakes = generator(torch.randn(BATCH, 100))
+            discriminator_adam.zero_grad()
+            loss.discriminator(discriminator(real_batch(images)), discriminator(fakes.detach())).backward()
+            discriminator_adam.step()
+
+            generator_adam.zero_grad()
+            discriminator.requires_grad_(False)
+            loss.generator(None, discriminator(fakes if reuse_fakes else generator(torch.randn(BATCH, 100)))).backward()
+            discriminator.requires_grad_(True)
+            generator_adam.step()
+
+    return play
+
+
+def real_batch(images: Tensor) -> Tensor:
+    return images[torch.randint(len(images), (BATCH,))].float() / 127.5 - 1
+
+
+def milliseconds(play: Play) -> float:
+    start = time.process_time()
+    play()
+    return (time.process_time() - start) / ROUNDS * 1000
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    images = torch.randint(256, (5_000, 3, 32, 32), dtype=torch.uint8)
+    contenders = {
+        "autograd everywhere": autograd_everywhere(images),
+        "by hand, best": best_by_hand(images, reuse_fakes=False),
+        "trainer": trainer(images, reuse_fakes=False),
+        "by hand, best, reuse_fakes": best_by_hand(images, reuse_fakes=True),
+        "trainer, reuse_fakes": trainer(images, reuse_fakes=True),
+    }
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for stretch in range(STRETCHES + 1):
+        for name, play in contenders.items():
+            spent = milliseconds(play)
+            if stretch:  # the first warms up
+                times[name].append(spent)
+    plain = times["autograd everywhere"]
+    for name, spent in times.items():
+        ratio = statistics.median(first / ours for first, ours in zip(plain, spent, strict=True))
+        median = statistics.median(spent)
+        print(f"{name:28} {median:6.1f} ms a round  {1000 * BATCH / median:4.0f} images/s  {ratio:.2f} times the first")
+    for suffix in ("", ", reuse_fakes"):
+        pairs = zip(times[f"trainer{suffix}"], times[f"by hand, best{suffix}"], strict=True)
+        above = statistics.median(ours - best for ours, best in pairs)
+        print(f"trainer{suffix} above the best loop by hand: {above:.2f} ms a round")
+
+
+if __name__ == "__main__":
+    main()
