@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from torch import nn
 
-from gangen import checkpoint, model
+from gangen import checkpoint, compilation, model
 from gangen.callbacks import Checkpoints, Evaluate, Log, Samples, StopOnSignal
 from gangen.contracts import Callback, Data
 from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError, did_you_mean
@@ -58,7 +59,8 @@ def train(recipe: Recipe, registry: Registry) -> None:
             markup=False,
             soft_wrap=True,
         )
-        trainer.fit()
+        with compilation.explaining() if recipe.trainer.compile else nullcontext():
+            trainer.fit()
         accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
         if trainer.stopping:
             raise Stopped(
@@ -83,7 +85,8 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
             f"{turn.times} x {turn.name}" + (f" every {turn.every} steps" if turn.every > 1 else "")
             for turn in phase.turns
         )
-        lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}")
+        balance = phase.balance and f", {phase.balance.player} balanced by {phase.balance.figure}"
+        lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}{balance or ''}")
     return [*lines, f"{recipe.source} can be played"]
 
 
@@ -94,6 +97,9 @@ def assemble(
     data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
     for player in players.values():
         player.synchronize()
+    if recipe.trainer.compile:
+        compilation.check_compiler(accelerator.device)
+        compilation.compile_game(players, objective, lambda words: console.print(words, markup=False, soft_wrap=True))
     distributions = _distributions(recipe, registry)
 
     def export(trainer: Trainer) -> None:
@@ -145,7 +151,7 @@ def build_game(
     if isinstance(objective, nn.Module):
         objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
-    problems = [*_misfits(recipe, turns, players), *_odd_batches(recipe, processes)]
+    problems = [*_misfits(recipe, turns, players), *_one_sided(recipe, turns), *_odd_batches(recipe, processes)]
     if problems:
         raise RecipeError(problems)
     phases = []
@@ -155,7 +161,14 @@ def build_game(
             for turn, often in phase.turns.items()
         ]
         phases.append(
-            Phase(name, phase.steps, tuple(played), phase.batch_size or settings.batch_size, phase.optimizers)
+            Phase(
+                name,
+                phase.steps,
+                tuple(played),
+                phase.batch_size or settings.batch_size,
+                phase.optimizers,
+                phase.balance,
+            )
         )
     return data, Players(players), phases, objective
 
@@ -196,6 +209,21 @@ def _misfits(recipe: Recipe, turns: dict, players: dict[str, Player]) -> Iterabl
                             recipe.where("players", player),
                             f"'{component}' lacks {method}(), which turn '{name}' of '{objective}' needs",
                         )
+
+
+def _one_sided(recipe: Recipe, turns: dict) -> Iterable[Problem]:
+    """Balances that leave a phase without any turn when a player is too weak, or too strong."""
+    for name, phase in recipe.phases.items():
+        if phase.balance is None or not turns.keys() >= phase.turns.keys():
+            continue
+        player = phase.balance.player
+        sides = {player in turns[turn].updates for turn in phase.turns}
+        if len(sides) == 1:
+            what = "every turn" if True in sides else "no turn"
+            yield Problem(
+                recipe.where("phases", name, "balance", "player"),
+                f"{what} of phase '{name}' updates '{player}', so there is nothing to balance",
+            )
 
 
 def _odd_batches(recipe: Recipe, processes: int) -> Iterable[Problem]:

@@ -102,7 +102,10 @@ def _parser() -> argparse.ArgumentParser:
         playing.add_argument("overrides", nargs="*", help="settings, as in players.generator.optimizer.lr=2e-4")
     sampling = command("sample", "draw samples from a trained model")
     sampling.add_argument("prompt", nargs="?", help="a label or a prompt")
-    sampling.add_argument("-n", type=int, default=1, metavar="N", help="how many (default 1)")
+    sampling.add_argument("-n", type=int, metavar="N", help="how many (default 1; 8 in a row with --interpolate)")
+    between = "rows of N samples that go from one to another, where the model knows a way"
+    sampling.add_argument("--interpolate", action="store_true", help=between)
+    sampling.add_argument("--rows", type=int, default=4, metavar="N", help="how many of these rows (default 4)")
     sampling.add_argument("--run", metavar="DIR", help="a run directory or model folder (default: the newest run)")
     sampling.add_argument("--seed", type=int, metavar="N", help="get the same samples again")
     setting = "a setting of the generator (repeatable)"
@@ -139,16 +142,21 @@ def _check(options: argparse.Namespace, blocked: list[str]) -> None:
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.recipe_source import read_assignments
 
-    if options.n < 1:
-        raise UsageError(f"-n must be at least 1, got {options.n}")
+    n = options.n if options.n is not None else (8 if options.interpolate else 1)
+    if n < 1:
+        raise UsageError(f"-n must be at least 1, got {n}")
     settings = read_assignments(options.set)
     from gangen.sampling import load
 
     model = load(options.run, registry=_registry(blocked))
-    samples = model.sample(options.prompt, options.n, seed=options.seed, **settings)
+    if options.interpolate:
+        samples = model.interpolate(options.prompt, n, rows=options.rows, seed=options.seed, **settings)
+    else:
+        samples = model.sample(options.prompt, n, seed=options.seed, **settings)
     if options.output:
+        layout = {"columns": n} if options.interpolate else {}
         try:
-            model.codec.write(samples, options.output)
+            model.codec.write(samples, options.output, **layout)
         except OSError as error:
             raise UsageError(f"cannot write {options.output}: {error.strerror}") from error
     elif all(isinstance(item, str) for item in samples):

@@ -1,4 +1,4 @@
-"""What processes tell each other: every function is the identity where there is only one."""
+"""What processes tell each other; where there is only one, it hears itself."""
 
 import torch
 import torch.distributed as dist
@@ -39,6 +39,13 @@ def all_mean(tensor: Tensor) -> Tensor:
     return tensor if world_size() == 1 else all_sum(tensor) / world_size()
 
 
+def all_gather(tensor: Tensor) -> Tensor:
+    """The tensors of all processes, ``[processes, ...]``, differentiable as ``all_sum`` is."""
+    slots = tensor.new_zeros(world_size(), *tensor.shape)
+    slots[rank()] = tensor
+    return all_sum(slots)
+
+
 def any_process(flag: bool, device: torch.device) -> bool:
     """True on every process when ``flag`` is true on one of them."""
     if world_size() == 1:
@@ -47,7 +54,12 @@ def any_process(flag: bool, device: torch.device) -> bool:
 
 
 def broadcast(tensors: list[Tensor]) -> None:
-    """Overwrite ``tensors`` in place with those of process 0."""
-    if world_size() > 1:
-        for tensor in tensors:
-            dist.broadcast(tensor, src=0)
+    """Overwrite ``tensors`` in place with those of process 0, in one flat message per dtype."""
+    if world_size() == 1:
+        return
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
+        targets = [tensor for tensor in tensors if tensor.dtype == dtype]
+        flat = torch.cat([tensor.reshape(-1) for tensor in targets])
+        dist.broadcast(flat, src=0)
+        for tensor, values in zip(targets, flat.split([tensor.numel() for tensor in targets]), strict=True):
+            tensor.copy_(values.view_as(tensor))

@@ -148,19 +148,25 @@ class Extractor(Protocol):
     key: Hashable
     """The class and all options: of extractors with equal keys one serves all metrics."""
 
-    def fit(self, data: Data, device: torch.device) -> None:
-        """Get ready for ``data`` on ``device``; fitted to these data already, do nothing.
+    def check(self, data: Data) -> None:
+        """Raises UsageError for data that this extractor has no use for."""
 
-        Raises UsageError for data that this extractor has no use for.
-        """
+    def fit(self, data: Data, device: torch.device) -> None:
+        """Get ready for ``data`` on ``device``; fitted to these data already, do nothing."""
 
     def features(self, samples: Tensor) -> Tensor:
         """Float ``[n, features]`` of samples as a generator makes them, or of real rows in the same form."""
 
 
 class Metric(Protocol):
+    """A measure of a trained game, taken on a ``gangen.evaluation.Evaluation``.
+
+    One that cannot be taken of every game also has ``check(evaluation)``, which is asked before any training and raises
+    UsageError where players or data lack what it needs.
+    """
+
     def __call__(self, evaluation: Any) -> dict[str, float]:
-        """Figures by name, from a ``gangen.evaluation.Evaluation``."""
+        """Figures by name."""
 
 
 class Callback:

@@ -2,13 +2,14 @@
 
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from gangen import noise
 from gangen.contracts import Codec
@@ -39,14 +40,38 @@ class Model:
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
-        self._check(settings)
+        return self._draw(self.generator.sample, (n,), prompt, seed, settings)
+
+    def interpolate(
+        self, prompt: str | None = None, n: int = 8, *, rows: int = 1, seed: int | None = None, **settings: Any
+    ) -> list[Any]:
+        """``rows`` times ``n`` decoded samples, row by row: those of a row go evenly from one sample to another.
+
+        ``prompt``, ``seed`` and ``settings`` as in ``sample``. Raises UsageError where it does, and for a model that
+        knows no way between its samples.
+        """
+        if not hasattr(self.generator, "interpolate"):
+            raise UsageError(f"{self.name} cannot interpolate: there is nothing between two of its samples")
+        if n < 2 or rows < 1:
+            raise UsageError(f"interpolation needs n of at least 2, in 1 row or more; got n={n} and rows={rows}")
+        return self._draw(self.generator.interpolate, (rows, n), prompt, seed, settings)
+
+    def _draw(
+        self,
+        method: Callable[..., Tensor],
+        counts: tuple[int, ...],
+        prompt: str | None,
+        seed: int | None,
+        settings: dict[str, Any],
+    ) -> list[Any]:
+        self._check(method, settings)
         seed = torch.seed() >> 1 if seed is None else seed
         with noise.shared(seed), evaluating(self.generator):
-            condition = {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, n).items()}
-            return self.codec.decode(self.generator.sample(n, condition, **settings))
+            condition = {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, counts[0]).items()}
+            return self.codec.decode(method(*counts, condition, **settings))
 
-    def _check(self, settings: dict[str, Any]) -> None:
-        parameters = inspect.signature(self.generator.sample).parameters.values()
+    def _check(self, method: Callable[..., Tensor], settings: dict[str, Any]) -> None:
+        parameters = inspect.signature(method).parameters.values()
         known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
         for name in settings:
             if name not in known:

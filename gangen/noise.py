@@ -44,6 +44,9 @@ def shared(seed: int, part: int = 0, parts: int = 1) -> Iterator[None]:
 
 
 def _draw(function, rows: int, shape: tuple[int, ...], device, dtype) -> Tensor:
+    if torch.compiler.is_dynamo_compiling():
+        # A graph would hold on to the generator of the turn in which it was traced.
+        torch._dynamo.graph_break(msg="gangen.noise draws outside of compiled graphs")
     device = torch.device(device)
     drawn = function(
         rows * _source.parts,

@@ -35,6 +35,15 @@ class Penalty(nn.Module, ABC):
             size = self.size(discriminator, _at_least_float32(real), _at_least_float32(fake))
             return self.weight(clock.fraction) * size
 
+    def gradient(self, discriminator: Judge, samples: Tensor) -> Tensor:
+        """The gradient of each sample's logit by that sample, float ``[B, ...]``; can be differentiated by the weights.
+
+        The one way for a penalty to differentiate twice that works with compiled networks too.
+        """
+        samples = samples.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
+        return slope
+
     @abstractmethod
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
         """The penalty before its weight, a scalar."""
@@ -53,7 +62,7 @@ class GradientPenalty(Penalty):
 
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
         share = noise.uniform(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-        slopes = gradient(discriminator, torch.lerp(fake, real, share)).flatten(1).norm(dim=1)
+        slopes = self.gradient(discriminator, torch.lerp(fake, real, share)).flatten(1).norm(dim=1)
         return (slopes - self.center).square().mean()
 
 
@@ -64,7 +73,7 @@ class R1(Penalty):
         super().__init__(weight=weight)
 
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
-        return gradient(discriminator, real).square().sum() / (2 * len(real))
+        return self.gradient(discriminator, real).square().sum() / (2 * len(real))
 
 
 class R2(R1):
@@ -78,7 +87,8 @@ class LeCam(Penalty):
     """Tseng et al. (2021), section 3.2: ``E[(D(real) - a_fake)^2] + E[(D(fake) - a_real)^2]``, for little data.
 
     ``a_real`` and ``a_fake`` are moving averages of the logits of real and fake samples over the batches of all
-    processes, with ``decay``. They start at the first batch's own means and are part of a checkpoint.
+    processes, one micro-batch at a time, with ``decay``. They start at the first one's own means and are part of a
+    checkpoint.
     """
 
     def __init__(self, *, weight: Schedule = 0.3, decay: Annotated[float, Interval(ge=0, lt=1)] = 0.99) -> None:
@@ -126,13 +136,6 @@ class VirtualAdversarial(Penalty):
             moved = (real + self.xi * _unit(direction)).requires_grad_()
             (direction,) = torch.autograd.grad(_divergence(fixed, discriminator(moved)), moved)
         return _divergence(fixed, discriminator(real + self.epsilon * _unit(direction)))
-
-
-def gradient(discriminator: Judge, samples: Tensor) -> Tensor:
-    """The gradient of each sample's logit by that sample, float ``[B, ...]``; can be differentiated by the weights."""
-    samples = samples.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
-    return slope
 
 
 def _divergence(fixed: Tensor, moved: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gangen.balance import Balance
 from gangen.contracts import Batch, Clock, Stats
 from gangen.players import Players
 from gangen.recipe import OptimizerRecipe
@@ -30,10 +31,18 @@ class Turn:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the run: its turns in playing order, its global batch, and who starts it with a fresh optimizer."""
+    """A stretch of the run: its turns in playing order, its global batch, and who starts it with a fresh optimizer.
+
+    ``balance`` leaves turns out while a player is too weak or too strong.
+    """
 
     name: str
     steps: int
     turns: tuple[Turn, ...]
     batch_size: int
     optimizers: Mapping[str, OptimizerRecipe] = field(default_factory=dict)
+    balance: Balance | None = None
+
+    def allows(self, turn: Turn, mean: float | None) -> bool:
+        """Whether ``turn`` is played where the figure that balances this phase has the moving mean ``mean``."""
+        return self.balance is None or self.balance.allows(turn.updates, mean)

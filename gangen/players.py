@@ -83,7 +83,12 @@ class Player:
             dist.all_reduce(flat)
             *means, present = flat.split([p.numel() for p in parameters] + [len(parameters)])
             for parameter, mean, anywhere in zip(parameters, means, present.tolist(), strict=True):
-                parameter.grad = mean.view_as(parameter).div_(world_size()) if anywhere else None
+                if anywhere:
+                    # With the parameter's strides, not those of the flat tensor: fused optimizers go through memory.
+                    shared = torch.empty_like(parameter)
+                    parameter.grad = torch.div(mean.view_as(parameter), world_size(), out=shared)
+                else:
+                    parameter.grad = None
 
     def step(self, clock: Clock, scaler: torch.amp.GradScaler | None = None) -> None:
         """Clip, let the optimizer take its step with the settings of the hour, and follow with the average."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 from annotated_types import Ge, Gt, Interval, MinLen
 
+from gangen.balance import Balance
 from gangen.errors import PluginError, Problem, RecipeError, did_you_mean
 from gangen.hookspecs import SINGULAR
 from gangen.options import DEFINITION, Part, Section, Use, read_use, to_plain
@@ -62,7 +63,8 @@ class TurnTimes(Section):
 class PhaseRecipe(Section):
     """Turns in the order in which they are played.
 
-    ``optimizers`` replaces those of the named players by fresh ones, and ``batch_size`` that of the trainer.
+    ``optimizers`` replaces those of the named players by fresh ones, and ``batch_size`` that of the trainer. With
+    ``balance``, turns are left out while a player is too weak or too strong.
     """
 
     title: ClassVar = "a phase"
@@ -71,13 +73,21 @@ class PhaseRecipe(Section):
     turns: Annotated[dict[str, TurnTimes], MinLen(1)]
     optimizers: dict[str, OptimizerRecipe] = field(default_factory=dict)
     batch_size: Annotated[int, Ge(1)] | None = None
+    balance: Balance | None = None
+
+    def check(self) -> Iterable[Finding]:
+        if self.balance is not None and self.balance.turn not in self.turns:
+            message = f"{self.balance.figure!r} is the figure of no turn of this phase"
+            hint = did_you_mean(self.balance.turn, self.turns) or f"; its turns are: {', '.join(self.turns)}"
+            yield Finding(("balance", "figure"), message + hint)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerRecipe(Section):
     """``batch_size`` is that of all processes together; ``threads`` are torch's, per process.
 
-    Without ``threads``, the processes on a machine that trains on its CPU share its cores.
+    Without ``threads``, the processes on a machine that trains on its CPU share its cores. ``compile`` compiles what can
+    be compiled to the same result: networks, and the slopes in penalties.
     """
 
     title: ClassVar = "the trainer"
@@ -88,6 +98,7 @@ class TrainerRecipe(Section):
     threads: Annotated[int, Ge(1)] | None = None
     trackers: list[str] = field(default_factory=list)
     noise: Literal["global", "local"] = "global"
+    compile: bool = False
     keep_checkpoints: Annotated[int, Ge(1)] = 3
 
 
@@ -185,11 +196,13 @@ class Recipe(Section):
     callbacks: list[Annotated[Use, Part("callbacks")]] = field(default_factory=list)
 
     def check(self) -> Iterable[Finding]:
-        for phase_name, phase in self.phases.items():
-            for player in phase.optimizers:
+        for name, phase in self.phases.items():
+            named = {("phases", name, "optimizers", player): player for player in phase.optimizers}
+            if phase.balance is not None:
+                named["phases", name, "balance", "player"] = phase.balance.player
+            for path, player in named.items():
                 if player not in self.players:
-                    hint = did_you_mean(player, self.players)
-                    yield Finding(("phases", phase_name, "optimizers", player), f"there is no player {player!r}{hint}")
+                    yield Finding(path, f"there is no player {player!r}{did_you_mean(player, self.players)}")
 
     @property
     def source(self) -> Path:

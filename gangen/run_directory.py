@@ -29,11 +29,13 @@ class RunDirectory:
     def claim(self, recipe: Recipe) -> None:
         """Check that ``recipe`` may be played here, before anything is written.
 
+        A run that ended before its first checkpoint has nothing to lose: its recipe may change.
+
         Raises RunError when another recipe was played here, or when ``resume`` is false and any was.
         """
         if self.root.exists() and not self.root.is_dir():
             raise RunError(f"{self.root} is a file; choose a folder with run=...")
-        if not self.recipe.exists():
+        if not self.recipe.exists() or self._empty():
             return
         if not recipe.resume:
             raise RunError(f"{self.root} holds a run already and resume is false\nchoose another folder with run=...")
@@ -55,13 +57,17 @@ class RunDirectory:
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
-            if not self.recipe.exists():
+            if not self.recipe.exists() or self._empty():
                 write_atomically(self.recipe, recipe.to_yaml())
             write_atomically(self.plugins, json.dumps(dict(plugins), indent=1) + "\n")
         except OSError as error:
             raise RunError(
                 f"cannot write to {self.root}: {error.strerror}\nchoose another folder with run=..."
             ) from None
+
+    def _empty(self) -> bool:
+        """Whether a run began here, which the record of its plugins tells, and never came to a checkpoint."""
+        return self.plugins.exists() and not (self.checkpoints / "latest").exists()
 
     def append_metrics(self, row: Mapping[str, object]) -> None:
         with self.metrics.open("a", encoding="utf-8") as file:

@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 
@@ -13,21 +13,26 @@ from torch import Tensor, nn
 from gangen import noise
 from gangen.collectives import all_mean, rank, world_size
 from gangen.contracts import Callback, Clock, Data, Stats
+from gangen.errors import UsageError, did_you_mean
 from gangen.phases import Phase, Turn
 from gangen.players import Players
 
 
 @dataclass
 class State:
-    """Where a run is: ``step`` steps of phase number ``phase`` are done, ``total`` in all; ``batches`` were used."""
+    """Where a run is: ``step`` steps of phase number ``phase`` are done, ``total`` in all; ``batches`` were used.
+
+    ``balance`` is the moving mean of the figure that balances the phase.
+    """
 
     phase: int = 0
     step: int = 0
     total: int = 0
     batches: int = 0
+    balance: float | None = None
 
     def enter_next_phase(self) -> None:
-        self.phase, self.step = self.phase + 1, 0
+        self.phase, self.step, self.balance = self.phase + 1, 0, None
 
 
 @dataclass
@@ -39,6 +44,15 @@ class Meter:
     def add(self, turn: Turn, stats: Stats) -> None:
         for name, value in stats.items():
             self.figures.setdefault(f"{turn.name}/{name}", []).append(value)
+
+    def last(self, name: str, count: int) -> Tensor:
+        """The mean over processes of the ``count`` newest values of a figure; raises UsageError where it has none."""
+        if name not in self.figures:
+            hint = did_you_mean(name, self.figures)
+            raise UsageError(
+                f"a balance needs {name!r}, which no turn reports{hint}\nthere are: {', '.join(self.figures)}"
+            )
+        return all_mean(torch.stack(self.figures[name][-count:]).float().mean())
 
     def read(self) -> dict[str, float]:
         """The mean over time and processes of every figure; starts over."""
@@ -103,13 +117,16 @@ class Trainer:
                 callback.close(self)
 
     def play_step(self, phase: Phase) -> None:
-        """Every turn of ``phase``, in order and as often as the recipe says."""
+        """Every turn of ``phase``, in order and as often as the recipe says, but for those that its balance forbids."""
         if self.state.step == 0:
             self.enter(phase)
         clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size)
         for turn in phase.turns:
+            play = self.take if phase.allows(turn, self.state.balance) else self.skip
             for repeat in range(turn.times_at(self.state.step)):
-                self.take(turn, clock, repeat)
+                play(turn, clock, repeat)
+        if phase.balance is not None:
+            self.follow_balance(phase)
         self.state.step += 1
         self.state.total += 1
         if self.state.step == phase.steps:
@@ -130,8 +147,35 @@ class Trainer:
                 self.accelerator.scaler.update()
         self.state.batches += 1
 
+    def skip(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+        """Nobody learns from this turn; it is only watched where the balance needs its figure.
+
+        Its batch counts as used: those of all other turns are the same whoever was left out.
+        """
+        if turn.name == self.phases[self.state.phase].balance.turn:
+            with self.players.learning(()):
+                for _ in self.losses(turn, clock, repeat):
+                    pass
+        self.state.batches += 1
+
+    def follow_balance(self, phase: Phase) -> None:
+        """Take this step's figure into the moving mean that decides over the next step; note who was left out."""
+        balance, mean = phase.balance, self.state.balance
+        for turn in phase.turns:
+            if times := turn.times_at(self.state.step):
+                if turn.name == balance.turn:
+                    figure = self.meter.last(balance.figure, times * self.accumulate)
+                    self.state.balance = balance.follow(mean, figure.item())
+                skipped = not phase.allows(turn, mean)
+                self.meter.add(turn, {"skipped": torch.full((), float(skipped), device=self.device)})
+
     def compute_gradients(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
         """Leave in ``.grad`` the mean over this process's micro-batches of the gradient of the turn's loss."""
+        for loss in self.losses(turn, clock, repeat):
+            (loss if self.accelerator.scaler is None else self.accelerator.scaler.scale(loss)).backward()
+
+    def losses(self, turn: Turn, clock: Clock, repeat: int = 0) -> Iterator[Tensor]:
+        """This process's micro-batches: of each the turn's loss as its share of their mean; figures go to the meter."""
         parts = world_size() * self.accumulate
         whole = self.phases[self.state.phase].batch_size
         size = whole // parts
@@ -144,9 +188,8 @@ class Trainer:
             draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
             with draws, self._autocast():
                 loss, stats = turn.loss(self.players, batch, clock)
-            loss = loss / self.accumulate if self.accumulate > 1 else loss
-            (loss if self.accelerator.scaler is None else self.accelerator.scaler.scale(loss)).backward()
             self.meter.add(turn, stats)
+            yield loss / self.accumulate if self.accumulate > 1 else loss
 
     def _seed_dropout(self, seed: int) -> None:
         torch.default_generator.manual_seed(seed)

@@ -2,24 +2,46 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+NARROW = [f"players.{player}.{key}" for player in ("generator", "discriminator") for key in ("width=8", "max_width=8")]
 SMALLER = {
     "text_gan": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
     "seqgan_oracle": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],
     "lines": ["data.path={text}", "data.vocab_size=280", "data.max_length=64", "players.generator.hidden_dim=16"],
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
+    "my_images": ["data.path={photos}", "data.size=16", *NARROW],
+    "cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],
+    "stacked_mnist": ["data.size=100", "data.heldout_size=64", *NARROW],
 }
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_recipe_plays_two_steps_of_each_phase(recipe, tmp_path, python):
-    text, poems = tmp_path / "text.txt", tmp_path / "poems.txt"
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """A little of everything that recipes ask their users for."""
+    folder = tmp_path_factory.mktemp("files")
+    paths = {name: folder / name for name in ("text.txt", "poems.txt", "photos", "labelled.parquet")}
+    text, poems, photos, table = paths.values()
     text.write_text("".join(f"line {number} of a short text\n" for number in range(60)))
     poems.write_text("".join(f"白日依山{chr(0x4E00 + number)}黄河入海流。\n" for number in range(60)), encoding="utf-8")
-    overrides = [override.format(text=text, poems=poems) for override in SMALLER.get(recipe.stem, [])]
+    photos.mkdir()
+    for number in range(30):
+        size = (20 + number, 40)
+        Image.effect_noise(size, 50 + number).convert("RGB").save(photos / f"{number}.png")
+    pictures = [{"bytes": path.read_bytes(), "path": path.name} for path in sorted(photos.iterdir())]
+    labels = ["cat" if number % 2 else "dog" for number in range(30)]
+    pq.write_table(pa.table({"img": pictures, "label": labels}), table)
+    return {path.stem: path for path in paths.values()}
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_recipe_plays_two_steps_of_each_phase(recipe, files, tmp_path, python):
+    overrides = [override.format(**files) for override in SMALLER.get(recipe.stem, [])]
     phases = [line.split(":")[0].strip() for line in phase_lines(recipe)]
     overrides += [f"phases.{name}.steps=2" for name in phases]
     overrides += ["every.evaluate=0", "trainer.batch_size=8", f"run={tmp_path / 'run'}"]

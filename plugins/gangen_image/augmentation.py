@@ -17,8 +17,8 @@ from gangen_image.resampling import resample, shift, window
 class Augmentation(nn.Module):
     """Images float ``[B, C, S, S]`` in [-1, 1] to changed ones of the same shape, with gradient; draws per image.
 
-    ``observe`` is shown the logits of real images, float ``[B]`` without a graph, once per step of the discriminator;
-    it returns figures to log.
+    ``observe`` is shown the logits of real images, float ``[B]`` without a graph, whenever the discriminator learns
+    from them, one micro-batch at a time; it returns figures to log.
     """
 
     def observe(self, logits: Tensor) -> Stats:

@@ -45,20 +45,20 @@ class Classifier:
         self.key = type(self), width, hidden_dim, steps, seed
         self._data: Data | None = None
 
-    def fit(self, data: Data, device: torch.device) -> None:
-        """Learn the labels of ``data``, unless that is done already.
-
-        Raises:
-            UsageError: the data are not labelled images.
-        """
-        if self._data is data:
-            return
+    def check(self, data: Data) -> None:
+        """Raises UsageError for data that are not labelled images."""
         spec = data.codec.spec
         if not isinstance(spec, ImageSpec) or not spec.labels:
             raise UsageError(
                 "extractor image/classifier learns from labelled images, which these data are not; "
                 "take the metrics that use it out of the recipe"
             )
+
+    def fit(self, data: Data, device: torch.device) -> None:
+        """Learn the labels of ``data``, unless that is done already."""
+        if self._data is data:
+            return
+        spec = data.codec.spec
         with (
             torch.enable_grad(),
             torch.random.fork_rng(devices=[]),

@@ -74,13 +74,18 @@ class ImageCodec:
         rows = samples.cpu().permute(0, 2, 3, 1)
         return [Image.fromarray((row.squeeze(2) if row.shape[2] == 1 else row).numpy()) for row in rows]
 
-    def write(self, samples: Sequence[Image.Image], path: Path) -> None:
-        """One picture, or several in a grid that is nearly square, in the format that the suffix of ``path`` names.
+    def write(self, samples: Sequence[Image.Image], path: Path, columns: int | None = None) -> None:
+        """One picture, or several in a grid, in the format that the suffix of ``path`` names.
+
+        The grid has ``columns``, or is nearly square.
 
         Raises:
             UsageError: a suffix that stands for no format that Pillow writes.
         """
-        save_image(samples[0] if len(samples) == 1 else square(samples), path)
+        if columns is None:
+            save_image(samples[0] if len(samples) == 1 else square(samples), path)
+        else:
+            save_image(grid(samples, columns), path)
 
     def render(self, sheet: Mapping[str, Sequence[Image.Image]], path: Path) -> Path:
         """Write ``path``.png: a row for each label with images, its name at the left; a square of unlabelled ones."""

@@ -26,6 +26,21 @@ def required(label: Tensor | None, labels: tuple[str, ...]) -> Tensor | None:
     return label
 
 
+def chosen(condition: str | None, default: str, labels: tuple[str, ...]) -> str:
+    """What becomes of labels: ``condition``, or where it is None ``default`` for labelled data and "none" for others.
+
+    Raises UsageError for a condition that wants labels where the data have none.
+    """
+    if condition is None:
+        return default if labels else "none"
+    if condition != "none" and not labels:
+        raise UsageError(
+            f"condition {condition!r} is for labelled data, and these have no labels; "
+            "tell the data source where they are, or leave condition out"
+        )
+    return condition
+
+
 class ConditionalNorm(nn.Module):
     """A norm whose gain and shift belong to the label: y = gain[label] * norm(x) + shift[label].
 
@@ -83,14 +98,16 @@ class Discriminator(nn.Module):
 
     A subclass sets ``head`` and defines ``trunk``, which takes ``in_channels(channels)`` channels. ``condition`` says
     what becomes of labels: "none", "concat" (one-hot, as further channels: Mirza and Osindero, 2014), "projection" or
-    "classifier" (see Head). ``pac`` rows that follow each other are judged as one (PacGAN, Lin et al., 2018).
+    "classifier" (see Head); None is "projection" where the data have labels. ``pac`` rows that follow each other are
+    judged as one (PacGAN, Lin et al., 2018).
     """
 
     head: Head
+    default_condition = "projection"
 
-    def __init__(self, labels: tuple[str, ...], condition: str, pac: int) -> None:
+    def __init__(self, labels: tuple[str, ...], condition: str | None, pac: int) -> None:
         super().__init__()
-        self.condition = condition if labels else "none"
+        self.condition = chosen(condition, self.default_condition, labels)
         self.labels = labels if self.condition in ("concat", "projection") else ()
         self.classes = len(labels)
         self.pac = pac

@@ -35,13 +35,13 @@ class DCGANGenerator(LatentGenerator):
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
         norm: Literal["batch", "instance", "layer", "none"] = "batch",
-        condition: Literal["none", "concat", "modulate"] = "concat",
+        condition: Literal["none", "concat", "modulate"] | None = None,
         spectral_norm: bool = False,
     ) -> None:
         stages = resolutions(spec, "image/dcgan")[:-1]
         super().__init__(spec.labels, latent, latent_dim, condition)
         channels = widths(stages, width, max_width)
-        modulated = self.classes if condition == "modulate" else 0
+        modulated = self.classes if self.condition == "modulate" else 0
         # A bias before a norm would be taken out by its mean.
         bias = norm == "none"
         self.layers = nn.ModuleList([nn.ConvTranspose2d(self.input_dim, channels[0], SMALLEST, bias=bias)])
@@ -79,7 +79,7 @@ class DCGANDiscriminator(Discriminator):
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
         norm: Literal["batch", "instance", "layer", "none"] = "batch",
-        condition: Literal["none", "concat", "projection", "classifier"] = "projection",
+        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         minibatch_std: Annotated[int, Ge(0)] = 0,
         pac: Annotated[int, Ge(1)] = 1,
         spectral_norm: bool = False,

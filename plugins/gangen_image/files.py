@@ -13,6 +13,7 @@ from PIL import Image
 from gangen.errors import DataError, did_you_mean
 
 AUTO = "auto"
+FOLDERS = "label"  # what `datasets` calls the names of sub-folders
 ROWS_AT_ONCE = 256
 ALL_NAMES = 10**9
 
@@ -93,8 +94,10 @@ class Source:
         label = self._label_column(features) if self.label_column == AUTO else self.label_column
         for name in (image, label):
             if name is not None and name not in features:
+                hint = "; sub-folders of images are labels, if no image is outside" if name == FOLDERS else ""
                 raise DataError(
-                    f"{self.path} has no column {name!r}{did_you_mean(name, features)}\nit has: {', '.join(features)}"
+                    f"{self.path} has no column {name!r}{did_you_mean(name, features) or hint}\n"
+                    f"it has: {', '.join(features)}"
                 )
         if not _holds_images(features[image]):
             raise DataError(f"{self.path}: column {image!r} holds no images")

@@ -29,7 +29,7 @@ class Frechet:
     With n at or below the number of features the covariances have not full rank: figures are finite, and coarse.
 
     Raises:
-        UsageError: there is but one held-out image.
+        UsageError: there is but one held-out image, or the extractor has no use for the data.
     """
 
     def __init__(
@@ -42,10 +42,13 @@ class Frechet:
         self.extractor = extractor
         self._real: tuple[Data, Gaussian, float] | None = None
 
+    def check(self, evaluation: Evaluation) -> None:
+        if len(evaluation.data.heldout) < 2:
+            raise UsageError("metric image/frechet needs more than one held-out image; raise heldout of the data")
+        self.extractor.check(evaluation.data)
+
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         n = min(self.samples, len(evaluation.data.heldout))
-        if n < 2:
-            raise UsageError("metric image/frechet needs more than one held-out image; raise heldout of the data")
         extractor = evaluation.fitted(self.extractor)
         # Real images stay what they are during a run, and going back to the first ones of a stream is slow.
         if self._real is None or self._real[0] is not evaluation.data:

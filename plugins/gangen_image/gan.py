@@ -166,6 +166,8 @@ class ImageGAN(nn.Module):
 def feature_distance(real: Tensor, fake: Tensor) -> Tensor:
     """Feature matching (Salimans et al. 2016, section 3.1): ``|E f(x) - E f(G(z))|^2`` over the batch of all processes.
 
+    Micro-batches are matched one by one: ``accumulate`` is not the larger batch here.
+
     ``real`` and ``fake`` are features, float ``[B, F]``.
     """
     return (all_mean(real.mean(0)) - all_mean(fake.mean(0))).square().sum()

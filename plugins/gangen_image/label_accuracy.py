@@ -30,14 +30,17 @@ class LabelAccuracy:
         self.samples = samples
         self.extractor = extractor
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+    def check(self, evaluation: Evaluation) -> None:
         if not hasattr(self.extractor, "logits"):
             raise UsageError(f"metric image/label_accuracy: extractor '{self.extractor.name}' does not classify")
+        if not evaluation.data.codec.spec.labels:
+            raise UsageError("metric image/label_accuracy needs data with labels; take it out of the recipe")
+        self.extractor.check(evaluation.data)
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         data = evaluation.data
         count = len(data.heldout)
         real = data.heldout.batch(0, range(count), count, seed=evaluation.seed, device=evaluation.device)
-        if "label" not in real:
-            raise UsageError("metric image/label_accuracy needs data with labels; take it out of the recipe")
         classify = evaluation.fitted(self.extractor).logits
         asked = evaluation.conditions(self.samples)["label"]
         return {

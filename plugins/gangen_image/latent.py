@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gangen import noise
 from gangen.errors import UsageError
-from gangen_image.conditioning import label_of, required
+from gangen_image.conditioning import chosen, label_of, required
 
 Distribution = Literal["normal", "uniform", "hypersphere"]
 
@@ -65,7 +65,8 @@ class Latent:
             return start.lerp(end, fraction)
         cosine = nn.functional.cosine_similarity(start, end, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
         angle = cosine.acos().unsqueeze(1)
-        return (((1 - fraction) * angle).sin() * start + (fraction * angle).sin() * end) / angle.sin()
+        from_start, from_end = ((1 - fraction) * angle).sin() / angle.sin(), (fraction * angle).sin() / angle.sin()
+        return from_start * start + from_end * end
 
 
 def normalized(vectors: Tensor) -> Tensor:
@@ -77,18 +78,19 @@ class LatentGenerator(nn.Module):
     """A network from latents, and labels where there are any, to samples in [-1, 1].
 
     A subclass defines ``synthesize``, which takes ``input_dim`` numbers a row. With ``condition`` "concat" these are
-    the latent followed by an embedding of the label of the same size (Mirza and Osindero, 2014). ``classes`` is
-    0 where labels play no role.
+    the latent followed by an embedding of the label of the same size (Mirza and Osindero, 2014); None is
+    ``default_condition`` where the data have labels. ``classes`` is 0 where labels play no role.
     """
 
-    def __init__(self, labels: tuple[str, ...], latent: Distribution, latent_dim: int, condition: str) -> None:
+    default_condition = "concat"
+
+    def __init__(self, labels: tuple[str, ...], latent: Distribution, latent_dim: int, condition: str | None) -> None:
         super().__init__()
         self.prior = Latent(latent, latent_dim)
-        self.labels = () if condition == "none" else labels
+        self.condition = chosen(condition, self.default_condition, labels)
+        self.labels = () if self.condition == "none" else labels
         self.classes = len(self.labels)
-        self.label_embedding = (
-            nn.Embedding(self.classes, latent_dim) if self.classes and condition == "concat" else None
-        )
+        self.label_embedding = nn.Embedding(self.classes, latent_dim) if self.condition == "concat" else None
         self.input_dim = latent_dim if self.label_embedding is None else 2 * latent_dim
 
     def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
@@ -122,3 +124,20 @@ class LatentGenerator(nn.Module):
         """``n`` samples with gradient, of the given latents or of fresh ones; see ``Latent.truncate``."""
         latent = self.latent(n) if latent is None else latent
         return self(self.prior.truncate(latent, truncation), label_of(condition))
+
+    def interpolate(
+        self, rows: int, n: int, condition: Mapping[str, Tensor] | None = None, *, truncation: float = 1.0
+    ) -> Tensor:
+        """``rows`` ways of ``n`` samples each, one way after the other, on each of which the label stays what it is.
+
+        Way r goes from latent 2r to latent 2r + 1 of those that ``sample(2 * rows)`` would draw, see
+        ``Latent.between``. What else the network draws is the same at every step, so that only the latent changes.
+        """
+        start, end = self.latent(2 * rows).unflatten(0, (rows, 2)).unbind(1)
+        seed = int(noise.uniform(1, dtype=torch.float64) * 2**53)
+        steps = []
+        for step in range(n):
+            latent = self.prior.between(start, end, step / (n - 1))
+            with noise.shared(seed):
+                steps.append(self.sample(rows, condition, truncation=truncation, latent=latent))
+        return torch.stack(steps, dim=1).flatten(0, 1)

@@ -21,8 +21,8 @@ def pack(images: Tensor, pac: int) -> Tensor:
 class MinibatchStd(nn.Module):
     """Appends one channel: the mean standard deviation within a row's group (Karras et al., 2018, section 3).
 
-    A group is ``group`` rows that follow each other, or the whole batch where that is smaller. A group never
-    reaches over processes, so many processes compute what one does as long as each has whole groups.
+    A group is ``group`` rows that follow each other. It never reaches over processes or micro-batches, which must
+    therefore have whole groups each: many processes then compute what one does.
     """
 
     def __init__(self, group: int) -> None:
@@ -36,12 +36,11 @@ class MinibatchStd(nn.Module):
             UsageError: rows that do not come in whole groups.
         """
         n, _, height, width = x.shape
-        group = min(self.group, n)
-        if n % group:
+        if n % self.group:
             raise UsageError(
-                f"minibatch_std {group} needs batches of a multiple of {group} rows on each process, got {n}"
+                f"minibatch_std {self.group} needs batches of a multiple of {self.group} rows on each process, got {n}"
             )
-        groups = x.reshape(n // group, group, -1)
+        groups = x.reshape(n // self.group, self.group, -1)
         std = (groups.var(1, correction=0) + 1e-8).sqrt().mean(1)
-        plane = std.repeat_interleave(group).reshape(n, 1, 1, 1).expand(n, 1, height, width)
+        plane = std.repeat_interleave(self.group).reshape(n, 1, 1, 1).expand(n, 1, height, width)
         return torch.cat([x, plane], dim=1)

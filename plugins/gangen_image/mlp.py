@@ -30,7 +30,7 @@ class MLPGenerator(LatentGenerator):
         layers: Annotated[int, Ge(1)] = 2,
         norm: Literal["batch", "layer", "none"] = "none",
         slope: Annotated[float, Ge(0)] = 0.2,
-        condition: Literal["none", "concat"] = "concat",
+        condition: Literal["none", "concat"] | None = None,
         spectral_norm: bool = False,
     ) -> None:
         super().__init__(spec.labels, latent, latent_dim, condition)
@@ -64,7 +64,7 @@ class MLPDiscriminator(Discriminator):
         layers: Annotated[int, Ge(1)] = 2,
         norm: Literal["batch", "layer", "none"] = "none",
         slope: Annotated[float, Ge(0)] = 0.2,
-        condition: Literal["none", "concat", "projection", "classifier"] = "projection",
+        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         pac: Annotated[int, Ge(1)] = 1,
         spectral_norm: bool = False,
     ) -> None:

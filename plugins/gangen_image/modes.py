@@ -25,11 +25,12 @@ class Modes:
         self.samples = samples
         self.radius = radius
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        modes = getattr(evaluation.data, "modes", None)
-        if modes is None:
+    def check(self, evaluation: Evaluation) -> None:
+        if getattr(evaluation.data, "modes", None) is None:
             raise UsageError("metric image/modes needs data with known modes, as image/points has; take it out")
-        samples = evaluation.samples(self.samples)
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        modes, samples = evaluation.data.modes, evaluation.samples(self.samples)
         counts = good_per_mode(samples, modes.to(samples), self.radius * evaluation.data.sd)
         share = counts / counts.sum().clamp(min=1)
         kl = torch.special.xlogy(share, share * len(modes)).sum() if counts.any() else torch.tensor(len(modes)).log()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gangen.collectives import all_sum, world_size
+from gangen.collectives import all_gather, world_size
 
 Norm = Literal["batch", "instance", "layer", "none"]
 
@@ -32,18 +32,19 @@ class BatchNorm(nn.Module):
         mean, var = self.running_mean, self.running_var
         if not self.training or world_size() == 1:
             return F.batch_norm(x, mean, var, self.weight, self.bias, self.training, self.momentum, self.eps)
-        dims = [dim for dim in range(x.dim()) if dim != 1]
-        count = x.numel() // x.shape[1] * world_size()
         wide = x.to(mean.dtype)
-        batch_mean = all_sum(wide.sum(dims, keepdim=True)) / count
-        centred = wide - batch_mean
-        batch_var = all_sum(centred.square().sum(dims, keepdim=True)) / count
+        variance, centre = torch.var_mean(wide, [dim for dim in range(x.dim()) if dim != 1], correction=0)
+        variances, centres = all_gather(torch.stack([variance, centre])).unbind(1)
+        centre = centres.mean(0)
+        variance = (variances + (centres - centre).square()).mean(0)
         with torch.no_grad():
-            mean.lerp_(batch_mean.flatten(), self.momentum)
-            var.lerp_(batch_var.flatten() * count / (count - 1), self.momentum)
-        y = centred * (batch_var + self.eps).rsqrt()
+            count = x.numel() // x.shape[1] * world_size()
+            mean.lerp_(centre, self.momentum)
+            var.lerp_(variance * count / (count - 1), self.momentum)
+        shape = (-1, *[1] * (x.dim() - 2))
+        y = (wide - centre.reshape(shape)) * (variance + self.eps).rsqrt().reshape(shape)
         if self.weight is not None:
-            y = torch.addcmul(self.bias.reshape(batch_mean.shape), y, self.weight.reshape(batch_mean.shape))
+            y = torch.addcmul(self.bias.reshape(shape), y, self.weight.reshape(shape))
         return y.to(x.dtype)
 
 
@@ -63,7 +64,8 @@ def normalization(norm: Norm, channels: int, *, affine: bool = True) -> nn.Modul
 def normalize_weights(net: nn.Module) -> None:
     """Divide the weight of every convolution and linear layer by its largest singular value (Miyato et al., 2018).
 
-    One power iteration per training-mode forward estimates it. Call this after the weights were initialised.
+    One power iteration per training-mode forward estimates it, so that ``accumulate`` makes for more of them. Call
+    this after the weights were initialised.
     """
     for module in list(net.modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):

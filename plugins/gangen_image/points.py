@@ -52,8 +52,10 @@ class PointCodec:
         """Pairs of numbers of float ``[n, 2]``."""
         return [tuple(point) for point in samples.tolist()]
 
-    def write(self, samples: Sequence[Point], path: Path) -> None:
+    def write(self, samples: Sequence[Point], path: Path, columns: int | None = None) -> None:
         """Numbers, a point a line, into a .csv; a scatter plot into a file of any format that matplotlib writes.
+
+        Neither has ``columns``.
 
         Raises:
             UsageError: a suffix that stands for neither.

@@ -66,7 +66,7 @@ class R3GANGenerator(LatentGenerator):
         blocks: Annotated[int, Ge(1)] = 2,
         expansion: Annotated[int, Ge(1)] = 2,
         group_size: Annotated[int, Ge(1)] = 16,
-        condition: Literal["none", "concat"] = "concat",
+        condition: Literal["none", "concat"] | None = None,
         spectral_norm: bool = False,
     ) -> None:
         stages = resolutions(spec, "image/r3gan")
@@ -111,7 +111,7 @@ class R3GANDiscriminator(Discriminator):
         blocks: Annotated[int, Ge(1)] = 2,
         expansion: Annotated[int, Ge(1)] = 2,
         group_size: Annotated[int, Ge(1)] = 16,
-        condition: Literal["none", "concat", "projection", "classifier"] = "projection",
+        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         pac: Annotated[int, Ge(1)] = 1,
         spectral_norm: bool = False,
     ) -> None:

@@ -85,6 +85,8 @@ class ResNetGenerator(LatentGenerator):
         UsageError: a size other than a power of two from 8, or attention at a resolution that there is not.
     """
 
+    default_condition = "modulate"
+
     def __init__(
         self,
         spec: ImageSpec,
@@ -94,7 +96,7 @@ class ResNetGenerator(LatentGenerator):
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
         norm: Literal["batch", "instance", "layer", "none"] = "batch",
-        condition: Literal["none", "concat", "modulate"] = "modulate",
+        condition: Literal["none", "concat", "modulate"] | None = None,
         attention: Sequence[int] = (),
         spectral_norm: bool = False,
     ) -> None:
@@ -102,7 +104,7 @@ class ResNetGenerator(LatentGenerator):
         check_attention(attention, stages)
         super().__init__(spec.labels, latent, latent_dim, condition)
         channels = widths(stages, width, max_width)
-        modulated = self.classes if condition == "modulate" else 0
+        modulated = self.classes if self.condition == "modulate" else 0
         self.input = nn.Linear(self.input_dim, channels[0] * SMALLEST**2)
         self.blocks = nn.ModuleList(UpBlock(before, after, norm, modulated) for before, after in pairwise(channels))
         self.attention = nn.ModuleList(
@@ -142,7 +144,7 @@ class ResNetDiscriminator(Discriminator):
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
         norm: Literal["batch", "instance", "layer", "none"] = "none",
-        condition: Literal["none", "concat", "projection", "classifier"] = "projection",
+        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         attention: Sequence[int] = (),
         minibatch_std: Annotated[int, Ge(0)] = 0,
         pac: Annotated[int, Ge(1)] = 1,

@@ -137,7 +137,7 @@ class StyleGenerator(LatentGenerator):
         mapping_layers: Annotated[int, Ge(1)] = 4,
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
-        condition: Literal["none", "concat"] = "concat",
+        condition: Literal["none", "concat"] | None = None,
         spectral_norm: bool = False,
     ) -> None:
         stages = resolutions(spec, "image/style")
@@ -213,7 +213,7 @@ class StyleDiscriminator(Discriminator):
         *,
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
-        condition: Literal["none", "concat", "projection", "classifier"] = "projection",
+        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         minibatch_std: Annotated[int, Ge(0)] = 4,
         pac: Annotated[int, Ge(1)] = 1,
         spectral_norm: bool = False,

@@ -19,10 +19,12 @@ class HeldOutNLL:
         UsageError: the generator has no ``log_prob``, or there is no held-out text.
     """
 
+    def check(self, evaluation: Evaluation) -> None:
+        if not hasattr(evaluation.generator, "log_prob"):
+            raise UsageError(f"metric text/nll: generator {type(evaluation.generator).__name__} has no log_prob()")
+
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         generator, spec = evaluation.generator, evaluation.data.codec.spec
-        if not hasattr(generator, "log_prob"):
-            raise UsageError(f"metric text/nll: generator {type(generator).__name__} has no log_prob()")
         total = count = 0.0
         with evaluating(generator):
             for batch in _batches(evaluation):
@@ -44,13 +46,14 @@ class OracleNLL:
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 10_000) -> None:
         self.samples = samples
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        oracle = getattr(evaluation.data, "oracle", None)
-        if oracle is None:
+    def check(self, evaluation: Evaluation) -> None:
+        if getattr(evaluation.data, "oracle", None) is None:
             raise UsageError(
                 "metric text/nll_oracle needs an oracle: use data text/oracle, or take the metric out of the recipe"
             )
-        nll = oracle.nll(evaluation.samples(self.samples)).double()
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        nll = evaluation.data.oracle.nll(evaluation.samples(self.samples)).double()
         return {"nll_oracle": nll.mean().item(), "nll_oracle_median": nll.median().item()}
 
 

@@ -1,56 +1,71 @@
-"""Play a recipe turn by turn and write down every gradient; run under torchrun or alone.
+"""Play recipes and write down every gradient; run under torchrun or alone.
 
-python gradients.py RECIPE OUT [override ...]
+python gradients.py FOLDER OUT
+
+Every FOLDER/NAME.yaml is played. OUT/rankN.safetensors then has
+
+    NAME/gradient.PHASE.BATCH.PLAYER  what a player learned from in the turn with this batch, NaN where it is missing
+    NAME/weights.PLAYER               its parameters and buffers at the end
+    NAME/objective                    what the objective remembers at the end
+    NAME/figures.TURN/FIGURE          means of what the turns reported
+
+All but the figures are vectors of float64.
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from rich.console import Console
 from safetensors.torch import save_file
+from torch import Tensor
 
 from gangen.assemble import assemble
-from gangen.contracts import Clock
+from gangen.players import Player
 from gangen.recipe import load_recipe
 from gangen.registry import Registry
 from gangen.run_directory import RunDirectory
+from gangen.trainer import Trainer
 
-recipe_path, out, *overrides = sys.argv[1:]
+
+def play(trainer: Trainer) -> dict[str, Tensor]:
+    """What is written down of a game."""
+    found = {}
+    share = Player.share_gradients
+
+    def share_and_note(player: Player) -> None:
+        share(player)
+        gradients = [torch.full_like(p, torch.nan) if p.grad is None else p.grad for p in player.trainable]
+        found[f"gradient.{trainer.phases[trainer.state.phase].name}.{trainer.state.batches}.{player.name}"] = flat(
+            gradients
+        )
+
+    Player.share_gradients = share_and_note
+    while trainer.state.phase < len(trainer.phases):
+        trainer.play_step(trainer.phases[trainer.state.phase])
+    Player.share_gradients = share
+    found |= {f"weights.{name}": flat(player.net.state_dict().values()) for name, player in trainer.players.items()}
+    if trainer.objective is not None and trainer.objective.state_dict():
+        found["objective"] = flat(trainer.objective.state_dict().values())
+    return found | {f"figures.{name}": torch.tensor(value) for name, value in trainer.meter.read().items()}
+
+
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    """All entries of all tensors in one vector of float64."""
+    return torch.cat([tensor.detach().double().flatten() for tensor in tensors])
+
+
+folder, out = map(Path, sys.argv[1:])
 registry = Registry.discover()
-recipe = load_recipe(Path(recipe_path), [f"run={out}", *overrides], registry)
 accelerator = Accelerator(cpu=True)
-trainer = assemble(recipe, registry, accelerator, RunDirectory(recipe.run), Console(quiet=True))
-
 found = {}
-for number, phase in enumerate(trainer.phases):
-    trainer.state.phase = number
-    for step in range(phase.steps):
-        clock = Clock(phase.name, step, phase.steps)
-        for turn in phase.turns:
-            with trainer.players.learning(turn.updates) as learners:
-                trainer.compute_gradients(turn, clock)
-                for player in learners:
-                    player.share_gradients()
-                    for name, parameter in player.net.named_parameters():
-                        if parameter.grad is not None:
-                            found[f"{phase.name}.{step}.{turn.name}.{player.name}.{name}"] = parameter.grad.clone()
-                    player.step(clock)
-            trainer.state.batches += 1
-weights = {
-    f"weights.{name}.{key}": value
-    for name, player in trainer.players.items()
-    for key, value in player.net.state_dict().items()
-}
-Path(out).mkdir(parents=True, exist_ok=True)
-save_file(
-    {key: value.contiguous().clone() for key, value in (found | weights).items()},
-    Path(out) / f"rank{accelerator.process_index}.safetensors",
-)
-figures = trainer.meter.read()
-if accelerator.is_main_process:
-    torch_figures = {name: torch.tensor(value) for name, value in figures.items()}
-    save_file(torch_figures, Path(out) / "figures.safetensors")
+for path in sorted(folder.glob("*.yaml")):
+    recipe = load_recipe(path, [f"run={out}"], registry)
+    trainer = assemble(recipe, registry, accelerator, RunDirectory(recipe.run), Console(quiet=True))
+    found |= {f"{path.stem}/{key}": value for key, value in play(trainer).items()}
+out.mkdir(parents=True, exist_ok=True)
+save_file(found, out / f"rank{accelerator.process_index}.safetensors")
 accelerator.wait_for_everyone()
 accelerator.end_training()

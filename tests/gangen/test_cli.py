@@ -179,6 +179,28 @@ def test_samples_are_printed_or_written(recipe, monkeypatch, capsys):
     assert errors(capsys) == "gangen: error: cannot write nowhere/samples.txt: No such file or directory"
 
 
+def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, capsys):
+    from gangen import sampling
+
+    asked = []
+
+    class Between(Model):
+        def interpolate(self, prompt, n, *, rows, seed, **settings):
+            asked.append((prompt, n, rows, seed, settings))
+            return ["step"] * (rows * n)
+
+        def write(self, samples, path, columns):
+            path.write_text(f"{len(samples)} in rows of {columns}")
+
+    monkeypatch.setattr(sampling, "load", lambda run, registry: Between())
+    words = ["sample", "hymn", "--interpolate", "-n", "6", "--rows", "2", "--seed", "3", "--set", "bend=0.5"]
+    assert cli.main([*words, "-o", "walk.txt"]) == 0
+    assert Path("walk.txt").read_text() == "12 in rows of 6"
+    assert cli.main(["sample", "--interpolate"]) == 0
+    assert capsys.readouterr().out == "step\n" * 32
+    assert asked == [("hymn", 6, 2, 3, {"bend": 0.5}), (None, 8, 4, None, {})]
+
+
 def test_samples_that_are_not_text_need_a_file(recipe, monkeypatch, capsys):
     from gangen import sampling
 

@@ -124,3 +124,26 @@ def test_weight_clipping_bounds_every_weight():
     player = with_gradient(Player("generator", linear(), sgd(1.0), weight_clip=0.5), [3.0, 1.7])
     player.step(CLOCK)
     assert torch.allclose(player.net.weight, torch.tensor([[-0.5, 0.3]]))
+
+
+@pytest.mark.parametrize("use", ["adam", "adamw", "sgd"])
+def test_shared_gradients_lie_in_memory_as_the_weights_do(use, monkeypatch):
+    """Fused optimizers go through memory in its own order: other strides would mix up the entries of a weight."""
+
+    def play(memory_format, processes):
+        monkeypatch.setattr("gangen.players.world_size", lambda: processes)
+        # Every process has the same gradients.
+        monkeypatch.setattr("torch.distributed.all_reduce", lambda tensor: tensor.mul_(processes))
+        torch.manual_seed(0)
+        net = nn.Conv2d(3, 4, 3).to(memory_format=memory_format)
+        player = Player("discriminator", net, OptimizerRecipe(use=use))
+        for _ in range(3):
+            player.optimizer.zero_grad()
+            net(torch.randn(2, 3, 5, 5)).square().mean().backward()
+            player.share_gradients()
+            player.step(CLOCK)
+        return net.weight.detach()
+
+    expected = play(torch.contiguous_format, 1)
+    assert torch.allclose(play(torch.contiguous_format, 2), expected, atol=1e-6)
+    assert torch.allclose(play(torch.channels_last, 2), expected, atol=1e-6)

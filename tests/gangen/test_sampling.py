@@ -6,8 +6,9 @@ import os
 import pytest
 import torch
 
-from gangen import model, sampling
+from gangen import model, noise, sampling
 from gangen.errors import RunError, UsageError
+from gangen.model import Model
 from gangen.recipe import load_recipe
 
 RECIPE = """
@@ -79,6 +80,31 @@ def test_settings_of_the_generator_are_passed_on_and_checked(run):
         UsageError, match=r"echo/mlp has no sampling setting 'scal'; did you mean 'scale'\?\nit has: scale"
     ):
         sampling.sample(seed=0, scal=2.0)
+
+
+def test_interpolation_is_the_generators(echo, run):
+    folder = run("ring")
+    ring = sampling.load(folder)
+    given = []
+
+    class Between(torch.nn.Module):
+        def interpolate(self, rows, n, condition, *, bend: float = 0.0):
+            given.append((rows, n, condition, bend))
+            return torch.arange(2.0 * rows * n).reshape(-1, 2) + noise.uniform(rows * n, 2)
+
+    model = Model(Between(), ring.codec, "echo/between", torch.device("cpu"))
+    walk = model.interpolate(None, 5, rows=3, seed=1, bend=0.5)
+    assert given == [(3, 5, {}, 0.5)]
+    assert walk == model.interpolate(None, 5, rows=3, seed=1) != model.interpolate(None, 5, rows=3, seed=2)
+    assert len(walk) == 15
+    assert len(model.interpolate()) == 8
+    with pytest.raises(UsageError, match="echo/between has no sampling setting 'bent'; did you mean 'bend'"):
+        model.interpolate(bent=1)
+    for wrong in ({"n": 1}, {"rows": 0}):
+        with pytest.raises(UsageError, match="needs n of at least 2, in 1 row or more; got"):
+            model.interpolate(**wrong)
+    with pytest.raises(UsageError, match="echo/mlp cannot interpolate: there is nothing between two of its samples"):
+        ring.interpolate()
 
 
 def test_no_run_no_model_no_sense(run, tmp_path):

@@ -93,6 +93,15 @@ def test_grids_are_read_like_text(tmp_path):
     assert grid[6, 16] == 128 and grid[16, 6] == 0
 
 
+def test_rows_are_written_as_long_as_asked_for(tmp_path):
+    made = codec(1)
+    dark, light = torch.zeros(1, 8, 8, dtype=torch.uint8), torch.full((1, 8, 8), 200, dtype=torch.uint8)
+    made.write(made.decode(torch.stack([dark, light, light] * 2)), tmp_path / "rows.png", columns=3)
+    pixels = np.asarray(Image.open(tmp_path / "rows.png"))
+    assert pixels.shape == (2 + 2 * 10, 2 + 3 * 10)
+    assert pixels[4::10, 4::10].tolist() == [[0, 200, 200]] * 2
+
+
 @pytest.mark.parametrize("name", ["samples.txt", "samples", "samples.xyz"])
 def test_an_unknown_format_is_refused(name, tmp_path):
     made = codec()

@@ -209,6 +209,9 @@ def test_what_is_missing_is_named(tmp_path, folder, picture):
         Dataset(path=str(picture("one.png", RED)))
     with pytest.raises(DataError, match="no column 'labels'; did you mean 'label'"):
         Dataset(path=str(folder), label_column="labels")
+    picture("loose/1.png", RED)
+    with pytest.raises(DataError, match=r"no column 'label'; sub-folders of images are labels.*\nit has: image"):
+        Dataset(path=str(tmp_path / "loose"), label_column="label")
     with pytest.raises(DataError, match=r"no column of images\nit has: text"):
         Dataset(path=table(tmp_path / "text.parquet", text=["a", "b"]))
     image = cells([picture("x.png", RED)])

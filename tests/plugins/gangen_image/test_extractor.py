@@ -155,7 +155,7 @@ def test_data_without_labels_or_images_are_refused():
     unlabelled.codec.spec = ImageSpec(1, 12)
     for data in (unlabelled, Points(size=10, heldout_size=10)):
         with pytest.raises(UsageError, match="learns from labelled images, which these data are not"):
-            Classifier().fit(data, CPU)
+            Classifier().check(data)
 
 
 def test_a_recipe_measures_with_it(tmp_path):

@@ -140,7 +140,7 @@ def test_frechet_of_fewer_images_than_features_is_finite():
 
 def test_frechet_needs_held_out_images():
     with pytest.raises(UsageError, match="needs more than one held-out image"):
-        Frechet(extractor=Pixels())(bench(Drawn(), split(1), split(40)))
+        Frechet(extractor=Pixels()).check(bench(Drawn(), split(1), split(40)))
 
 
 def test_frechet_reads_training_images_once_for_the_same_data_and_again_for_others():
@@ -169,9 +169,10 @@ def test_label_accuracy_is_the_share_that_carries_the_label_it_was_asked_for(bat
 
 
 def test_label_accuracy_needs_labels_and_a_classifier():
-    unlabelled = TensorSplit(image=split(30).tensors["image"])
+    unlabelled = bench(Obedient(), split(30))
+    unlabelled.data.codec.spec = ImageSpec(1, 8)
     with pytest.raises(UsageError, match="needs data with labels"):
-        LabelAccuracy(extractor=Pixels())(bench(Obedient(), unlabelled))
+        LabelAccuracy(extractor=Pixels()).check(unlabelled)
     extractor = SimpleNamespace(name="points", key="points", fit=print, features=print)
     with pytest.raises(UsageError, match="extractor 'points' does not classify"):
-        LabelAccuracy(extractor=extractor)(bench(Obedient(), split(30)))
+        LabelAccuracy(extractor=extractor).check(bench(Obedient(), split(30)))

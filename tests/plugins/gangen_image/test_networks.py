@@ -151,9 +151,17 @@ def test_discriminators_heed_the_label(name, condition):
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_classifiers_tell_classes_and_need_no_label(name):
     net = discriminator(name, spec_of(labels=LABELS), condition="classifier", pac=2)
-    images = torch.randn(4, 3, 8, 8)
-    assert net.classify(images).shape == (4, 3)
-    assert net(images).shape == (2,)
+    images = torch.randn(8, 3, 8, 8)
+    assert net.classify(images).shape == (8, 3)
+    assert net(images).shape == (4,)
+
+
+@pytest.mark.parametrize("make", [generator, discriminator])
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_condition_is_refused_where_the_data_have_no_labels(make, name):
+    assert make(name, ImageSpec(1, 8)).condition == "none" != make(name, ImageSpec(1, 8, LABELS)).condition
+    with pytest.raises(UsageError, match="condition 'concat' is for labelled data, and these have no labels"):
+        make(name, ImageSpec(1, 8), condition="concat")
 
 
 @pytest.mark.parametrize("name", GENERATORS)

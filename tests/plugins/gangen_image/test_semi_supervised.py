@@ -169,4 +169,4 @@ def test_the_figures_of_modes():
     expected = 0.75 * torch.tensor(1.5).log() + 0.25 * torch.tensor(0.5).log()
     assert figures == {"modes": 2, "good": 0.8, "kl": pytest.approx(expected.item())}
     with pytest.raises(UsageError, match="needs data with known modes"):
-        Modes()(Evaluation(players, Bars(), device=torch.device("cpu")))
+        Modes().check(Evaluation(players, Bars(), device=torch.device("cpu")))

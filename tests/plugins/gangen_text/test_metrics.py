@@ -46,7 +46,7 @@ def test_nll_is_the_mean_over_true_tokens(batch_size):
 def test_nll_needs_a_likelihood():
     bench = evaluation(heldout=TensorSplit(tokens=ROWS), generator=nn.Linear(1, 1))
     with pytest.raises(UsageError, match="Linear has no log_prob"):
-        HeldOutNLL()(bench)
+        HeldOutNLL().check(bench)
 
 
 def test_nll_of_a_uniform_guess_is_the_logarithm_of_the_vocabulary():
@@ -72,7 +72,7 @@ def test_oracle_nll_is_the_mean_of_samples():
 
 def test_oracle_nll_needs_an_oracle():
     with pytest.raises(UsageError, match="text/nll_oracle needs an oracle: use data text/oracle"):
-        OracleNLL()(evaluation(ROWS))
+        OracleNLL().check(evaluation(ROWS))
 
 
 @pytest.mark.parametrize(("n", "figure"), [(1, 3 / 6), (2, 2 / 3), (3, 1 / 1), (4, 0.0), (9, 0.0)])
