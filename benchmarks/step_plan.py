@@ -4,9 +4,9 @@
 
 The networks have 1,068,931 and 663,360 parameters, the batch is 64, one thread. A round is one step of the
 discriminator and one of the generator. "autograd everywhere" is the loop that most code runs: fakes with a graph
-in both steps, the discriminator's weights take a gradient in both, Adam as it comes, tensors as they come. "by hand, best"
-is the loop that does what the trainer does, without the trainer. Prints CPU milliseconds a round, the median of
-interleaved stretches, images a second, and both beside the first row's.
+in both steps, the discriminator's weights take a gradient in both, Adam as it comes, tensors as they come. "by hand,
+best" is the loop that does what the trainer does, without the trainer. Prints CPU milliseconds a round, the median of
+interleaved stretches, images a second, and how many times the first row's those are.
 """
 
 import statistics

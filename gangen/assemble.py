@@ -1,7 +1,6 @@
 """From a recipe to a game that can be played; what can be known to fail fails here, before any training."""
 
 import os
-from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,8 +11,10 @@ from torch import nn
 
 from gangen import checkpoint, compilation, model
 from gangen.callbacks import Checkpoints, Evaluate, Log, Samples, StopOnSignal
-from gangen.contracts import Callback, Data
-from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError, did_you_mean
+from gangen.contracts import Callback, Data, Metric
+from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError
+from gangen.evaluation import Evaluation
+from gangen.misfits import find_misfits
 from gangen.phases import Phase, Turn
 from gangen.players import Player, Players, count_parameters
 from gangen.recipe import Recipe
@@ -74,7 +75,9 @@ def train(recipe: Recipe, registry: Registry) -> None:
 def check(recipe: Recipe, registry: Registry) -> list[str]:
     """Build the whole game on the CPU without training or writing; returns what it found, a line each."""
     RunDirectory(recipe.run).claim(recipe)
-    data, players, phases, _ = build_game(recipe, registry, torch.device("cpu"))
+    device = torch.device("cpu")
+    data, players, phases, _ = build_game(recipe, registry, device)
+    build_metrics(recipe, registry, players, data, device)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
     lines += [
         f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"
@@ -95,6 +98,7 @@ def assemble(
 ) -> Trainer:
     """The trainer of a recipe on this process, at its first step."""
     data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
+    metrics = build_metrics(recipe, registry, players, data, accelerator.device)
     for player in players.values():
         player.synchronize()
     if recipe.trainer.compile:
@@ -109,7 +113,7 @@ def assemble(
     callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
     if main:
         callbacks.append(Samples(run, every.sample, console))
-        callbacks.append(Evaluate(run, every.evaluate, [registry.build(use) for use in recipe.metrics], console))
+        callbacks.append(Evaluate(run, every.evaluate, metrics, console))
     callbacks += [registry.build(use) for use in recipe.callbacks]
     if main:
         callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
@@ -151,7 +155,7 @@ def build_game(
     if isinstance(objective, nn.Module):
         objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
-    problems = [*_misfits(recipe, turns, players), *_one_sided(recipe, turns), *_odd_batches(recipe, processes)]
+    problems = find_misfits(recipe, objective, turns, players, processes)
     if problems:
         raise RecipeError(problems)
     phases = []
@@ -173,71 +177,21 @@ def build_game(
     return data, Players(players), phases, objective
 
 
-def _misfits(recipe: Recipe, turns: dict, players: dict[str, Player]) -> Iterable[Problem]:
-    """What the objective's turns need and the recipe does not give."""
-    objective = recipe.objective.name
-    if "generator" not in players:
-        yield Problem(
-            recipe.where("players"), "a game needs a player called 'generator': it is the one that is sampled from"
-        )
-    for phase_name, phase in recipe.phases.items():
-        for name in phase.turns:
-            where = recipe.where("phases", phase_name, "turns", name)
-            if name not in turns:
-                choices = ", ".join(sorted(turns))
-                yield Problem(
-                    where, f"objective '{objective}' has no turn '{name}'{did_you_mean(name, turns)}; it has: {choices}"
-                )
-                continue
-            for player in turns[name].updates:
-                if player not in players:
-                    yield Problem(
-                        where,
-                        f"turn '{name}' of '{objective}' updates a player '{player}', which this recipe does not have",
-                    )
-            for player, methods in getattr(turns[name], "needs", {}).items():
-                if player not in players:
-                    yield Problem(
-                        where,
-                        f"turn '{name}' of '{objective}' needs a player '{player}', which this recipe does not have",
-                    )
-                    continue
-                component = recipe.players[player].component.name
-                for method in methods:
-                    if not hasattr(players[player].net, method):
-                        yield Problem(
-                            recipe.where("players", player),
-                            f"'{component}' lacks {method}(), which turn '{name}' of '{objective}' needs",
-                        )
-
-
-def _one_sided(recipe: Recipe, turns: dict) -> Iterable[Problem]:
-    """Balances that leave a phase without any turn when a player is too weak, or too strong."""
-    for name, phase in recipe.phases.items():
-        if phase.balance is None or not turns.keys() >= phase.turns.keys():
-            continue
-        player = phase.balance.player
-        sides = {player in turns[turn].updates for turn in phase.turns}
-        if len(sides) == 1:
-            what = "every turn" if True in sides else "no turn"
-            yield Problem(
-                recipe.where("phases", name, "balance", "player"),
-                f"{what} of phase '{name}' updates '{player}', so there is nothing to balance",
-            )
-
-
-def _odd_batches(recipe: Recipe, processes: int) -> Iterable[Problem]:
-    sizes = {("trainer", "batch_size"): recipe.trainer.batch_size}
-    sizes |= {
-        ("phases", name, "batch_size"): phase.batch_size for name, phase in recipe.phases.items() if phase.batch_size
-    }
-    for path, size in sizes.items():
-        if size % (processes * recipe.trainer.accumulate):
-            yield Problem(
-                recipe.where(*path),
-                f"batch_size {size} is the batch of all processes together; it must be a multiple of "
-                f"{processes} (processes) x {recipe.trainer.accumulate} (accumulate)",
-            )
+def build_metrics(
+    recipe: Recipe, registry: Registry, players: Players, data: Data, device: torch.device
+) -> list[Metric]:
+    """The recipe's metrics. Raises RecipeError where players or data lack what one of them needs."""
+    evaluation = Evaluation(players, data, device=device, seed=recipe.seed)
+    metrics, problems = [registry.build(use) for use in recipe.metrics], []
+    for index, metric in enumerate(metrics):
+        try:
+            if hasattr(metric, "check"):
+                metric.check(evaluation)
+        except UsageError as error:
+            problems.append(Problem(recipe.where("metrics", index), str(error)))
+    if problems:
+        raise RecipeError(problems)
+    return metrics
 
 
 def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:

@@ -29,7 +29,8 @@ def updates(*players: str) -> Callable:
 def needs(**methods: str | Iterable[str]) -> Callable:
     """Say which methods a turn calls on which player: ``@needs(generator=("relaxed", "log_prob"))``.
 
-    A recipe that plays the turn with a player that lacks one is refused before any training.
+    A recipe that plays the turn with a player that lacks one is refused before any training. What the options of an
+    objective ask for in all of its turns is its attribute ``needs``: names of methods by player.
     """
 
     def mark(method: Callable) -> Callable:

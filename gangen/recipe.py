@@ -86,8 +86,8 @@ class PhaseRecipe(Section):
 class TrainerRecipe(Section):
     """``batch_size`` is that of all processes together; ``threads`` are torch's, per process.
 
-    Without ``threads``, the processes on a machine that trains on its CPU share its cores. ``compile`` compiles what can
-    be compiled to the same result: networks, and the slopes in penalties.
+    Without ``threads``, the processes on a machine that trains on its CPU share its cores. ``compile`` compiles what
+    can be compiled to the same result: networks, and the slopes in penalties.
     """
 
     title: ClassVar = "the trainer"

@@ -63,6 +63,8 @@ class ImageGAN(nn.Module):
         self.auxiliary = auxiliary
         self.feature_matching = feature_matching
         self.reuse_fakes = reuse_fakes
+        asked = {"classify": auxiliary, "features": feature_matching}
+        self.needs = {"discriminator": [method for method, weight in asked.items() if weight]}
         self._kept: list[tuple[tuple[Clock, int], Tensor, Batch]] = []
 
     @updates("discriminator")
@@ -123,10 +125,7 @@ class ImageGAN(nn.Module):
         return lambda images: players.discriminator(self.augment(images), condition)
 
     def _misclassified(self, players: Players, images: Tensor, condition: Batch) -> Tensor:
-        classify = getattr(players.discriminator, "classify", None)
-        if classify is None:
-            raise UsageError("auxiliary needs a discriminator with classify(): condition: classifier gives it one")
-        return cross_entropy(classify(self.augment(images)), condition["label"])
+        return cross_entropy(players.discriminator.classify(self.augment(images)), condition["label"])
 
     def _penalties(
         self, penalties: nn.ModuleList, judge: Callable, images: Tensor, fakes: Tensor, clock: Clock
