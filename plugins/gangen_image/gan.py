@@ -27,8 +27,8 @@ class ImageGAN(nn.Module):
     ``augmentation`` is applied, with gradient, to whatever the discriminator sees, real or fake, in every turn.
 
     ``auxiliary`` is the weight of the classification loss of AC-GAN (Odena et al. 2017) in both turns; it needs a
-    discriminator with ``classify``. ``feature_matching`` is the weight of Salimans et al.'s (2016) loss in the
-    generator's turn; it needs ``features``.
+    discriminator with ``classify``, which ``condition: classifier`` gives ours. ``feature_matching`` is the weight of
+    Salimans et al.'s (2016) loss in the generator's turn; it needs ``features``.
 
     With ``reuse_fakes`` the fakes of ``discriminate`` serve ``generate`` in the same step, which saves a pass through
     the generator. That is another algorithm: both players learn from the same fakes. ``discriminate`` must come first;
@@ -122,7 +122,11 @@ class ImageGAN(nn.Module):
         return images if self.augmentation is None else self.augmentation(images)
 
     def _judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
-        return lambda images: players.discriminator(self.augment(images), condition)
+        def judge(images: Tensor) -> Tensor:
+            logits = players.discriminator(self.augment(images), condition)
+            return logits.to(torch.promote_types(logits.dtype, torch.float32))  # losses are too fine for half precision
+
+        return judge
 
     def _misclassified(self, players: Players, images: Tensor, condition: Batch) -> Tensor:
         return cross_entropy(players.discriminator.classify(self.augment(images)), condition["label"])
