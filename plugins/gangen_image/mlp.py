@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
+from gangen.noise import normal
 from gangen_image.conditioning import Condition, Discriminator, Head
 from gangen_image.latent import LatentGenerator
 from gangen_image.normalization import normalization, normalize_weights
@@ -54,7 +55,12 @@ class MLPGenerator(LatentGenerator):
 
 
 class MLPDiscriminator(Discriminator):
-    """Linear layers, each with a norm and a leaky ReLU of ``slope`` below 0."""
+    """Linear layers, each with a norm and a leaky ReLU of ``slope`` below 0.
+
+    In training mode, normal noise with the standard deviation ``noise`` is added to the images and to what every layer
+    makes of them, the features too (Salimans et al., 2016, section 6.1). Only with a norm does it keep its share: a
+    network without one learns activations beside which it is nothing.
+    """
 
     def __init__(
         self,
@@ -66,10 +72,12 @@ class MLPDiscriminator(Discriminator):
         slope: Annotated[float, Ge(0)] = 0.2,
         condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         pac: Annotated[int, Ge(1)] = 1,
+        noise: Annotated[float, Ge(0)] = 0.0,
         spectral_norm: bool = False,
     ) -> None:
         super().__init__(spec.labels, condition, pac)
         self.slope = slope
+        self.noise = noise
         sizes = [self.in_channels(math.prod(spec.shape))] + [hidden_dim] * layers
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(normalization(norm, hidden_dim) for _ in range(layers))
@@ -83,6 +91,12 @@ class MLPDiscriminator(Discriminator):
 
     def trunk(self, x: Tensor) -> Tensor:
         """See Discriminator."""
+        x = self._noisy(x)
         for linear, norm in zip(self.linears, self.norms, strict=True):
-            x = F.leaky_relu(norm(linear(x)), self.slope)
+            x = self._noisy(F.leaky_relu(norm(linear(x)), self.slope))
         return x
+
+    def _noisy(self, x: Tensor) -> Tensor:
+        if not (self.training and self.noise):
+            return x
+        return x + self.noise * normal(*x.shape, device=x.device, dtype=x.dtype)

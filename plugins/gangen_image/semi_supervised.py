@@ -37,8 +37,8 @@ class SemiSupervised:
         with torch.no_grad():
             fakes = players.generator.sample(len(batch["image"]), batch)
         supervised = self._cross_entropy(players.discriminator, batch)
-        real = players.discriminator.classify(self.spec.prepare(batch["image"])).logsumexp(1)
-        fake = players.discriminator.classify(fakes).logsumexp(1)
+        real = logits_of(players.discriminator, self.spec.prepare(batch["image"])).logsumexp(1)
+        fake = logits_of(players.discriminator, fakes).logsumexp(1)
         unsupervised = softplus(-real).mean() + softplus(fake).mean()
         accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
         loss = supervised + self.unsupervised * unsupervised
@@ -62,7 +62,13 @@ class SemiSupervised:
     def _cross_entropy(self, classifier: nn.Module, batch: Batch) -> Tensor:
         if "labelled_image" not in batch:
             raise UsageError("objective image/semi_supervised needs data of image/few_labels")
-        return cross_entropy(classifier.classify(self.spec.prepare(batch["labelled_image"])), batch["label"])
+        return cross_entropy(logits_of(classifier, self.spec.prepare(batch["labelled_image"])), batch["label"])
+
+
+def logits_of(classifier: nn.Module, images: Tensor) -> Tensor:
+    """Logits of classes, at least in float32: losses are too fine for half precision."""
+    logits = classifier.classify(images)
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 class Accuracy:

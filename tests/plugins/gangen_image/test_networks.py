@@ -187,6 +187,26 @@ def test_noise_in_parts_is_the_noise_of_the_whole(name, labels):
     assert torch.allclose(torch.cat(halves), whole, rtol=0, atol=1e-12)
 
 
+def test_noise_of_the_mlp_is_added_in_training_to_images_and_to_what_every_layer_makes():
+    net = shaken(discriminator("mlp", spec_of(), layers=2, norm="layer", noise=0.5))
+    images = torch.randn(6, 3, 8, 8)
+    with noise.shared(7):
+        found = net.features(images)
+    with noise.shared(7):
+        expected = images.flatten(1) + 0.5 * noise.normal(6, 192)
+        for linear, norm in zip(net.linears, net.norms, strict=True):
+            expected = nn.functional.leaky_relu(norm(linear(expected)), 0.2) + 0.5 * noise.normal(6, 16)
+    assert torch.allclose(found, expected, atol=1e-6)
+    halves = []
+    for part, rows in enumerate(images.split(3)):
+        with noise.shared(7, part, 2):
+            halves.append(net.features(rows))
+    assert torch.allclose(torch.cat(halves), found, atol=1e-6)
+    silent = discriminator("mlp", spec_of(), layers=2, norm="layer")
+    silent.load_state_dict(net.state_dict())
+    assert torch.equal(net.eval()(images), silent(images))
+
+
 PENALISED = [
     *((name, {}) for name in DISCRIMINATORS),
     ("dcgan", {"norm": "instance", "minibatch_std": 2}),

@@ -1,6 +1,7 @@
 """Classification with few labels: the K+1 class game, its data, and its figure."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -74,23 +75,25 @@ def test_data_that_cannot_give_the_labels_are_refused():
         FewLabels(of=unlabelled)
 
 
-def test_the_discriminator_minimises_the_cross_entropy_of_one_class_more():
+@pytest.mark.parametrize("context", [nullcontext(), torch.autocast("cpu", torch.bfloat16)], ids=["fp32", "bf16"])
+def test_the_discriminator_minimises_the_cross_entropy_of_one_class_more(context):
     players, batch = game(), batch_of(FewLabels(of=Bars(), per_label=2))
     objective = SemiSupervised(SPEC, unsupervised=0.7)
-    with noise.shared(1):
+    with noise.shared(1), context:
         loss, _ = objective.discriminate(players, batch, CLOCK)
     with noise.shared(1), torch.no_grad():
-        fakes = players.generator.sample(8, {})
+        with context:
+            rows = batch["labelled_image"], batch["image"]
+            images = *(SPEC.prepare(row) for row in rows), players.generator.sample(8, {})
+            labelled, real, fake = (players.discriminator.classify(image).float() for image in images)
 
-        def log_probabilities(images):
+        def log_probabilities(logits):
             """Of two classes and of fakes, whose logit is 0."""
-            logits = players.discriminator.classify(images)
             return torch.cat([logits, torch.zeros(len(logits), 1)], dim=1).log_softmax(1)
 
-        labelled = players.discriminator.classify(SPEC.prepare(batch["labelled_image"])).log_softmax(1)
-        real = 1 - log_probabilities(SPEC.prepare(batch["image"]))[:, 2].exp()
-        expected = -labelled[range(8), batch["label"]].mean() - 0.7 * (
-            real.log().mean() + log_probabilities(fakes)[:, 2].mean()
+        real = 1 - log_probabilities(real)[:, 2].exp()
+        expected = -labelled.log_softmax(1)[range(8), batch["label"]].mean() - 0.7 * (
+            real.log().mean() + log_probabilities(fake)[:, 2].mean()
         )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
