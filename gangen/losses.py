@@ -5,10 +5,16 @@ function looks at ``real`` only where the loss is ``relativistic``; it may be No
 ``softplus(x) = log(1 + exp(x)) = -log(1 - sigmoid(x))``.
 """
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from gangen.collectives import all_mean
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """What losses and penalties are computed in: under mixed precision networks answer in half, which is too coarse."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 class Minimax:

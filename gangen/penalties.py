@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gangen import noise
 from gangen.collectives import all_mean
 from gangen.contracts import Clock
+from gangen.losses import at_least_float32
 from gangen.schedules import Schedule
 
 Judge = Callable[[Tensor], Tensor]
@@ -32,7 +33,7 @@ class Penalty(nn.Module, ABC):
 
     def forward(self, discriminator: Judge, real: Tensor, fake: Tensor, clock: Clock) -> Tensor:
         with torch.autocast(real.device.type, enabled=False):
-            size = self.size(discriminator, _at_least_float32(real), _at_least_float32(fake))
+            size = self.size(discriminator, at_least_float32(real.detach()), at_least_float32(fake.detach()))
             return self.weight(clock.fraction) * size
 
     def gradient(self, discriminator: Judge, samples: Tensor) -> Tensor:
@@ -149,7 +150,3 @@ def _divergence(fixed: Tensor, moved: Tensor) -> Tensor:
 def _unit(direction: Tensor) -> Tensor:
     length = direction.flatten(1).norm(dim=1).clamp(min=torch.finfo(direction.dtype).tiny)
     return direction / length.view(-1, *[1] * (direction.dim() - 1))
-
-
-def _at_least_float32(samples: Tensor) -> Tensor:
-    return samples.detach().to(torch.promote_types(samples.dtype, torch.float32))

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from gangen.collectives import all_mean
 from gangen.contracts import Batch, Clock, Stats, updates
 from gangen.errors import RunError, UsageError
+from gangen.losses import at_least_float32
 from gangen.options import Part
 from gangen.players import Player, Players
 from gangen_image.spec import ImageSpec, PointSpec
@@ -122,14 +123,10 @@ class ImageGAN(nn.Module):
         return images if self.augmentation is None else self.augmentation(images)
 
     def _judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
-        def judge(images: Tensor) -> Tensor:
-            logits = players.discriminator(self.augment(images), condition)
-            return logits.to(torch.promote_types(logits.dtype, torch.float32))  # losses are too fine for half precision
-
-        return judge
+        return lambda images: at_least_float32(players.discriminator(self.augment(images), condition))
 
     def _misclassified(self, players: Players, images: Tensor, condition: Batch) -> Tensor:
-        return cross_entropy(players.discriminator.classify(self.augment(images)), condition["label"])
+        return cross_entropy(at_least_float32(players.discriminator.classify(self.augment(images))), condition["label"])
 
     def _penalties(
         self, penalties: nn.ModuleList, judge: Callable, images: Tensor, fakes: Tensor, clock: Clock
@@ -173,7 +170,8 @@ def feature_distance(real: Tensor, fake: Tensor) -> Tensor:
 
     ``real`` and ``fake`` are features, float ``[B, F]``.
     """
-    return (all_mean(real.mean(0)) - all_mean(fake.mean(0))).square().sum()
+    real, fake = (all_mean(at_least_float32(features).mean(0)) for features in (real, fake))
+    return (real - fake).square().sum()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy, softplus
 from gangen.contracts import Batch, Clock, Stats, needs, updates
 from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
+from gangen.losses import at_least_float32
 from gangen.players import Players, evaluating
 from gangen_image.gan import feature_distance
 from gangen_image.spec import ImageSpec
@@ -37,8 +38,9 @@ class SemiSupervised:
         with torch.no_grad():
             fakes = players.generator.sample(len(batch["image"]), batch)
         supervised = self._cross_entropy(players.discriminator, batch)
-        real = logits_of(players.discriminator, self.spec.prepare(batch["image"])).logsumexp(1)
-        fake = logits_of(players.discriminator, fakes).logsumexp(1)
+        classify = players.discriminator.classify
+        real = at_least_float32(classify(self.spec.prepare(batch["image"]))).logsumexp(1)
+        fake = at_least_float32(classify(fakes)).logsumexp(1)
         unsupervised = softplus(-real).mean() + softplus(fake).mean()
         accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
         loss = supervised + self.unsupervised * unsupervised
@@ -62,13 +64,8 @@ class SemiSupervised:
     def _cross_entropy(self, classifier: nn.Module, batch: Batch) -> Tensor:
         if "labelled_image" not in batch:
             raise UsageError("objective image/semi_supervised needs data of image/few_labels")
-        return cross_entropy(logits_of(classifier, self.spec.prepare(batch["labelled_image"])), batch["label"])
-
-
-def logits_of(classifier: nn.Module, images: Tensor) -> Tensor:
-    """Logits of classes, at least in float32: losses are too fine for half precision."""
-    logits = classifier.classify(images)
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits = classifier.classify(self.spec.prepare(batch["labelled_image"]))
+        return cross_entropy(at_least_float32(logits), batch["label"])
 
 
 class Accuracy:
@@ -84,14 +81,15 @@ class Accuracy:
     def __init__(self, *, batch_size: Annotated[int, Ge(1)] = 500) -> None:
         self.batch_size = batch_size
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        players, data = evaluation.players, evaluation.data
-        judges = {name: players.averaged(name) for name in players if hasattr(players[name].net, "classify")}
-        if not judges or "label" not in data.heldout.tensors:
+    def check(self, evaluation: Evaluation) -> None:
+        if not self._judges(evaluation) or "label" not in evaluation.data.heldout.tensors:
             raise UsageError("metric image/accuracy needs a discriminator with classify() and held-out labels")
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        data = evaluation.data
         images, labels = data.heldout.tensors["image"], data.heldout.tensors["label"]
         figures = {}
-        for name, net in judges.items():
+        for name, net in self._judges(evaluation).items():
             right = 0
             with evaluating(net):
                 for image, label in zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True):
@@ -99,3 +97,7 @@ class Accuracy:
                     right += (guess == label.to(guess.device)).sum().item()
             figures["accuracy" if name == "discriminator" else f"accuracy_{name}"] = right / len(labels)
         return figures
+
+    def _judges(self, evaluation: Evaluation) -> dict[str, nn.Module]:
+        players = evaluation.players
+        return {name: players.averaged(name) for name in players if hasattr(players[name].net, "classify")}

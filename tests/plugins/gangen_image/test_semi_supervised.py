@@ -128,7 +128,7 @@ def test_accuracy_is_told_of_every_player_that_classifies():
     assert figures == {"accuracy": pytest.approx(right), "accuracy_supervised": 0.5}
     del players._players["discriminator"], players._players["supervised"]
     with pytest.raises(UsageError, match="needs a discriminator with classify"):
-        Accuracy()(Evaluation(players, data, device=torch.device("cpu")))
+        Accuracy().check(Evaluation(players, data, device=torch.device("cpu")))
 
 
 def test_both_classifiers_learn_from_a_recipe(tmp_path):
