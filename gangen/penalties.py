@@ -36,7 +36,8 @@ class Penalty(nn.Module, ABC):
             size = self.size(discriminator, at_least_float32(real.detach()), at_least_float32(fake.detach()))
             return self.weight(clock.fraction) * size
 
-    def gradient(self, discriminator: Judge, samples: Tensor) -> Tensor:
+    @staticmethod
+    def gradient(discriminator: Judge, samples: Tensor) -> Tensor:
         """The gradient of each sample's logit by that sample, float ``[B, ...]``; can be differentiated by the weights.
 
         The one way for a penalty to differentiate twice that works with compiled networks too.
