@@ -56,3 +56,7 @@ def gangen_metrics(register: Callable) -> None:
     )
     register("distinct", "gangen_text.metrics:Distinct", summary="share of distinct n-grams in samples")
     register("unique", "gangen_text.metrics:Unique", summary="share of distinct samples")
+    register("bleu", "gangen_text.bleu:Bleu", summary="BLEU-2 to 5 of samples against held-out texts")
+    register("self_bleu", "gangen_text.bleu:SelfBleu", summary="BLEU-2 to 5 of samples against each other")
+    register("copied", "gangen_text.copying:Copied", summary="how much of samples stands in the training texts")
+    register("lengths", "gangen_text.lengths:Lengths", summary="distance of samples' lengths from held-out texts'")

@@ -1,10 +1,16 @@
-"""Real data for tests that check known facts: a folder named by GANGEN_DATA."""
+"""What tests of text share: real data for known facts, in a folder named by GANGEN_DATA, and made-up captions."""
 
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+
+from gangen.splits import TensorSplit
+from gangen_text.corpus import make_codec
 
 
 @pytest.fixture
@@ -21,3 +27,40 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+def caption(chance: random.Random) -> str:
+    """A sentence of 5 to 11 words, one of some hundred thousands."""
+    noun = ["man", "dog", "woman", "zebra", "child", "cat", "horse", "girl"]
+    look = ["red", "small", "wet", "old", "young", "striped", "tall", "white"]
+    verb = ["sits", "stands", "sleeps", "waits", "eats", "runs"]
+    place = ["table", "street", "field", "beach", "bench", "grass", "train", "snow"]
+    adjectives = " ".join(chance.sample(look, chance.randint(0, 2)))
+    subject = f"a {adjectives} {chance.choice(noun)}".replace("  ", " ")
+    ending = chance.choice(["", f" with a {chance.choice(look)} {chance.choice(noun)}"])
+    return f"{subject} {chance.choice(verb)} on the {chance.choice(place)}{ending}."
+
+
+@pytest.fixture
+def captions() -> Callable[[int, int], list[str]]:
+    """``captions(n, seed)``: sentences of a small grammar."""
+
+    def make(n: int, seed: int) -> list[str]:
+        chance = random.Random(seed)
+        return [caption(chance) for _ in range(n)]
+
+    return make
+
+
+@pytest.fixture
+def bench() -> Callable[..., SimpleNamespace]:
+    """``bench(samples, train, heldout)``: what a metric is called with, for a generator that writes ``samples``."""
+
+    def make(samples: list[str], train: list[str], heldout: list[str]) -> SimpleNamespace:
+        codec = make_codec(samples + train + heldout, [], tokenizer="words", vocab_size=500, max_length=24)
+        rows, *splits = (codec.pack(codec.tokenize(texts)) for texts in (samples, train, heldout))
+        train, heldout = (TensorSplit(tokens=split) for split in splits)
+        data = SimpleNamespace(codec=codec, train=train, heldout=heldout)
+        return SimpleNamespace(data=data, samples=lambda n: rows[:n], seed=0, device=torch.device("cpu"))
+
+    return make
