@@ -1,8 +1,9 @@
 """The bench that metrics work at: players, data and samples that all metrics share."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ class Evaluation:
         self.batch_size = batch_size
         self._samples: list[Tensor] = []
         self._extractors: dict[Hashable, Extractor] = {}
+        self._made: dict[Hashable, Any] = {}
 
     @cached_property
     def generator(self) -> nn.Module:
@@ -56,6 +58,15 @@ class Evaluation:
         first = self._extractors.setdefault(extractor.key, extractor)
         first.fit(self.data, self.device)
         return first
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` returns, made for the first metric that asks with ``key`` and handed to all others.
+
+        So metrics share what they work on, such as features of samples.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def _condition(self, counter: int) -> Batch:
         size = self.batch_size

@@ -63,6 +63,7 @@ def gangen_extractors(register: Callable) -> None:
     register(
         "classifier", "gangen_image.classifier:Classifier", summary="a small network that learns the data's labels"
     )
+    register("identity", "gangen_image.identity:Identity", summary="the points or pixels themselves")
 
 
 @hookimpl
@@ -75,3 +76,11 @@ def gangen_metrics(register: Callable) -> None:
         summary="samples that carry the label they were asked for",
     )
     register("frechet", "gangen_image.frechet:Frechet", summary="Frechet distance to held-out images in features")
+    register("kid", "gangen_image.kid:KID", summary="kernel distance to held-out images in features")
+    register("prdc", "gangen_image.prdc:PRDC", summary="precision, recall, density and coverage in features")
+    register(
+        "nearest_neighbour",
+        "gangen_image.nearest_neighbour:NearestNeighbour",
+        summary="how well a nearest neighbour tells samples from held-out images",
+    )
+    register("memorised", "gangen_image.memorised:Memorised", summary="how near samples come to training images")

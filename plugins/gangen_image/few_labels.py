@@ -51,6 +51,10 @@ class SideBySide:
     def __init__(self, *splits: Split) -> None:
         self.splits = splits
 
+    def __len__(self) -> int:
+        """Rows of the first split."""
+        return len(self.splits[0])
+
     def batch(
         self, counter: int, rows: range, size: int, *, seed: int, device: torch.device | str
     ) -> dict[str, Tensor]:

@@ -14,6 +14,10 @@ class Flipped:
     def __init__(self, split: Split) -> None:
         self.split = split
 
+    def __len__(self) -> int:
+        """Rows of the split. Raises TypeError where it has no length, as a stream has none."""
+        return len(self.split)
+
     def batch(
         self, counter: int, rows: range, size: int, *, seed: int, device: torch.device | str
     ) -> dict[str, Tensor]:

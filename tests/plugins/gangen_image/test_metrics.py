@@ -1,18 +1,29 @@
 """Figures of image generators against formulas written out by hand."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from gangen.distances import frechet_distance, gaussian, kernel_distance
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
-from gangen.splits import TensorSplit
-from gangen_image.frechet import Frechet, frechet_distance, gaussian
+from gangen.evaluation import Evaluation, evaluate
+from gangen.neighbours import nearest_neighbour_test, overlap
+from gangen.splits import StreamSplit, TensorSplit
+from gangen_image.flipped import Flipped
+from gangen_image.frechet import Frechet
+from gangen_image.identity import Identity
+from gangen_image.kid import KID
 from gangen_image.label_accuracy import LabelAccuracy
+from gangen_image.memorised import Memorised
+from gangen_image.nearest_neighbour import NearestNeighbour
+from gangen_image.points import Points
+from gangen_image.prdc import PRDC
 from gangen_image.spec import ImageSpec
 
+CPU = torch.device("cpu")
 SPEC = ImageSpec(1, 2, ("a", "b", "c"))
 
 
@@ -20,6 +31,9 @@ class Pixels:
     """An extractor without a network: features are pixels, the label is the brightest of the first three."""
 
     name, key = "pixels", "pixels"
+
+    def check(self, data):
+        pass
 
     def fit(self, data, device):
         pass
@@ -72,65 +86,167 @@ def bench(generator, heldout, train=None, batch_size=500):
     return Evaluation(players, data, device=torch.device("cpu"), batch_size=batch_size)
 
 
-def factor(rows, columns, seed=0):
-    """A matrix A for a covariance A A^T."""
-    return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+def test_figures_stand_beside_those_of_training_images_with_the_same_labels():
+    """100 training images have what 40 held-out ones ask for; and the held-out ones come in the order of samples."""
+    heldout, train = split(40), split(100, seed=1)
+    figures = Frechet(samples=1000, extractor=Pixels())(bench(Drawn(), heldout, train))
+    real = gaussian(SPEC.prepare(heldout.tensors["image"]).flatten(1))
+    drawn = gaussian(Drawn().sample(500)[:40].flatten(1))
+    assert figures.keys() == {"frechet_pixels", "frechet_pixels_real"}
+    assert figures["frechet_pixels"] == pytest.approx(frechet_distance(drawn, real), abs=1e-9)
 
 
-def by_general_root(first, second):
-    """The same distance through the eigenvalues of S1 S2 itself, which is not symmetric."""
-    (mean1, s1), (mean2, s2) = first, second
-    values = torch.linalg.eig((s1 @ s2).to(torch.complex128)).eigenvalues
-    return ((mean1 - mean2) ** 2).sum() + (s1 + s2).trace() - 2 * values.sqrt().sum().real
+class Labels(Pixels):
+    """An extractor that sees a label and nothing else: the brightest of the first three pixels."""
+
+    def features(self, samples):
+        return nn.functional.one_hot(samples.flatten(1)[:, :3].argmax(1), 3).float()
 
 
-def test_frechet_distance_of_independent_features_is_that_of_their_deviations():
-    mean1, mean2 = torch.tensor([[1.0, -2.0, 0.5], [0.0, 1.0, 0.5]]).double()
-    sd1, sd2 = torch.tensor([[1.0, 2.0, 0.0], [0.5, 2.0, 3.0]]).double()
-    expected = ((mean1 - mean2) ** 2).sum() + ((sd1 - sd2) ** 2).sum()
-    found = frechet_distance((mean1, torch.diag(sd1**2)), (mean2, torch.diag(sd2**2)))
-    assert found == pytest.approx(expected.item(), abs=1e-6)
+def spelled(*counts):
+    """As many images of each label as ``counts`` says, which show it."""
+    labels = torch.arange(3).repeat_interleave(torch.tensor(counts))
+    return TensorSplit(image=pictures(labels).to(torch.uint8), label=labels)
 
 
-def test_frechet_distance_of_any_gaussians():
-    a, b = factor(12, 20), factor(12, 20, seed=1)
-    first = torch.linspace(-1, 1, 12).double(), a @ a.T
-    second = torch.linspace(2, 0, 12).double(), b @ b.T
-    found = frechet_distance(first, second)
-    assert found == pytest.approx(by_general_root(first, second).item(), abs=1e-6)
-    assert found == pytest.approx(frechet_distance(second, first), abs=1e-6)
-    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-6)
+def test_the_floor_has_as_many_of_each_label_as_held_out_images():
+    heldout = spelled(5, 10, 1)
+    matched = bench(Drawn(), heldout, spelled(60, 20, 20))
+    assert Frechet(extractor=Labels())(matched)["frechet_pixels_real"] == pytest.approx(0, abs=1e-9)
+    # Of the second label there are not enough: as many as there are held-out ones, as they are drawn.
+    lacking = bench(Drawn(), heldout, spelled(60, 9, 20))
+    drawn = lacking.data.train.batch(0, range(16), 16, seed=0, device="cpu")["image"]
+    gaussians = [gaussian(Labels().features(images)) for images in (drawn, heldout.tensors["image"])]
+    expected = pytest.approx(frechet_distance(*gaussians), abs=1e-6)
+    assert Frechet(extractor=Labels())(lacking)["frechet_pixels_real"] == expected != 0
 
 
-def test_frechet_distance_where_covariances_have_not_full_rank():
-    a, b = factor(12, 4), factor(12, 2, seed=1)
-    mean = torch.zeros(12).double()
-    expected = (a @ a.T + b @ b.T).trace() - 2 * torch.linalg.matrix_norm(a.T @ b, "nuc")
-    assert frechet_distance((mean, a @ a.T), (mean, b @ b.T)) == pytest.approx(expected.item(), abs=1e-5)
+def test_data_without_labels_have_a_floor_as_they_are_drawn():
+    heldout, train = (TensorSplit(image=split(30, seed=seed).tensors["image"]) for seed in (0, 1))
+    evaluation = bench(Drawn(), heldout, train)
+    evaluation.data.codec.spec = ImageSpec(1, 2)
+    drawn = train.batch(0, range(30), 30, seed=0, device="cpu")["image"]
+    gaussians = [gaussian(SPEC.prepare(images).flatten(1)) for images in (drawn, heldout.tensors["image"])]
+    figures = Frechet(extractor=Pixels())(evaluation)
+    assert figures["frechet_pixels_real"] == pytest.approx(frechet_distance(*gaussians), abs=1e-9)
 
 
-def test_a_gaussian_is_fitted_in_double_precision():
-    features = 1000 + torch.rand(50, 3, generator=torch.Generator().manual_seed(0))
-    mean, covariance = gaussian(features)
-    centred = features.double() - features.double().sum(0) / 50
-    assert mean == pytest.approx(features.double().sum(0) / 50)
-    assert covariance.numpy() == pytest.approx((centred.T @ centred / 49).numpy(), rel=1e-9)
-    assert gaussian(features[:, :1])[1].shape == (1, 1)
-
-
-def test_frechet_compares_as_many_images_as_are_held_out_on_every_side():
+def test_kernel_overlap_and_nearest_neighbours_are_those_of_the_features():
     heldout, train = split(40), split(100, seed=1)
     evaluation = bench(Drawn(), heldout, train)
-    figures = Frechet(samples=1000, extractor=Pixels())(evaluation)
-    real = gaussian(SPEC.prepare(heldout.tensors["image"]).flatten(1))
-    training = train.batch(0, range(40), 40, seed=0, device="cpu")["image"]
-    drawn = Drawn().sample(500)[:40].flatten(1)
-    assert figures == {
-        "frechet_pixels": pytest.approx(by_general_root(gaussian(drawn), real).item(), abs=1e-6),
-        "frechet_pixels_real": pytest.approx(
-            by_general_root(gaussian(SPEC.prepare(training).flatten(1)), real).item(), abs=1e-6
-        ),
-    }
+    real = SPEC.prepare(heldout.batch(0, range(30), 30, seed=0, device="cpu")["image"]).flatten(1)
+    drawn = Drawn().sample(500)[:30].flatten(1)
+    assert KID(samples=30, extractor=Pixels())(evaluation)["kid_pixels"] == kernel_distance(real, drawn)
+    figures = PRDC(samples=30, neighbours=3, extractor=Pixels())(evaluation)
+    names = ("precision", "recall", "density", "coverage")
+    assert tuple(figures[f"{name}_pixels"] for name in names) == overlap(real, drawn, k=3)
+    assert {f"{name}_pixels_real" for name in names} < figures.keys()
+    figures = NearestNeighbour(samples=30, extractor=Pixels())(evaluation)
+    names = ("nearest_neighbour", "nearest_neighbour_on_real", "nearest_neighbour_on_fake")
+    assert tuple(figures[f"{name}_pixels"] for name in names) == nearest_neighbour_test(real, drawn)
+    assert {f"{name}_pixels_real" for name in names} < figures.keys()
+
+
+class Again(nn.Module):
+    """Samples that were given, in order, and again."""
+
+    def __init__(self, samples):
+        super().__init__()
+        self.samples = samples
+
+    def sample(self, n, condition=None):
+        return self.samples[torch.arange(n) % len(self.samples)]
+
+
+def test_memorised_tells_copies_of_training_images_from_new_ones():
+    heldout, train, new = split(200), split(300, seed=1), split(200, seed=2)
+    for images, ratio, share in (
+        (train.tensors["image"], pytest.approx(0), 1),
+        (heldout.tensors["image"], pytest.approx(1), pytest.approx(0.01, abs=0.005)),
+        (new.tensors["image"], pytest.approx(1, abs=0.2), pytest.approx(0.01, abs=0.02)),
+    ):
+        figures = Memorised(extractor=Pixels())(bench(Again(SPEC.prepare(images)), heldout, train))
+        assert figures == {"nearest_training_pixels": ratio, "memorised_pixels": share}
+
+
+def test_memorised_is_a_ratio_of_medians_to_all_training_images(monkeypatch):
+    monkeypatch.setattr("gangen_image.memorised.CHUNK", 7)
+    heldout, train = split(20), split(60, seed=1)
+    figures = Memorised(extractor=Pixels())(bench(Drawn(), heldout, train))
+    training = SPEC.prepare(train.tensors["image"]).flatten(1)
+
+    def nearest(rows):
+        return torch.tensor([min(math.dist(row, other) for other in training.tolist()) for row in rows.tolist()])
+
+    real = nearest(SPEC.prepare(heldout.tensors["image"]).flatten(1))
+    drawn = nearest(Drawn().sample(500)[:20].flatten(1))
+    assert figures["nearest_training_pixels"] == pytest.approx((drawn.median() / real.median()).item())
+    assert figures["memorised_pixels"] == pytest.approx((drawn < real.quantile(0.01)).double().mean().item())
+
+
+@pytest.mark.parametrize("wrapped", [Flipped, lambda split: StreamSplit(lambda epoch: rows_of(split))])
+def test_memorised_looks_at_each_training_image_once(wrapped):
+    class Counting(Pixels):
+        seen = 0
+
+        def features(self, samples):
+            self.seen += len(samples)
+            return super().features(samples)
+
+    extractor = Counting()
+    evaluation = bench(Drawn(), split(20), wrapped(split(60, seed=1)))
+    Memorised(extractor=extractor, training=60 if wrapped is not Flipped else 1000)(evaluation)
+    assert extractor.seen == 20 + 20 + 60
+
+
+def rows_of(split):
+    for row in range(len(split)):
+        yield {name: tensor[row] for name, tensor in split.tensors.items()}
+
+
+def test_memorised_refuses_held_out_images_that_are_trained_on():
+    images = split(20)
+    with pytest.raises(UsageError, match="most held-out images are copies of training images"):
+        Memorised(extractor=Pixels())(bench(Drawn(), images, images))
+
+
+def test_points_are_compared_as_they_are():
+    data = Points(size=600, heldout_size=300)
+    evaluation = Evaluation(
+        SimpleNamespace(averaged=lambda name: Again(data.train.tensors["image"].flip(0))), data, device=CPU
+    )
+    metrics = [metric(extractor=Identity()) for metric in (Frechet, KID, PRDC, NearestNeighbour, Memorised)]
+    for metric in metrics:
+        metric.check(evaluation)
+    figures = evaluate(metrics, evaluation)
+    assert figures["frechet_identity"] < 0.05 and abs(figures["kid_identity"]) < 0.05
+    assert figures["precision_identity"] > 0.9 and figures["recall_identity"] > 0.9
+    assert figures["nearest_neighbour_identity"] == pytest.approx(0.5, abs=0.1)
+    assert (figures["nearest_training_identity"], figures["memorised_identity"]) == (0, 1)
+
+
+def test_identity_sees_images_as_files_show_them():
+    extractor = Identity()
+    extractor.fit(SimpleNamespace(codec=SimpleNamespace(spec=SPEC)), CPU)
+    wild = torch.tensor([[[[-3.0, 1.5], [0.001, torch.nan]]]])
+    assert extractor.features(wild)[0].tolist() == pytest.approx([-1, 1, 1 / 255, -1], abs=1e-6)
+
+
+def test_metrics_of_one_evaluation_share_features():
+    class Counting(Pixels):
+        asked = 0
+
+        def features(self, samples):
+            self.asked += 1
+            return super().features(samples)
+
+    extractor, players = Counting(), SimpleNamespace(averaged=lambda name: Drawn())
+    metrics = [metric(samples=30, extractor=extractor) for metric in (Frechet, KID, PRDC, NearestNeighbour)]
+    data = bench(Drawn(), split(40), split(100, seed=1)).data
+    evaluate(metrics, Evaluation(players, data, device=CPU))
+    assert extractor.asked == 3  # generated, held out, training
+    evaluate(metrics, Evaluation(players, data, device=CPU))
+    assert extractor.asked == 4  # generated anew
 
 
 def test_frechet_of_fewer_images_than_features_is_finite():
@@ -138,9 +254,17 @@ def test_frechet_of_fewer_images_than_features_is_finite():
     assert all(0 < value < 100 for value in figures.values())
 
 
-def test_frechet_needs_held_out_images():
-    with pytest.raises(UsageError, match="needs more than one held-out image"):
-        Frechet(extractor=Pixels()).check(bench(Drawn(), split(1), split(40)))
+@pytest.mark.parametrize("metric", [Frechet, KID, NearestNeighbour, Memorised])
+def test_one_held_out_image_is_too_few(metric):
+    with pytest.raises(UsageError, match="compares 1 held-out images with as many samples, and needs at least 2"):
+        metric(extractor=Pixels()).check(bench(Drawn(), split(1), split(40)))
+
+
+def test_balls_need_more_images_than_neighbours():
+    with pytest.raises(UsageError, match=r"metric image/prdc compares 7 .* needs at least 8; raise heldout"):
+        PRDC(samples=7, neighbours=7, extractor=Pixels()).check(bench(Drawn(), split(30), split(40)))
+    figures = PRDC(samples=8, neighbours=7, extractor=Pixels())(bench(Drawn(), split(30), split(40)))
+    assert all(0 <= figure <= 8 / 7 for figure in figures.values())
 
 
 def test_frechet_reads_training_images_once_for_the_same_data_and_again_for_others():
@@ -151,7 +275,7 @@ def test_frechet_reads_training_images_once_for_the_same_data_and_again_for_othe
 
     metric, floors = Frechet(extractor=Pixels()), []
     for seed in (1, 2):
-        train = Once(**split(100, seed=seed).tensors)
+        train = Once(image=split(100, seed=seed).tensors["image"])
         evaluation = bench(Drawn(), split(40), train)
         floors += [metric(evaluation)["frechet_pixels_real"] for _ in range(2)]
         assert train.asked == 1

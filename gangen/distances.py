@@ -1,0 +1,83 @@
+"""How far two sets of features are apart: moments of Gaussians, and a kernel.
+
+Features are float tensors ``[n, F]`` of any device; figures are floats, computed on the CPU in float64.
+"""
+
+import torch
+from torch import Tensor
+
+from gangen.errors import UsageError
+
+Gaussian = tuple[Tensor, Tensor]
+
+# Rows that are compared with all others in one go.
+CHUNK = 100
+
+
+def as_float64(features: Tensor, least: int) -> Tensor:
+    """``[n, F]`` in float64 on the CPU.
+
+    Raises:
+        UsageError: n is below ``least``, or a feature is not finite.
+    """
+    if len(features) < least:
+        raise UsageError(f"too few samples to compare: {len(features)}, where at least {least} are needed")
+    features = features.detach().cpu().double()
+    if not features.isfinite().all():
+        raise UsageError("samples cannot be compared: their features have values that are nan or infinite")
+    return features
+
+
+def gaussian(features: Tensor) -> Gaussian:
+    """Mean ``[F]`` and unbiased covariance ``[F, F]``, float64 on the CPU, of ``[n, F]`` with n of at least 2.
+
+    Takes O(n F^2).
+
+    Raises:
+        UsageError: there are fewer than 2 rows, or features are not finite.
+    """
+    features = as_float64(features, least=2)
+    return features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)
+
+
+def frechet_distance(first: Gaussian, second: Gaussian) -> float:
+    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), Dowson and Landau (1982), for (mean, covariance) in float64.
+
+    S1 S2 has the eigenvalues of the symmetric S1^(1/2) S2 S1^(1/2), whose roots are real and add up to the trace also
+    where a covariance has not full rank. Takes O(F^3).
+    """
+    (mean1, covariance1), (mean2, covariance2) = first, second
+    values, vectors = torch.linalg.eigh(covariance1)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ covariance2 @ root).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + covariance1.trace() + covariance2.trace() - 2 * cross
+    return distance.clamp(min=0).item()
+
+
+def kernel_distance(first: Tensor, second: Tensor) -> float:
+    """The squared maximum mean discrepancy of ``[n, F]`` and ``[m, F]`` under (x . y / F + 1)^3, without bias.
+
+    This is the estimator of the kernel inception distance (Binkowski et al., 2018), on all pairs at once.
+    The usual protocol is the mean of the same estimator over random subsets of 1,000: it has the same expectation and
+    a larger variance. Being unbiased, it is around 0, and often below, for two sets of one distribution.
+
+    Takes O((n + m)^2 F), and memory for 100 rows of pairs.
+
+    Raises:
+        UsageError: a set has fewer than 2 rows, or features are not finite.
+    """
+    first, second = as_float64(first, least=2), as_float64(second, least=2)
+    n, m = len(first), len(second)
+    within = _kernel_sum(first, first) - _kernel(first.square().sum(1), first.shape[1]).sum()
+    beyond = _kernel_sum(second, second) - _kernel(second.square().sum(1), first.shape[1]).sum()
+    across = _kernel_sum(first, second)
+    return (within / (n * (n - 1)) + beyond / (m * (m - 1)) - 2 * across / (n * m)).item()
+
+
+def _kernel(products: Tensor, features: int) -> Tensor:
+    return (products / features + 1) ** 3
+
+
+def _kernel_sum(first: Tensor, second: Tensor) -> Tensor:
+    """The kernel of all pairs, added up."""
+    return sum(_kernel(rows @ second.T, first.shape[1]).sum() for rows in first.split(CHUNK))
