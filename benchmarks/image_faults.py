@@ -1,6 +1,6 @@
 """Which metric sees which fault: held-out digits, made faulty on purpose, in the place of samples.
 
-    python benchmarks/metric_faults.py [SEEDS]
+    python benchmarks/image_faults.py [SEEDS]
 
 Of image/digits 1,000 are held out: 500 to compare with, 500 others to be made faulty, 50 of each digit in both. The
 extractor is image/classifier, fitted to the 4,000 that are left. Prints a table in Markdown: a row for each fault, one
