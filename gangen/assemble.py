@@ -1,7 +1,7 @@
 """From a recipe to a game that can be played; what can be known to fail fails here, before any training."""
 
 import os
-from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import nn
 
 from gangen import checkpoint, compilation, model
+from gangen.best import Best
 from gangen.callbacks import Checkpoints, Evaluate, Log, Samples, StopOnSignal
 from gangen.contracts import Callback, Data, Metric
 from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError
@@ -60,7 +61,7 @@ def train(recipe: Recipe, registry: Registry) -> None:
             markup=False,
             soft_wrap=True,
         )
-        with compilation.explaining() if recipe.trainer.compile else nullcontext():
+        with compilation.explaining():
             trainer.fit()
         accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
         if trainer.stopping:
@@ -102,19 +103,21 @@ def assemble(
     for player in players.values():
         player.synchronize()
     if recipe.trainer.compile:
+        console.print("compile: the first steps take longer, minutes where networks are large")
         compilation.check_compiler(accelerator.device)
         compilation.compile_game(players, objective, lambda words: console.print(words, markup=False, soft_wrap=True))
     distributions = _distributions(recipe, registry)
 
-    def export(trainer: Trainer) -> None:
-        model.export(run.model, players.averaged("generator"), data.codec, recipe, distributions)
+    def export(folder: Path) -> None:
+        model.export(folder, players.averaged("generator"), data.codec, recipe, distributions)
 
     every, main = recipe.every, accelerator.is_main_process
     callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
     if main:
         callbacks.append(Samples(run, every.sample, console))
-        callbacks.append(Evaluate(run, every.evaluate, metrics, console))
-    callbacks += [registry.build(use) for use in recipe.callbacks]
+        best = recipe.keep_best and Best(recipe.keep_best, run.best, export)
+        callbacks.append(Evaluate(run, every.evaluate, metrics, console, best))
+    callbacks += [registry.build(use) for use in recipe.observers]
     if main:
         callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
     callbacks.append(StopOnSignal())
@@ -221,7 +224,7 @@ def _distributions(recipe: Recipe, registry: Registry) -> dict[str, str]:
         recipe.data,
         recipe.objective,
         *recipe.metrics,
-        *recipe.callbacks,
+        *recipe.observers,
         *(player.component for player in recipe.players.values()),
     ]
     components = [registry.find(use.kind, use.name) for use in uses]

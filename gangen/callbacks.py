@@ -3,13 +3,15 @@
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gangen import checkpoint, noise
+from gangen.best import Best
 from gangen.collectives import any_process
 from gangen.contracts import Callback, Metric
 from gangen.errors import RunError
@@ -27,6 +29,8 @@ _PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
 class Log(Callback):
     """Every ``every`` steps and at the end of a phase, what turns report: to screen, ``metrics.jsonl`` and trackers.
 
+    Sizes of steps, such as gradient norms, are left out on the screen.
+
     Stops the run when a figure is no longer finite, on all processes at once and before anything of it is saved;
     that is looked after also where ``every`` is 0.
     """
@@ -40,6 +44,10 @@ class Log(Callback):
         self._spoken = -math.inf
 
     def start(self, trainer: Trainer) -> None:
+        if self.main:
+            for row in self.run.read_metrics():
+                if "warning" not in row:
+                    _show(trainer, row)
         if not self.main or not self.console.is_terminal:
             return
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -63,8 +71,7 @@ class Log(Callback):
         self._guard(figures, trainer.state.total, phase.name)
         if not (self.every and self.main):
             return
-        self.run.append_metrics({"step": trainer.state.total, "phase": phase.name, **figures})
-        trainer.accelerator.log(figures, step=trainer.state.total)
+        _record(trainer, self.run, self.console, figures)
         if self._bar:
             losses = (
                 f"{name.removesuffix('/loss')} {value:.3f}" for name, value in figures.items() if name.endswith("/loss")
@@ -72,7 +79,7 @@ class Log(Callback):
             self._bar.update(self._tasks[number], losses="  ".join(losses))
         elif step == phase.steps or time.monotonic() - self._spoken > _QUIET:
             self._spoken = time.monotonic()
-            words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.count("/") == 1)
             self.console.print(f"{phase.name} {step}/{phase.steps}  {words}", **_PLAIN)
 
     def _guard(self, figures: dict[str, float], step: int, phase: str) -> None:
@@ -125,13 +132,20 @@ class Samples(Callback):
 
 
 class Evaluate(Callback):
-    """Every ``every`` steps, the recipe's metrics, into ``metrics.jsonl`` and onto the screen."""
+    """Every ``every`` steps, the recipe's metrics, into ``metrics.jsonl`` and onto the screen; ``best`` looks on."""
 
-    def __init__(self, run: RunDirectory, every: int, metrics: list[Metric], console: Console) -> None:
+    def __init__(
+        self, run: RunDirectory, every: int, metrics: list[Metric], console: Console, best: Best | None = None
+    ) -> None:
         self.run = run
         self.every = every
         self.metrics = metrics
         self.console = console
+        self.best = best
+
+    def start(self, trainer: Trainer) -> None:
+        if self.best:
+            self.best.recall(self.run.read_metrics())
 
     def after_step(self, trainer: Trainer) -> None:
         if not _due(trainer, self.every):
@@ -140,19 +154,21 @@ class Evaluate(Callback):
             self.metrics, Evaluation(trainer.players, trainer.data, device=trainer.device, seed=trainer.seed)
         )
         phase, step = _position(trainer)
-        self.run.append_metrics({"step": trainer.state.total, "phase": trainer.phases[phase].name, **figures})
-        trainer.accelerator.log(figures, step=trainer.state.total)
         words = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
         self.console.print(f"evaluation after {trainer.phases[phase].name} {step}: {words}", **_PLAIN)
+        _record(trainer, self.run, self.console, figures)
+        if self.best:
+            self.best.offer(figures, trainer.state.total)
 
 
 class Checkpoints(Callback):
     """Every ``every`` steps, at the end of each phase, and when the run stops: the model, then a checkpoint.
 
     The model comes first: a run that is killed between the two goes on from the checkpoint before and writes it again.
+    What every phase but the last ends with is kept in a folder of its own.
     """
 
-    def __init__(self, run: RunDirectory, every: int, *, keep: int, export: Callable[[Trainer], None]) -> None:
+    def __init__(self, run: RunDirectory, every: int, *, keep: int, export: Callable[[Path], None]) -> None:
         self.run = run
         self.every = every
         self.keep = keep
@@ -163,6 +179,9 @@ class Checkpoints(Callback):
         self._saved = trainer.state.total
 
     def after_step(self, trainer: Trainer) -> None:
+        state = trainer.state
+        if state.step == 0 and state.phase < len(trainer.phases):
+            self.export(self.run.phases / trainer.phases[state.phase - 1].name)
         if _due(trainer, self.every):
             self._save(trainer)
 
@@ -171,7 +190,7 @@ class Checkpoints(Callback):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        self.export(trainer)
+        self.export(self.run.model)
         if self.every:
             checkpoint.save(trainer, self.run.checkpoints, keep=self.keep)
         self._saved = trainer.state.total
@@ -204,6 +223,21 @@ class StopOnSignal(Callback):
         if self._signal == signal.SIGINT == number:
             raise KeyboardInterrupt
         self._signal = number
+
+
+def _record(trainer: Trainer, run: RunDirectory, console: Console, figures: Mapping[str, float]) -> None:
+    """Figures into ``metrics.jsonl`` and trackers, and what callbacks warn of at their sight, also onto the screen."""
+    now = {"step": trainer.state.total, "phase": trainer.phases[_position(trainer)[0]].name}
+    run.append_metrics(now | figures)
+    trainer.accelerator.log(dict(figures), step=trainer.state.total)
+    for warning in _show(trainer, now | figures):
+        run.append_metrics(now | {"warning": warning})
+        console.print(f"warning: {warning}", style="yellow", **_PLAIN)
+
+
+def _show(trainer: Trainer, row: Mapping[str, Any]) -> list[str]:
+    """All that callbacks warn of at the sight of a row of figures."""
+    return [warning for callback in trainer.callbacks for warning in callback.watch(row)]
 
 
 def _position(trainer: Trainer) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -68,6 +69,19 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
         raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
 
 
+def restore_weights(players: Mapping[str, Player], checkpoint: Path) -> int:
+    """The networks of all players, without what training needs besides; returns the step that they are from.
+
+    Raises CheckpointError for a damaged checkpoint.
+    """
+    try:
+        for name, player in players.items():
+            _load_weights(player, checkpoint / name)
+        return json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["state"]["total"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
+
+
 def _way_back(folder: Path) -> str:
     return f"write the name of an older folder of {folder} into {folder / 'latest'}, or start anew with run=..."
 
@@ -91,10 +105,14 @@ def _save_player(player: Player, folder: Path) -> None:
     (folder / "optimizer.json").write_text(json.dumps(saved["param_groups"]), encoding="utf-8")
 
 
-def _load_player(player: Player, folder: Path) -> None:
+def _load_weights(player: Player, folder: Path) -> None:
     player.net.load_state_dict(load_file(folder / "model.safetensors"))
     if player.average is not None:
         player.average.load_state_dict(load_file(folder / "average.safetensors"))
+
+
+def _load_player(player: Player, folder: Path) -> None:
+    _load_weights(player, folder)
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in load_file(folder / "optimizer.safetensors").items():
         index, _, name = key.partition(".")

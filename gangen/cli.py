@@ -19,6 +19,7 @@ examples:
   gangen recipes/text_gan.yaml                                   train it; once more to go on with it
   gangen recipes/text_gan.yaml run=runs/small data.max_length=8  with other settings
   gangen sample -n 5 --run runs/text_gan                         what it learned
+  gangen eval runs/text_gan                                      how well: figures, and quality against diversity
 """
 
 
@@ -111,6 +112,19 @@ def _parser() -> argparse.ArgumentParser:
     setting = "a setting of the generator (repeatable)"
     sampling.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=setting)
     sampling.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the samples to a file")
+    reporting = command("report", "write report.html into a run directory: figures, curves and samples on one page")
+    reporting.add_argument("run", metavar="DIR", help="a run directory")
+    evaluating = command(
+        "eval", "measure trained runs, side by side; runs that differ in their seed alone are one group"
+    )
+    evaluating.add_argument("runs", nargs="+", metavar="RUN", help="a run directory")
+    metrics = "these metrics instead of the recipe's"
+    evaluating.add_argument("--metric", type=_names, default=(), metavar="NAME[,NAME]", help=metrics)
+    evaluating.add_argument("--samples", type=int, metavar="N", help="how many samples each metric looks at")
+    sweep = evaluating.add_mutually_exclusive_group()
+    temperatures = "what to sweep, as in 0.5,1.0,1.5 (default: 0.5 to 1.2 where the model has a temperature)"
+    sweep.add_argument("--temperatures", type=_temperatures, metavar="T,T", help=temperatures)
+    sweep.add_argument("--no-sweep", action="store_true", help="take figures only, at no other temperature")
     command("plugins", "what is installed, and what could not be loaded")
     showing = command("show", "a component and its options")
     showing.add_argument("name", help="a component's name, as in gangen/hinge")
@@ -165,6 +179,26 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
         raise UsageError("these samples are not text: name a file for them with -o FILE")
 
 
+def _report(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.report import write_report
+    from gangen.run_directory import RunDirectory
+
+    print(write_report(RunDirectory(options.run)))
+
+
+def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
+    from rich.console import Console
+
+    from gangen.evaluate import Request, Trained
+    from gangen.standings import show
+
+    registry = _registry(blocked)
+    request = Request(options.metric, options.samples, () if options.no_sweep else options.temperatures)
+    runs = [Trained(folder, request, registry) for folder in dict.fromkeys(map(Path, options.runs))]
+    results = [run.evaluate() for run in runs]
+    show(results, Console(width=None if sys.stdout.isatty() else 200))  # a file has room for all columns
+
+
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.catalogue import plugin_lines
 
@@ -195,11 +229,27 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "train": _train,
     "check": _check,
     "sample": _sample,
+    "eval": _eval,
+    "report": _report,
     "plugins": _plugins,
     "show": _show,
     "recipes": _recipes,
     "schema": _schema,
 }
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _temperatures(text: str) -> list[float]:
+    try:
+        values = sorted({float(word) for word in text.split(",")})
+    except ValueError:
+        values = []
+    if not values or not all(0 < value < float("inf") for value in values):
+        raise argparse.ArgumentTypeError(f"numbers above 0 with commas between them, as in 0.7,1.0; got {text!r}")
+    return values
 
 
 def _registry(blocked: list[str]) -> "Registry":

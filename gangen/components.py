@@ -27,6 +27,11 @@ def gangen_penalties(register: Register) -> None:
 
 
 @hookimpl
+def gangen_callbacks(register: Register) -> None:
+    register("guard", "gangen.guard:Guard", summary="warns early: who wins, gradients, collapse; the recipe's `guard`")
+
+
+@hookimpl
 def gangen_recipes() -> Iterable[Path]:
     """The recipes of the wheel, or those beside the package in a checkout."""
     package = Path(__file__).parent

@@ -179,6 +179,14 @@ class Callback:
     def after_step(self, trainer: Any) -> None:
         """After every step; ``trainer.state`` has counted it already."""
 
+    def watch(self, row: Mapping[str, Any]) -> Iterable[str]:
+        """On the main process, with every row of figures that is logged: of turns, or of metrics; returns warnings.
+
+        A row is that of ``metrics.jsonl``: the ``step``, the ``phase``, figures by name. A run that goes on shows its
+        earlier rows again before its first step, so what is a function of rows needs no place in a checkpoint.
+        """
+        return ()
+
     def finish(self, trainer: Any) -> None:
         """Once, after the last step, or when the run is stopped."""
 

@@ -1,7 +1,7 @@
 """The bench that metrics work at: players, data and samples that all metrics share."""
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,17 +16,26 @@ from gangen.players import Players, evaluating
 class Evaluation:
     """What a metric may look at. The generator is its moving average where the recipe keeps one.
 
-    Samples and conditions are functions of ``seed`` alone, so that figures of different steps compare.
+    Samples and conditions are functions of ``seed`` alone, so that figures of different steps compare. ``settings``
+    are keyword arguments of the generator's ``sample``, such as a temperature.
     """
 
     def __init__(
-        self, players: Players, data: Data, *, device: torch.device, seed: int = 0, batch_size: int = 500
+        self,
+        players: Players,
+        data: Data,
+        *,
+        device: torch.device,
+        seed: int = 0,
+        batch_size: int = 500,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.players = players
         self.data = data
         self.device = device
         self.seed = seed
         self.batch_size = batch_size
+        self.settings = dict(settings or {})
         self._samples: list[Tensor] = []
         self._extractors: dict[Hashable, Extractor] = {}
         self._made: dict[Hashable, Any] = {}
@@ -47,7 +56,7 @@ class Evaluation:
                 counter = len(self._samples)
                 with noise.shared(self.seed + counter):
                     condition = self._condition(counter)
-                    self._samples.append(self.generator.sample(self.batch_size, condition))
+                    self._samples.append(self.generator.sample(self.batch_size, condition, **self.settings))
         return torch.cat(self._samples)[:n]
 
     def fitted(self, extractor: Extractor) -> Extractor:

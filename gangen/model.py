@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,16 @@ class Model:
 def export(folder: Path, generator: nn.Module, codec: Codec, recipe: Recipe, distributions: dict[str, str]) -> None:
     """Write the model of a run to ``folder``: weights, codec files, and what they belong to.
 
-    Files are replaced one by one, each whole; only the weights differ between two exports of a run.
+    A folder that is not there yet appears whole. In one that is, files are replaced one by one, each whole; only the
+    weights differ between two exports of a run.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        new = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        export(new, generator, codec, recipe, distributions)
+        new.rename(folder)
+        return
     generator_use = recipe.players["generator"].component.to_plain()
     about = {"format": FORMAT, "generator": generator_use, "data": recipe.data.name, "plugins": distributions}
     codec.save(folder)

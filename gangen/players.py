@@ -10,7 +10,8 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gangen.collectives import broadcast, world_size
-from gangen.contracts import Clock
+from gangen.contracts import Clock, Stats
+from gangen.diagnostics import StepSize
 from gangen.recipe import HalfLife, OptimizerRecipe
 
 OPTIMIZERS = {
@@ -90,10 +91,14 @@ class Player:
                 else:
                     parameter.grad = None
 
-    def step(self, clock: Clock, scaler: torch.amp.GradScaler | None = None) -> None:
-        """Clip, let the optimizer take its step with the settings of the hour, and follow with the average."""
+    def step(self, clock: Clock, scaler: torch.amp.GradScaler | None = None, *, measure: bool = False) -> Stats:
+        """Clip, let the optimizer take its step with the settings of the hour, and follow with the average.
+
+        With ``measure`` returns how large the step was, see ``StepSize``, which keeps the weights twice meanwhile.
+        """
         if scaler is not None:
             scaler.unscale_(self.optimizer)
+        size = StepSize(self.trainable) if measure else None
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.trainable, self.clip)
         for group in self.optimizer.param_groups:
@@ -111,6 +116,10 @@ class Player:
                 torch._foreach_clamp_max_(self.trainable, self.weight_clip)
         if self.average is not None:
             self._follow(clock)
+        # Gradients that overflow in half precision are no fault: the scaler takes no step then, and there is no size.
+        if size is None or (scaler is not None and not size.gradient_norm.isfinite()):
+            return {}
+        return {f"{self.name}/{name}": figure for name, figure in size.figures().items()}
 
     @torch.no_grad()
     def _follow(self, clock: Clock) -> None:

@@ -1,15 +1,16 @@
 """A recipe: data, players, an objective, and how often its turns are played."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 from annotated_types import Ge, Gt, Interval, MinLen
 
 from gangen.balance import Balance
 from gangen.errors import PluginError, Problem, RecipeError, did_you_mean
 from gangen.hookspecs import SINGULAR
+from gangen.keep_best import KeepBest
 from gangen.options import DEFINITION, Part, Section, Use, read_use, to_plain
 from gangen.recipe_source import RecipeSource, dump
 from gangen.registry import Registry
@@ -87,7 +88,7 @@ class TrainerRecipe(Section):
     """``batch_size`` is that of all processes together; ``threads`` are torch's, per process.
 
     Without ``threads``, the processes on a machine that trains on its CPU share its cores. ``compile`` compiles what
-    can be compiled to the same result: networks, and the slopes in penalties.
+    can be compiled to the same result, of networks and of the slopes in penalties, and says what it leaves as it is.
     """
 
     title: ClassVar = "the trainer"
@@ -177,6 +178,9 @@ class _Players:
 class Recipe(Section):
     """A complete, valid recipe: every default is filled in, every component known.
 
+    ``keep_best`` names the figure by which evaluations are compared: the best model is kept beside the newest.
+    ``guard`` is the callback that warns of what usually ends badly; null turns it off.
+
     ``source`` is the file that it was read from; two recipes that say the same are equal wherever they stand.
     """
 
@@ -193,7 +197,9 @@ class Recipe(Section):
     resume: bool = True
     every: Every = Every()
     metrics: list[Annotated[Use, Part("metrics")]] = field(default_factory=list)
+    keep_best: KeepBest | None = None
     callbacks: list[Annotated[Use, Part("callbacks")]] = field(default_factory=list)
+    guard: Annotated[Use, Part("callbacks")] | None = "gangen/guard"
 
     def check(self) -> Iterable[Finding]:
         for name, phase in self.phases.items():
@@ -203,6 +209,16 @@ class Recipe(Section):
             for path, player in named.items():
                 if player not in self.players:
                     yield Finding(path, f"there is no player {player!r}{did_you_mean(player, self.players)}")
+            if name.startswith(".") or not set("/\\").isdisjoint(name):
+                yield Finding(("phases", name), f"{name!r} cannot be the name of a phase: its model needs a folder")
+        if self.keep_best is not None and not (self.metrics and self.every.evaluate):
+            message = "keep_best compares evaluations, and there are none: give the recipe metrics and every.evaluate"
+            yield Finding(("keep_best",), message)
+
+    @property
+    def observers(self) -> list[Use]:
+        """All callbacks that the recipe names, the guard last."""
+        return self.callbacks + ([self.guard] if self.guard else [])
 
     @property
     def source(self) -> Path:
@@ -215,6 +231,12 @@ class Recipe(Section):
     def fail(self, path: Sequence[str | int], message: str) -> NoReturn:
         """Raise a RecipeError about the key at ``path``."""
         raise RecipeError([Problem(self.where(*path), message)])
+
+    def with_metrics(self, metrics: list[Use]) -> Self:
+        """This recipe with other metrics, read from the same file."""
+        other = replace(self, metrics=metrics)
+        object.__setattr__(other, "_source", self._source)
+        return other
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain values, complete, in the order of the algorithm."""

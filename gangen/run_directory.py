@@ -10,8 +10,8 @@ from gangen.errors import RecipeError, RunError
 from gangen.recipe import Recipe, difference
 from gangen.recipe_source import RecipeSource
 
-# What may differ when a run goes on: neither changes what is trained.
-_FREE = ("run", "resume")
+# What may differ when a run goes on: none of it changes what is trained.
+_FREE = ("run", "resume", "keep_best", "guard")
 
 
 class RunDirectory:
@@ -25,6 +25,8 @@ class RunDirectory:
         self.samples = self.root / "samples"
         self.checkpoints = self.root / "checkpoints"
         self.model = self.root / "model"
+        self.best = self.root / "best"
+        self.phases = self.root / "phases"
 
     def claim(self, recipe: Recipe) -> None:
         """Check that ``recipe`` may be played here, before anything is written.

@@ -45,6 +45,10 @@ class Meter:
         for name, value in stats.items():
             self.figures.setdefault(f"{turn.name}/{name}", []).append(value)
 
+    def lacks(self, turn: Turn, name: str) -> bool:
+        """Whether a turn has not reported a figure since the last reading."""
+        return f"{turn.name}/{name}" not in self.figures
+
     def last(self, name: str, count: int) -> Tensor:
         """The mean over processes of the ``count`` newest values of a figure; raises UsageError where it has none."""
         if name not in self.figures:
@@ -137,12 +141,17 @@ class Trainer:
             self.players[name].use_optimizer(optimizer)
 
     def take(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
-        """One turn: gradients of the whole batch, then a step of each of its players."""
+        """One turn: gradients of the whole batch, then a step of each of its players.
+
+        The sizes of a player's steps cost as much as a few operations of its optimizer, so one step of each turn is
+        measured between two readings of the meter: the first.
+        """
         with self.players.learning(turn.updates) as learners:
             self.compute_gradients(turn, clock, repeat)
             for player in learners:
                 player.share_gradients()
-                player.step(clock, self.accelerator.scaler)
+                measure = self.meter.lacks(turn, f"{player.name}/gradient_norm")
+                self.meter.add(turn, player.step(clock, self.accelerator.scaler, measure=measure))
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.update()
         self.state.batches += 1

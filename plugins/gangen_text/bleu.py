@@ -11,6 +11,7 @@ from annotated_types import Ge
 from gangen.contracts import Data
 from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
+from gangen.frontier import Axis, Tradeoff
 from gangen_text.words import Text, read, real
 
 LONGEST = 5
@@ -103,6 +104,8 @@ class Bleu:
 
     unit: "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
     """
+
+    tradeoff = Tradeoff(Axis("bleu_4", "high"), Axis("self_bleu_4", "low"))
 
     def __init__(
         self,

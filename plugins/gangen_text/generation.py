@@ -60,8 +60,11 @@ class TextGenerator(Protocol):
             UsageError: a temperature that is not positive, a label missing or a prefix longer than rows are.
         """
 
-    def log_prob(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
-        """log p(token | tokens before it), float ``[batch, length]`` for tokens int64 of that shape; 0 for padding."""
+    def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
+        """log p(token | tokens before it), float ``[batch, length]`` for tokens int64 of that shape; 0 for padding.
+
+        Of what ``sample`` draws from at that ``temperature``.
+        """
 
     def relaxed(
         self, n: int, condition: Condition | None = None, *, temperature: float = 1.0, straight_through: bool = False
@@ -115,12 +118,14 @@ class Autoregressive(nn.Module):
         """float ``[..., vocabulary]`` of features float ``[..., d]``; -inf for tokens that are no text."""
         return F.linear(features, self.output.weight, self.output.bias + self.penalty)
 
-    def log_prob(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
+    def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
         """See TextGenerator."""
         before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
         features = self.read(self.embedding(before), condition).flatten(0, 1)
         targets = tokens.masked_fill(~self.spec.mask(tokens), -1).flatten()
         bias = self.output.bias + self.penalty
+        if temperature != 1:
+            features, bias = features / temperature, bias / temperature
         return TokenLogLikelihood.apply(features, self.output.weight, bias, targets).view(tokens.shape)
 
     @torch.no_grad()

@@ -41,7 +41,8 @@ class TextGame:
             twice = {name: rows.repeat_interleave(2, dim=0) for name, rows in batch.items()}
             real, fake = players.discriminator(both, twice).unflatten(0, (-1, 2)).unbind(1)
         correct = (real > 0).float().mean() + (fake < 0).float().mean()
-        return self.loss.discriminator(real, fake), {"accuracy": correct / 2}
+        stats = {"accuracy": correct / 2, "real": real.detach().mean(), "fake": fake.detach().mean()}
+        return self.loss.discriminator(real, fake), stats
 
 
 def token_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ phases:
 trainer: {{batch_size: 16, keep_checkpoints: 2}}
 every: {{log: 2, sample: 5, evaluate: 6, checkpoint: 3}}
 metrics: [text/nll]
+keep_best: {{lowest: nll}}
 callbacks: [local/killer]
 """
 

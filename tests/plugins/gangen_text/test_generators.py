@@ -43,10 +43,10 @@ def build(request):
     return built
 
 
-def probabilities(generator):
+def probabilities(generator, **settings):
     """Of every row of FIXED, by ``log_prob``, with the rows themselves."""
     rows = torch.tensor(list(itertools.product(range(3), repeat=3)))
-    return rows, generator.log_prob(rows).sum(1).exp().detach()
+    return rows, generator.log_prob(rows, **settings).sum(1).exp().detach()
 
 
 def chi_square(counts, expected):
@@ -96,11 +96,12 @@ def test_gradients_of_log_prob_are_those_of_a_plain_log_softmax(build):
         torch.testing.assert_close(gradient, parameter.grad)
 
 
-def test_samples_are_distributed_as_log_prob_says(build):
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0.7}, {"temperature": 1.5}])
+def test_samples_are_distributed_as_log_prob_says(settings, build):
     generator = build(FIXED)
-    _, probability = probabilities(generator)
+    _, probability = probabilities(generator, **settings)
     with noise.shared(1):
-        samples = generator.sample(20_000)
+        samples = generator.sample(20_000, **settings)
     counts = torch.bincount((samples * torch.tensor([9, 3, 1])).sum(1), minlength=27).double()
     assert chi_square(counts, probability * 20_000) < 55  # 26 degrees of freedom: 1 in 1000
 

@@ -30,7 +30,12 @@ def evaluation(samples=None, heldout=None, generator=None, spec=SPEC, oracle=Non
     if oracle is not None:
         data.oracle = oracle
     return SimpleNamespace(
-        data=data, generator=generator, samples=lambda n: samples[:n], device=torch.device("cpu"), batch_size=batch_size
+        data=data,
+        generator=generator,
+        samples=lambda n: samples[:n],
+        device=torch.device("cpu"),
+        batch_size=batch_size,
+        settings={},
     )
 
 
@@ -61,11 +66,12 @@ def test_nll_of_a_uniform_guess_is_the_logarithm_of_the_vocabulary():
 def test_oracle_nll_is_the_mean_of_samples():
     data = OracleData(vocab_size=50, length=6, train_size=10, heldout_size=10)
     samples = data.train.tensors["tokens"]
-    bench = evaluation(samples, spec=data.codec.spec, oracle=data.oracle)
+    bench = evaluation(samples, heldout=data.heldout, spec=data.codec.spec, oracle=data.oracle)
     nll = data.oracle.nll(samples[:4])
     expected = {
         "nll_oracle": pytest.approx(nll.mean().item()),
         "nll_oracle_median": pytest.approx(nll.sort()[0][1].item()),
+        "nll_oracle_real": pytest.approx(data.oracle.nll(data.heldout.tensors["tokens"]).mean().item()),
     }
     assert OracleNLL(samples=4)(bench) == expected
 

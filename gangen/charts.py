@@ -1,0 +1,159 @@
+"""Charts of a report: SVG that is part of a page, with its text as text, in colours that suit light and dark pages."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from typing import Any
+
+from gangen.errors import UsageError
+
+Points = Sequence[tuple[float, float]]
+
+# Mid-tones, readable on white and on black.
+PALETTE = ("#3f87d6", "#e07b39", "#2f9e77", "#b265c9", "#d1495b", "#8f8136", "#4aa3b5", "#8a8a8a")
+# Stands for the page's own text colour until the drawing is done: matplotlib knows no currentColor.
+_INK = "#010203"
+_STYLE = {
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 9,
+    "grid.alpha": 0.15,
+    "grid.color": _INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "none",
+    "text.color": _INK,
+    "text.parse_math": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+# A line of more points than this is thinned, and one of fewer shows each of them.
+_MANY, _FEW = 400, 30
+# Figures that differ by more than this factor are drawn on a logarithmic axis.
+_WIDE = 50.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: its name, its points, its place in the palette."""
+
+    name: str
+    points: Points
+    colour: int = 0
+    dashed: bool = False
+
+
+def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, wide: bool = False) -> str:
+    """Figures over steps, as SVG; ``phases`` maps the name of each phase to the step that it starts after.
+
+    Raises UsageError where matplotlib is missing.
+    """
+    with _drawing(title, (5.6, 2.7) if wide else (3.6, 2.3)) as (figure, svg):
+        axes = figure.add_subplot()
+        for line in lines:
+            marker = "o" if len(line.points) <= _FEW and not line.dashed else None
+            axes.plot(
+                *_columns(thinned(line.points)),
+                color=PALETTE[line.colour % len(PALETTE)],
+                linestyle=(0, (4, 2)) if line.dashed else "-",
+                linewidth=1.2 if line.dashed else None,
+                marker=marker,
+                markersize=3,
+                label=None if line.dashed else f"\u200b{line.name}",  # without it a name in _underscores is hidden
+            )
+        values = [value for line in lines for _, value in line.points if math.isfinite(value)]
+        if values and min(values) > 0 and max(values) > _WIDE * min(values):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+        for phase, start in phases.items():
+            if start > 0:
+                axes.axvline(start, color=_INK, alpha=0.5, linewidth=0.8, linestyle=":")
+                place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "va": "top", "ha": "right"}
+                axes.text(start, 0.98, phase, size=7.5, alpha=0.7, **place)
+        axes.margins(x=0.02)
+        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        if sum(not line.dashed for line in lines) > 1:
+            width = max(len(line.name) for line in lines)
+            columns = max(1, min(4, (80 if wide else 50) // (width + 8)))
+            figure.legend(loc="outside upper left", ncols=columns, fontsize=8)
+    return _embedded(svg, title)
+
+
+def frontier_chart(
+    quality: str, diversity: str, curves: Mapping[str, Sequence[tuple[float, float, str]]], real: tuple[float, float]
+) -> str:
+    """Quality against diversity, as SVG: a curve for each name, of ``(diversity, quality, label)``, and real data.
+
+    A coordinate of the real data that is not known is NaN. Raises UsageError where matplotlib is missing.
+    """
+    title = f"{quality} against {diversity}"
+    with _drawing(title, (5.6, 3.6)) as (figure, svg):
+        axes = figure.add_subplot()
+        for number, (name, points) in enumerate(curves.items()):
+            x, y, _ = zip(*points, strict=True) if points else ((), (), ())
+            style = "-" if number == 0 else (0, (4, 2))
+            axes.plot(x, y, marker="os^"[number % 3], markersize=5, linestyle=style, color=PALETTE[number], label=name)
+            beside = {"xytext": ((-5, 5), (5, -10))[number], "ha": ("right", "left")[number]}
+            for *place, label in points:
+                axes.annotate(label, place, textcoords="offset points", size=7.5, color=PALETTE[number], **beside)
+        if all(map(math.isfinite, real)):
+            axes.plot(*real, marker="*", markersize=13, linestyle="", color=PALETTE[2], label="real data")
+        axes.set_xlabel(diversity)
+        axes.set_ylabel(quality)
+        axes.margins(0.12)
+        figure.legend(loc="outside upper left", ncols=3, fontsize=8)
+    return _embedded(svg, title)
+
+
+def thinned(points: Points) -> Points:
+    """At most about 400 of the points: of each stretch of a longer line its lowest and its highest, so peaks stay."""
+    points = [point for point in points if math.isfinite(point[1])]
+    if len(points) <= _MANY:
+        return points
+    size = math.ceil(2 * len(points) / _MANY)
+    stretches = (points[start : start + size] for start in range(0, len(points), size))
+    return [point for stretch in stretches for point in sorted(_extremes(stretch))]
+
+
+def _extremes(points: Points) -> set[tuple[float, float]]:
+    return {min(points, key=lambda point: point[1]), max(points, key=lambda point: point[1])}
+
+
+def _columns(points: Points) -> tuple[Iterable[float], Iterable[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+@contextmanager
+def _drawing(title: str, size: tuple[float, float]) -> Iterator[tuple[Any, StringIO]]:
+    """An empty figure, and where its SVG will be after the block; no window, no state shared with a user's pyplot."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError(f'a report needs the package matplotlib: pip install "gangen[demo]" ({error})') from None
+    svg = StringIO()
+    with rc_context(_STYLE | {"svg.hashsalt": title}):
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure, svg
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
+
+
+def _embedded(svg: StringIO, title: str) -> str:
+    """The drawing as an element of an HTML page: no header, no namespaces, no size of its own, the page's colour."""
+    text = svg.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    head, rest = text.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)
+    rest = re.sub(r' id="\w+_\d+"', "", rest)  # names of parts, which charts on one page share; nothing refers to them
+    return f'<svg {box[0] if box else ""} role="img" aria-label="{escape(title)}">{rest.replace(_INK, "currentColor")}'

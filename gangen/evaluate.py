@@ -1,0 +1,229 @@
+"""The evaluation of a run that was trained: the figures of its metrics, and its frontier beside its baseline's."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gangen import __version__, checkpoint, model
+from gangen.assemble import build_game, build_metrics
+from gangen.contracts import Data, Metric
+from gangen.errors import RecipeError, RunError, UsageError
+from gangen.evaluation import Evaluation, evaluate
+from gangen.frontier import Comparison, Row, Tradeoff, compare, verdict
+from gangen.options import Use, read_use
+from gangen.players import Players
+from gangen.recipe import Recipe, load_recipe
+from gangen.registry import Registry
+from gangen.run_directory import RunDirectory, write_atomically
+
+SETTING = "temperature"
+# Close together, since curves are bent and compared along straight lines between their points.
+TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate: ``metrics`` by name instead of the recipe's, with ``samples`` instead of what they say.
+
+    ``temperatures`` are swept where the generator samples at one: without them those of ``TEMPERATURES``, and none if
+    empty.
+    """
+
+    metrics: Sequence[str] = ()
+    samples: int | None = None
+    temperatures: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Figures at every temperature of a run's model, and of its baseline: what an earlier phase ended with.
+
+    ``real`` has those of the two figures that real data have.
+    """
+
+    tradeoff: Tradeoff
+    model: list[Row]
+    phase: str | None
+    baseline: list[Row] | None
+    real: Row
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """How the model stands to its baseline, if it has one."""
+        return None if self.baseline is None else compare(self.tradeoff, self.model, self.baseline, self.real)
+
+    def to_plain(self) -> dict[str, Any]:
+        return {
+            "setting": SETTING,
+            "quality": self.tradeoff.quality.figure,
+            "diversity": self.tradeoff.diversity.figure,
+            "good": {axis.figure: axis.good for axis in (self.tradeoff.quality, self.tradeoff.diversity)},
+            "model": self.model,
+            "baseline": self.baseline,
+            "baseline_phase": self.phase,
+            "real": self.real,
+            "comparison": asdict(self.comparison) if self.comparison else None,
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found out about one run; ``metrics`` are named with all options, counts among them."""
+
+    run: str
+    seed: int
+    step: int
+    recipe: Mapping[str, Any]
+    recipe_sha256: str
+    metrics: list[Mapping[str, Any]]
+    figures: Row
+    frontier: Frontier | None
+
+    @property
+    def verdict(self) -> str | None:
+        """In words; None where there is no frontier or no baseline."""
+        found = self.frontier and self.frontier.comparison
+        return verdict(self.frontier.tradeoff, [found]) if found else None
+
+    def to_plain(self) -> dict[str, Any]:
+        """What stands in ``evaluation.json``; ``samples`` is the largest count that a metric looked at."""
+        return {
+            "run": self.run,
+            "seed": self.seed,
+            "step": self.step,
+            "recipe_sha256": self.recipe_sha256,
+            "gangen": __version__,
+            "samples": max((use["samples"] for use in self.metrics if "samples" in use), default=None),
+            "metrics": self.metrics,
+            "figures": self.figures,
+            "frontier": self.frontier and self.frontier.to_plain(),
+            "verdict": self.verdict,
+        }
+
+
+class Trained:
+    """A run that can be evaluated. What can be known to fail without its data fails here.
+
+    Raises:
+        RunError: no run is in ``folder``, or none that came to a checkpoint.
+        UsageError: a metric that was asked for is not installed or not in the recipe, or an option is refused.
+    """
+
+    def __init__(self, folder: Path | str, request: Request, registry: Registry) -> None:
+        self.run = RunDirectory(folder)
+        self.registry = registry
+        self.request = request
+        if not self.run.recipe.is_file():
+            raise RunError(f"{folder} is no run: it has no recipe.yaml\nname the folder that a recipe was played in")
+        self.checkpoint = checkpoint.latest(self.run.checkpoints)
+        if self.checkpoint is None:
+            raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
+        try:
+            self.played = load_recipe(self.run.recipe, registry=registry)
+        except RecipeError as error:
+            raise RunError(f"{error}\nthis run's recipe cannot be read") from None
+        # Replaced in the recipe, so that metrics are built and refused as they are before training.
+        self.recipe = self.played.with_metrics(list(_chosen(self.played, request, registry)))
+
+    def evaluate(self) -> Result:
+        """Measure, and write ``evaluation.json``.
+
+        Raises:
+            RunError: a checkpoint or model is damaged.
+            UsageError: the players or data lack what a metric needs, or there is no temperature to sweep.
+        """
+        device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+        data, players, _, _ = build_game(self.recipe, self.registry, device)
+        metrics = build_metrics(self.recipe, self.registry, players, data, device)
+        step = checkpoint.restore_weights(players, self.checkpoint)
+        bench = Evaluation(players, data, device=device, seed=self.recipe.seed)
+        found = [evaluate([metric], bench) for metric in metrics]
+        result = Result(
+            run=str(self.run.root),
+            seed=self.recipe.seed,
+            step=step,
+            recipe=self.played.to_dict(),
+            recipe_sha256=hashlib.sha256(self.run.recipe.read_bytes()).hexdigest(),
+            metrics=[use.to_plain() for use in self.recipe.metrics],
+            figures={name: value for figures in found for name, value in figures.items()},
+            frontier=self._frontier(metrics, found, players, data, device),
+        )
+        write_atomically(self.run.root / "evaluation.json", json.dumps(result.to_plain(), indent=1) + "\n")
+        return result
+
+    def _frontier(
+        self, metrics: list[Metric], found: list[Row], players: Players, data: Data, device: torch.device
+    ) -> Frontier | None:
+        """The sweep of the first trade-off that a metric declares and the metrics have both figures of."""
+        temperatures = self._temperatures(players.averaged("generator"))
+        known = {name for figures in found for name in figures}
+        declared = (metric.tradeoff for metric in metrics if hasattr(metric, "tradeoff"))
+        tradeoff = next((it for it in declared if {it.quality.figure, it.diversity.figure} <= known), None)
+        if tradeoff is None and self.request.temperatures:
+            raise UsageError(
+                f"{self.run.root}: no two of its metrics are a quality and the diversity that it is traded against\n"
+                "name both with --metric, or leave --temperatures out"
+            )
+        if tradeoff is None or not temperatures:
+            return None
+        axes = (tradeoff.quality.figure, tradeoff.diversity.figure)
+        swept = [metric for metric, figures in zip(metrics, found, strict=True) if not figures.keys().isdisjoint(axes)]
+
+        def sweep() -> list[Row]:
+            rows = []
+            for temperature in temperatures:
+                bench = Evaluation(players, data, device=device, seed=self.recipe.seed, settings={SETTING: temperature})
+                figures = {key: value for key, value in evaluate(swept, bench).items() if not key.endswith("_real")}
+                rows.append({SETTING: temperature} | figures)
+            return rows
+
+        ours, phase, baseline = sweep(), self._baseline_phase(), None
+        if phase is not None:
+            earlier = model.load(self.run.phases / phase, self.registry, device).generator
+            players.averaged("generator").load_state_dict(earlier.state_dict())
+            baseline = sweep()
+        beside = {name: value for figures in found for name, value in figures.items() if name.endswith("_real")}
+        real = {axis: beside[f"{axis}_real"] for axis in axes if f"{axis}_real" in beside}
+        return Frontier(tradeoff, ours, phase, baseline, real)
+
+    def _temperatures(self, generator: nn.Module) -> Sequence[float]:
+        if SETTING in inspect.signature(generator.sample).parameters:
+            return TEMPERATURES if self.request.temperatures is None else self.request.temperatures
+        if self.request.temperatures:
+            raise UsageError(f"{self.run.root}: its generator has no {SETTING} to sample at\nleave --temperatures out")
+        return ()
+
+    def _baseline_phase(self) -> str | None:
+        """The last phase before the last one."""
+        earlier = list(self.recipe.phases)[:-1]
+        return next((name for name in reversed(earlier) if (self.run.phases / name).is_dir()), None)
+
+
+def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Use]:
+    """The metrics to take: the recipe's, or those asked for with the options that they have in the recipe."""
+    own = {use.name: use for use in recipe.metrics}
+    uses = recipe.metrics
+    if request.metrics:
+        names = [registry.find("metrics", name).name for name in request.metrics]
+        uses = [own.get(name) or _use(name, registry) for name in dict.fromkeys(names)]
+    if not uses:
+        raise UsageError(f"{recipe.source} names no metrics\nname some, as in --metric NAME,NAME; see: gangen plugins")
+    for use in uses:
+        wanted = request.samples is not None and "samples" in use.options
+        yield _use(use.to_plain() | {"samples": request.samples}, registry) if wanted else use
+
+
+def _use(value: Any, registry: Registry) -> Use:
+    use, findings = read_use("metrics", value, registry)
+    if findings:
+        name = value if isinstance(value, str) else value["use"]
+        raise UsageError(f"metric {name}: " + "; ".join(finding.message for finding in findings))
+    return use

@@ -1,0 +1,201 @@
+"""``gangen eval``: what it writes down, which runs it takes for one, and what it refuses."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gangen import cli
+
+ORACLE = """\
+data: {use: text/oracle, vocab_size: 12, length: 4, train_size: 64, heldout_size: 32}
+players:
+  generator: {use: text/lstm, embedding_dim: 4, hidden_dim: 4, ema: 0.5}
+  discriminator: {use: text/cnn, embedding_dim: 4, filter_widths: [1, 2], filter_counts: [2, 2]}
+objective: text/seqgan
+phases:
+  pretrain: {steps: 2, turns: {imitate: 1}}
+  adversarial: {steps: 1, turns: {imitate: 1}}
+trainer: {batch_size: 8, threads: 1}
+every: {log: 0, sample: 0, evaluate: 0, checkpoint: 1}
+metrics: [text/nll, {use: text/nll_oracle, samples: 20}, {use: text/unique, samples: 10}]
+"""
+POINTS = """\
+data: {use: image/points, size: 100, heldout_size: 20}
+players:
+  generator: {use: image/mlp, latent_dim: 2}
+  discriminator: image/mlp
+objective: image/gan
+phases:
+  adversarial: {steps: 1, turns: {discriminate: 1}}
+trainer: {threads: 1}
+every: {log: 0, sample: 0, evaluate: 0, checkpoint: 1}
+metrics: [image/modes]
+"""
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory) -> Path:
+    """A folder with runs o0 and o1, which differ in their seeds, longer, which does not, and points."""
+    folder = tmp_path_factory.mktemp("played")
+    for name, recipe, *overrides in [
+        ("o0", ORACLE),
+        ("o1", ORACLE, "seed=1"),
+        ("longer", ORACLE, "phases.adversarial.steps=2"),
+        ("points", POINTS),
+    ]:
+        path = folder / f"{name}.yaml"
+        path.write_text(recipe)
+        assert cli.main([str(path), f"run={folder / 'runs' / name}", *overrides]) == 0
+    return folder
+
+
+@pytest.fixture
+def runs(played, tmp_path, monkeypatch):
+    """Copies of these runs, below runs/ in the current folder."""
+    shutil.copytree(played / "runs", tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+
+
+def evaluated(name: str, *arguments: str) -> dict:
+    assert cli.main(["eval", f"runs/{name}", *arguments]) == 0
+    return json.loads(Path("runs", name, "evaluation.json").read_text())
+
+
+def test_what_is_found_is_written_down(runs):
+    found = evaluated("o0", "--temperatures", "1,0.5")
+    recipe = Path("runs/o0/recipe.yaml").read_bytes()
+    assert found["run"] == "runs/o0"
+    assert (found["seed"], found["step"], found["samples"]) == (0, 3, 20)
+    assert found["recipe_sha256"] == hashlib.sha256(recipe).hexdigest()
+    assert found["metrics"][1] == {"use": "text/nll_oracle", "samples": 20}
+    assert list(found["figures"]) == ["nll", "nll_oracle", "nll_oracle_median", "nll_oracle_real", "unique"]
+
+    frontier = found["frontier"]
+    assert (frontier["setting"], frontier["quality"], frontier["diversity"]) == ("temperature", "nll_oracle", "nll")
+    assert frontier["baseline_phase"] == "pretrain"
+    assert [row["temperature"] for row in frontier["model"]] == [0.5, 1.0]
+    assert [row["temperature"] for row in frontier["baseline"]] == [0.5, 1.0]
+    assert "its baseline" in found["verdict"]
+    # At temperature 1 a sweep measures what the metrics do, and another one of any of its figures.
+    assert {key: frontier["model"][1][key] for key in ("nll", "nll_oracle")} == {
+        key: found["figures"][key] for key in ("nll", "nll_oracle")
+    }
+    assert frontier["real"] == {"nll_oracle": found["figures"]["nll_oracle_real"]}
+    for figure in ("nll", "nll_oracle"):
+        assert frontier["model"][0][figure] != frontier["model"][1][figure]
+    assert frontier["baseline"][1]["nll"] != frontier["model"][1]["nll"]
+
+
+def test_the_weights_are_those_of_the_model_that_is_sampled_from(runs):
+    from gangen.recipe import load_recipe
+    from gangen.registry import Registry
+    from gangen.sampling import load
+
+    registry = Registry.discover()
+    model = load("runs/o0", registry=registry)
+    heldout = registry.build(load_recipe("runs/o0/recipe.yaml", registry=registry).data).heldout.tensors["tokens"]
+    nll = -model.generator.log_prob(heldout).mean().item()
+    assert evaluated("o0", "--no-sweep")["figures"]["nll"] == pytest.approx(nll, abs=1e-6)
+
+
+def test_evaluating_again_finds_the_same(runs):
+    assert evaluated("o0") == evaluated("o0")
+
+
+def test_a_model_that_is_its_baseline_equals_it(runs):
+    # As if the last phase had changed nothing; the weights in the checkpoint are those that are evaluated.
+    shutil.copy("runs/o0/model/generator.safetensors", "runs/o0/phases/pretrain/generator.safetensors")
+    assert evaluated("o0")["frontier"]["comparison"]["outcome"] == "equals"
+
+
+def test_model_and_baseline_stand_side_by_side(runs, capsys):
+    rows = evaluated("o0", "--temperatures", "0.5,1")["frontier"]
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for ours, theirs in zip(rows["model"], rows["baseline"], strict=True):
+        cells = [f"{row[figure]:.4g}" for row in (ours, theirs) for figure in ("nll_oracle", "nll")]
+        assert [f"{ours['temperature']:g}", *cells] in printed
+
+
+def test_without_a_baseline_there_is_a_frontier_but_no_verdict(runs, capsys):
+    shutil.rmtree("runs/o0/phases")
+    found = evaluated("o0", "--temperatures", "0.5,1")
+    assert len(found["frontier"]["model"]) == 2
+    assert found["frontier"]["baseline"] is found["verdict"] is None
+    assert "there is no earlier phase to compare with" in capsys.readouterr().out
+
+
+def test_other_metrics_and_counts_can_be_asked_for(runs):
+    found = evaluated("o0", "--metric", "unique,text/distinct", "--samples", "7", "--no-sweep")
+    assert found["metrics"] == [{"use": "text/unique", "samples": 7}, {"use": "text/distinct", "n": 2, "samples": 7}]
+    assert list(found["figures"]) == ["unique", "distinct_2"]
+    assert round(found["figures"]["unique"] * 7, 6).is_integer()
+    assert found["frontier"] is found["verdict"] is None
+
+
+def test_data_of_another_kind_need_no_temperature(runs, capsys):
+    found = evaluated("points", "--samples", "50")
+    assert found["figures"].keys() == {"modes", "good", "kl"}
+    assert found["frontier"] is None
+    assert "temperature" not in capsys.readouterr().out
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_group(runs, capsys):
+    assert cli.main(["eval", "runs/o0", "runs/o1", "runs/longer", "--no-sweep"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    figures = [json.loads(Path("runs", name, "evaluation.json").read_text())["figures"] for name in ("o0", "o1")]
+    mean = sum(each["nll"] for each in figures) / 2
+    spread = abs(figures[0]["nll"] - figures[1]["nll"]) / 2**0.5
+    row = next(line.split() for line in lines if line.split()[:1] == ["nll"])
+    group, alone = row[1], row[2]
+    shown = [float(part) for part in group.split("±")]
+    assert shown == [pytest.approx(mean, abs=1e-3), pytest.approx(spread, rel=0.05, abs=1e-3)]
+    assert "±" not in alone
+
+
+def test_real_data_stand_beside_figures(runs, capsys):
+    found = evaluated("o0", "--metric", "text/bleu", "--no-sweep")
+    line = next(line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["bleu_4"])
+    assert line[1:] == [f"{found['figures'][name]:.4g}" for name in ("bleu_4", "bleu_4_real")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runs/nowhere"], "runs/nowhere is no run: it has no recipe.yaml\nname the folder"),
+        (["runs/o0", "--metric", "text/uniqe"], "no metric is called 'text/uniqe'; did you mean 'text/unique'?"),
+        (["runs/o0", "--samples", "0"], "metric text/nll_oracle: samples must be at least 1"),
+        (["runs/o0", "--metric", "image/modes"], "metric image/modes needs data with known modes"),
+        (
+            ["runs/o0", "--temperatures", "0.5,0"],
+            "numbers above 0 with commas between them, as in 0.7,1.0; got '0.5,0'",
+        ),
+        (["runs/o0", "--temperatures", "1", "--no-sweep"], "not allowed with argument"),
+        (["runs/points", "--temperatures", "1"], "its generator has no temperature to sample at"),
+        (["runs/o0", "--temperatures", "1", "--metric", "unique"], "name both with --metric"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_evaluated_is_refused_in_a_few_words(arguments, message, runs, capsys):
+    assert cli.main(["eval", *arguments]) != 0
+    refusal = capsys.readouterr().err
+    assert message in refusal
+    assert refusal.startswith("gangen: error: ")
+    assert "Traceback" not in refusal and len(refusal.strip().splitlines()) <= 3
+    assert not list(Path("runs").glob("*/evaluation.json"))
+
+
+def test_a_run_without_a_checkpoint_is_refused_before_others_are_evaluated(runs, capsys):
+    shutil.rmtree("runs/o1/checkpoints")
+    assert cli.main(["eval", "runs/o0", "runs/o1"]) == 1
+    assert "runs/o1 has no checkpoint to evaluate" in capsys.readouterr().err
+    assert not Path("runs/o0/evaluation.json").exists()
+
+
+def test_a_damaged_checkpoint_is_refused(runs, capsys):
+    for broken in Path("runs/o0/checkpoints").glob("*/generator/average.safetensors"):
+        broken.write_bytes(b"cut off")
+    assert cli.main(["eval", "runs/o0"]) == 1
+    assert "is damaged" in capsys.readouterr().err

@@ -1,0 +1,291 @@
+"""The report as its reader meets it: what it says, what it leaves out, what a browser makes of it."""
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+from base64 import b64decode
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gangen.charts import thinned
+from gangen.cli import main
+from gangen.errors import RunError
+from gangen.report import write_report
+from gangen.run_directory import RunDirectory
+
+pytest.importorskip("matplotlib")
+
+ROWS = [
+    {"step": 10, "phase": "warm", "judge/loss": 0.7, "judge/accuracy": 0.5, "judge/critic/gradient_norm": 2.0},
+    {"step": 10, "phase": "warm", "distance": 91.25, "distance_real": 3.875},
+    {"step": 20, "phase": "duel", "judge/loss": 0.5, "judge/accuracy": 0.75, "judge/critic/gradient_norm": 500.0},
+    {"step": 20, "phase": "duel", "distance": 7.125, "distance_real": 3.875, "modes": 24},
+]
+FRONTIER = {
+    "setting": "temperature",
+    "quality": "fit",
+    "diversity": "spread",
+    "good": {"fit": "high", "spread": "low"},
+    "model": [{"temperature": 0.5, "fit": 0.61, "spread": 0.2}, {"temperature": 1.0, "fit": 0.42, "spread": 0.7}],
+    "baseline": [{"temperature": 1.0, "fit": 0.33, "spread": 0.65}],
+    "real": {"fit": 0.87, "spread": 0.91},
+}
+ATTACK = "<script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """The tags of a page, the text that a reader sees, and the cells of its tables by row."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.cells: list[list[str]] = []
+        self._in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag == "tr":
+            self.cells.append([])
+        elif tag in ("td", "th"):
+            self.cells[-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag):
+        self._in_cell = self._in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        self.text += data
+        if self._in_cell:
+            self.cells[-1][-1] += data
+
+    def tagged(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    run = RunDirectory(tmp_path / "a run")
+    run.samples.mkdir(parents=True)
+    run.recipe.write_text("run: a run\nseed: 77\ndata: {use: acme/rings}\n")
+    run.plugins.write_text(json.dumps({"acme": "acme-rings 3.1"}))
+    for row in ROWS:
+        run.append_metrics(row)
+    return run
+
+
+def page(run: RunDirectory) -> Page:
+    return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def picture(path: Path, size: int = 8, shade: int = 0) -> None:
+    Image.new("L", (size, size), shade).save(path)
+
+
+def test_figures_stand_beside_those_of_real_data(run):
+    read = page(run)
+    assert ["distance", "7.125", "3.875"] in read.cells
+    assert ["modes", "24", "-"] in read.cells
+    assert "newest figures, by step 20." in read.text
+
+
+def test_every_group_of_figures_has_its_chart_with_the_phases(run):
+    text = write_report(run).read_text(encoding="utf-8")
+    captions = re.findall(r"<figcaption>([^<]*)", text)
+    assert [caption.strip() for caption in captions] == [
+        "distance",
+        "Losses",
+        "Discriminator&#x27;s accuracy",
+        "Gradient norms",
+    ]
+    charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(charts) == 4
+    for chart in charts:
+        assert ">duel</text>" in chart  # where the second phase starts, in words
+
+
+def test_what_it_says_before_and_after_an_evaluation(run):
+    assert f"Played 20 steps; not evaluated yet: gangen eval {run.root}" in page(run).text
+    (run.root / "evaluation.json").write_text(json.dumps({"verdict": "The model dominates.", "frontier": FRONTIER}))
+    read = page(run)
+    assert "The model dominates." in read.text and "not evaluated" not in read.text
+    assert "spread: low is good" in read.text
+    for row in (["model", "0.5", "0.61", "0.2"], ["baseline", "1", "0.33", "0.65"], ["real data", "-", "0.87", "0.91"]):
+        assert row in read.cells
+    assert {"aria-label": "fit against spread", "role": "img"}.items() <= read.tagged("svg")[0].items()
+
+
+def test_figures_of_an_evaluation_take_the_place_of_older_ones(run):
+    metrics = [{"use": "acme/distance", "samples": 1234}]
+    found = {"step": 20, "verdict": None, "figures": {"distance": 6.5, "fresh": 0.25}, "metrics": metrics}
+    (run.root / "evaluation.json").write_text(json.dumps(found | {"frontier": None}))
+    read = page(run)
+    assert ["distance", "6.5", "3.875"] in read.cells and ["fresh", "0.25", "-"] in read.cells
+    assert "evaluated at step 20, without a baseline" in read.text and "samples: 1234" in read.text
+    run.append_metrics({"step": 30, "phase": "duel", "distance": 5.5})
+    assert ["distance", "5.5", "3.875"] in page(run).cells
+
+
+def test_a_verdict_on_an_earlier_step_says_so(run):
+    content = {"step": 10, "verdict": "The model dominates."}
+    (run.root / "evaluation.json").write_text(json.dumps(content))
+    assert "found at step 10; the run has gone on to step 20" in page(run).text
+    (run.root / "evaluation.json").write_text(json.dumps(content | {"step": 20}))
+    assert "gone on" not in page(run).text
+
+
+def test_a_frontier_without_a_baseline_or_real_data_is_drawn(run):
+    content = FRONTIER | {"baseline": None, "real": None}
+    (run.root / "evaluation.json").write_text(json.dumps({"frontier": content}))
+    read = page(run)
+    assert "0.61" in read.text and "baseline" not in read.text
+
+
+def test_warnings_are_on_top(run):
+    run.append_metrics({"step": 20, "phase": "duel", "warning": "collapse: 12 % unique & falling"})
+    text = page(run).text
+    assert text.index("Step 20: collapse: 12 % unique & falling") < text.index("Figures")
+
+
+def test_recipe_and_environment_are_complete(run):
+    read = page(run)
+    assert run.recipe.read_text() in read.text
+    assert ["plugin acme", "acme-rings 3.1"] in read.cells
+    assert "77" in read.text and "acme/rings" in read.text
+
+
+def test_nothing_is_loaded_from_elsewhere(run):
+    for step in (10, 20):
+        picture(run.samples / f"step-{step:08d}.png", shade=step)
+    picture(run.samples / "real.png", shade=200)
+    text = write_report(run).read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|url\((?!#)", text)
+    for tag, attributes in Page(text).tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        assert attributes.get("src", "data:").startswith("data:")
+        assert all(attributes.get(name, "#").startswith("#") for name in ("href", "xlink:href"))
+
+
+def test_pictures_are_embedded_as_they_are_and_the_last_is_shown(run):
+    for step in (10, 20):
+        picture(run.samples / f"step-{step:08d}.png", shade=step)
+    picture(run.samples / "real.png", shade=200)
+    read = page(run)
+    shades = [
+        Image.open(BytesIO(b64decode(image["src"].split(",")[1]))).getpixel((0, 0)) for image in read.tagged("img")
+    ]
+    assert shades == [10, 20, 200]
+    sheets = [figure for figure in read.tagged("figure") if "data-name" in figure]
+    assert [sheet["class"].split()[1:] for sheet in sheets] == [[], ["last", "shown"], []]
+    assert [sheet["data-name"] for sheet in sheets] == ["step 10", "step 20", "real data"]
+
+
+def test_many_sheets_are_spaced_and_the_page_stays_small(run):
+    chance = random.Random(0)
+    for step in range(40):
+        noise = Image.frombytes("L", (500, 500), chance.randbytes(250_000))
+        noise.save(run.samples / f"step-{step:08d}.png")
+    path = write_report(run)
+    assert path.stat().st_size < 4_000_000
+    names = re.findall(r'data-name="([^"]*)"', path.read_text(encoding="utf-8"))
+    assert 5 <= len(names) <= 12 and names[0] == "step 0" and names[-1] == "step 39"
+    assert "of 40 sheets" in path.read_text(encoding="utf-8")
+
+
+def test_what_is_too_large_or_of_another_kind_is_a_link(run):
+    (run.samples / "step-00000010.csv").write_text("1,2\n")
+    (run.samples / "step-00000020.txt").write_text("x" * 3_000_000)
+    read = page(run)
+    links = [link["href"] for link in read.tagged("a")]
+    assert links == ["samples/step-00000010.csv", "samples/step-00000020.txt"]
+
+
+def test_long_runs_keep_the_page_small_and_their_peaks(run):
+    for step in range(21, 5000):
+        run.append_metrics({"step": step, "phase": "duel", "judge/loss": step % 7})
+    assert write_report(run).stat().st_size < 200_000
+    points = [(step, 1.0) for step in range(5000)]
+    points[1234] = (1234, 9.0)
+    assert (1234, 9.0) in thinned(points) and len(thinned(points)) <= 400
+
+
+def test_text_of_a_stranger_is_text(run):
+    run.recipe.write_text(f"# {ATTACK}\nseed: 1\n")
+    run.plugins.write_text(json.dumps({ATTACK: ATTACK}))
+    (run.samples / "step-00000020.txt").write_text(f"{ATTACK}\n$name ${{verdict}}\n")
+    (run.samples / f"step-{ATTACK.replace('/', '')}.bin").write_text("")
+    run.append_metrics({"step": 30, "phase": ATTACK, ATTACK: 1.0, "a/--><b>$x_1$": 2.0, "warning": ATTACK})
+    run.append_metrics({"step": 40, "phase": '"><img src=x>', ATTACK: 2.0, "a/--><b>$x_1$": 3.0})
+    names = {"setting": ATTACK, "quality": '"><b>', "diversity": "$\\frac{"}
+    points = [{ATTACK: 1.0, '"><b>': 0.5, "$\\frac{": 0.5}]
+    evaluation = {"verdict": ATTACK, "frontier": names | {"model": points, "baseline": None, "real": {}}}
+    (run.root / "evaluation.json").write_text(json.dumps(evaluation))
+    read = page(run)
+    assert len(read.tagged("script")) == 1 and "alert(1)" not in str(read.tags[:12])
+    assert not read.tagged("b") and not read.tagged("img")
+    assert f"{ATTACK}\n$name ${{verdict}}\n" in read.text
+    assert not any(name.startswith("on") for _, attributes in read.tags for name in attributes)
+
+
+@pytest.mark.parametrize("tail", ['{"step": 30, "judge/lo', "[1, 2]\n", '{"phase": "no step"}\n', '"\\ud800"\n'])
+def test_lines_that_are_no_rows_are_left_out(run, tail):
+    with run.metrics.open("a") as file:
+        file.write(tail)
+    assert "7.125" in page(run).text
+
+
+def test_a_run_that_has_only_begun_has_a_report(run):
+    shutil.rmtree(run.samples)
+    run.metrics.unlink()
+    read = page(run)
+    assert "Played 0 steps" in read.text and not read.tagged("svg") and "Samples" not in read.text
+
+
+def test_figures_that_are_not_finite_do_not_stop_it(run):
+    run.append_metrics({"step": 30, "phase": "duel", "judge/loss": float("nan"), "distance": float("inf")})
+    run.append_metrics({"step": 40, "phase": "duel", "warning": "\ud800"})
+    assert ["distance", "inf", "3.875"] in page(run).cells
+
+
+def test_what_is_no_run_has_no_report(tmp_path, capsys):
+    with pytest.raises(RunError, match="is not a run directory"):
+        write_report(RunDirectory(tmp_path))
+    assert main(["report", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere is not a run directory" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_matplotlib_the_way_to_it_is_named(run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["report", str(run.root)]) == 2
+    assert 'pip install "gangen[demo]"' in capsys.readouterr().err
+
+
+def test_the_command_names_the_file_and_takes_the_place_of_an_older_one(run, capsys):
+    (run.root / "report.html").write_text("old")
+    assert main(["report", str(run.root)]) == 0
+    assert capsys.readouterr().out.strip() == str(run.root / "report.html")
+    assert (run.root / "report.html").read_text().startswith("<!DOCTYPE html>")
+    assert not list(run.root.glob(".*"))
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_a_browser_renders_it_without_complaint(run, tmp_path):
+    for step in (10, 20):
+        (run.samples / f"step-{step:08d}.txt").write_text(f"{ATTACK} {step}\n")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    home = f"--user-data-dir={tmp_path / 'browser'}"
+    command = ["chromium", *options, home, write_report(run).as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr
+    # The script ran, which the policy in the page's head allows by its hash: it unhides the slider and names its place.
+    assert 'aria-valuetext="step 20"' in done.stdout
+    assert '<p class="player">' in done.stdout
