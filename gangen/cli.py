@@ -190,6 +190,7 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     from rich.console import Console
 
     from gangen.evaluate import Request, Trained
+    from gangen.report import write_report
     from gangen.standings import show
 
     registry = _registry(blocked)
@@ -197,6 +198,8 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     runs = [Trained(folder, request, registry) for folder in dict.fromkeys(map(Path, options.runs))]
     results = [run.evaluate() for run in runs]
     show(results, Console(width=None if sys.stdout.isatty() else 200))  # a file has room for all columns
+    for run in runs:
+        print(f"report: {write_report(run.run)}")
 
 
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:

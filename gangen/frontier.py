@@ -101,7 +101,8 @@ def verdict(tradeoff: Tradeoff, comparisons: Sequence[Comparison]) -> str:
     size = f"{abs(mean):.3g} ± {spread:.2g}" if len(known) > 1 else f"{abs(mean):.3g}"
     side = f"is {size} {'better' if mean > 0 else 'worse'} on average" if mean else "is the same"
     words += f": at equal {diversity} ({ends}), {tradeoff.quality.figure} {side}"
-    return words if len(comparisons) > 1 else f"{words}; one run, so the spread over seeds is not known"
+    alone = "; one run, which may be chance: the spread over seeds is not known"
+    return words if len(comparisons) > 1 else words + alone
 
 
 def spread_of(values: Sequence[float]) -> tuple[float, float]:

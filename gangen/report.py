@@ -19,6 +19,9 @@ from gangen.report_figures import curves, frontier, table
 from gangen.report_samples import samples
 from gangen.run_directory import RunDirectory, write_atomically
 
+# What a page may not contain, and models of bytes write: control characters and lone surrogates.
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
 Row = dict[str, Any]
 
 
@@ -47,7 +50,7 @@ def write_report(run: RunDirectory) -> Path:
     )
     path = run.root / "report.html"
     try:
-        write_atomically(path, page.encode(errors="replace").decode())  # lone surrogates, which JSON allows
+        write_atomically(path, _NO_TEXT.sub("\ufffd", page))
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}") from None
     return path
@@ -58,7 +61,8 @@ def _verdict(run: RunDirectory, rows: list[Row], evaluation: Row) -> str:
     older = isinstance(evaluated, int) and evaluated < steps
     if evaluation.get("verdict"):
         gone_on = f"\nThis was found at step {evaluated:,}; the run has gone on to step {steps:,}." if older else ""
-        return f"{evaluation['verdict']}{gone_on}"
+        verdict = str(evaluation["verdict"])
+        return f"{verdict[0].upper()}{verdict[1:]}{gone_on}"
     if isinstance(evaluated, int):
         return f"Played {steps:,} steps; evaluated at step {evaluated:,}, without a baseline to compare with."
     return f"Played {steps:,} steps; not evaluated yet: gangen eval {run.root}"

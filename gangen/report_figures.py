@@ -67,11 +67,13 @@ def frontier(content: Any) -> str:
         for point in points
     ]
     title = escape(f"{quality} against {diversity}")
+    phase = content.get("baseline_phase")
+    baseline = f" The baseline is what phase {escape(str(phase))} ended with." if phase else ""
     good = content.get("good")
     ends = [f"{name}: {good[name]} is good" for name in (quality, diversity) if name in good] if good else []
     return (
         f"<section><h2>The frontier</h2><p>What changing the {escape(setting)} trades: a model is better than another "
-        "only where its whole curve is, not where a setting happens to suit one figure.</p>"
+        f"only where its whole curve is, not where a setting happens to suit one figure.{baseline}</p>"
         f'<div class="frontier"><figure class="chart"><figcaption>{title} '
         f'<span class="note">{escape(", ".join(ends))}</span></figcaption>'
         f"{frontier_chart(quality, diversity, curves, where)}</figure>{_table('', heads, lines)}</div></section>"

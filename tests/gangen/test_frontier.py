@@ -89,7 +89,7 @@ def test_one_run_says_that_its_spread_is_not_known():
     words = verdict(PLANE, [Comparison("is dominated by", -0.02, 0.3, 0.6)])
     assert words == (
         "is dominated by its baseline: at equal sameness (0.3 to 0.6), quality is 0.02 worse on average; "
-        "one run, so the spread over seeds is not known"
+        "one run, which may be chance: the spread over seeds is not known"
     )
 
 

@@ -34,6 +34,7 @@ FRONTIER = {
     "diversity": "spread",
     "good": {"fit": "high", "spread": "low"},
     "model": [{"temperature": 0.5, "fit": 0.61, "spread": 0.2}, {"temperature": 1.0, "fit": 0.42, "spread": 0.7}],
+    "baseline_phase": "warm",
     "baseline": [{"temperature": 1.0, "fit": 0.33, "spread": 0.65}],
     "real": {"fit": 0.87, "spread": 0.91},
 }
@@ -114,10 +115,10 @@ def test_every_group_of_figures_has_its_chart_with_the_phases(run):
 
 def test_what_it_says_before_and_after_an_evaluation(run):
     assert f"Played 20 steps; not evaluated yet: gangen eval {run.root}" in page(run).text
-    (run.root / "evaluation.json").write_text(json.dumps({"verdict": "The model dominates.", "frontier": FRONTIER}))
+    (run.root / "evaluation.json").write_text(json.dumps({"verdict": "the model dominates.", "frontier": FRONTIER}))
     read = page(run)
     assert "The model dominates." in read.text and "not evaluated" not in read.text
-    assert "spread: low is good" in read.text
+    assert "spread: low is good" in read.text and "what phase warm ended with" in read.text
     for row in (["model", "0.5", "0.61", "0.2"], ["baseline", "1", "0.33", "0.65"], ["real data", "-", "0.87", "0.91"]):
         assert row in read.cells
     assert {"aria-label": "fit against spread", "role": "img"}.items() <= read.tagged("svg")[0].items()
@@ -143,7 +144,7 @@ def test_a_verdict_on_an_earlier_step_says_so(run):
 
 
 def test_a_frontier_without_a_baseline_or_real_data_is_drawn(run):
-    content = FRONTIER | {"baseline": None, "real": None}
+    content = FRONTIER | {"baseline": None, "baseline_phase": None, "real": None}
     (run.root / "evaluation.json").write_text(json.dumps({"frontier": content}))
     read = page(run)
     assert "0.61" in read.text and "baseline" not in read.text
@@ -233,6 +234,11 @@ def test_text_of_a_stranger_is_text(run):
     assert not read.tagged("b") and not read.tagged("img")
     assert f"{ATTACK}\n$name ${{verdict}}\n" in read.text
     assert not any(name.startswith("on") for _, attributes in read.tags for name in attributes)
+
+
+def test_control_characters_of_samples_are_replaced(run):
+    (run.samples / "step-00000020.txt").write_bytes(b"a\0b\x1bc\tend\n")
+    assert "a\ufffdb\ufffdc\tend\n" in page(run).text
 
 
 @pytest.mark.parametrize("tail", ['{"step": 30, "judge/lo', "[1, 2]\n", '{"phase": "no step"}\n', '"\\ud800"\n'])
