@@ -247,4 +247,5 @@ def _place(accelerator: Accelerator) -> str:
 def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
     prompt = next(iter(trainer.data.codec.prompts()), "")
     words = f" {prompt!r}" if prompt else ""
-    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    gangen sample{words} -n 5 --run {run.root}"
+    file = f" -o samples{trainer.data.codec.suffix}" if hasattr(trainer.data.codec, "suffix") else ""
+    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    gangen sample{words} -n 5 --run {run.root}{file}"

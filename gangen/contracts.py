@@ -91,7 +91,8 @@ class Split(Protocol):
 class Codec(Protocol):
     """Between what people write and look at and what networks take and make; saved with every model.
 
-    A codec may also have ``reals(split, prompt, n)``: up to ``n`` real samples for a prompt, for a first sheet.
+    A codec may also have ``reals(split, prompt, n)``: up to ``n`` real samples for a prompt, for a first sheet. Where
+    samples are no text, it has ``suffix``, that of the files it writes best, as in ".png".
     """
 
     spec: Any

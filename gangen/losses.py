@@ -10,11 +10,23 @@ from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from gangen.collectives import all_mean
+from gangen.contracts import Loss
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
     """What losses and penalties are computed in: under mixed precision networks answer in half, which is too coarse."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def accuracy(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
+    """How often a discriminator is right, a scalar without a graph: positive ``real`` and negative ``fake``.
+
+    A relativistic loss leaves the sign of logits open, so there it is the share of pairs with ``real`` above ``fake``.
+    """
+    with torch.no_grad():
+        if loss.relativistic:
+            return (real > fake).float().mean()
+        return ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
 
 
 class Minimax:

@@ -52,15 +52,15 @@ def _missing_players(recipe: Recipe, turns: Turns) -> Iterable[Problem]:
 
 def _missing_methods(recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player]) -> Iterable[Problem]:
     """Methods that a turn asks of a player, or the whole objective with the options that it was given."""
-    needs = [(f"turn '{name}' of ", getattr(turns[name], "needs", {})) for _, name in _played(recipe, turns)]
-    for asker, needed in [*needs, ("", getattr(objective, "needs", {}))]:
+    needs = [(f"turn '{name}' of ", getattr(turns[name], "needs", {}), "") for _, name in _played(recipe, turns)]
+    for asker, needed, with_options in [*needs, ("", getattr(objective, "needs", {}), " with its options")]:
         for player, methods in needed.items():
             for method in methods:
                 if player in players and not hasattr(players[player].net, method):
                     yield Problem(
                         recipe.where("players", player),
                         f"'{recipe.players[player].component.name}' lacks {method}(), "
-                        f"which {asker}'{recipe.objective.name}' needs",
+                        f"which {asker}'{recipe.objective.name}' needs{with_options}",
                     )
 
 

@@ -73,8 +73,10 @@ class Model:
 
     def _check(self, method: Callable[..., Tensor], settings: dict[str, Any]) -> None:
         parameters = inspect.signature(method).parameters.values()
-        known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-        for name in settings:
+        known = {it.name: it.annotation for it in parameters if it.kind is it.KEYWORD_ONLY}
+        for name, value in settings.items():
+            if known.get(name) in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise UsageError(f"sampling setting '{name}' is a number, got {value!r}")
             if name not in known:
                 raise UsageError(
                     f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\n"

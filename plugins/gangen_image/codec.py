@@ -31,6 +31,8 @@ class ImageCodec:
     ``per_prompt`` is how many samples make a good sheet: a row for each label, or a square where there are none.
     """
 
+    suffix = ".png"
+
     def __init__(self, spec: ImageSpec) -> None:
         self.spec = spec
         self.per_prompt = 8 if spec.labels else 64

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from gangen.collectives import all_mean
 from gangen.contracts import Batch, Clock, Stats, updates
 from gangen.errors import RunError, UsageError
-from gangen.losses import at_least_float32
+from gangen.losses import accuracy, at_least_float32
 from gangen.options import Part
 from gangen.players import Player, Players
 from gangen_image.spec import ImageSpec, PointSpec
@@ -77,7 +77,7 @@ class ImageGAN(nn.Module):
         real, fake = judge(images), judge(fakes)
         penalty, stats = self._penalties(self.penalties, judge, images, fakes, clock)
         loss = self.loss.discriminator(real, fake) + penalty
-        stats["accuracy"] = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+        stats["accuracy"] = accuracy(self.loss, real, fake)
         stats["real"], stats["fake"] = real.detach().mean(), fake.detach().mean()
         if self.augmentation is not None:
             stats |= self.augmentation.observe(real.detach())

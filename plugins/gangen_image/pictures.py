@@ -122,7 +122,7 @@ class Reader:
         shown = ", ".join(found.faults[:FAULTS_SHOWN]) + (", ..." if bad > FAULTS_SHOWN else "")
         told = f"{self.source.path}: {bad} of {total} images cannot be read: {shown}"
         if not found.images or bad > self.max_unreadable * total:
-            raise DataError(f"{told}\nmend or remove them, or raise max_unreadable={self.max_unreadable}")
+            raise DataError(f"{told}\nmend or remove them, or raise the data's max_unreadable ({self.max_unreadable})")
         log.warning("%s; left out", told)
 
 

@@ -25,6 +25,7 @@ class PointCodec:
     """Points as pairs of numbers, or as scatter plots of [-limit, limit] squared; they have no labels to ask for."""
 
     per_prompt = 2000
+    suffix = ".png"
 
     def __init__(self, spec: PointSpec, limit: float) -> None:
         self.spec = spec

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from gangen.collectives import all_mean, all_sum
 from gangen.contracts import Batch, Clock, Loss, Stats, needs, updates
+from gangen.losses import accuracy
 from gangen.players import Players
 from gangen_text.spec import TextSpec
 
@@ -40,8 +41,11 @@ class TextGame:
             both = torch.stack([batch["tokens"], fakes], dim=1).flatten(0, 1)
             twice = {name: rows.repeat_interleave(2, dim=0) for name, rows in batch.items()}
             real, fake = players.discriminator(both, twice).unflatten(0, (-1, 2)).unbind(1)
-        correct = (real > 0).float().mean() + (fake < 0).float().mean()
-        stats = {"accuracy": correct / 2, "real": real.detach().mean(), "fake": fake.detach().mean()}
+        stats = {
+            "accuracy": accuracy(self.loss, real, fake),
+            "real": real.detach().mean(),
+            "fake": fake.detach().mean(),
+        }
         return self.loss.discriminator(real, fake), stats
 
 

@@ -65,3 +65,9 @@ def test_losses_stay_finite_at_extreme_logits(loss_class):
     fake = torch.tensor([-200.0, 200.0], requires_grad=True)
     (loss_class().discriminator(real, fake) + loss_class().generator(real, fake)).backward()
     assert torch.isfinite(real.grad).all() and torch.isfinite(fake.grad).all()
+
+
+def test_accuracy_asks_a_relativistic_loss_for_pairs_and_others_for_signs():
+    real, fake = torch.tensor([3.0, 2.0, -1.0, 5.0]), torch.tensor([1.0, 4.0, -2.0, 2.0])
+    assert losses.accuracy(losses.RelativisticPaired(), real, fake) == 3 / 4
+    assert losses.accuracy(losses.Hinge(), real, fake) == (3 / 4 + 1 / 4) / 2

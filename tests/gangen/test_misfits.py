@@ -63,7 +63,7 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
         ),
         (
             ["data=image/digits", "objective.auxiliary=1"],
-            "points.yaml:5:3: 'image/mlp' lacks classify(), which 'image/gan' needs",
+            "points.yaml:5:3: 'image/mlp' lacks classify(), which 'image/gan' needs with its options",
         ),
         (
             ["trainer.batch_size=7", "trainer.accumulate=2"],

@@ -188,7 +188,9 @@ def test_damaged_images_are_named_and_left_out(folder, caplog):
     assert len(data.train) + len(data.heldout) == 19
     assert "1 of 20 images cannot be read: blue/3.jpg (no image)" in caplog.text
     (folder / "blue/4.jpg").write_bytes((folder / "blue/5.jpg").read_bytes()[:200])
-    with pytest.raises(DataError, match=r"2 of 20 images cannot be read: blue/3.jpg(.|\n)*max_unreadable=0.05"):
+    with pytest.raises(
+        DataError, match=r"2 of 20 images cannot be read: blue/3.jpg(.|\n)*raise the data's max_unreadable \(0.05\)"
+    ):
         Dataset(path=str(folder), size=8)
     assert len(Dataset(path=str(folder), size=8, max_unreadable=0.1, heldout=0.2).train) == 14
 
