@@ -21,13 +21,10 @@ from gangen.contracts import Batch, Data
 from gangen.evaluation import Evaluation, evaluate
 from gangen.splits import TensorSplit
 from gangen_image.classifier import Classifier
+from gangen_image.comparison import KID, PRDC, Frechet, NearestNeighbour
 from gangen_image.digits import Digits
-from gangen_image.frechet import Frechet
-from gangen_image.kid import KID
 from gangen_image.label_accuracy import LabelAccuracy
 from gangen_image.memorised import Memorised
-from gangen_image.nearest_neighbour import NearestNeighbour
-from gangen_image.prdc import PRDC
 
 COUNT, PER_LABEL = 500, 50
 METRICS = (Frechet, KID, PRDC, NearestNeighbour, Memorised, LabelAccuracy)

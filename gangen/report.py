@@ -20,7 +20,7 @@ from gangen.report_samples import samples
 from gangen.run_directory import RunDirectory, write_atomically
 
 # What a page may not contain, and models of bytes write: control characters and lone surrogates.
-_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 Row = dict[str, Any]
 
@@ -50,7 +50,7 @@ def write_report(run: RunDirectory) -> Path:
     )
     path = run.root / "report.html"
     try:
-        write_atomically(path, _NO_TEXT.sub("\ufffd", page))
+        write_atomically(path, _UNPRINTABLE.sub("\ufffd", page))
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}") from None
     return path

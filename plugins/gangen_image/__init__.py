@@ -75,12 +75,12 @@ def gangen_metrics(register: Callable) -> None:
         "gangen_image.label_accuracy:LabelAccuracy",
         summary="samples that carry the label they were asked for",
     )
-    register("frechet", "gangen_image.frechet:Frechet", summary="Frechet distance to held-out images in features")
-    register("kid", "gangen_image.kid:KID", summary="kernel distance to held-out images in features")
-    register("prdc", "gangen_image.prdc:PRDC", summary="precision, recall, density and coverage in features")
+    register("frechet", "gangen_image.comparison:Frechet", summary="Frechet distance to held-out images in features")
+    register("kid", "gangen_image.comparison:KID", summary="kernel distance to held-out images in features")
+    register("prdc", "gangen_image.comparison:PRDC", summary="precision, recall, density and coverage in features")
     register(
         "nearest_neighbour",
-        "gangen_image.nearest_neighbour:NearestNeighbour",
+        "gangen_image.comparison:NearestNeighbour",
         summary="how well a nearest neighbour tells samples from held-out images",
     )
     register("memorised", "gangen_image.memorised:Memorised", summary="how near samples come to training images")

@@ -1,5 +1,6 @@
 """Labels in networks: gain and shift after each norm of a generator, and what a discriminator makes of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 import torch
@@ -93,7 +94,7 @@ class Head(nn.Module):
         return logits + (features * self.projection(counts)).sum(1)
 
 
-class Discriminator(nn.Module):
+class Discriminator(nn.Module, ABC):
     """A network from images or points in [-1, 1] to logits.
 
     A subclass sets ``head`` and defines ``trunk``, which takes ``in_channels(channels)`` channels. ``condition`` says
@@ -115,9 +116,9 @@ class Discriminator(nn.Module):
     def in_channels(self, channels: int) -> int:
         return (channels + (self.classes if self.condition == "concat" else 0)) * self.pac
 
+    @abstractmethod
     def trunk(self, x: Tensor) -> Tensor:
         """Features float ``[n / pac, features]`` of packed rows float ``[n / pac, in_channels, ...]``."""
-        raise NotImplementedError
 
     def features(self, images: Tensor, condition: Condition | None = None) -> Tensor:
         """What the logits are linear in, float ``[n / pac, features]``, for images float ``[n, channels, ...]``.

@@ -12,14 +12,14 @@ from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
 from gangen.neighbours import nearest_distances
 from gangen.options import Part
-from gangen_image.comparison import Comparison, generated_features, held_out_features
+from gangen_image.comparison import AgainstHeldOut, generated_features, held_out_features
 
 # Training images that are looked at in one go.
 CHUNK = 1000
 RARE = 0.01
 
 
-class Memorised:
+class Memorised(AgainstHeldOut):
     """How near samples come to training images, by the measure of held-out images, which nobody could memorise.
 
     Of n samples and n held-out images the distance to the nearest training image is taken, in the features of the
@@ -37,6 +37,8 @@ class Memorised:
             held-out images are equal to training images in its features.
     """
 
+    metric = "image/memorised"
+
     def __init__(
         self,
         *,
@@ -44,15 +46,12 @@ class Memorised:
         training: Annotated[int, Ge(1)] = 50_000,
         extractor: Annotated[Any, Part("extractors")] = "image/classifier",
     ) -> None:
+        super().__init__(samples=samples, extractor=extractor)
         self.training = training
-        self.comparison = Comparison("image/memorised", extractor, samples)
         self._real: tuple[Data, Tensor, Tensor] | None = None
 
-    def check(self, evaluation: Evaluation) -> None:
-        self.comparison.check(evaluation)
-
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        extractor, n = evaluation.fitted(self.comparison.extractor), self.comparison.count(evaluation)
+        extractor, n = evaluation.fitted(self.extractor), self.count(evaluation)
         if self._real is None or self._real[0] is not evaluation.data:
             training = self._training_features(evaluation, extractor)
             held_out = nearest_distances(held_out_features(evaluation, extractor, n), training)

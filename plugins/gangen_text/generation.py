@@ -1,5 +1,6 @@
 """What a text generator does, and the loops that every generator which writes token by token shares."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -82,7 +83,7 @@ class TextGenerator(Protocol):
         """
 
 
-class Autoregressive(nn.Module):
+class Autoregressive(nn.Module, ABC):
     """Sampling, relaxation, rollouts and likelihood for a network that reads a token and expects the next.
 
     A subclass sets ``embedding`` (``nn.Embedding``, vocabulary rows) and ``output`` (``nn.Linear`` onto the
@@ -102,17 +103,17 @@ class Autoregressive(nn.Module):
         penalty[list(forbidden)] = -torch.inf
         self.register_buffer("penalty", penalty, persistent=False)
 
+    @abstractmethod
     def begin(self, n: int, condition: Condition | None) -> Any:
         """The state before the first token of ``n`` rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, state: Any, embedded: Tensor) -> tuple[Tensor, Any]:
         """Read one embedded token per row, float ``[n, e]``; features of the next, float ``[n, d]``, and the state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, embedded: Tensor, condition: Condition | None) -> Tensor:
         """Read embedded tokens in one go, float ``[n, length, e]``; features of each one's next ``[n, length, d]``."""
-        raise NotImplementedError
 
     def logits(self, features: Tensor) -> Tensor:
         """float ``[..., vocabulary]`` of features float ``[..., d]``; -inf for tokens that are no text."""

@@ -12,15 +12,12 @@ from gangen.errors import UsageError
 from gangen.evaluation import Evaluation, evaluate
 from gangen.neighbours import nearest_neighbour_test, overlap
 from gangen.splits import StreamSplit, TensorSplit
+from gangen_image.comparison import KID, PRDC, Frechet, NearestNeighbour
 from gangen_image.flipped import Flipped
-from gangen_image.frechet import Frechet
 from gangen_image.identity import Identity
-from gangen_image.kid import KID
 from gangen_image.label_accuracy import LabelAccuracy
 from gangen_image.memorised import Memorised
-from gangen_image.nearest_neighbour import NearestNeighbour
 from gangen_image.points import Points
-from gangen_image.prdc import PRDC
 from gangen_image.spec import ImageSpec
 
 CPU = torch.device("cpu")
