@@ -19,15 +19,25 @@ from torch.nn.functional import avg_pool2d
 
 from gangen.contracts import Batch, Data
 from gangen.evaluation import Evaluation, evaluate
+from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
+from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy
+from gangen.metrics.memorised import Memorised
 from gangen.splits import TensorSplit
 from gangen_image.classifier import Classifier
-from gangen_image.comparison import KID, PRDC, Frechet, NearestNeighbour
 from gangen_image.digits import Digits
-from gangen_image.label_accuracy import LabelAccuracy
-from gangen_image.memorised import Memorised
 
 COUNT, PER_LABEL = 500, 50
-METRICS = (Frechet, KID, PRDC, NearestNeighbour, Memorised, LabelAccuracy)
+METRICS = (
+    Frechet,
+    KID,
+    PRDC,
+    DivergenceFrontier,
+    NearestNeighbour,
+    Memorised,
+    LabelAccuracy,
+    ReverseLabelAccuracy,
+    InceptionScore,
+)
 COLUMNS = {
     "Fréchet": ("frechet_classifier", 1),
     "KID": ("kid_classifier", 3),
@@ -35,12 +45,16 @@ COLUMNS = {
     "recall": ("recall_classifier", 2),
     "density": ("density_classifier", 2),
     "coverage": ("coverage_classifier", 2),
+    "divergence frontier": ("divergence_frontier_classifier", 2),
     "1-NN": ("nearest_neighbour_classifier", 2),
     "on real": ("nearest_neighbour_on_real_classifier", 2),
     "on fake": ("nearest_neighbour_on_fake_classifier", 2),
     "nearest training": ("nearest_training_classifier", 2),
     "memorised": ("memorised_classifier", 2),
     "label accuracy": ("label_accuracy", 2),
+    "label coverage": ("label_coverage", 2),
+    "reverse label accuracy": ("reverse_label_accuracy", 2),
+    "inception score": ("inception_score_classifier", 2),
 }
 # An image float [n, 1, 32, 32] in [-1, 1] for each label asked for, int64 [n].
 Images = Callable[[Tensor], Tensor]
@@ -65,7 +79,7 @@ def split(seed: int, generator: torch.Generator) -> tuple[Data, Images, Images]:
     rows = [torch.nonzero(labels == label).flatten() for label in range(10)]
     halves = [torch.cat([of_label[part] for of_label in rows]) for part in (slice(PER_LABEL), slice(PER_LABEL, None))]
     kept, other = (TensorSplit(**{name: tensor[half] for name, tensor in held.tensors.items()}) for half in halves)
-    data = SimpleNamespace(codec=digits.codec, train=train, heldout=kept)
+    data = SimpleNamespace(codec=digits.codec, codec_class=digits.codec_class, train=train, heldout=kept)
     return data, by_label(data, other), by_label(data, train)
 
 

@@ -19,12 +19,15 @@ from gangen.splits import TensorSplit
 from gangen_text.bleu import Bleu, SelfBleu
 from gangen_text.copying import Copied
 from gangen_text.lengths import Lengths
-from gangen_text.metrics import Distinct, Unique
+from gangen_text.metrics import Distinct, Entropy, Unique
+from gangen_text.ngram_nll import ForwardNLL, ReverseNLL
 from gangen_text.verses import Verses
 
 COUNT = 500
-METRICS = (Bleu, SelfBleu, Copied, Lengths, Distinct, Unique)
+METRICS = (ForwardNLL, ReverseNLL, Bleu, SelfBleu, Copied, Lengths, Distinct, Entropy, Unique)
 COLUMNS = {
+    "forward NLL": "forward_nll",
+    "reverse NLL": "reverse_nll",
     "BLEU-2": "bleu_2",
     "BLEU-4": "bleu_4",
     "Self-BLEU-2": "self_bleu_2",
@@ -33,6 +36,7 @@ COLUMNS = {
     "copied run": "copied_run",
     "length distance": "length_distance",
     "distinct-2": "distinct_2",
+    "entropy-2": "entropy_2",
     "unique": "unique",
 }
 Texts = list[str]

@@ -15,7 +15,7 @@ from gangen.callbacks import Checkpoints, Evaluate, Log, Samples, StopOnSignal
 from gangen.contracts import Callback, Data, Metric
 from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError
 from gangen.evaluation import Evaluation
-from gangen.misfits import find_misfits
+from gangen.misfits import find_blind_spots, find_misfits
 from gangen.phases import Phase, Turn
 from gangen.players import Player, Players, count_parameters
 from gangen.recipe import Recipe
@@ -192,6 +192,7 @@ def build_metrics(
                 metric.check(evaluation)
         except UsageError as error:
             problems.append(Problem(recipe.where("metrics", index), str(error)))
+    problems = problems or find_blind_spots(recipe, metrics)
     if problems:
         raise RecipeError(problems)
     return metrics

@@ -142,6 +142,7 @@ class Evaluate(Callback):
         self.metrics = metrics
         self.console = console
         self.best = best
+        self._said: set[str] = set()
 
     def start(self, trainer: Trainer) -> None:
         if self.best:
@@ -150,9 +151,11 @@ class Evaluate(Callback):
     def after_step(self, trainer: Trainer) -> None:
         if not _due(trainer, self.every):
             return
-        figures = evaluate(
-            self.metrics, Evaluation(trainer.players, trainer.data, device=trainer.device, seed=trainer.seed)
-        )
+        evaluation = Evaluation(trainer.players, trainer.data, device=trainer.device, seed=trainer.seed)
+        figures = evaluate(self.metrics, evaluation)
+        for warning in [warning for warning in evaluation.warnings if warning not in self._said]:
+            self._said.add(warning)
+            self.console.print(f"warning: {warning}", style="yellow", **_PLAIN)
         phase, step = _position(trainer)
         words = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
         self.console.print(f"evaluation after {trainer.phases[phase].name} {step}: {words}", **_PLAIN)

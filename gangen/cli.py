@@ -125,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
     temperatures = "what to sweep, as in 0.5,1.0,1.5 (default: 0.5 to 1.2 where the model has a temperature)"
     sweep.add_argument("--temperatures", type=_temperatures, metavar="T,T", help=temperatures)
     sweep.add_argument("--no-sweep", action="store_true", help="take figures only, at no other temperature")
+    page = "write the runs side by side on one page"
+    evaluating.add_argument("-o", "--output", type=Path, metavar="FILE", help=page)
     command("plugins", "what is installed, and what could not be loaded")
     showing = command("show", "a component and its options")
     showing.add_argument("name", help="a component's name, as in gangen/hinge")
@@ -173,6 +175,7 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
             model.codec.write(samples, options.output, **layout)
         except OSError as error:
             raise UsageError(f"cannot write {options.output}: {error.strerror}") from error
+        print(options.output)
     elif all(isinstance(item, str) for item in samples):
         print("\n".join(samples))
     else:
@@ -191,8 +194,11 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
 
     from gangen.evaluate import Request, Trained
     from gangen.report import write_report
-    from gangen.standings import show
+    from gangen.report.comparison import write_comparison
+    from gangen.report.standings import show
 
+    if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
+        raise UsageError(f"cannot write {options.output}: name a file in a folder that exists")
     registry = _registry(blocked)
     request = Request(options.metric, options.samples, () if options.no_sweep else options.temperatures)
     runs = [Trained(folder, request, registry) for folder in dict.fromkeys(map(Path, options.runs))]
@@ -200,6 +206,8 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     show(results, Console(width=None if sys.stdout.isatty() else 200))  # a file has room for all columns
     for run in runs:
         print(f"report: {write_report(run.run)}")
+    if options.output:
+        print(f"comparison: {write_comparison(results, options.output)}")
 
 
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:

@@ -93,6 +93,8 @@ class Codec(Protocol):
 
     A codec may also have ``reals(split, prompt, n)``: up to ``n`` real samples for a prompt, for a first sheet. Where
     samples are no text, it has ``suffix``, that of the files it writes best, as in ".png".
+
+    Metrics that compare samples with real rows ask for three more: ``samples_of``, ``batch_of`` and ``extractor``.
     """
 
     spec: Any
@@ -107,6 +109,15 @@ class Codec(Protocol):
 
     def decode(self, samples: Tensor) -> list[Any]:
         """What a person looks at, one object per sample."""
+
+    def samples_of(self, batch: Batch) -> Tensor:
+        """The real rows of a batch in the form that generators make and ``decode`` takes."""
+
+    def batch_of(self, samples: Tensor) -> Batch:
+        """Samples as rows of data, without a label: what a person is shown of them, if that is less."""
+
+    def extractor(self) -> "Extractor":
+        """What metrics see with where a recipe names nothing. Raises UsageError where only a user can know."""
 
     def write(self, samples: list[Any], path: Path) -> None:
         """Decoded samples into one file that the user named.
@@ -142,13 +153,16 @@ class Extractor(Protocol):
     Features are a function of options, data and samples: what fitting draws leaves torch's default generators as they
     were. Only the main process evaluates, so an extractor has no collectives.
 
-    One that classifies also has ``logits(samples)``, float ``[n, labels]``.
+    One that classifies also has ``logits(samples)``, float ``[n, labels]``. One that cannot see a kind of fault says so
+    in words, as ``blind_to``: "the order of words". Figures of such extractors alone are refused.
     """
 
     name: str
     """What figures carry: "classifier" in "frechet_classifier"."""
     key: Hashable
     """The class and all options: of extractors with equal keys one serves all metrics."""
+    digest: str
+    """SHA-256 of all that features are computed with, once it is fitted: figures compare where it is the same."""
 
     def check(self, data: Data) -> None:
         """Raises UsageError for data that this extractor has no use for."""
@@ -163,12 +177,17 @@ class Extractor(Protocol):
 class Metric(Protocol):
     """A measure of a trained game, taken on a ``gangen.evaluation.Evaluation``.
 
-    One that cannot be taken of every game also has ``check(evaluation)``, which is asked before any training and raises
-    UsageError where players or data lack what it needs.
+    It may also have, all of them called with the evaluation:
+
+    - ``check``, asked before any training: raises UsageError where players or data lack what it needs.
+    - ``protocol``, asked after the figures: what options leave open of how they were measured, such as counts, by name.
+    - ``sheets``: samples worth looking at, by the name of a sheet and then that of a row of it.
+
+    ``extractor`` is what it sees with, where it does; ``tradeoff`` a ``gangen.frontier.Tradeoff`` that it has part in.
     """
 
     def __call__(self, evaluation: Any) -> dict[str, float]:
-        """Figures by name."""
+        """Figures by name. What is doubtful about them is said to ``evaluation.warn``."""
 
 
 class Callback:

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from gangen.options import Use, read_use
 from gangen.players import Players
 from gangen.recipe import Recipe, load_recipe
 from gangen.registry import Registry
-from gangen.run_directory import RunDirectory, write_atomically
+from gangen.run_directory import RunDirectory, to_json, write_atomically
+from gangen.trainer import mix
 
 SETTING = "temperature"
 # Close together, since curves are bent and compared along straight lines between their points.
@@ -46,19 +47,24 @@ class Request:
 class Frontier:
     """Figures at every temperature of a run's model, and of its baseline: what an earlier phase ended with.
 
-    ``real`` has those of the two figures that real data have.
+    ``again`` is the baseline drawn a second time, with other noise. ``real`` has those of the two figures that real
+    data have.
     """
 
     tradeoff: Tradeoff
     model: list[Row]
     phase: str | None
     baseline: list[Row] | None
+    again: list[Row] | None
     real: Row
 
     @cached_property
     def comparison(self) -> Comparison | None:
         """How the model stands to its baseline, if it has one."""
-        return None if self.baseline is None else compare(self.tradeoff, self.model, self.baseline, self.real)
+        if self.baseline is None:
+            return None
+        found, itself = (compare(self.tradeoff, rows, self.baseline, self.real) for rows in (self.model, self.again))
+        return replace(found, noise=None if itself.gap is None else abs(itself.gap))
 
     def to_plain(self) -> dict[str, Any]:
         return {
@@ -68,6 +74,7 @@ class Frontier:
             "good": {axis.figure: axis.good for axis in (self.tradeoff.quality, self.tradeoff.diversity)},
             "model": self.model,
             "baseline": self.baseline,
+            "baseline_again": self.again,
             "baseline_phase": self.phase,
             "real": self.real,
             "comparison": asdict(self.comparison) if self.comparison else None,
@@ -76,7 +83,10 @@ class Frontier:
 
 @dataclass(frozen=True)
 class Result:
-    """What was found out about one run; ``metrics`` are named with all options, counts among them."""
+    """What was found out about one run.
+
+    ``metrics`` are named with all options and their ``protocol``; ``extractors`` are digests by name.
+    """
 
     run: str
     seed: int
@@ -84,7 +94,9 @@ class Result:
     recipe: Mapping[str, Any]
     recipe_sha256: str
     metrics: list[Mapping[str, Any]]
+    extractors: Mapping[str, str]
     figures: Row
+    warnings: list[str]
     frontier: Frontier | None
 
     @property
@@ -103,7 +115,9 @@ class Result:
             "gangen": __version__,
             "samples": max((use["samples"] for use in self.metrics if "samples" in use), default=None),
             "metrics": self.metrics,
+            "extractors": self.extractors,
             "figures": self.figures,
+            "warnings": self.warnings,
             "frontier": self.frontier and self.frontier.to_plain(),
             "verdict": self.verdict,
         }
@@ -119,6 +133,7 @@ class Trained:
 
     def __init__(self, folder: Path | str, request: Request, registry: Registry) -> None:
         self.run = RunDirectory(folder)
+        self.record = self.run.root / "evaluation.json"
         self.registry = registry
         self.request = request
         if not self.run.recipe.is_file():
@@ -146,18 +161,47 @@ class Trained:
         step = checkpoint.restore_weights(players, self.checkpoint)
         bench = Evaluation(players, data, device=device, seed=self.recipe.seed)
         found = [evaluate([metric], bench) for metric in metrics]
+        self._refuse_other_extractors(bench.extractors)
+        self._render(metrics, bench)
         result = Result(
             run=str(self.run.root),
             seed=self.recipe.seed,
             step=step,
             recipe=self.played.to_dict(),
             recipe_sha256=hashlib.sha256(self.run.recipe.read_bytes()).hexdigest(),
-            metrics=[use.to_plain() for use in self.recipe.metrics],
+            metrics=[
+                use.to_plain() | ({"protocol": metric.protocol(bench)} if hasattr(metric, "protocol") else {})
+                for use, metric in zip(self.recipe.metrics, metrics, strict=True)
+            ],
+            extractors=bench.extractors,
+            warnings=bench.warnings,
             figures={name: value for figures in found for name, value in figures.items()},
             frontier=self._frontier(metrics, found, players, data, device),
         )
-        write_atomically(self.run.root / "evaluation.json", json.dumps(result.to_plain(), indent=1) + "\n")
+        write_atomically(self.record, to_json(result.to_plain(), indent=1))
         return result
+
+    def _refuse_other_extractors(self, extractors: Mapping[str, str]) -> None:
+        """Figures in new eyes do not compare with those that were written down."""
+        try:
+            before = json.loads(self.record.read_text(encoding="utf-8"))["extractors"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        for name, digest in extractors.items():
+            if before.get(name, digest) != digest:
+                raise RunError(
+                    f"extractor '{name}' is not what it was at the last evaluation of {self.run.root}: "
+                    f"{before[name][:8]} then, {digest[:8]} now\nits options, the data, its weights or this machine's "
+                    f"arithmetic have changed, and its figures do not compare; move {self.record} away to measure anew"
+                )
+
+    def _render(self, metrics: list[Metric], bench: Evaluation) -> None:
+        """Write the sheets of samples that metrics find worth looking at."""
+        codec = bench.data.codec
+        for metric in metrics:
+            for name, sheet in metric.sheets(bench).items() if hasattr(metric, "sheets") else ():
+                self.run.samples.mkdir(exist_ok=True)
+                codec.render({row: codec.decode(samples) for row, samples in sheet.items()}, self.run.samples / name)
 
     def _frontier(
         self, metrics: list[Metric], found: list[Row], players: Players, data: Data, device: torch.device
@@ -177,22 +221,22 @@ class Trained:
         axes = (tradeoff.quality.figure, tradeoff.diversity.figure)
         swept = [metric for metric, figures in zip(metrics, found, strict=True) if not figures.keys().isdisjoint(axes)]
 
-        def sweep() -> list[Row]:
+        def sweep(seed: int) -> list[Row]:
             rows = []
             for temperature in temperatures:
-                bench = Evaluation(players, data, device=device, seed=self.recipe.seed, settings={SETTING: temperature})
+                bench = Evaluation(players, data, device=device, seed=seed, settings={SETTING: temperature})
                 figures = {key: value for key, value in evaluate(swept, bench).items() if not key.endswith("_real")}
                 rows.append({SETTING: temperature} | figures)
             return rows
 
-        ours, phase, baseline = sweep(), self._baseline_phase(), None
+        ours, phase, baseline, again = sweep(self.recipe.seed), self._baseline_phase(), None, None
         if phase is not None:
             earlier = model.load(self.run.phases / phase, self.registry, device).generator
             players.averaged("generator").load_state_dict(earlier.state_dict())
-            baseline = sweep()
+            baseline, again = sweep(self.recipe.seed), sweep(mix(self.recipe.seed, "again"))
         beside = {name: value for figures in found for name, value in figures.items() if name.endswith("_real")}
         real = {axis: beside[f"{axis}_real"] for axis in axes if f"{axis}_real" in beside}
-        return Frontier(tradeoff, ours, phase, baseline, real)
+        return Frontier(tradeoff, ours, phase, baseline, again, real)
 
     def _temperatures(self, generator: nn.Module) -> Sequence[float]:
         if SETTING in inspect.signature(generator.sample).parameters:

@@ -36,6 +36,7 @@ class Evaluation:
         self.seed = seed
         self.batch_size = batch_size
         self.settings = dict(settings or {})
+        self.warnings: list[str] = []
         self._samples: list[Tensor] = []
         self._extractors: dict[Hashable, Extractor] = {}
         self._made: dict[Hashable, Any] = {}
@@ -65,8 +66,23 @@ class Evaluation:
         Metrics live as long as a run and are asked in the same order each time, so each extractor is fitted once a run.
         """
         first = self._extractors.setdefault(extractor.key, extractor)
-        first.fit(self.data, self.device)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # sums in another order are other weights: another extractor, to the bit
+        try:
+            first.fit(self.data, self.device)
+        finally:
+            torch.set_num_threads(threads)
         return first
+
+    @property
+    def extractors(self) -> dict[str, str]:
+        """Digests of the extractors that were asked for, by name."""
+        return {extractor.name: extractor.digest for extractor in self._extractors.values()}
+
+    def warn(self, message: str) -> None:
+        """Say, once, what makes a figure doubtful, such as too few samples, and what would mend it."""
+        if message not in self.warnings:
+            self.warnings.append(message)
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What ``make`` returns, made for the first metric that asks with ``key`` and handed to all others.
@@ -83,8 +99,11 @@ class Evaluation:
 
 
 def evaluate(metrics: list[Metric], evaluation: Evaluation) -> dict[str, float]:
-    """Figures of all metrics by name."""
+    """Figures of all metrics by name; of one that is not finite the evaluation warns."""
     figures: dict[str, float] = {}
     for metric in metrics:
         figures |= metric(evaluation)
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            evaluation.warn(f"{name} is {value}: it says nothing of these samples")
     return figures

@@ -46,13 +46,15 @@ class Comparison:
     """How a curve stands to another at equal diversity.
 
     ``gap`` is the mean by which its quality is better (negative: worse) where figures of diversity are between ``low``
-    and ``high``, the range that both reach. Where there is none, all three are None.
+    and ``high``, the range that both reach. Where there is none, all three are None. ``noise`` is the size of the gap
+    that the other curve has to itself when it is drawn a second time: sampling alone makes gaps of that size.
     """
 
     outcome: Literal["dominates", "is dominated by", "crosses", "equals", "cannot be compared with"]
     gap: float | None = None
     low: float | None = None
     high: float | None = None
+    noise: float | None = None
 
 
 def compare(tradeoff: Tradeoff, curve: Sequence[Row], other: Sequence[Row], real: Row) -> Comparison:
@@ -101,8 +103,18 @@ def verdict(tradeoff: Tradeoff, comparisons: Sequence[Comparison]) -> str:
     size = f"{abs(mean):.3g} ± {spread:.2g}" if len(known) > 1 else f"{abs(mean):.3g}"
     side = f"is {size} {'better' if mean > 0 else 'worse'} on average" if mean else "is the same"
     words += f": at equal {diversity} ({ends}), {tradeoff.quality.figure} {side}"
-    alone = "; one run, which may be chance: the spread over seeds is not known"
-    return words if len(comparisons) > 1 else words + alone
+    return words if len(comparisons) > 1 else words + _alone(comparisons[0])
+
+
+def _alone(found: Comparison) -> str:
+    """What one run leaves open."""
+    if found.noise is None:
+        return "; one run, which may be chance: the spread over seeds is not known"
+    size = "more" if abs(found.gap) > found.noise else "no more"
+    return (
+        f"; that is {size} than sampling makes ({found.noise:.2g}, the baseline against itself), "
+        "and one run: the spread over seeds is not known"
+    )
 
 
 def spread_of(values: Sequence[float]) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """A guard: reads along what a run logs, and warns early, in plain words, of what usually ends badly."""
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from statistics import median
@@ -28,7 +29,8 @@ class Guard(Callback):
     - The generator's gradient vanishes: in three readings in a row its norm was at most ``vanishing`` times the median
       of its first ten.
     - Collapse: the figure ``unique`` of an evaluation, the share of distinct samples, is below ``unique``; or one of
-      ``keeps``, figures that are high where samples are diverse, fell below half of the best that it was.
+      ``keeps``, figures that are high where samples are diverse, fell below half of the best that it was; "coverage"
+      there means "coverage_NAME" too, whatever the extractor.
 
     Losses that compare logits only with each other (relativistic ones, Wasserstein's) leave it open where zero is, so a
     discriminator may win there without an accuracy that shows it; and Wasserstein's is meant to win.
@@ -42,7 +44,7 @@ class Guard(Callback):
         explosion: Annotated[float, Gt(1)] = 100.0,
         vanishing: Annotated[float, Interval(ge=0, lt=1)] = 1e-3,
         unique: Annotated[float, Interval(ge=0, le=1)] = 0.5,
-        keeps: tuple[str, ...] = ("unique", "modes", "coverage", "label_accuracy"),
+        keeps: tuple[str, ...] = ("unique", "entropy", "modes", "coverage", "label_coverage", "label_accuracy"),
     ) -> None:
         self.accuracy = accuracy
         self.steps = steps
@@ -65,6 +67,8 @@ class Guard(Callback):
             self._phase = row["phase"]
             self._winning.clear()
         for name, value in row.items():
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                continue
             turn, _, figure = name.rpartition("/")
             if figure == "accuracy" and turn:
                 yield from self._wins(turn, value, step)
@@ -135,7 +139,7 @@ class Guard(Callback):
     def _collapses(self, figure: str, value: float) -> Iterator[str]:
         if figure == "unique" and value < self.unique and self._first(figure, "collapse"):
             yield f"collapse: {value:.0%} unique samples. {_COLLAPSE}"
-        if figure not in self.keeps:
+        if figure.endswith("_real") or not any(figure == name or figure.startswith(f"{name}_") for name in self.keeps):
             return
         best = self._best[figure] = max(value, self._best.get(figure, value))
         if value < best / 2 and best > _LITTLE and self._first(figure, "collapse"):

@@ -28,6 +28,16 @@ SINGULAR = {
     "callbacks": "callback",
 }
 KINDS = tuple(SINGULAR)
+# What a component of a kind must have; gangen.contracts and gangen.penalties say what it means.
+MEMBERS = {
+    "losses": ("relativistic", "discriminator", "generator"),
+    "penalties": ("forward", "state_dict"),
+    "augmentations": ("forward", "state_dict"),
+    "data": ("codec_class", "codec", "train", "heldout"),
+    "metrics": ("__call__",),
+    "extractors": ("name", "key", "digest", "check", "fit", "features"),
+    "callbacks": ("start", "after_step", "watch", "finish", "close"),
+}
 
 
 @hookspec

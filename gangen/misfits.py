@@ -1,8 +1,9 @@
 """What in a recipe does not fit together, known once its game is built: reported before any training."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from gangen.contracts import Metric
 from gangen.errors import Problem, did_you_mean
 from gangen.players import Player
 from gangen.recipe import Recipe
@@ -24,6 +25,28 @@ def find_misfits(
         *_one_sided_balances(recipe, turns),
         *_odd_batches(recipe, processes),
     ]
+
+
+def find_blind_spots(recipe: Recipe, metrics: Sequence[Metric]) -> list[Problem]:
+    """Extractors that nobody could tell apart by their figures, or that all miss a fault; ``metrics`` were checked."""
+    seeing = {
+        index: extractor
+        for index, metric in enumerate(metrics)
+        if (extractor := getattr(metric, "extractor", None)) is not None
+    }
+    for index, extractor in seeing.items():
+        twin = next((it for it in seeing.values() if it.name == extractor.name and it.key != extractor.key), None)
+        if twin:
+            message = f"two different extractors are called '{extractor.name}', and so would be their figures"
+            return [Problem(recipe.where("metrics", index), f"{message}; take one of them")]
+    if seeing and all(getattr(it, "blind_to", None) for it in seeing.values()):
+        index, extractor = next(iter(seeing.items()))
+        message = (
+            f"extractor '{extractor.name}' hardly sees {extractor.blind_to}, and there is no other: add a metric that "
+            "looks through another extractor beside it"
+        )
+        return [Problem(recipe.where("metrics", index), message)]
+    return []
 
 
 def _unknown_turns(recipe: Recipe, turns: Turns) -> Iterable[Problem]:

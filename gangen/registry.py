@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
@@ -11,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from gangen.errors import PluginError, UsageError, did_you_mean
-from gangen.hookspecs import KINDS, SINGULAR
+from gangen.hookspecs import KINDS, MEMBERS, SINGULAR
 from gangen.options import Use
 from gangen.plugin import CORE, Component, Plugin, stage
 
@@ -126,15 +127,27 @@ class Registry:
         return list(self._plugins.values())
 
     def build(self, use: Use, *framework_arguments: Any) -> Any:
-        """Construct a component with its options; options that are components themselves are built first."""
+        """Construct a component with its options; options that are components themselves are built first.
+
+        Raises PluginError for one that lacks what all of its kind have.
+        """
         component = self.find(use.kind, use.name)
         options = {name: self._built(value) for name, value in use.options.items()}
         constructor = component.load()
         try:
-            return constructor(*framework_arguments, **options)
+            built = constructor(*framework_arguments, **options)
         except Exception as error:
             error.add_note(f"while building {component} of {component.distribution} {component.version}")
             raise
+        # Looked up without a call: what is a property may not be ready yet.
+        absent = object()
+        lacks = [name for name in MEMBERS.get(use.kind, ()) if inspect.getattr_static(built, name, absent) is absent]
+        if lacks:
+            raise PluginError(
+                f"{component} of {component.distribution} lacks {', '.join(lacks)}, which every {SINGULAR[use.kind]} "
+                "has; see gangen/contracts.py"
+            )
+        return built
 
     def _built(self, value: Any) -> Any:
         match value:

@@ -1,6 +1,7 @@
 """The folder of a run: recipe, plugins, metrics, samples, checkpoints, model."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class RunDirectory:
             self.checkpoints.mkdir(exist_ok=True)
             if not self.recipe.exists() or self._empty():
                 write_atomically(self.recipe, recipe.to_yaml())
-            write_atomically(self.plugins, json.dumps(dict(plugins), indent=1) + "\n")
+            write_atomically(self.plugins, to_json(plugins, indent=1))
         except OSError as error:
             raise RunError(
                 f"cannot write to {self.root}: {error.strerror}\nchoose another folder with run=..."
@@ -73,7 +74,7 @@ class RunDirectory:
 
     def append_metrics(self, row: Mapping[str, object]) -> None:
         with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(to_json(row))
 
     def read_metrics(self) -> Iterator[dict]:
         """Rows of ``metrics.jsonl``; a last line that was cut off by a kill is left out."""
@@ -88,7 +89,20 @@ class RunDirectory:
         """Drop metrics of steps beyond ``step``: the run that resumes there will write them again."""
         rows = [row for row in self.read_metrics() if row["step"] <= step]
         if self.metrics.exists():
-            write_atomically(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+            write_atomically(self.metrics, "".join(map(to_json, rows)))
+
+
+def to_json(content: object, indent: int | None = None) -> str:
+    """JSON of mappings, lists, words and numbers; nan and infinity are null, since JSON has no word for them."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {key: plain(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(entry) for entry in value]
+        return value if not isinstance(value, float) or math.isfinite(value) else None
+
+    return json.dumps(plain(content), indent=indent, allow_nan=False) + "\n"
 
 
 @contextmanager

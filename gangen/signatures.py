@@ -94,6 +94,8 @@ def _parse(module_name: str) -> ast.Module:
 def _from_source(module: ast.Module, name: str, namespace: dict[str, Any]) -> list[Parameter]:
     definitions = [node for node in module.body if getattr(node, "name", None) == name]
     match definitions:
+        case []:
+            return _from_source(*_imported(module, name), namespace)
         case [ast.FunctionDef() as function]:
             return _from_function(function, namespace)
         case [ast.ClassDef(decorator_list=[], keywords=[]) as definition]:
@@ -105,6 +107,16 @@ def _from_source(module: ast.Module, name: str, namespace: dict[str, Any]) -> li
                     return []
                 case [ast.Name(id=base)]:
                     return _from_source(module, base, namespace)
+    raise _Unreadable
+
+
+def _imported(module: ast.Module, name: str) -> tuple[ast.Module, str]:
+    """The module that ``name`` is imported from, and its name there."""
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _parse(node.module), alias.name
     raise _Unreadable
 
 

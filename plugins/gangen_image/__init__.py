@@ -64,23 +64,15 @@ def gangen_extractors(register: Callable) -> None:
         "classifier", "gangen_image.classifier:Classifier", summary="a small network that learns the data's labels"
     )
     register("identity", "gangen_image.identity:Identity", summary="the points or pixels themselves")
+    register(
+        "inception",
+        "gangen_image.inception:Inception",
+        summary="the network of the FID; needs the package torch-fidelity",
+    )
 
 
 @hookimpl
 def gangen_metrics(register: Callable) -> None:
     register("modes", "gangen_image.modes:Modes", summary="modes found, share of good samples, evenness")
+    register("stacked_modes", "gangen_image.modes:StackedModes", summary="modes of stacked digits that are reached")
     register("accuracy", "gangen_image.semi_supervised:Accuracy", summary="held-out images that are labelled rightly")
-    register(
-        "label_accuracy",
-        "gangen_image.label_accuracy:LabelAccuracy",
-        summary="samples that carry the label they were asked for",
-    )
-    register("frechet", "gangen_image.comparison:Frechet", summary="Frechet distance to held-out images in features")
-    register("kid", "gangen_image.comparison:KID", summary="kernel distance to held-out images in features")
-    register("prdc", "gangen_image.comparison:PRDC", summary="precision, recall, density and coverage in features")
-    register(
-        "nearest_neighbour",
-        "gangen_image.comparison:NearestNeighbour",
-        summary="how well a nearest neighbour tells samples from held-out images",
-    )
-    register("memorised", "gangen_image.memorised:Memorised", summary="how near samples come to training images")

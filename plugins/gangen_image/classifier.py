@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gangen.contracts import Data
 from gangen.errors import UsageError
+from gangen.metrics.extraction import digest
 from gangen_image.resampling import shift
 from gangen_image.spec import ImageSpec
 
@@ -78,7 +79,8 @@ class Classifier:
         for step in range(self.steps):
             batch = data.train.batch(step, rows, BATCH_SIZE, seed=self.seed, device=device)
             # The labels of image/few_labels belong to images of their own.
-            images = seen(spec.prepare(batch.get("labelled_image", batch["image"])))
+            few = batch.get("labelled_image")
+            images = seen(data.codec.samples_of(batch) if few is None else spec.prepare(few))
             moves = torch.randint(-(spec.size // 16), spec.size // 16 + 1, (BATCH_SIZE, 2)).to(device)
             loss = F.cross_entropy(self._net(shift(images, moves, mirrored=True)), batch["label"])
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / self.steps)
@@ -86,9 +88,14 @@ class Classifier:
             loss.backward()
             optimizer.step()
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was learned."""
+        return digest(self._net.state_dict())
+
     @torch.no_grad()
     def features(self, samples: Tensor) -> Tensor:
-        """Float32 ``[n, hidden_dim]`` of images ``[n, channels, size, size]`` as generators and ``prepare`` make them.
+        """Float32 ``[n, hidden_dim]`` of images ``[n, channels, size, size]`` as generators make them.
 
         They are looked at as a file would show them: clipped to [-1, 1], in 256 shades.
         """
@@ -123,6 +130,11 @@ class ConvNet(nn.Module):
         return self.head(self.features(images))
 
 
+def as_bytes(samples: Tensor) -> Tensor:
+    """Images in [-1, 1] as a file has them: uint8, clipped; nan is black."""
+    return ((samples.float().clamp(-1, 1) + 1) * 127.5).nan_to_num().round().to(torch.uint8)
+
+
 def seen(samples: Tensor) -> Tensor:
     """Images in [-1, 1] as a file would show them: float32, clipped, in 256 shades; nan is black."""
-    return ((samples.float().clamp(-1, 1) + 1) * 127.5).nan_to_num().round() / 127.5 - 1
+    return as_bytes(samples).float() / 127.5 - 1

@@ -11,9 +11,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from gangen.contracts import Batch, Extractor
 from gangen.errors import DataError, UsageError, did_you_mean
 from gangen.run_directory import replacing, write_atomically
 from gangen.splits import TensorSplit
+from gangen_image.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
 
 GAP = 2
@@ -69,11 +71,26 @@ class ImageCodec:
             images = images[split.tensors["label"] == self._number(prompt)]
         return images[:n]
 
+    def samples_of(self, batch: Batch) -> Tensor:
+        """The images of a batch, float in [-1, 1]."""
+        return self.spec.prepare(batch["image"])
+
+    def batch_of(self, samples: Tensor) -> dict[str, Tensor]:
+        """Samples as files would show them: "image" uint8 ``[n, channels, size, size]``."""
+        return {"image": as_bytes(samples)}
+
+    def extractor(self) -> Extractor:
+        """A classifier of the labels. Raises UsageError where there are none."""
+        if not self.spec.labels:
+            raise UsageError(
+                "these images have no labels that metrics could learn to see by; name an extractor, as in "
+                "{use: frechet, extractor: image/inception}, or extractor: image/identity for pixels"
+            )
+        return Classifier()
+
     def decode(self, samples: Tensor) -> list[Image.Image]:
         """Pictures of float in [-1, 1], or uint8, ``[n, channels, size, size]``; what lies beyond is clipped."""
-        if samples.dtype != torch.uint8:
-            samples = ((samples.float().clamp(-1, 1) + 1) * 127.5).nan_to_num().round().to(torch.uint8)
-        rows = samples.cpu().permute(0, 2, 3, 1)
+        rows = (samples if samples.dtype == torch.uint8 else as_bytes(samples)).cpu().permute(0, 2, 3, 1)
         return [Image.fromarray((row.squeeze(2) if row.shape[2] == 1 else row).numpy()) for row in rows]
 
     def write(self, samples: Sequence[Image.Image], path: Path, columns: int | None = None) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gangen.contracts import Data
+from gangen.metrics.extraction import digest
 from gangen_image.classifier import seen
 from gangen_image.spec import ImageSpec
 
@@ -26,6 +27,11 @@ class Identity:
     def fit(self, data: Data, device: torch.device) -> None:
         """Note whether ``data`` are images."""
         self._images = isinstance(data.codec.spec, ImageSpec)
+
+    @property
+    def digest(self) -> str:
+        """The same for all: there are no weights."""
+        return digest({})
 
     def features(self, samples: Tensor) -> Tensor:
         """Float32 ``[n, F]``, F being the product of all dimensions of a sample but the first."""

@@ -11,9 +11,11 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
+from gangen.contracts import Batch, Extractor
 from gangen.errors import DataError, UsageError
 from gangen.run_directory import replacing, write_atomically
 from gangen.splits import TensorSplit
+from gangen_image.identity import Identity
 from gangen_image.spec import PointSpec
 
 # As in VEEGAN (Srivastava et al., 2017) and PacGAN (Lin et al., 2018).
@@ -48,6 +50,18 @@ class PointCodec:
     def reals(self, split: TensorSplit, prompt: str, n: int) -> Tensor:
         """At most ``n`` points of ``split``, as ``decode`` takes them."""
         return split.tensors["image"][:n]
+
+    def samples_of(self, batch: Batch) -> Tensor:
+        """The points of a batch in the default dtype."""
+        return self.spec.prepare(batch["image"])
+
+    def batch_of(self, samples: Tensor) -> dict[str, Tensor]:
+        """Points as they are, under "image"."""
+        return {"image": samples}
+
+    def extractor(self) -> Extractor:
+        """The points themselves."""
+        return Identity()
 
     def decode(self, samples: Tensor) -> list[Point]:
         """Pairs of numbers of float ``[n, 2]``."""

@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from gangen.contracts import Batch, Extractor
 from gangen.errors import DataError, UsageError, did_you_mean
 from gangen.run_directory import write_atomically
 from gangen_text.spec import TextSpec
@@ -83,6 +84,20 @@ class TextCodec:
         if text:
             condition["prefix"] = torch.tensor([self._prefix(text)] * n, dtype=torch.int64)
         return condition
+
+    def samples_of(self, batch: Batch) -> Tensor:
+        """The rows of tokens of a batch."""
+        return batch["tokens"]
+
+    def batch_of(self, samples: Tensor) -> dict[str, Tensor]:
+        """Rows of tokens, under "tokens"."""
+        return {"tokens": samples}
+
+    def extractor(self) -> Extractor:
+        """A small encoder that learns from the data."""
+        from gangen_text.encoder import Encoder
+
+        return Encoder()
 
     def decode(self, samples: Tensor) -> list[str]:
         """Texts of rows int64 ``[n, length]``, each up to its first end token."""

@@ -196,6 +196,7 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
     words = ["sample", "hymn", "--interpolate", "-n", "6", "--rows", "2", "--seed", "3", "--set", "bend=0.5"]
     assert cli.main([*words, "-o", "walk.txt"]) == 0
     assert Path("walk.txt").read_text() == "12 in rows of 6"
+    assert capsys.readouterr().out == "walk.txt\n"
     assert cli.main(["sample", "--interpolate"]) == 0
     assert capsys.readouterr().out == "step\n" * 32
     assert asked == [("hymn", 6, 2, 3, {"bend": 0.5}), (None, 8, 4, None, {})]

@@ -71,14 +71,20 @@ def test_what_is_found_is_written_down(runs):
     assert (found["seed"], found["step"], found["samples"]) == (0, 3, 20)
     assert found["recipe_sha256"] == hashlib.sha256(recipe).hexdigest()
     assert found["metrics"][1] == {"use": "text/nll_oracle", "samples": 20}
-    assert list(found["figures"]) == ["nll", "nll_oracle", "nll_oracle_median", "nll_oracle_real", "unique"]
+    names = ["nll", "nll_oracle", "nll_oracle_median", "nll_oracle_real", "unique", "unique_real"]
+    assert list(found["figures"]) == names
 
     frontier = found["frontier"]
     assert (frontier["setting"], frontier["quality"], frontier["diversity"]) == ("temperature", "nll_oracle", "nll")
     assert frontier["baseline_phase"] == "pretrain"
     assert [row["temperature"] for row in frontier["model"]] == [0.5, 1.0]
     assert [row["temperature"] for row in frontier["baseline"]] == [0.5, 1.0]
+    assert [row["temperature"] for row in frontier["baseline_again"]] == [0.5, 1.0]
+    assert frontier["baseline_again"][0]["nll"] == frontier["baseline"][0]["nll"]  # no samples are drawn for it
+    assert frontier["baseline_again"][0]["nll_oracle"] != frontier["baseline"][0]["nll_oracle"]
+    assert frontier["comparison"]["noise"] > 0
     assert "its baseline" in found["verdict"]
+    assert f"({frontier['comparison']['noise']:.2g}, the baseline against itself)" in found["verdict"]
     # At temperature 1 a sweep measures what the metrics do, and another one of any of its figures.
     assert {key: frontier["model"][1][key] for key in ("nll", "nll_oracle")} == {
         key: found["figures"][key] for key in ("nll", "nll_oracle")
@@ -129,8 +135,10 @@ def test_without_a_baseline_there_is_a_frontier_but_no_verdict(runs, capsys):
 
 def test_other_metrics_and_counts_can_be_asked_for(runs):
     found = evaluated("o0", "--metric", "unique,text/distinct", "--samples", "7", "--no-sweep")
-    assert found["metrics"] == [{"use": "text/unique", "samples": 7}, {"use": "text/distinct", "n": 2, "samples": 7}]
-    assert list(found["figures"]) == ["unique", "distinct_2"]
+    options = [{key: value for key, value in metric.items() if key != "protocol"} for metric in found["metrics"]]
+    assert options == [{"use": "text/unique", "samples": 7}, {"use": "text/distinct", "n": 2, "samples": 7}]
+    assert found["metrics"][0]["protocol"]["held-out rows"] == 7
+    assert list(found["figures"]) == ["unique", "unique_real", "distinct_2", "distinct_2_real"]
     assert round(found["figures"]["unique"] * 7, 6).is_integer()
     assert found["frontier"] is found["verdict"] is None
 
@@ -192,6 +200,37 @@ def test_a_run_without_a_checkpoint_is_refused_before_others_are_evaluated(runs,
     assert cli.main(["eval", "runs/o0", "runs/o1"]) == 1
     assert "runs/o1 has no checkpoint to evaluate" in capsys.readouterr().err
     assert not Path("runs/o0/evaluation.json").exists()
+
+
+def test_what_metrics_saw_with_is_written_down_and_may_not_change(runs, capsys):
+    found = evaluated("points", "--metric", "frechet,memorised")
+    assert found["metrics"][0]["extractor"] is None  # that of the data
+    protocol = {"samples": 20, "held-out rows": 20, "extractor": "identity"}
+    assert found["metrics"][0]["protocol"] == protocol
+    assert found["metrics"][1]["protocol"] == protocol | {"training rows": 100}
+    assert len(found["extractors"]["identity"]) == 64
+    record = Path("runs/points/evaluation.json")
+    record.write_text(record.read_text().replace(found["extractors"]["identity"], "0" * 64))
+    before = record.read_bytes()
+    assert cli.main(["eval", "runs/points", "--metric", "frechet"]) == 1
+    words = capsys.readouterr().err
+    assert "extractor 'identity' is not what it was at the last evaluation of runs/points: 00000000 then" in words
+    assert "move runs/points/evaluation.json away to measure anew" in words
+    assert record.read_bytes() == before
+    record.rename("runs/points/earlier.json")
+    assert cli.main(["eval", "runs/points", "--metric", "frechet"]) == 0
+
+
+def test_samples_that_metrics_find_worth_looking_at_are_drawn(runs):
+    evaluated("points", "--metric", "memorised")
+    assert Path("runs/points/samples/nearest_training_rows.png").stat().st_size > 1000
+
+
+def test_doubts_are_written_down_and_shown(runs, capsys):
+    found = evaluated("points", "--metric", "frechet", "--samples", "2")
+    [warning] = found["warnings"]
+    assert warning.startswith("frechet is coarse: it compares 2 samples in the 2 features of 'identity' and wants 3")
+    assert warning in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_damaged_checkpoint_is_refused(runs, capsys):

@@ -93,6 +93,15 @@ def test_one_run_says_that_its_spread_is_not_known():
     )
 
 
+@pytest.mark.parametrize(("noise", "size"), [(0.03, "no more"), (0.01, "more")])
+def test_a_gap_is_set_beside_what_sampling_alone_makes(noise, size):
+    words = verdict(PLANE, [Comparison("crosses", -0.02, 0.3, 0.6, noise)])
+    assert words.endswith(
+        f"quality is 0.02 worse on average; that is {size} than sampling makes ({noise}, the baseline against itself), "
+        "and one run: the spread over seeds is not known"
+    )
+
+
 def test_equal_curves_are_called_the_same():
     words = verdict(PLANE, [Comparison("equals", 0.0, 0.3, 0.6)])
     assert words.startswith("equals its baseline: at equal sameness (0.3 to 0.6), quality is the same;")

@@ -1,5 +1,7 @@
 """What the guard warns of, when, and what it keeps quiet about."""
 
+import math
+
 import pytest
 
 from gangen.guard import Guard
@@ -102,6 +104,13 @@ def test_what_was_there_and_is_lost_is_told_of():
     assert step == 400
     assert words.startswith("collapse: modes fell to 11 from 24. ")
     assert warnings([{"coverage": 0.04}, {"coverage": 0.01}, {"nll": 9.0}, {"nll": 2.0}]) == []
+
+
+def test_figures_that_carry_an_extractor_are_watched_too_but_not_those_of_real_data_or_nulls():
+    [(step, words)] = warnings([{"coverage_classifier": 0.9}, {"coverage_classifier": 0.2}], every=100)
+    assert (step, words[:51]) == (200, "collapse: coverage_classifier fell to 0.2 from 0.9.")
+    assert warnings([{"coverage_classifier_real": 0.9}, {"coverage_classifier_real": 0.2}]) == []
+    assert warnings([{"coverage": 0.9}, {"coverage": None}, {"coverage": math.nan}, {"coverage": 0.8}]) == []
 
 
 def test_thresholds_are_options():

@@ -1,11 +1,13 @@
 """What cannot be played is refused before any training, with its place in the recipe and what to do."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from gangen.assemble import check
 from gangen.errors import RecipeError
+from gangen.misfits import find_blind_spots
 from gangen.recipe import load_recipe
 from gangen.registry import Registry
 
@@ -71,8 +73,12 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
             "it must be a multiple of 1 (processes) x 2 (accumulate)",
         ),
         (
-            ["metrics=[image/modes, image/label_accuracy]"],
-            "metric image/label_accuracy needs data with labels; take it out of the recipe",
+            ["metrics=[image/modes, label_accuracy]"],
+            "metric label_accuracy needs data with labels; take it out of the recipe",
+        ),
+        (
+            ["data=image/digits", "metrics=[frechet, {use: kid, extractor: {use: image/classifier, seed: 1}}]"],
+            "two different extractors are called 'classifier', and so would be their figures; take one of them",
         ),
         (["data=image/digits"], "points.yaml:9:11: metric image/modes needs data with known modes"),
     ],
@@ -84,3 +90,15 @@ def test_what_does_not_fit_is_refused(overrides, message, recipe):
 def test_a_game_needs_a_generator(recipe):
     recipe.write_text(re.sub(r"\n  generator: .*", "", recipe.read_text()))
     assert "points.yaml:3:1: a game needs a player called 'generator'" in refusal(recipe)
+
+
+def test_an_extractor_that_misses_a_fault_is_refused_where_it_is_the_only_one(recipe):
+    loaded = load_recipe(recipe, ["metrics=[image/modes, frechet, kid]"], Registry.discover())
+    blind, seeing = (
+        SimpleNamespace(extractor=SimpleNamespace(name=name, key=name, blind_to=blind_to))
+        for name, blind_to in (("bag", "the order of words"), ("eye", None))
+    )
+    [problem] = find_blind_spots(loaded, [SimpleNamespace(), blind, blind])
+    assert "extractor 'bag' hardly sees the order of words, and there is no other: add a metric" in problem.message
+    assert find_blind_spots(loaded, [SimpleNamespace(), blind, seeing]) == []
+    assert find_blind_spots(loaded, [SimpleNamespace()]) == []

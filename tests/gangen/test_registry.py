@@ -17,8 +17,13 @@ def gangen_objectives(register):
     register("game", "gangen_acme:Game")
 
 class Sharp:
+    relativistic = False
+
     def __init__(self, *, slope: float = 2.0):
         self.slope = slope
+
+    def discriminator(self, real, fake): ...
+    def generator(self, real, fake): ...
 
 class Game:
     def __init__(self, spec, *, loss="sharp", more=()):
@@ -152,6 +157,28 @@ def test_what_a_constructor_raises_gets_through_with_a_note(install):
     assert raised.value.__notes__ == ["while building loss 'acme/a' of gangen-acme 1.2"]
 
 
+def test_a_component_that_lacks_what_all_of_its_kind_have_is_refused_by_name(install):
+    install("acme", hook("register('a', 'gangen_acme:A')") + "class A:\n    def generator(self, real, fake): ...\n")
+    message = (
+        "loss 'acme/a' of gangen-acme lacks relativistic, discriminator, which every loss has; see gangen/contracts"
+    )
+    with pytest.raises(PluginError, match=message):
+        Registry.discover().build(Use("losses", "acme/a", {}))
+
+
+def test_what_is_there_is_not_asked_for_its_value(install):
+    eye = """
+class Eye:
+    name = key = "eye"
+    check = fit = features = print
+
+    @property
+    def digest(self): raise RuntimeError("not fitted yet")
+"""
+    install("acme", hook("register('eye', 'gangen_acme:Eye')", "extractors") + eye)
+    assert Registry.discover().build(Use("extractors", "acme/eye", {})).name == "eye"
+
+
 def test_recipes_are_named_by_their_plugin(install, tmp_path):
     (tmp_path / "tiny.yaml").touch()
     install("acme", f"@hookimpl\ndef gangen_recipes(): return [{str(tmp_path)!r}]")
@@ -160,11 +187,14 @@ def test_recipes_are_named_by_their_plugin(install, tmp_path):
 
 def test_a_local_file_is_a_plugin_and_says_that_it_runs(install, tmp_path, capsys):
     file = tmp_path / "mine.py"
-    file.write_text("from gangen import hookimpl\n" + hook("register('own', f'{__name__}:Own')") + "class Own: pass\n")
+    file.write_text(
+        "from gangen import hookimpl\n" + hook("register('own', f'{__name__}:Own')", "encoders") + "class Own: pass\n",
+        "extractors",
+    )
     registry = Registry.discover(code=[file])
     assert f"running code from {file}" in capsys.readouterr().err
-    assert registry.find("losses", "own").name == "local/own"
-    assert registry.build(Use("losses", "local/own", {})).__class__.__module__ == "gangen_local_mine"
+    assert registry.find("encoders", "own").name == "local/own"
+    assert registry.build(Use("encoders", "local/own", {})).__class__.__module__ == "gangen_local_mine"
     registry.load_code(file)
     assert capsys.readouterr().err == ""
 

@@ -55,3 +55,10 @@ def test_a_recipe_of_somebody_else_is_left_alone(recipe, tmp_path):
     with pytest.raises(RunError, match="holds a run of another recipe"):
         RunDirectory(folder).claim(recipe(7))
     assert (folder / "recipe.yaml").read_text() == theirs
+
+
+def test_figures_that_are_not_finite_are_null(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.append_metrics({"step": 1, "good": 0.5, "bad": float("nan"), "rows": [float("inf"), 2]})
+    assert run.metrics.read_text() == '{"step": 1, "good": 0.5, "bad": null, "rows": [null, 2]}\n'
+    assert list(run.read_metrics()) == [{"step": 1, "good": 0.5, "bad": None, "rows": [None, 2]}]

@@ -11,8 +11,10 @@ from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
 from gangen.splits import StreamSplit, TensorSplit
 from gangen_image.classifier import Classifier
+from gangen_image.codec import ImageCodec
 from gangen_image.few_labels import FewLabels
 from gangen_image.flipped import Flipped
+from gangen_image.identity import Identity
 from gangen_image.points import Points
 from gangen_image.spec import ImageSpec
 
@@ -31,7 +33,7 @@ def bars(n, channels=1, size=12, seed=0):
 
 
 def bars_data(n=150, channels=1, size=12, **splits):
-    codec = SimpleNamespace(spec=ImageSpec(channels, size, LABELS))
+    codec = ImageCodec(ImageSpec(channels, size, LABELS))
     data = {"train": bars(n, channels, size), "heldout": bars(60, channels, size, seed=1)}
     return SimpleNamespace(codec=codec, **data | splits)
 
@@ -150,9 +152,30 @@ def test_mirrored_images_and_few_labels_can_be_learned_from():
     assert accuracy(extractor, few) > 0.8
 
 
+def test_generated_images_in_memory_can_be_learned_from():
+    data = bars_data()
+    samples = data.codec.samples_of(data.train.tensors) + 0.3 / 255  # what a generator makes lies between the shades
+    made = data.codec.batch_of(samples) | {"label": data.train.tensors["label"]}
+    extractor = Classifier(width=8, hidden_dim=16, steps=30)
+    extractor.fit(bars_data(train=TensorSplit(**made)), CPU)
+    assert accuracy(extractor, data) > 0.9
+
+
+def test_its_digest_tells_what_was_learned():
+    found = []
+    for steps, size in ((3, 12), (3, 12), (2, 12), (3, 8)):
+        extractor = Classifier(width=4, hidden_dim=8, steps=steps)
+        extractor.fit(bars_data(size=size), CPU)
+        found.append(extractor.digest)
+    assert len(found[0]) == 64
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+    assert Identity().digest not in found
+
+
 def test_data_without_labels_or_images_are_refused():
     unlabelled = bars_data()
-    unlabelled.codec.spec = ImageSpec(1, 12)
+    unlabelled.codec = ImageCodec(ImageSpec(1, 12))
     for data in (unlabelled, Points(size=10, heldout_size=10)):
         with pytest.raises(UsageError, match="learns from labelled images, which these data are not"):
             Classifier().check(data)
@@ -171,8 +194,8 @@ phases: {{adversarial: {{steps: 2, turns: {{discriminate: 1, generate: 1}}}}}}
 trainer: {{batch_size: 10, threads: 1}}
 every: {{log: 0, sample: 0, evaluate: 1, checkpoint: 0}}
 metrics:
-- {{use: image/label_accuracy, samples: 50, extractor: {{use: classifier, steps: 20}}}}
-- {{use: image/frechet, samples: 50, extractor: {{use: classifier, steps: 20}}}}
+- {{use: label_accuracy, samples: 50, extractor: {{use: classifier, steps: 20}}}}
+- {{use: frechet, samples: 50, extractor: {{use: classifier, steps: 20}}}}
 """)
     assert cli.main([str(recipe)]) == 0
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]

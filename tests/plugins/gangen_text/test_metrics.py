@@ -9,7 +9,7 @@ from torch import nn
 
 from gangen.errors import UsageError
 from gangen.splits import TensorSplit
-from gangen_text.metrics import Distinct, HeldOutNLL, OracleNLL, Unique
+from gangen_text.metrics import Distinct, Entropy, HeldOutNLL, OracleNLL, Unique
 from gangen_text.oracle import OracleData
 from gangen_text.spec import TextSpec
 
@@ -35,6 +35,7 @@ def evaluation(samples=None, heldout=None, generator=None, spec=SPEC, oracle=Non
         samples=lambda n: samples[:n],
         device=torch.device("cpu"),
         batch_size=batch_size,
+        seed=0,
         settings={},
     )
 
@@ -81,24 +82,70 @@ def test_oracle_nll_needs_an_oracle():
         OracleNLL().check(evaluation(ROWS))
 
 
-@pytest.mark.parametrize(("n", "figure"), [(1, 3 / 6), (2, 2 / 3), (3, 1 / 1), (4, 0.0), (9, 0.0)])
-def test_distinct_counts_ngrams_of_text(n, figure):
-    # 3 4 | 5 | 3 3 3: unigrams 3 4 5, bigrams 34 33 33, one trigram.
-    assert Distinct(n=n)(evaluation(ROWS)) == {f"distinct_{n}": pytest.approx(figure)}
+HELDOUT = torch.tensor([[3, 4, 3, 2], [4, 3, 2, 0], [4, 3, 2, 5]])
 
 
-def test_distinct_takes_as_many_samples_as_it_is_told():
-    assert Distinct(n=1, samples=1)(evaluation(ROWS)) == {"distinct_1": 1.0}
+def varied(samples, heldout=HELDOUT, spec=SPEC):
+    return evaluation(samples, heldout=TensorSplit(tokens=heldout), spec=spec)
+
+
+@pytest.mark.parametrize(
+    ("n", "figure", "real"), [(1, 3 / 6, 2 / 7), (2, 2 / 3, 2 / 4), (3, 1 / 1, 1 / 1), (4, 0.0, 0.0), (9, 0.0, 0.0)]
+)
+def test_distinct_counts_ngrams_of_text(n, figure, real):
+    # 3 4 | 5 | 3 3 3: unigrams 3 4 5, bigrams 34 33 33, one trigram. 3 4 3 | 4 3 | 4 3: bigrams 34 43 43 43.
+    found = Distinct(n=n)(varied(ROWS))
+    assert found == {f"distinct_{n}": pytest.approx(figure), f"distinct_{n}_real": pytest.approx(real)}
+
+
+def entropy(*counts):
+    return sum(-count / sum(counts) * math.log(count / sum(counts)) for count in counts)
+
+
+@pytest.mark.parametrize(
+    ("n", "figure", "real"),
+    [(1, entropy(4, 1, 1), entropy(3, 4)), (2, entropy(1, 2), entropy(1, 3)), (3, 0.0, 0.0), (9, 0.0, 0.0)],
+)
+def test_entropy_is_that_of_ngrams_of_text(n, figure, real):
+    found = Entropy(n=n)(varied(ROWS))
+    assert found == {f"entropy_{n}": pytest.approx(figure), f"entropy_{n}_real": pytest.approx(real)}
 
 
 def test_unique_looks_at_texts_up_to_their_end():
     samples = torch.tensor([[3, 4, 2, 0], [3, 4, 2, 5], [3, 4, 5, 2], [3, 4, 5, 5]])
-    assert Unique()(evaluation(samples)) == {"unique": 0.75}
-    assert Unique(samples=2)(evaluation(samples)) == {"unique": 0.5}
+    heldout = torch.cat([HELDOUT, samples[2:3]])
+    assert Unique()(varied(samples, heldout)) == {"unique": 0.75, "unique_real": 0.75}
+    assert Unique(samples=2)(varied(samples, HELDOUT[1:])) == {"unique": 0.5, "unique_real": 0.5}
+
+
+@pytest.mark.parametrize("metric", [Distinct, Entropy, Unique])
+def test_both_sides_have_equally_many_texts(metric):
+    samples, heldout = torch.randint(3, 6, (2, 7, 4), generator=torch.Generator().manual_seed(0))
+    one = metric(samples=1)
+    assert one(varied(samples, heldout)) == metric()(varied(samples[:1], heldout[split_order(7)[:1]]))
+    few = metric()(varied(samples, heldout[:3]))
+    assert few == metric(samples=3)(varied(samples[:3], heldout[:3]))
+    assert one.protocol(varied(samples)) == {"samples": 1, "held-out rows": 1}
+    assert metric().protocol(varied(samples)) == {"samples": 3, "held-out rows": 3}
+
+
+def split_order(n):
+    """The order in which held-out rows are looked at."""
+    return TensorSplit(row=torch.arange(n)).batch(0, range(n), n, seed=0, device="cpu")["row"]
+
+
+def test_held_out_texts_are_read_once():
+    bench, metric = varied(ROWS), Distinct()
+    figures = metric(bench)
+    bench.data.heldout.batch = None
+    assert metric(bench) == figures
+    assert metric(varied(ROWS, ROWS))["distinct_2_real"] == figures["distinct_2"]
 
 
 def test_data_without_an_end_counts_every_token():
     spec = TextSpec(vocab_size=6, max_length=4, start=0)
     samples = torch.tensor([[0, 2, 0, 2], [2, 0, 2, 0]])
-    assert Distinct(n=2)(evaluation(samples, spec=spec)) == {"distinct_2": pytest.approx(2 / 6)}
-    assert Unique()(evaluation(samples, spec=spec)) == {"unique": 1.0}
+    bench = varied(samples, samples[:2], spec)
+    assert Distinct(n=2)(bench)["distinct_2"] == pytest.approx(2 / 6)
+    assert Entropy(n=2)(bench)["entropy_2"] == pytest.approx(math.log(2))
+    assert Unique()(bench)["unique"] == 1.0

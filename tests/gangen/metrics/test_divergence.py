@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from gangen.divergence import frontier_area, frontier_score, k_means
 from gangen.errors import UsageError
+from gangen.metrics.divergence import frontier_area, frontier_score, k_means
 
 
 def normal(rows, columns, seed=0, shift=0.0):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gangen.errors import UsageError
-from gangen.neighbours import nearest_distances, nearest_neighbour_test, overlap
+from gangen.metrics.neighbours import nearest_distances, nearest_neighbour_test, overlap
 
 
 def normal(rows, columns, seed=0, shift=0.0):

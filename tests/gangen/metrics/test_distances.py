@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gangen.distances import frechet_distance, gaussian, kernel_distance
 from gangen.errors import UsageError
+from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 
 
 def normal(rows, columns, seed=0, shift=0.0):

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gangen.charts import thinned
 from gangen.cli import main
 from gangen.errors import RunError
 from gangen.report import write_report
+from gangen.report.charts import thinned
 from gangen.run_directory import RunDirectory
 
 pytest.importorskip("matplotlib")
@@ -125,14 +125,52 @@ def test_what_it_says_before_and_after_an_evaluation(run):
 
 
 def test_figures_of_an_evaluation_take_the_place_of_older_ones(run):
-    metrics = [{"use": "acme/distance", "samples": 1234}]
-    found = {"step": 20, "verdict": None, "figures": {"distance": 6.5, "fresh": 0.25}, "metrics": metrics}
-    (run.root / "evaluation.json").write_text(json.dumps(found | {"frontier": None}))
+    found = {"step": 20, "verdict": None, "figures": {"distance": 6.5, "fresh": 0.25}, "frontier": None}
+    (run.root / "evaluation.json").write_text(json.dumps(found))
     read = page(run)
     assert ["distance", "6.5", "3.875"] in read.cells and ["fresh", "0.25", "-"] in read.cells
-    assert "evaluated at step 20, without a baseline" in read.text and "samples: 1234" in read.text
+    assert "evaluated at step 20, without a baseline" in read.text
     run.append_metrics({"step": 30, "phase": "duel", "distance": 5.5})
     assert ["distance", "5.5", "3.875"] in page(run).cells
+
+
+def test_how_figures_were_measured(run):
+    extractor = {"use": "acme/eye", "width": 16, "bias": False}
+    protocol = {"samples": 900, "extractor": "eye"}
+    metrics = [
+        {"use": "acme/distance", "samples": 1000, "extractor": extractor, "protocol": protocol},
+        {"use": "acme/modes"},
+        "damaged",
+    ]
+    found = {
+        "step": 20,
+        "metrics": metrics,
+        "extractors": {"eye": "0123456789abcdef"},
+        "warnings": ["too <few> samples"],
+    }
+    (run.root / "evaluation.json").write_text(json.dumps(found))
+    read = page(run)
+    options = "samples 1,000, extractor acme/eye (width 16, bias no)"
+    assert ["acme/distance", options, "samples 900\nextractor eye, SHA-256 01234567…"] in read.cells
+    assert ["acme/modes", "none", "-"] in read.cells
+    assert "Evaluation: too <few> samples" in read.text
+
+
+def test_sheets_of_metrics_have_sections_of_their_own(run):
+    (run.samples / "step-00000020.txt").write_text("ours\n")
+    (run.samples / "real.txt").write_text("theirs\n")
+    (run.samples / "nearest_training-rows.txt").write_text(f"{ATTACK} is near\n")
+    (run.samples / ".hidden.txt").write_text("of an editor\n")
+    picture(run.samples / "farthest.png", shade=77)
+    read = page(run)
+    headings = re.findall(r"<h2>(.*?)</h2>", write_report(run).read_text(encoding="utf-8"))
+    assert headings[headings.index("Samples") :][:3] == ["Samples", "Farthest", "Nearest training rows"]
+    assert f"{ATTACK} is near" in read.text and "of an editor" not in read.text
+    assert [sheet["data-name"] for sheet in read.tagged("figure") if "data-name" in sheet][:2] == [
+        "step 20",
+        "real data",
+    ]
+    assert len(read.tagged("img")) == 1
 
 
 def test_a_verdict_on_an_earlier_step_says_so(run):
@@ -258,7 +296,34 @@ def test_a_run_that_has_only_begun_has_a_report(run):
 def test_figures_that_are_not_finite_do_not_stop_it(run):
     run.append_metrics({"step": 30, "phase": "duel", "judge/loss": float("nan"), "distance": float("inf")})
     run.append_metrics({"step": 40, "phase": "duel", "warning": "\ud800"})
-    assert ["distance", "inf", "3.875"] in page(run).cells
+    assert ["distance", "-", "3.875"] in page(run).cells
+    found = {
+        "step": 40,
+        "figures": {"distance": 10**400, "modes": None},
+        "frontier": FRONTIER | {"real": {"fit": None}},
+    }
+    found["frontier"]["model"] = [{"temperature": 0.5, "fit": None, "spread": 0.2}, "damaged"]
+    (run.root / "evaluation.json").write_text(json.dumps(found))
+    cells = page(run).cells
+    assert ["distance", "-", "3.875"] in cells and ["modes", "-", "-"] in cells
+    assert ["model", "0.5", "-", "0.2"] in cells
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        '{"step": 20, "figures"',
+        "[1]",
+        json.dumps(
+            {key: [[]] for key in ("step", "figures", "frontier", "metrics", "extractors", "warnings", "verdict")}
+        ),
+        json.dumps({"frontier": {"model": [{"temperature": [1], "fit": {}}, 3], "baseline_phase": {}, "good": 1}}),
+        json.dumps({"metrics": [{"use": {}, "protocol": {"extractor": [1]}}, None], "extractors": {"eye": None}}),
+    ],
+)
+def test_a_damaged_evaluation_does_not_stop_it(run, damaged):
+    (run.root / "evaluation.json").write_text(damaged)
+    assert ["distance", "7.125", "3.875"] in page(run).cells
 
 
 def test_what_is_no_run_has_no_report(tmp_path, capsys):

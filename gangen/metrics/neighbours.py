@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gangen.distances import CHUNK, as_float64
+from gangen.metrics.distances import CHUNK, as_float64
 
 EXACT = "donot_use_mm_for_euclid_dist"
 

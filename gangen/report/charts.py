@@ -34,6 +34,7 @@ _STYLE = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
+_DASHES = (0, (4, 2))
 # A line of more points than this is thinned, and one of fewer shows each of them.
 _MANY, _FEW = 400, 30
 # Figures that differ by more than this factor are drawn on a logarithmic axis.
@@ -50,6 +51,17 @@ class Line:
     dashed: bool = False
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A curve of a frontier: points ``(diversity, quality, label)``, and those of the ``runs`` it is the mean of."""
+
+    name: str
+    points: Sequence[tuple[float, float, str]]
+    runs: Sequence[Sequence[tuple[float, float, str]]] = ()
+    colour: int = 0
+    dashed: bool = False
+
+
 def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, wide: bool = False) -> str:
     """Figures over steps, as SVG; ``phases`` maps the name of each phase to the step that it starts after.
 
@@ -62,7 +74,7 @@ def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, 
             axes.plot(
                 *_columns(thinned(line.points)),
                 color=PALETTE[line.colour % len(PALETTE)],
-                linestyle=(0, (4, 2)) if line.dashed else "-",
+                linestyle=_DASHES if line.dashed else "-",
                 linewidth=1.2 if line.dashed else None,
                 marker=marker,
                 markersize=3,
@@ -87,25 +99,35 @@ def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, 
     return _embedded(svg, title)
 
 
-def frontier_chart(
-    quality: str, diversity: str, curves: Mapping[str, Sequence[tuple[float, float, str]]], real: tuple[float, float]
-) -> str:
-    """Quality against diversity, as SVG: a curve for each name, of ``(diversity, quality, label)``, and real data.
+def frontier_chart(quality: str, diversity: str, curves: Sequence[Curve], reals: Sequence[tuple[float, float]]) -> str:
+    """Quality against diversity, as SVG; ``reals`` are points ``(diversity, quality)`` of real data.
 
-    A coordinate of the real data that is not known is NaN. Raises UsageError where matplotlib is missing.
+    Of a real point that has quality alone, which leaves NaN for its diversity, the chart shows the height.
+    Raises UsageError where matplotlib is missing.
     """
     title = f"{quality} against {diversity}"
     with _drawing(title, (5.6, 3.6)) as (figure, svg):
         axes = figure.add_subplot()
-        for number, (name, points) in enumerate(curves.items()):
-            x, y, _ = zip(*points, strict=True) if points else ((), (), ())
-            style = "-" if number == 0 else (0, (4, 2))
-            axes.plot(x, y, marker="os^"[number % 3], markersize=5, linestyle=style, color=PALETTE[number], label=name)
-            beside = {"xytext": ((-5, 5), (5, -10))[number], "ha": ("right", "left")[number]}
-            for *place, label in points:
-                axes.annotate(label, place, textcoords="offset points", size=7.5, color=PALETTE[number], **beside)
-        if all(map(math.isfinite, real)):
-            axes.plot(*real, marker="*", markersize=13, linestyle="", color=PALETTE[2], label="real data")
+        few = len(curves) <= 2
+        for curve in curves:
+            look = {"color": PALETTE[curve.colour % len(PALETTE)], "linestyle": _DASHES if curve.dashed else "-"}
+            for run in curve.runs:
+                axes.plot(*_columns(run), linewidth=0.8, alpha=0.45, **look)
+            filled = "none" if curve.dashed else None
+            marker = {"marker": "s" if curve.dashed else "o", "markersize": 4.5, "markerfacecolor": filled}
+            axes.plot(*_columns(curve.points), label=f"\u200b{curve.name}", **marker, **look)
+            beside = {"xytext": (5, -10), "ha": "left"} if curve.dashed else {"xytext": (-5, 5), "ha": "right"}
+            ends = [] if curve.dashed else [*curve.points[:1], *curve.points[1:][-1:]]
+            for x, y, label in curve.points if few else ends:
+                axes.annotate(label, (x, y), textcoords="offset points", size=7.5, color=look["color"], **beside)
+        label = "real data"
+        for x, y in reals:
+            if math.isfinite(y):
+                if math.isfinite(x):
+                    axes.plot(x, y, marker="*", markersize=11, linestyle="", color=_INK, label=label)
+                else:
+                    axes.axhline(y, linewidth=1, linestyle=":", color=_INK, label=label)
+                label = None
         axes.set_xlabel(diversity)
         axes.set_ylabel(quality)
         axes.margins(0.12)
@@ -127,8 +149,8 @@ def _extremes(points: Points) -> set[tuple[float, float]]:
     return {min(points, key=lambda point: point[1]), max(points, key=lambda point: point[1])}
 
 
-def _columns(points: Points) -> tuple[Iterable[float], Iterable[float]]:
-    return [x for x, _ in points], [y for _, y in points]
+def _columns(points: Iterable[Sequence[Any]]) -> tuple[list[float], list[float]]:
+    return [point[0] for point in points], [point[1] for point in points]
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from gangen.distances import as_float64
 from gangen.errors import UsageError
+from gangen.metrics.distances import as_float64
 
 SMALLEST = 2
 MIXTURES = 1000

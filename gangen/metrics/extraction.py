@@ -1,0 +1,130 @@
+"""What metrics see with: the features of samples, held-out rows and training rows that an extractor gives."""
+
+import hashlib
+from abc import ABC
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+import torch
+from annotated_types import Ge
+from safetensors.torch import save
+from torch import Tensor
+
+from gangen.contracts import Batch, Extractor, Split
+from gangen.errors import UsageError
+from gangen.evaluation import Evaluation
+from gangen.options import Part
+from gangen.splits import TensorSplit
+
+
+class Seeing(ABC):
+    """What metrics have in common that look at ``samples`` samples through an extractor.
+
+    extractor: the one that a recipe names, or None for the one that the data bring along.
+    """
+
+    metric: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        samples: Annotated[int, Ge(1)] = 1000,
+        extractor: Annotated[Any, Part("extractors")] | None = None,
+    ) -> None:
+        self.samples = samples
+        self.extractor: Extractor | None = extractor
+
+    def check(self, evaluation: Evaluation) -> None:
+        """Raises UsageError for data that bring no extractor along, or that it has no use for."""
+        codec = evaluation.data.codec
+        if not hasattr(codec, "samples_of"):
+            raise UsageError(
+                f"metric {self.metric}: {type(codec).__name__} has no samples_of() to compare samples with real rows by"
+            )
+        self._chosen(evaluation).check(evaluation.data)
+
+    def eyes(self, evaluation: Evaluation) -> Extractor:
+        """The extractor, fitted to the data."""
+        return evaluation.fitted(self._chosen(evaluation))
+
+    def _chosen(self, evaluation: Evaluation) -> Extractor:
+        if self.extractor is None:
+            self.extractor = evaluation.data.codec.extractor()
+        return self.extractor
+
+
+class AgainstHeldOut(Seeing):
+    """What metrics have in common that set samples against held-out rows, as many of each.
+
+    That many are ``samples``, or the number of held-out rows where they are fewer.
+    """
+
+    least = 2
+
+    def check(self, evaluation: Evaluation) -> None:
+        """Raises UsageError where ``Seeing.check`` does, and for fewer rows than ``least``."""
+        count = self.count(evaluation)
+        if count < self.least:
+            raise UsageError(
+                f"metric {self.metric} compares {count} held-out rows with as many samples, and needs at least "
+                f"{self.least}; raise heldout of the data, or samples of the metric"
+            )
+        super().check(evaluation)
+
+    def count(self, evaluation: Evaluation) -> int:
+        """How many rows are on each side."""
+        return min(self.samples, len(evaluation.data.heldout))
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
+        """How many rows were compared, and in what."""
+        count = self.count(evaluation)
+        return {"samples": count, "held-out rows": count, "extractor": self.eyes(evaluation).name}
+
+
+def generated_features(evaluation: Evaluation, extractor: Extractor, n: int) -> Tensor:
+    """Features float ``[n, F]`` of ``n`` samples."""
+    return evaluation.once((extractor.key, "generated", n), lambda: extractor.features(evaluation.samples(n)))
+
+
+def held_out_features(evaluation: Evaluation, extractor: Extractor, n: int) -> Tensor:
+    """Features float ``[n, F]`` of the held-out rows that the ``n`` samples were conditioned on, in order."""
+
+    def look() -> Tensor:
+        return extractor.features(evaluation.data.codec.samples_of(held_out(evaluation, n)))
+
+    return evaluation.once((extractor.key, "held out", n), look)
+
+
+def training_features(evaluation: Evaluation, extractor: Extractor, n: int) -> Tensor:
+    """Features float ``[n, F]`` of training rows: as many of each label as ``n`` held-out rows have, where possible."""
+
+    def look() -> Tensor:
+        batch = _like(held_out(evaluation, n), evaluation.data.train, evaluation.seed)
+        rows = {name: tensor.to(evaluation.device) for name, tensor in batch.items()}
+        return extractor.features(evaluation.data.codec.samples_of(rows))
+
+    return evaluation.once((extractor.key, "training", n), look)
+
+
+def held_out(evaluation: Evaluation, n: int) -> Batch:
+    """The first ``n`` held-out rows in the order of the evaluation's seed."""
+    return evaluation.data.heldout.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256, in hexadecimal digits, of tensors and their names."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    return hashlib.sha256(save(plain)).hexdigest()
+
+
+def _like(rows: Batch, train: Split, seed: int) -> Batch:
+    """As many training rows, and as many of each label where train has labels, is in memory and has enough of them."""
+    n = len(next(iter(rows.values())))
+    if isinstance(train, TensorSplit) and "label" in train.tensors and "label" in rows:
+        labels = train.tensors["label"].cpu()
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+        wanted = zip(*rows["label"].cpu().unique(return_counts=True), strict=True)
+        chosen = torch.cat([order[labels[order] == label][:count] for label, count in wanted])
+        if len(chosen) == n:
+            return {name: tensor[chosen] for name, tensor in train.tensors.items()}
+    return train.batch(0, range(n), n, seed=seed, device="cpu")

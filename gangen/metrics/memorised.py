@@ -1,0 +1,103 @@
+"""Whether a generator shows again what it was trained on."""
+
+from operator import length_hint
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from gangen.contracts import Batch, Data, Extractor
+from gangen.errors import UsageError
+from gangen.evaluation import Evaluation
+from gangen.metrics.extraction import AgainstHeldOut, generated_features, held_out_features
+from gangen.metrics.neighbours import nearest_distances
+from gangen.options import Part
+
+# Training rows that are looked at in one go.
+CHUNK = 1000
+RARE = 0.01
+SHOWN = 8
+
+
+class Memorised(AgainstHeldOut):
+    """How near samples come to training rows, by the measure of held-out rows, which nobody could memorise.
+
+    Of samples and as many held-out rows the distance to the nearest training row is taken, in the features of the
+    extractor NAME; the training rows are the first ``training`` of them by the run's order, all where they are fewer.
+    ``nearest_training_NAME`` is the median of samples by that of held-out rows: 1 for new samples, 0 for copies.
+    ``memorised_NAME`` is the share of samples that are nearer than all but a hundredth of held-out rows: 0.01 for new
+    samples, 1 for copies. Both have their floor in them. The comparison with held-out rows is that of Meehan et al.
+    (2020), who test ranks. The sheet "nearest_training_rows" shows the samples that came nearest, beside these rows.
+
+    Bad samples are far from everything, so look at prdc beside it: half copies and half noise has a median of its own.
+    The extractor sets what counts as the same.
+
+    Raises:
+        UsageError: more than half of the held-out rows are equal to training rows in the features of the extractor.
+    """
+
+    metric = "memorised"
+
+    def __init__(
+        self,
+        *,
+        samples: Annotated[int, Ge(1)] = 1000,
+        training: Annotated[int, Ge(1)] = 50_000,
+        extractor: Annotated[Any, Part("extractors")] | None = None,
+    ) -> None:
+        super().__init__(samples=samples, extractor=extractor)
+        self.training = training
+        self._real: tuple[Data, Tensor, Tensor] | None = None
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        extractor, n = self.eyes(evaluation), self.count(evaluation)
+        if self._real is None or self._real[0] is not evaluation.data:
+            training = self._training_features(evaluation, extractor)
+            held_out = nearest_distances(held_out_features(evaluation, extractor, n), training)
+            self._real = evaluation.data, training, held_out
+        _, training, held_out = self._real
+        if not held_out.median():
+            raise UsageError(
+                f"metric memorised: to extractor '{extractor.name}' most held-out rows are copies of training rows, "
+                "which leaves no measure; hold out others"
+            )
+        generated = nearest_distances(generated_features(evaluation, extractor, n), training)
+        return {
+            f"nearest_training_{extractor.name}": (generated.median() / held_out.median()).item(),
+            f"memorised_{extractor.name}": (generated < held_out.quantile(RARE)).double().mean().item(),
+        }
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
+        """See AgainstHeldOut."""
+        return super().protocol(evaluation) | {"training rows": self._count(evaluation)}
+
+    def sheets(self, evaluation: Evaluation) -> dict[str, dict[str, Tensor]]:
+        """The samples that come nearest to training rows, nearest first, and these rows; once figures were taken."""
+        n, (_, training, _) = self.count(evaluation), self._real
+        features = generated_features(evaluation, self.eyes(evaluation), n)
+        nearest = nearest_distances(features, training).argsort()[:SHOWN].to(features.device)
+        rows = torch.cdist(features[nearest], training).argmin(1).tolist()
+        codec = evaluation.data.codec
+        originals = [codec.samples_of(self._rows(evaluation, row, row + 1)) for row in rows]
+        return {
+            "nearest_training_rows": {
+                "sample": evaluation.samples(n)[nearest],
+                "nearest training row": torch.cat(originals),
+            }
+        }
+
+    def _training_features(self, evaluation: Evaluation, extractor: Extractor) -> Tensor:
+        """Float ``[t, F]``; rows are read in chunks, as there may be more of them than go into memory as floats."""
+        count, codec = self._count(evaluation), evaluation.data.codec
+        chunks = (self._rows(evaluation, start, min(start + CHUNK, count)) for start in range(0, count, CHUNK))
+        return torch.cat([extractor.features(codec.samples_of(rows)) for rows in chunks])
+
+    def _count(self, evaluation: Evaluation) -> int:
+        return min(self.training, length_hint(evaluation.data.train, self.training))
+
+    def _rows(self, evaluation: Evaluation, start: int, stop: int) -> Batch:
+        """Training rows by their number, all of one chunk."""
+        counter, first = divmod(start, CHUNK)
+        rows = range(first, first + stop - start)
+        return evaluation.data.train.batch(counter, rows, CHUNK, seed=evaluation.seed, device=evaluation.device)

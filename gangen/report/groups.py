@@ -1,0 +1,154 @@
+"""Runs that differ in nothing but their seed are one group, whose figures are a mean and a spread."""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gangen.frontier import spread_of, verdict
+from gangen.report.page import is_number, number
+
+if TYPE_CHECKING:
+    from gangen.evaluate import Result
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one recipe with different seeds."""
+
+    name: str
+    results: list["Result"]
+
+    @property
+    def folders(self) -> list[str]:
+        return [result.run for result in self.results]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What the runs share of their recipe."""
+        return _shared(self.results[0])
+
+    @property
+    def steps(self) -> str:
+        """The steps at which the runs were evaluated, most often one."""
+        return ", ".join(f"{step:,}" for step in dict.fromkeys(result.step for result in self.results))
+
+    @property
+    def verdict(self) -> str | None:
+        """How the runs stand to their baselines, in words; None where no run has one."""
+        frontiers = [result.frontier for result in self.results if result.frontier and result.frontier.comparison]
+        if not frontiers:
+            return None
+        return verdict(frontiers[0].tradeoff, [frontier.comparison for frontier in frontiers])
+
+    def cell(self, figure: str) -> str:
+        """Mean and standard deviation of a figure over the runs that have it."""
+        return cell([result.figures[figure] for result in self.results if figure in result.figures])
+
+
+def grouped(results: Iterable["Result"]) -> list[Group]:
+    """Groups in the order of their first runs, whose names they have."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(json.dumps(_shared(result), sort_keys=True), []).append(result)
+    names = _short([members[0].run for members in groups.values()])
+    return [
+        Group(name if len(members) == 1 else f"{name} ({len(members)} runs)", members)
+        for name, members in zip(names, groups.values(), strict=True)
+    ]
+
+
+def figures_of(groups: Iterable[Group]) -> list[str]:
+    """Names of all figures, in the order in which they first appear."""
+    return list(dict.fromkeys(name for group in groups for result in group.results for name in result.figures))
+
+
+def differences(groups: Sequence[Group]) -> dict[str, list[str]]:
+    """The settings in which the recipes of groups differ: dotted path to a value for each group."""
+    settings = [dict(_settings(group.recipe)) for group in groups]
+    paths = dict.fromkeys(path for each in settings for path in each)
+    values = {path: [each.get(path, "-") for each in settings] for path in paths}
+    return {path: found for path, found in values.items() if len(set(found)) > 1}
+
+
+def disagreements(groups: Iterable[Group]) -> list[str]:
+    """Warnings of figures that do not compare: of extractors that are not the same, of metrics with other options."""
+    results = [result for group in groups for result in group.results]
+    extractors = _disagreements(
+        (name, digest, result) for result in results for name, digest in result.extractors.items()
+    )
+    metrics = _disagreements((name, options, result) for result in results for name, options in _options(result))
+    eyes = [
+        f"extractor {name} is not the same in all runs, figures with its name do not compare: "
+        + "; ".join(f"{digest[:8]} in {runs}" for digest, runs in which.items())
+        for name, which in extractors.items()
+    ]
+    return eyes + [
+        f"{name} was measured with other options in {' than in '.join(which.values())}: its figures do not compare"
+        for name, which in metrics.items()
+    ]
+
+
+def cell(values: Sequence[Any]) -> str:
+    """Mean and standard deviation of the values that are finite, and how many these are where others are not.
+
+    Four digits of a mean; with a spread as many as the spread's first two leave certain.
+    """
+    finite = [value for value in values if is_number(value)]
+    if not finite:
+        return "-"
+    mean, spread = spread_of(finite)
+    if len(finite) == 1:
+        text = number(finite[0])
+    elif not mean or spread <= abs(mean) * 1e-9:  # the same but for rounding, or the log of which there is none
+        text = f"{mean:.4g}±{spread if not mean else 0:.2g}"
+    else:
+        decimals = max(0, min(1 - math.floor(math.log10(spread)), 3 - math.floor(math.log10(abs(mean)))))
+        text = f"{mean:,.{decimals}f}±{spread:,.{decimals}f}"
+    return text if len(finite) == len(values) else f"{text} ({len(finite)} of {len(values)})"
+
+
+def _options(result: "Result") -> Iterable[tuple[str, str]]:
+    """Each metric of an evaluation, with the options of all its uses."""
+    uses: dict[str, list[Mapping[str, Any]]] = {}
+    for use in result.metrics:
+        uses.setdefault(use["use"], []).append(use)
+    return [(name, json.dumps(options, sort_keys=True, default=str)) for name, options in uses.items()]
+
+
+def _disagreements(seen: Iterable[tuple[str, str, "Result"]]) -> dict[str, dict[str, str]]:
+    """Of triples ``(name, key, result)`` the names with several keys: each key with its runs, as text."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, key, result in seen:
+        found.setdefault(name, {}).setdefault(key, []).append(result.run)
+    return {name: {key: ", ".join(runs) for key, runs in keys.items()} for name, keys in found.items() if len(keys) > 1}
+
+
+def _shared(result: "Result") -> dict[str, Any]:
+    """A recipe without what changes nothing but chance: folder, seed and number of threads."""
+    recipe = {key: value for key, value in result.recipe.items() if key not in ("run", "seed")}
+    trainer = {key: value for key, value in recipe.get("trainer", {}).items() if key != "threads"}
+    return recipe | {"trainer": trainer}
+
+
+def _short(folders: Sequence[str]) -> list[str]:
+    """The last parts of folders, or all of them where these are not enough to tell them apart."""
+    names = [Path(os.path.abspath(folder)).name for folder in folders]
+    return names if len(set(names)) == len(names) else list(folders)
+
+
+def _settings(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
+    """Values as text by dotted path; entries of a list that are components go by the names of these."""
+    entries: Mapping[str, Any] = {}
+    if isinstance(value, Mapping):
+        entries = value
+    elif isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
+        names = [str(entry.get("use", place)) for place, entry in enumerate(value)]
+        entries = dict(zip(names if len(set(names)) == len(names) else map(str, range(len(value))), value, strict=True))
+    if not entries:
+        yield path, json.dumps(value, ensure_ascii=False).strip('"')
+    for name, part in entries.items():
+        yield from _settings(part, f"{path}.{name}" if path else str(name))

@@ -1,0 +1,416 @@
+"""Metrics that look through an extractor, against formulas written out by hand."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from gangen.errors import UsageError
+from gangen.evaluation import Evaluation, evaluate
+from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
+from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
+from gangen.metrics.divergence import frontier_score
+from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy, inception_score
+from gangen.metrics.memorised import Memorised
+from gangen.metrics.neighbours import nearest_neighbour_test, overlap
+from gangen.splits import StreamSplit, TensorSplit
+
+CPU = torch.device("cpu")
+
+
+class Codec:
+    """Rows "x" uint8 [n, 1, 2, 2], which generators make as floats in [-1, 1]."""
+
+    def prompts(self):
+        return ["a", "b", "c"]
+
+    def samples_of(self, batch):
+        return prepared(batch["x"])
+
+    def batch_of(self, samples):
+        return {"x": ((samples.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)}
+
+
+def prepared(x):
+    return x / 127.5 - 1
+
+
+class Pixels:
+    """An extractor without a network: features are pixels, the label is the brightest of the first three."""
+
+    name, key, digest = "pixels", "pixels", "0"
+
+    def check(self, data):
+        pass
+
+    def fit(self, data, device):
+        pass
+
+    def features(self, samples):
+        return samples.flatten(1)
+
+    def logits(self, samples):
+        return self.features(samples)[:, :3]
+
+
+class Drawn(nn.Module):
+    """Normal pixels with a covariance of their own, the same at every call."""
+
+    def sample(self, n, condition=None):
+        generator = torch.Generator().manual_seed(5)
+        return torch.randn(n, 1, 2, 2, generator=generator) * torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+
+
+def pictures(labels):
+    """One bright pixel of four, at the place of the label."""
+    return 255.0 * nn.functional.one_hot(labels, 4).reshape(-1, 1, 2, 2)
+
+
+def split(n, seed=0):
+    """Random images with random labels, which are what the brightest of the first three pixels says, but for a few."""
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.randint(256, (n, 1, 2, 2), generator=generator)
+    label = image.flatten(1)[:, :3].argmax(1)
+    label[::5] = (label[::5] + 1) % 3
+    return TensorSplit(x=image.to(torch.uint8), label=label)
+
+
+def bench(generator, heldout, train=None, batch_size=500):
+    data = SimpleNamespace(codec=Codec(), codec_class=Codec, heldout=heldout, train=train)
+    players = SimpleNamespace(averaged=lambda name: generator)
+    return Evaluation(players, data, device=torch.device("cpu"), batch_size=batch_size)
+
+
+class Again(nn.Module):
+    """Samples that were given, in order, and again."""
+
+    def __init__(self, samples):
+        super().__init__()
+        self.samples = samples
+
+    def sample(self, n, condition=None):
+        return self.samples[torch.arange(n) % len(self.samples)]
+
+
+def test_figures_stand_beside_those_of_training_rows_with_the_same_labels():
+    """100 training rows have what 40 held-out ones ask for; and the held-out ones come in the order of samples."""
+    heldout, train = split(40), split(100, seed=1)
+    figures = Frechet(samples=1000, extractor=Pixels())(bench(Drawn(), heldout, train))
+    real = gaussian(prepared(heldout.tensors["x"]).flatten(1))
+    drawn = gaussian(Drawn().sample(500)[:40].flatten(1))
+    assert figures.keys() == {"frechet_pixels", "frechet_pixels_real"}
+    assert figures["frechet_pixels"] == pytest.approx(frechet_distance(drawn, real), abs=1e-9)
+
+
+class Labels(Pixels):
+    """An extractor that sees a label and nothing else: the brightest of the first three pixels."""
+
+    def features(self, samples):
+        return nn.functional.one_hot(samples.flatten(1)[:, :3].argmax(1), 3).float()
+
+
+def spelled(*counts):
+    """As many images of each label as ``counts`` says, which show it."""
+    labels = torch.arange(3).repeat_interleave(torch.tensor(counts))
+    return TensorSplit(x=pictures(labels).to(torch.uint8), label=labels)
+
+
+def test_the_floor_has_as_many_of_each_label_as_held_out_rows():
+    heldout = spelled(5, 10, 1)
+    matched = bench(Drawn(), heldout, spelled(60, 20, 20))
+    assert Frechet(extractor=Labels())(matched)["frechet_pixels_real"] == pytest.approx(0, abs=1e-9)
+    # Of the second label there are not enough: as many as there are held-out ones, as they are drawn.
+    lacking = bench(Drawn(), heldout, spelled(60, 9, 20))
+    drawn = lacking.data.train.batch(0, range(16), 16, seed=0, device="cpu")["x"]
+    gaussians = [gaussian(Labels().features(images)) for images in (drawn, heldout.tensors["x"])]
+    expected = pytest.approx(frechet_distance(*gaussians), abs=1e-6)
+    assert Frechet(extractor=Labels())(lacking)["frechet_pixels_real"] == expected != 0
+
+
+def test_data_without_labels_have_a_floor_as_they_are_drawn():
+    heldout, train = (TensorSplit(x=split(30, seed=seed).tensors["x"]) for seed in (0, 1))
+    evaluation = bench(Drawn(), heldout, train)
+    drawn = train.batch(0, range(30), 30, seed=0, device="cpu")["x"]
+    gaussians = [gaussian(prepared(images).flatten(1)) for images in (drawn, heldout.tensors["x"])]
+    figures = Frechet(extractor=Pixels())(evaluation)
+    assert figures["frechet_pixels_real"] == pytest.approx(frechet_distance(*gaussians), abs=1e-9)
+
+
+def test_kernel_overlap_and_nearest_neighbours_are_those_of_the_features():
+    heldout, train = split(40), split(100, seed=1)
+    evaluation = bench(Drawn(), heldout, train)
+    real = prepared(heldout.batch(0, range(30), 30, seed=0, device="cpu")["x"]).flatten(1)
+    drawn = Drawn().sample(500)[:30].flatten(1)
+    assert KID(samples=30, extractor=Pixels())(evaluation)["kid_pixels"] == kernel_distance(real, drawn)
+    figures = PRDC(samples=30, neighbours=3, extractor=Pixels())(evaluation)
+    names = ("precision", "recall", "density", "coverage")
+    assert tuple(figures[f"{name}_pixels"] for name in names) == overlap(real, drawn, k=3)
+    assert {f"{name}_pixels_real" for name in names} < figures.keys()
+    figures = NearestNeighbour(samples=30, extractor=Pixels())(evaluation)
+    names = ("nearest_neighbour", "nearest_neighbour_on_real", "nearest_neighbour_on_fake")
+    assert tuple(figures[f"{name}_pixels"] for name in names) == nearest_neighbour_test(real, drawn)
+    assert {f"{name}_pixels_real" for name in names} < figures.keys()
+
+
+def test_metrics_of_one_evaluation_share_features():
+    class Counting(Pixels):
+        asked = 0
+
+        def features(self, samples):
+            self.asked += 1
+            return super().features(samples)
+
+    extractor, players = Counting(), SimpleNamespace(averaged=lambda name: Drawn())
+    metrics = [metric(samples=30, extractor=extractor) for metric in (Frechet, KID, PRDC, NearestNeighbour)]
+    data = bench(Drawn(), split(40), split(100, seed=1)).data
+    evaluate(metrics, Evaluation(players, data, device=CPU))
+    assert extractor.asked == 3  # generated, held out, training
+    evaluate(metrics, Evaluation(players, data, device=CPU))
+    assert extractor.asked == 4  # generated anew
+
+
+def test_frechet_of_fewer_images_than_features_is_finite():
+    figures = Frechet(samples=3, extractor=Pixels())(bench(Drawn(), split(40), split(40, seed=1)))
+    assert all(0 < value < 100 for value in figures.values())
+
+
+@pytest.mark.parametrize("metric", [Frechet, KID, NearestNeighbour, Memorised])
+def test_one_held_out_image_is_too_few(metric):
+    with pytest.raises(UsageError, match="compares 1 held-out rows with as many samples, and needs at least 2"):
+        metric(extractor=Pixels()).check(bench(Drawn(), split(1), split(40)))
+
+
+def test_balls_need_more_images_than_neighbours():
+    with pytest.raises(UsageError, match=r"metric prdc compares 7 .* needs at least 8; raise heldout"):
+        PRDC(samples=7, neighbours=7, extractor=Pixels()).check(bench(Drawn(), split(30), split(40)))
+    figures = PRDC(samples=8, neighbours=7, extractor=Pixels())(bench(Drawn(), split(30), split(40)))
+    assert all(0 <= figure <= 8 / 7 for figure in figures.values())
+
+
+def test_frechet_reads_training_rows_once_for_the_same_data_and_again_for_others():
+    class Once(TensorSplit):
+        def batch(self, *arguments, **options):
+            self.asked = getattr(self, "asked", 0) + 1
+            return super().batch(*arguments, **options)
+
+    metric, floors = Frechet(extractor=Pixels()), []
+    for seed in (1, 2):
+        train = Once(x=split(100, seed=seed).tensors["x"])
+        evaluation = bench(Drawn(), split(40), train)
+        floors += [metric(evaluation)["frechet_pixels_real"] for _ in range(2)]
+        assert train.asked == 1
+    assert floors[0] == floors[1] != floors[2]
+
+
+def test_memorised_tells_copies_of_training_rows_from_new_ones():
+    heldout, train, new = split(200), split(300, seed=1), split(200, seed=2)
+    for images, ratio, share in (
+        (train.tensors["x"], pytest.approx(0), 1),
+        (heldout.tensors["x"], pytest.approx(1), pytest.approx(0.01, abs=0.005)),
+        (new.tensors["x"], pytest.approx(1, abs=0.2), pytest.approx(0.01, abs=0.02)),
+    ):
+        figures = Memorised(extractor=Pixels())(bench(Again(prepared(images)), heldout, train))
+        assert figures == {"nearest_training_pixels": ratio, "memorised_pixels": share}
+
+
+def test_memorised_is_a_ratio_of_medians_to_all_training_rows(monkeypatch):
+    monkeypatch.setattr("gangen.metrics.memorised.CHUNK", 7)
+    heldout, train = split(20), split(60, seed=1)
+    figures = Memorised(extractor=Pixels())(bench(Drawn(), heldout, train))
+    training = prepared(train.tensors["x"]).flatten(1)
+
+    def nearest(rows):
+        return torch.tensor([min(math.dist(row, other) for other in training.tolist()) for row in rows.tolist()])
+
+    real = nearest(prepared(heldout.tensors["x"]).flatten(1))
+    drawn = nearest(Drawn().sample(500)[:20].flatten(1))
+    assert figures["nearest_training_pixels"] == pytest.approx((drawn.median() / real.median()).item())
+    assert figures["memorised_pixels"] == pytest.approx((drawn < real.quantile(0.01)).double().mean().item())
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_memorised_looks_at_each_training_row_once(streamed):
+    class Counting(Pixels):
+        seen = 0
+
+        def features(self, samples):
+            self.seen += len(samples)
+            return super().features(samples)
+
+    def rows_of(train):
+        for row in range(len(train)):
+            yield {name: tensor[row] for name, tensor in train.tensors.items()}
+
+    extractor, train = Counting(), split(60, seed=1)
+    stream = StreamSplit(lambda epoch: rows_of(train))
+    evaluation = bench(Drawn(), split(20), stream if streamed else train)
+    Memorised(extractor=extractor, training=60 if streamed else 1000)(evaluation)
+    assert extractor.seen == 20 + 20 + 60
+
+
+def test_the_nearest_training_rows_of_the_samples_that_come_nearest_are_shown():
+    heldout, train = split(20), split(60, seed=1)
+    samples = prepared(split(20, seed=2).tensors["x"])
+    samples[[3, 7]] = prepared(train.tensors["x"][[41, 12]]) + torch.tensor([0.001, 0]).view(2, 1, 1, 1)
+    evaluation, metric = bench(Again(samples), heldout, train), Memorised(extractor=Pixels())
+    metric(evaluation)
+    sheet = metric.sheets(evaluation)["nearest_training_rows"]
+    assert torch.equal(sheet["sample"][:2], samples[[7, 3]])
+    assert torch.equal(sheet["nearest training row"][:2], prepared(train.tensors["x"][[12, 41]]))
+
+
+def test_memorised_refuses_held_out_rows_that_are_trained_on():
+    images = split(20)
+    with pytest.raises(UsageError, match="most held-out rows are copies of training rows"):
+        Memorised(extractor=Pixels())(bench(Drawn(), images, images))
+
+
+class Obedient(nn.Module):
+    """Images of the labels that are asked for, but ``wrong`` of the labels, which it takes for the one above."""
+
+    def __init__(self, *wrong):
+        super().__init__()
+        self.wrong = wrong
+
+    def sample(self, n, condition=None):
+        label = condition["label"]
+        shown = torch.where(torch.isin(label, torch.tensor(self.wrong, dtype=int)), (label + 1) % 3, label)
+        return pictures(shown) / 127.5 - 1
+
+
+@pytest.mark.parametrize("batch_size", [7, 500])
+def test_label_accuracy_is_the_share_that_carries_the_label_it_was_asked_for(batch_size):
+    heldout = split(30)
+    asked = TensorSplit(**heldout.tensors).batch(0, range(20), 20, seed=0, device="cpu")["label"]
+    for wrong in ((), (1,), (0, 1, 2)):
+        figures = LabelAccuracy(samples=20, extractor=Pixels())(bench(Obedient(*wrong), heldout, batch_size=batch_size))
+        right = sum(label not in wrong for label in asked.tolist()) / 20
+        assert (figures["label_accuracy"], figures["label_accuracy_real"]) == (pytest.approx(right), pytest.approx(0.8))
+
+
+def test_label_coverage_is_the_effective_share_of_labels_that_are_seen():
+    heldout = spelled(10, 10, 20)
+    figures = LabelAccuracy(samples=40, extractor=Pixels())(bench(Obedient(0), heldout))
+    # Asked for 10, 10, 20 of each label, it takes the first for the second: 0, 20, 20.
+    assert figures["label_coverage"] == pytest.approx(2 / 3)
+    assert figures["label_coverage_real"] == pytest.approx(2**1.5 / 3)  # 1/4, 1/4, 1/2: one bit and a half
+
+
+def test_label_accuracy_needs_labels_and_a_classifier():
+    unlabelled = bench(Drawn(), TensorSplit(x=split(30).tensors["x"]))
+    with pytest.raises(UsageError, match="needs data with labels"):
+        LabelAccuracy(extractor=Pixels()).check(unlabelled)
+    extractor = SimpleNamespace(name="points", key="points", check=id, fit=print, features=print)
+    with pytest.raises(UsageError, match="extractor 'points' does not classify"):
+        LabelAccuracy(extractor=extractor).check(bench(Obedient(), split(30)))
+
+
+def test_labels_of_another_world_are_refused():
+    extractor = Pixels()
+    extractor.logits = lambda samples: samples.flatten(1)
+    with pytest.raises(UsageError, match="extractor 'pixels' knows 4 labels of its own, and not the 3 of these data"):
+        LabelAccuracy(extractor=extractor)(bench(Obedient(), split(30)))
+
+
+class Centroids(Pixels):
+    """Learns the mean of each label; tells labels by the nearest one."""
+
+    def fit(self, data, device):
+        batch = data.train.batch(0, range(len(data.train)), len(data.train), seed=0, device="cpu")
+        rows = data.codec.samples_of(batch).flatten(1)
+        self.means = torch.stack([rows[batch["label"] == label].mean(0) for label in range(3)])
+
+    def logits(self, samples):
+        return -torch.cdist(samples.flatten(1), self.means)
+
+
+def test_samples_teach_a_second_extractor_which_is_tested_on_held_out_rows():
+    heldout, train = spelled(10, 10, 10), spelled(50, 50, 50)
+    extractor = Centroids()
+    for wrong, expected in (((), 1.0), ((0, 1, 2), 0.0)):
+        evaluation = bench(Obedient(*wrong), heldout, train)
+        figures = ReverseLabelAccuracy(samples=30, extractor=extractor)(evaluation)
+        assert figures == {"reverse_label_accuracy": expected, "reverse_label_accuracy_real": 1.0}
+    assert torch.equal(extractor.means, prepared(pictures(torch.arange(3))).flatten(1))  # still what it learned itself
+
+
+def test_inception_score_is_one_to_the_number_of_labels_and_equals_that_of_torchmetrics():
+    sure = 50 * torch.eye(3)
+    assert inception_score(sure.repeat(5, 1)) == pytest.approx(3)
+    assert inception_score(sure[:1].repeat(5, 1)) == pytest.approx(1)
+    torchmetrics = pytest.importorskip("torchmetrics.image.inception")
+    logits = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    score = torchmetrics.InceptionScore(feature=nn.Identity(), splits=1)
+    score.update(logits)
+    assert inception_score(logits) == pytest.approx(score.compute()[0].item(), rel=1e-6)
+    figures = InceptionScore(samples=30, extractor=Pixels())(bench(Drawn(), split(20), split(40)))
+    assert figures["inception_score_pixels"] == inception_score(Drawn().sample(500).flatten(1)[:30, :3])
+    assert figures["inception_score_pixels_real"] == pytest.approx(
+        inception_score(prepared(split(20).tensors["x"]).flatten(1)[:, :3])
+    )
+
+
+def test_the_divergence_frontier_is_that_of_the_features():
+    heldout, train = split(200), split(400, seed=1)
+    figures = DivergenceFrontier(extractor=Pixels())(bench(Drawn(), heldout, train))
+    real = prepared(heldout.batch(0, range(200), 200, seed=0, device="cpu")["x"]).flatten(1)
+    assert figures["divergence_frontier_pixels"] == frontier_score(real, Drawn().sample(500)[:200].flatten(1))
+    assert figures["divergence_frontier_pixels"] < 0.1 < 0.5 < figures["divergence_frontier_pixels_real"]
+
+
+def test_data_bring_an_extractor_along_that_metrics_share_by_its_key():
+    heldout, train = split(40), split(100, seed=1)
+    evaluation = bench(Drawn(), heldout, train)
+    evaluation.data.codec.extractor = Pixels
+    metrics = [Frechet(), KID()]
+    for metric in metrics:
+        metric.check(evaluation)
+    figures = evaluate(metrics, evaluation)
+    assert figures["frechet_pixels"] == Frechet(extractor=Pixels())(bench(Drawn(), heldout, train))["frechet_pixels"]
+    assert evaluation.extractors == {"pixels": "0"}
+    protocol = {"samples": 40, "held-out rows": 40, "extractor": "pixels"}
+    assert [metric.protocol(evaluation) for metric in metrics] == [protocol, protocol]
+
+
+def test_an_extractor_learns_the_same_whatever_the_number_of_threads():
+    used = []
+
+    class Learning(Pixels):
+        def fit(self, data, device):
+            used.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        bench(Drawn(), split(40)).fitted(Learning())
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert used == [1, 1]
+
+
+def test_a_codec_that_cannot_compare_is_refused():
+    evaluation = bench(Drawn(), split(40))
+    evaluation.data.codec = SimpleNamespace()
+    with pytest.raises(UsageError, match=r"metric frechet: SimpleNamespace has no samples_of\(\)"):
+        Frechet(extractor=Pixels()).check(evaluation)
+
+
+def test_too_few_samples_come_with_a_warning_that_says_how_many_are_wanted():
+    evaluation = bench(Drawn(), split(40), split(40, seed=1))
+    for _ in range(2):
+        Frechet(samples=4, extractor=Pixels())(evaluation)
+    assert evaluation.warnings == [
+        "frechet is coarse: it compares 4 samples in the 4 features of 'pixels' and wants 5; raise samples of the "
+        "metric, or heldout of the data"
+    ]
+    enough = bench(Drawn(), split(40), split(40, seed=1))
+    Frechet(samples=5, extractor=Pixels())(enough)
+    assert enough.warnings == []
+
+
+def test_a_figure_that_is_not_finite_is_warned_of():
+    evaluation = bench(Drawn(), split(40))
+    assert math.isnan(evaluate([lambda evaluation: {"good": math.nan}], evaluation)["good"])
+    assert evaluation.warnings == ["good is nan: it says nothing of these samples"]

@@ -1,0 +1,307 @@
+"""What text metrics see with: which differences move features, what they are functions of, what is refused."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from gangen.errors import UsageError
+from gangen.metrics.distances import frechet_distance, gaussian
+from gangen.splits import TensorSplit
+from gangen_image.points import Points
+from gangen_text.corpus import make_codec
+from gangen_text.encoder import Encoder
+from gangen_text.hashed_ngrams import HashedNgrams
+from gangen_text.oracle import OracleData
+from gangen_text.pretrained import Transformers
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def data(captions):
+    """Captions of a small grammar, labelled by whether a "the" in them was a "one"."""
+    texts = captions(1500, 0)
+    label = torch.arange(len(texts)) % 2
+    texts = [text.replace("the", "one") if odd else text for text, odd in zip(texts, label.tolist(), strict=True)]
+    codec = make_codec(texts, ["the", "one"], tokenizer="words", vocab_size=100, max_length=16)
+    rows = codec.pack(codec.tokenize(texts))
+    splits = [TensorSplit(tokens=rows[part], label=label[part]) for part in (slice(1300), slice(1300, None))]
+    return SimpleNamespace(codec=codec, train=splits[0], heldout=splits[1])
+
+
+@pytest.fixture
+def oracle():
+    return OracleData(vocab_size=50, length=8, train_size=100, heldout_size=50)
+
+
+def small(**options):
+    return Encoder(**{"filters": 8, "hidden_dim": 16, "steps": 3} | options)
+
+
+def rows_of(data, texts):
+    return data.codec.pack(data.codec.tokenize(texts))
+
+
+def fitted(extractor, data):
+    extractor.check(data)
+    extractor.fit(data, CPU)
+    return extractor
+
+
+def reversed_words(data, rows):
+    texts = data.codec.decode(rows)
+    return rows_of(data, [" ".join(reversed(text.split())) for text in texts])
+
+
+def apart(extractor, rows, others):
+    return frechet_distance(*(gaussian(extractor.features(each)) for each in (rows, others)))
+
+
+def test_the_encoder_sees_order_content_repetition_and_labels(data):
+    extractor = fitted(small(steps=60), data)
+    heldout, label = data.heldout.tensors["tokens"], data.heldout.tensors["label"]
+    floor = apart(extractor, heldout, data.train.tensors["tokens"])
+    assert apart(extractor, heldout, reversed_words(data, heldout)) > 5 * floor
+    assert apart(extractor, heldout, heldout[:5].repeat(40, 1)) > 2 * floor
+    assert apart(extractor, heldout, heldout[label == 0]) > 2 * floor
+    assert (extractor.logits(heldout).argmax(1) == label).float().mean() > 0.9
+
+
+def test_a_shuffle_moves_counts_of_pairs_and_not_of_single_tokens(data):
+    # A whole text backwards, but for its end.
+    rows = torch.tensor([[5, 6, 7, 8, data.codec.spec.end], [8, 7, 6, 5, data.codec.spec.end]])
+    singles, pairs = fitted(HashedNgrams(n=1), data), fitted(HashedNgrams(n=2), data)
+    assert torch.equal(*singles.features(rows))
+    assert not torch.allclose(*pairs.features(rows), atol=0.1)
+    assert singles.blind_to == "the order of words"
+    assert pairs.blind_to is None
+
+
+def test_inner_products_of_hashed_counts_are_nearly_those_of_counts(oracle):
+    rows = torch.tensor([[1, 2, 1, 3, 9, 9, 4, 5], [1, 2, 6, 3, 9, 9, 9, 5]])
+
+    def counts(row):
+        runs = [tuple(row[start : start + size]) for size in (1, 2) for start in range(len(row) - size + 1)]
+        return {run: runs.count(run) for run in runs}
+
+    def product(one, other):
+        return sum(count * other.get(run, 0) for run, count in one.items())
+
+    one, other = (counts(row) for row in rows.tolist())
+    expected = product(one, other) / (product(one, one) * product(other, other)) ** 0.5
+    found = fitted(HashedNgrams(n=2, dimensions=100_000), oracle).features(rows)
+    assert (found[0] @ found[1]).item() == pytest.approx(expected, abs=1e-5)
+    assert found.norm(dim=1).tolist() == pytest.approx([1, 1])
+
+
+def splitmix(number):
+    """Its finalizer as published, as a signed number."""
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    number = (number ^ number >> 27) * 0x94D049BB133111EB % 2**64
+    number ^= number >> 31
+    return number - 2**64 if number >= 2**63 else number
+
+
+def test_hashed_runs_have_the_same_places_everywhere_and_both_signs(oracle):
+    extractor = fitted(HashedNgrams(n=1, dimensions=10), oracle)
+    found = extractor.features(torch.arange(50).view(50, 1))
+    assert found.abs().argmax(1).tolist() == [(splitmix(token + 1) >> 1) % 10 for token in range(50)]
+    assert set(found.sum(1).tolist()) == {-1.0, 1.0}
+    assert found.abs().sum(0).min() > 0
+
+
+def test_the_seed_alone_decides_what_the_encoder_learns(data):
+    digests, features = [], []
+    for seed, noise in ((3, 0), (3, 1), (4, 0)):
+        torch.manual_seed(noise)
+        before = torch.get_rng_state()
+        extractor = fitted(small(seed=seed), data)
+        assert torch.equal(torch.get_rng_state(), before)
+        digests.append(extractor.digest)
+        features.append(extractor.features(data.heldout.tensors["tokens"]))
+    assert digests[0] == digests[1] != digests[2]
+    assert torch.equal(features[0], features[1])
+    assert not torch.allclose(features[0], features[2])
+
+
+def test_a_run_in_float64_has_the_same_encoder(data):
+    expected = fitted(small(), data).digest
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert fitted(small(), data).digest == expected
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_fitting_again_to_the_same_data_does_nothing_and_to_others_begins_anew(data, oracle):
+    extractor = small()
+    with torch.no_grad():  # whoever evaluates may have said so
+        extractor.fit(data, CPU)
+        weights, first = extractor._net, extractor.digest
+        extractor.fit(data, CPU)
+        assert extractor._net is weights
+        extractor.fit(oracle, CPU)
+        extractor.fit(data, CPU)
+    assert extractor.digest == first
+
+
+def test_few_texts_are_read_three_times_and_a_stream_as_often_as_asked(data):
+    few = TensorSplit(**{name: tensor[:64] for name, tensor in data.train.tensors.items()})
+    streamed = SimpleNamespace(batch=few.batch)
+
+    def learned(split, steps):
+        return fitted(small(steps=steps), SimpleNamespace(codec=data.codec, train=split)).digest
+
+    assert learned(few, 3) == learned(few, 9) == learned(streamed, 3) != learned(streamed, 9)
+
+
+@pytest.mark.parametrize("make", [small, HashedNgrams])
+def test_rows_of_fixed_length_without_labels_or_end_will_do(make, oracle):
+    extractor = fitted(make(), oracle)
+    found = extractor.features(oracle.heldout.tensors["tokens"])
+    assert found.dtype == torch.float32 and found.isfinite().all()
+    assert len(found.unique(dim=0)) == 50
+
+
+def test_without_labels_there_are_no_logits(oracle):
+    with pytest.raises(UsageError, match="does not classify: the data have no labels"):
+        fitted(small(), oracle).logits(oracle.heldout.tensors["tokens"])
+
+
+@pytest.fixture(params=["encoder", "ngrams", "bert", "gpt2"])
+def extractor(request, data):
+    made = {"encoder": small, "ngrams": HashedNgrams}.get(request.param)
+    if made is None:
+        folder = request.getfixturevalue(request.param)
+        made = lambda: Transformers(model=str(folder), pooling="last")  # noqa: E731
+    return fitted(made(), data)
+
+
+def test_what_stands_behind_the_end_is_not_seen_nor_other_texts_beside_it(extractor, data):
+    rows = data.heldout.tensors["tokens"]
+    found = extractor.features(rows)
+    assert found.dtype == torch.float32 and found.shape[0] == len(rows) and not found.requires_grad
+    ended = (rows == data.codec.spec.end).cumsum(1) > 0
+    noisy = torch.where(ended & (rows != data.codec.spec.end), 7, rows)
+    assert not torch.equal(noisy, rows)
+    torch.testing.assert_close(extractor.features(noisy), found, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(extractor.features(rows[7:8]), found[7:8], atol=1e-5, rtol=1e-5)
+
+
+def test_empty_texts_and_those_without_an_end_have_features(extractor, data):
+    spec = data.codec.spec
+    empty = data.codec.pack([[]] * 2)
+    endless = torch.full((2, spec.max_length), 7)
+    assert extractor.features(empty).isfinite().all()
+    assert extractor.features(torch.cat([empty, endless])).isfinite().all()
+
+
+def test_data_that_are_no_text_are_refused():
+    points = Points(size=10, heldout_size=10)
+    for extractor in (Encoder(), HashedNgrams(), Transformers(model="anything")):
+        with pytest.raises(UsageError, match="texts, which these data are not"):
+            extractor.check(points)
+
+
+def tokenizer_in(folder, data):
+    """A tokenizer of whole words with padding of its own numbers, as a pretrained model has."""
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"[PAD]": 0, "[UNK]": 1}
+    for text in data.codec.decode(data.train.tensors["tokens"]):
+        for word in text.split():
+            words.setdefault(word, len(words))
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]")
+    fast.save_pretrained(folder)
+    return len(words)
+
+
+@pytest.fixture
+def bert(tmp_path, data):
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path / "tiny-bert"
+    size = tokenizer_in(folder, data)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=size, initializer_range=0.5, **shape), add_pooling_layer=False).save_pretrained(
+            folder
+        )
+    return folder
+
+
+@pytest.fixture
+def gpt2(tmp_path, data):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    folder = tmp_path / "tiny-gpt2"
+    size = tokenizer_in(folder, data)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        GPT2LMHeadModel(
+            GPT2Config(vocab_size=size, n_positions=12, n_embd=16, n_layer=1, n_head=2, initializer_range=0.5)
+        ).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_states_of_a_saved_model_are_pooled(kind, data, request):
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = request.getfixturevalue(kind)
+    rows = data.heldout.tensors["tokens"][:3]
+    texts = data.codec.decode(rows)
+    net, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    for pooling in ("mean", "last", "first"):
+        extractor = fitted(Transformers(model=str(folder), pooling=pooling), data)
+        assert extractor.name == folder.name
+        for text, found in zip(texts, extractor.features(rows), strict=True):
+            with torch.no_grad():
+                ids = tokenizer(text, return_tensors="pt")["input_ids"][:, :12]
+                states = net(input_ids=ids).last_hidden_state[0]
+            expected = {"mean": states.mean(0), "last": states[-1], "first": states[0]}[pooling]
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_same_folder_has_the_same_digest_and_nothing_is_drawn(bert, data):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    digests = [
+        fitted(Transformers(model=str(bert), pooling=pooling), data).digest for pooling in ("mean", "mean", "last")
+    ]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_means_are_said_to_be_blind_to_order(bert, data):
+    assert Transformers(model=str(bert)).blind_to == "the order of words"
+    assert Transformers(model=str(bert), pooling="last").blind_to is None
+
+
+def test_what_cannot_be_opened_is_refused_before_any_training(data, bert, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError, match="cannot open model 'nobody/nothing': ") as refusal:
+        Transformers(model="nobody/nothing").check(data)
+    assert len(str(refusal.value).splitlines()) <= 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"name a folder that save_pretrained\(\) of a model"):
+        Transformers(model=str(tmp_path / "empty")).check(data)
+
+
+def test_weights_that_are_pickled_or_incomplete_are_refused(data, bert):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(bert / "model.safetensors")
+    partial = {name: tensor for name, tensor in weights.items() if "attention" not in name}
+    save_file(partial, bert / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UsageError, match=r"its weights lack encoder\.layer\.0\.attention"):
+        Transformers(model=str(bert)).check(data)
+    (bert / "model.safetensors").unlink()
+    torch.save(weights, bert / "pytorch_model.bin")
+    with pytest.raises(UsageError, match=r"must be safetensors, as pickles .* can run code: save such a model again"):
+        Transformers(model=str(bert)).check(data)
