@@ -189,7 +189,6 @@ def test_a_local_file_is_a_plugin_and_says_that_it_runs(install, tmp_path, capsy
     file = tmp_path / "mine.py"
     file.write_text(
         "from gangen import hookimpl\n" + hook("register('own', f'{__name__}:Own')", "encoders") + "class Own: pass\n",
-        "extractors",
     )
     registry = Registry.discover(code=[file])
     assert f"running code from {file}" in capsys.readouterr().err
