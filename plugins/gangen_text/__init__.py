@@ -51,6 +51,7 @@ def gangen_objectives(register: Callable) -> None:
 @hookimpl
 def gangen_extractors(register: Callable) -> None:
     register("encoder", "gangen_text.encoder:Encoder", summary="a small network that learns texts and their labels")
+    register("topics", "gangen_text.topics:Topics", summary="what texts are about: latent semantic analysis")
     register("ngrams", "gangen_text.hashed_ngrams:HashedNgrams", summary="hashed counts of n-grams; nothing is learned")
     register("transformers", "gangen_text.pretrained:Transformers", summary="a pretrained model, by folder or hub name")
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from gangen.contracts import Batch, Extractor
 from gangen.errors import DataError, UsageError, did_you_mean
 from gangen.run_directory import write_atomically
+from gangen_text.encoder import Encoder
 from gangen_text.spec import TextSpec
 from gangen_text.tokenization import UNKNOWN, read_tokenizer
 
@@ -95,8 +96,6 @@ class TextCodec:
 
     def extractor(self) -> Extractor:
         """A small encoder that learns from the data."""
-        from gangen_text.encoder import Encoder
-
         return Encoder()
 
     def decode(self, samples: Tensor) -> list[str]:

@@ -34,11 +34,11 @@ class Encoder:
     and as many corrupted ones, fewer where that would be more than three passes over the data; labels have a weight of
     0.3. ``features`` are its ``hidden_dim`` hidden units; it has ``filters`` filters for each width from 1 to 4 tokens.
     So it sees the order of words within four tokens, the length of texts and, where there are labels, what texts are
-    about. Of texts without labels it hardly notices a topic that is missing, and it has no idea of what a text means.
+    about. Of texts without labels it hardly notices a topic that is missing (text/topics does), and it has no idea of
+    what a text means.
 
     It works on the CPU in float32 at any device and precision of the run, and is the same in every run with the same
-    data, ``seed``, hardware and number of threads. Fitting takes no part in collectives and draws from no generator but
-    its own.
+    data, ``seed`` and hardware. Fitting takes no part in collectives and draws from no generator but its own.
     """
 
     name = "encoder"

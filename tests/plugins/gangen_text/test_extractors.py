@@ -15,6 +15,7 @@ from gangen_text.encoder import Encoder
 from gangen_text.hashed_ngrams import HashedNgrams
 from gangen_text.oracle import OracleData
 from gangen_text.pretrained import Transformers
+from gangen_text.topics import Topics
 
 CPU = torch.device("cpu")
 
@@ -77,6 +78,39 @@ def test_a_shuffle_moves_counts_of_pairs_and_not_of_single_tokens(data):
     assert not torch.allclose(*pairs.features(rows), atol=0.1)
     assert singles.blind_to == "the order of words"
     assert pairs.blind_to is None
+
+
+def test_topics_are_the_leading_singular_vectors_of_weighted_counts(data):
+    spec, rows = data.codec.spec, data.train.tensors["tokens"]
+    counts = torch.zeros(len(rows), spec.vocab_size, dtype=torch.float64)
+    for row, tokens in zip(counts, rows.tolist(), strict=True):
+        for token in tokens[: tokens.index(spec.end)]:
+            row[token] += 1
+    idf = ((1 + len(rows)) / (1 + (counts > 0).sum(0))).log()
+    weighted = torch.nn.functional.normalize(torch.where(counts > 0, 1 + counts.log(), 0) * idf, dim=1)
+    # More directions than there are words: nothing is lost.
+    found = fitted(Topics(dimensions=100), data).features(rows).double()
+    assert torch.allclose(found @ found.T, weighted @ weighted.T, atol=1e-5)
+    # The first five hold, but for a hundredth, as much as any five can.
+    few = fitted(Topics(dimensions=5), data)
+    held = (weighted @ few._directions.double()).square().sum()
+    assert few.features(rows).shape == (len(rows), 5)
+    assert held > 0.99 * torch.linalg.svdvals(weighted)[:5].square().sum()
+
+
+def test_topics_are_what_texts_are_about_and_not_how(data):
+    extractor = fitted(Topics(), data)
+    heldout = data.heldout.tensors["tokens"]
+    assert torch.equal(extractor.features(heldout), extractor.features(reversed_words(data, heldout)))
+    floor = apart(extractor, heldout, data.train.tensors["tokens"])
+    outside = torch.tensor(["street" in text or "field" in text for text in data.codec.decode(heldout)])
+    assert apart(extractor, heldout, heldout[outside]) > 3 * floor
+    again, other = fitted(Topics(), data), fitted(Topics(seed=1), data)
+    assert extractor.digest == again.digest != other.digest
+    empty = torch.full((1, data.codec.spec.max_length), data.codec.spec.end)
+    assert not extractor.features(empty).any()
+    with pytest.raises(UsageError, match="looks at the tokens of texts"):
+        Topics().check(Points(size=10, heldout_size=10))
 
 
 def test_inner_products_of_hashed_counts_are_nearly_those_of_counts(oracle):
