@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from gangen_text.bleu import References, self_bleu
+from gangen_text.metrics.bleu import References, self_bleu
 
 HYPOTHESES, REFERENCES, VOCABULARY = 1000, 10_000, 5000
 # How many hypotheses nltk gets.

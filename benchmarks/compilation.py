@@ -24,8 +24,8 @@ from gangen.penalties import R1
 from gangen.players import Player, Players
 from gangen.recipe import OptimizerRecipe
 from gangen.schedules import Schedule
-from gangen_image.dcgan import DCGANDiscriminator, DCGANGenerator
-from gangen_image.gan import ImageGAN
+from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gangen_image.objectives.gan import ImageGAN
 from gangen_image.spec import ImageSpec
 
 BATCH, STRETCHES = 64, 15

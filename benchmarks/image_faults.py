@@ -23,8 +23,8 @@ from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, Ne
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy
 from gangen.metrics.memorised import Memorised
 from gangen.splits import TensorSplit
-from gangen_image.classifier import Classifier
-from gangen_image.digits import Digits
+from gangen_image.data.digits import Digits
+from gangen_image.extractors.classifier import Classifier
 
 COUNT, PER_LABEL = 500, 50
 METRICS = (

@@ -25,8 +25,8 @@ from gangen.recipe import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
 from gangen.trainer import Trainer
-from gangen_image.dcgan import DCGANDiscriminator, DCGANGenerator
-from gangen_image.gan import ImageGAN
+from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gangen_image.objectives.gan import ImageGAN
 from gangen_image.spec import ImageSpec
 
 BATCH, ROUNDS, STRETCHES = 64, 5, 15

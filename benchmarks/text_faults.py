@@ -2,9 +2,9 @@
 
     python benchmarks/text_faults.py [SEEDS]
 
-Of text/verses a tenth is held out: 500 verses to be made faulty, the others to compare with. Prints a table in
-Markdown, a row for each fault and a last one for real texts. Figures are means over seeds 0 to SEEDS - 1 (3), each of
-which has a split and faults of its own.
+Of text/verses a tenth is held out: 1,000 verses to take 500 from and make them faulty, the others to compare with.
+Prints tables in Markdown, a row for each fault and a last one for real texts. Figures are means over seeds 0 to
+SEEDS - 1 (3), each of which has a split, extractors and faults of its own.
 """
 
 import random
@@ -13,15 +13,20 @@ import sys
 from types import SimpleNamespace
 
 import torch
+from torch import Tensor, nn
 
-from gangen.evaluation import evaluate
+from gangen.contracts import Batch
+from gangen.evaluation import Evaluation, evaluate
+from gangen.metrics.comparison import PRDC, DivergenceFrontier, Frechet
 from gangen.splits import TensorSplit
-from gangen_text.bleu import Bleu, SelfBleu
-from gangen_text.copying import Copied
-from gangen_text.lengths import Lengths
-from gangen_text.metrics import Distinct, Entropy, Unique
-from gangen_text.ngram_nll import ForwardNLL, ReverseNLL
-from gangen_text.verses import Verses
+from gangen_text.data.verses import Verses
+from gangen_text.extractors.encoder import Encoder
+from gangen_text.extractors.topics import Topics
+from gangen_text.metrics.bleu import Bleu, SelfBleu
+from gangen_text.metrics.copying import Copied
+from gangen_text.metrics.lengths import Lengths
+from gangen_text.metrics.ngram_nll import ForwardNLL, ReverseNLL
+from gangen_text.metrics.variety import Distinct, Entropy, Unique
 
 COUNT = 500
 METRICS = (ForwardNLL, ReverseNLL, Bleu, SelfBleu, Copied, Lengths, Distinct, Entropy, Unique)
@@ -39,10 +44,31 @@ COLUMNS = {
     "entropy-2": "entropy_2",
     "unique": "unique",
 }
+SEEN = {
+    "Fréchet, encoder": "frechet_encoder",
+    "Fréchet, topics": "frechet_topics",
+    "frontier, encoder": "divergence_frontier_encoder",
+    "frontier, topics": "divergence_frontier_topics",
+    "precision, encoder": "precision_encoder",
+    "recall, encoder": "recall_encoder",
+    "coverage, encoder": "coverage_encoder",
+    "coverage, topics": "coverage_topics",
+}
 Texts = list[str]
 
 
-def faults(clean: Texts, training: Texts, chance: random.Random) -> dict[str, Texts]:
+class Stand(nn.Module):
+    """A generator that says ``rows``, in their order."""
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def sample(self, n: int, condition: Batch | None = None) -> Tensor:
+        return self.rows[torch.arange(n) % len(self.rows)]
+
+
+def faults(clean: Texts, training: Texts, others: Texts, chance: random.Random) -> dict[str, Texts]:
     return {
         "none": clean,
         "words shuffled": [" ".join(chance.sample(text.split(), len(text.split()))) for text in clean],
@@ -51,6 +77,7 @@ def faults(clean: Texts, training: Texts, chance: random.Random) -> dict[str, Te
         "copies of training texts": training,
         "copies, another first word": [" ".join(["Zebras", *text.split()[1:]]) for text in training],
         "one word, ten times": [" ".join([chance.choice(text.split())] * 10) for text in clean],
+        "no gospels": others,
     }
 
 
@@ -59,35 +86,40 @@ def measured(seed: int) -> dict[str, dict[str, float]]:
     verses, chance = Verses(heldout=0.1, seed=seed), random.Random(seed)
     codec, held = verses.codec, verses.heldout.tensors["tokens"]
     order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))
-    data = SimpleNamespace(
-        codec=codec,
-        train=TensorSplit(tokens=verses.train.tensors["tokens"]),
-        heldout=TensorSplit(tokens=held[order[COUNT:]]),
-    )
+    rows = {name: tensor[order[2 * COUNT :]] for name, tensor in verses.heldout.tensors.items()}
+    data = SimpleNamespace(codec=codec, train=verses.train, heldout=TensorSplit(**rows))
     training = chance.sample(range(len(data.train)), COUNT)
+    gospels = verses.heldout.tensors["label"] == codec.spec.labels.index("gospels")
+    others = [row for row in order[: 2 * COUNT].tolist() if not gospels[row]][:COUNT]
     texts = codec.decode(held[order[:COUNT]]), codec.decode(data.train.tensors["tokens"][training])
-    metrics, rows = [metric(samples=COUNT) for metric in METRICS], {}
-    for name, faulty in faults(*texts, chance).items():
-        cut = [tokens[: codec.spec.max_length - 1] for tokens in codec.tokenize(faulty)]
-        samples = codec.pack(cut)
-        bench = SimpleNamespace(
-            data=data, samples=lambda n, samples=samples: samples[:n], seed=seed, device=torch.device("cpu")
-        )
-        rows[name] = evaluate(metrics, bench)
-    real = {name.removesuffix("_real"): figure for name, figure in rows["none"].items() if name.endswith("_real")}
-    return rows | {"real texts": real}
+    metrics = [metric(samples=COUNT) for metric in METRICS]
+    eyes = Encoder(seed=seed), Topics(seed=seed)
+    metrics += [metric(samples=COUNT, extractor=eye) for eye in eyes for metric in (Frechet, DivergenceFrontier, PRDC)]
+    found = {}
+    for name, faulty in faults(*texts, codec.decode(held[others]), chance).items():
+        generator = Stand(codec.pack([tokens[: codec.spec.max_length - 1] for tokens in codec.tokenize(faulty)]))
+        players = SimpleNamespace(averaged=lambda _, generator=generator: generator)
+        found[name] = evaluate(metrics, Evaluation(players, data, device=torch.device("cpu"), seed=seed))
+    real = {name.removesuffix("_real"): figure for name, figure in found["none"].items() if name.endswith("_real")}
+    return found | {"real texts": real}
+
+
+def print_table(runs: list[dict[str, dict[str, float]]], columns: dict[str, str]) -> None:
+    print(f"| fault | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
+    for name, figures in runs[0].items():
+        means = [
+            f"{statistics.fmean(run[name][key] for run in runs):.2f}" if key in figures else ""
+            for key in columns.values()
+        ]
+        print(f"| {name} | {' | '.join(means)} |")
 
 
 def main(seeds: int) -> None:
     torch.set_num_threads(1)
     runs = [measured(seed) for seed in range(seeds)]
-    print(f"| fault | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}")
-    for name, figures in runs[0].items():
-        means = [
-            f"{statistics.fmean(run[name][key] for run in runs):.2f}" if key in figures else ""
-            for key in COLUMNS.values()
-        ]
-        print(f"| {name} | {' | '.join(means)} |")
+    print_table(runs, COLUMNS)
+    print()
+    print_table(runs, SEEN)
 
 
 if __name__ == "__main__":

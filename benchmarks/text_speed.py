@@ -18,9 +18,9 @@ from gangen.contracts import Clock
 from gangen.losses import NonSaturating
 from gangen.players import Player, Players
 from gangen.recipe import OptimizerRecipe
-from gangen_text.cnn import CNNDiscriminator
-from gangen_text.lstm import LSTMGenerator
-from gangen_text.seqgan import SeqGAN
+from gangen_text.networks.cnn import CNNDiscriminator
+from gangen_text.networks.lstm import LSTMGenerator
+from gangen_text.objectives.seqgan import SeqGAN
 from gangen_text.spec import TextSpec
 
 SPEC = TextSpec(vocab_size=5000, max_length=20, start=0)

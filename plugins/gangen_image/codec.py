@@ -15,7 +15,7 @@ from gangen.contracts import Batch, Extractor
 from gangen.errors import DataError, UsageError, did_you_mean
 from gangen.run_directory import replacing, write_atomically
 from gangen.splits import TensorSplit
-from gangen_image.classifier import Classifier, as_bytes
+from gangen_image.extractors.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
 
 GAP = 2

@@ -15,9 +15,9 @@ from torch import Tensor
 from gangen.contracts import Batch, Extractor
 from gangen.errors import DataError, UsageError, did_you_mean
 from gangen.run_directory import write_atomically
-from gangen_text.encoder import Encoder
+from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
+from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec
-from gangen_text.tokenization import UNKNOWN, read_tokenizer
 
 # Cut before the spaces, which belong to the word that follows them.
 WORD_WITH_SPACES = re.compile(r" *[^ ]+| +")

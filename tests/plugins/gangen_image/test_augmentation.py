@@ -8,9 +8,9 @@ import torch
 from gangen import noise
 from gangen.contracts import Clock
 from gangen.penalties import R1
-from gangen_image.augmentation import Adaptive, DiffAugment
-from gangen_image.consistency import Consistency
-from gangen_image.resampling import resample, shift, window
+from gangen_image.networks.resampling import resample, shift, window
+from gangen_image.objectives.augmentation import Adaptive, DiffAugment
+from gangen_image.objectives.consistency import Consistency
 
 AUGMENTATIONS = {
     "diffaugment": DiffAugment(),

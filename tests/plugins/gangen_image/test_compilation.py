@@ -14,14 +14,14 @@ from gangen.losses import NonSaturating
 from gangen.penalties import R1, R2
 from gangen.players import Player, Players
 from gangen.recipe import OptimizerRecipe
-from gangen_image.augmentation import DiffAugment
-from gangen_image.dcgan import DCGANDiscriminator, DCGANGenerator
-from gangen_image.gan import ImageGAN
-from gangen_image.mlp import MLPDiscriminator, MLPGenerator
-from gangen_image.r3gan import R3GANDiscriminator, R3GANGenerator
-from gangen_image.resnet import ResNetDiscriminator, ResNetGenerator
+from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
+from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from gangen_image.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from gangen_image.networks.style import StyleDiscriminator, StyleGenerator
+from gangen_image.objectives.augmentation import DiffAugment
+from gangen_image.objectives.gan import ImageGAN
 from gangen_image.spec import ImageSpec
-from gangen_image.style import StyleDiscriminator, StyleGenerator
 
 SPEC = ImageSpec(1, 8, ("even", "odd"))
 CLOCK = Clock("adversarial", 0, 10)

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from gangen.errors import DataError
-from gangen_image import digits as digits_module
-from gangen_image.arrays import Arrays
-from gangen_image.dataset import Dataset
-from gangen_image.digits import Digits
-from gangen_image.flipped import Flipped
-from gangen_image.pixels import to_pixels
-from gangen_image.stacked import Stacked
+from gangen_image.data import digits as digits_module
+from gangen_image.data.arrays import Arrays
+from gangen_image.data.dataset import Dataset
+from gangen_image.data.digits import Digits
+from gangen_image.data.flipped import Flipped
+from gangen_image.data.pixels import to_pixels
+from gangen_image.data.stacked import Stacked
 
 RED, BLUE = (200, 10, 10), (10, 10, 200)
 

@@ -10,12 +10,12 @@ from gangen import cli
 from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
 from gangen.splits import StreamSplit, TensorSplit
-from gangen_image.classifier import Classifier
 from gangen_image.codec import ImageCodec
-from gangen_image.few_labels import FewLabels
-from gangen_image.flipped import Flipped
-from gangen_image.identity import Identity
-from gangen_image.points import Points
+from gangen_image.data.few_labels import FewLabels
+from gangen_image.data.flipped import Flipped
+from gangen_image.data.points import Points
+from gangen_image.extractors.classifier import Classifier
+from gangen_image.extractors.identity import Identity
 from gangen_image.spec import ImageSpec
 
 CPU = torch.device("cpu")

@@ -15,9 +15,9 @@ from gangen.penalties import R1, R2
 from gangen.players import Player, Players
 from gangen.recipe import OptimizerRecipe
 from gangen.schedules import Schedule
-from gangen_image.augmentation import DiffAugment
-from gangen_image.gan import ImageGAN, feature_distance
-from gangen_image.mlp import MLPDiscriminator, MLPGenerator
+from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
+from gangen_image.objectives.augmentation import DiffAugment
+from gangen_image.objectives.gan import ImageGAN, feature_distance
 from gangen_image.spec import ImageSpec, PointSpec
 
 SPEC = ImageSpec(1, 4, ("even", "odd"))

@@ -16,8 +16,8 @@ from gangen.metrics.comparison import Frechet
 from gangen.metrics.distances import frechet_distance, gaussian
 from gangen.splits import TensorSplit
 from gangen_image.codec import ImageCodec
-from gangen_image.inception import Inception
-from gangen_image.points import Points
+from gangen_image.data.points import Points
+from gangen_image.extractors.inception import Inception
 from gangen_image.spec import ImageSpec
 
 CPU = torch.device("cpu")

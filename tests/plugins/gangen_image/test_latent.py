@@ -7,10 +7,10 @@ import torch
 
 from gangen import noise
 from gangen.errors import UsageError
-from gangen_image.latent import Latent
-from gangen_image.mlp import MLPGenerator
+from gangen_image.networks.latent import Latent
+from gangen_image.networks.mlp import MLPGenerator
+from gangen_image.networks.style import StyleGenerator
 from gangen_image.spec import ImageSpec
-from gangen_image.style import StyleGenerator
 
 DISTRIBUTIONS = ["normal", "uniform", "hypersphere"]
 

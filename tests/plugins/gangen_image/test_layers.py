@@ -6,13 +6,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from gangen.errors import UsageError
-from gangen_image.conditioning import ConditionalNorm
-from gangen_image.minibatch import MinibatchStd
-from gangen_image.normalization import BatchNorm
-from gangen_image.pyramid import Downsample, upsample
-from gangen_image.r3gan import ResidualBlock
-from gangen_image.resnet import SelfAttention
-from gangen_image.style import ModulatedConv2d
+from gangen_image.networks.conditioning import ConditionalNorm
+from gangen_image.networks.minibatch import MinibatchStd
+from gangen_image.networks.normalization import BatchNorm
+from gangen_image.networks.pyramid import Downsample, upsample
+from gangen_image.networks.r3gan import ResidualBlock
+from gangen_image.networks.resnet import SelfAttention
+from gangen_image.networks.style import ModulatedConv2d
 
 
 @pytest.fixture(autouse=True)

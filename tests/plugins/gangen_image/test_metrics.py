@@ -11,9 +11,9 @@ from gangen.evaluation import Evaluation, evaluate
 from gangen.metrics.comparison import KID, PRDC, Frechet, NearestNeighbour
 from gangen.metrics.memorised import Memorised
 from gangen_image.codec import ImageCodec
-from gangen_image.digits import Digits
-from gangen_image.identity import Identity
-from gangen_image.points import Points
+from gangen_image.data.digits import Digits
+from gangen_image.data.points import Points
+from gangen_image.extractors.identity import Identity
 from gangen_image.spec import ImageSpec
 
 CPU = torch.device("cpu")

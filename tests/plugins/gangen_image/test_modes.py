@@ -10,14 +10,14 @@ from torch import nn
 from gangen.errors import UsageError
 from gangen.evaluation import Evaluation, evaluate
 from gangen.splits import TensorSplit
-from gangen_image.classifier import Classifier
 from gangen_image.codec import ImageCodec
-from gangen_image.digits import Digits
-from gangen_image.identity import Identity
-from gangen_image.modes import StackedModes
-from gangen_image.points import Points
+from gangen_image.data.digits import Digits
+from gangen_image.data.points import Points
+from gangen_image.data.stacked import Stacked
+from gangen_image.extractors.classifier import Classifier
+from gangen_image.extractors.identity import Identity
+from gangen_image.metrics.modes import StackedModes
 from gangen_image.spec import ImageSpec
-from gangen_image.stacked import Stacked
 
 CPU = torch.device("cpu")
 # As the training digits of ``stacked`` have them.

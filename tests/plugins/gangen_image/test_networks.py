@@ -12,12 +12,12 @@ from gangen import noise
 from gangen.errors import UsageError
 from gangen.options import OptionSet
 from gangen.players import count_parameters
-from gangen_image.dcgan import DCGANDiscriminator, DCGANGenerator
-from gangen_image.mlp import MLPDiscriminator, MLPGenerator
-from gangen_image.r3gan import R3GANDiscriminator, R3GANGenerator
-from gangen_image.resnet import ResNetDiscriminator, ResNetGenerator, SelfAttention
+from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
+from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from gangen_image.networks.resnet import ResNetDiscriminator, ResNetGenerator, SelfAttention
+from gangen_image.networks.style import StyleDiscriminator, StyleGenerator
 from gangen_image.spec import ImageSpec, PointSpec
-from gangen_image.style import StyleDiscriminator, StyleGenerator
 
 SMALL = {"width": 4, "max_width": 8}
 GROUPED = {"width": 4, "max_width": 8, "blocks": 1, "group_size": 4}

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from gangen.errors import DataError, UsageError
-from gangen_image.points import PointCodec, Points
+from gangen_image.data.points import PointCodec, Points
 
 pytest.importorskip("matplotlib", reason="matplotlib draws the points")
 

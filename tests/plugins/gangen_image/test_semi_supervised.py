@@ -14,11 +14,11 @@ from gangen.players import Player, Players
 from gangen.recipe import OptimizerRecipe
 from gangen.splits import TensorSplit
 from gangen_image.codec import ImageCodec
-from gangen_image.few_labels import FewLabels
-from gangen_image.gan import feature_distance
-from gangen_image.mlp import MLPDiscriminator, MLPGenerator
-from gangen_image.modes import Modes, good_per_mode
-from gangen_image.semi_supervised import Accuracy, SemiSupervised
+from gangen_image.data.few_labels import FewLabels
+from gangen_image.metrics.modes import Modes, good_per_mode
+from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
+from gangen_image.objectives.gan import feature_distance
+from gangen_image.objectives.semi_supervised import Accuracy, SemiSupervised
 from gangen_image.spec import ImageSpec
 
 SPEC = ImageSpec(1, 4, ("left", "right"))

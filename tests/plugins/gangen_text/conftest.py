@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gangen.splits import TensorSplit
-from gangen_text.corpus import make_codec
+from gangen_text.data.corpus import make_codec
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from gangen.errors import UsageError
-from gangen_text.bleu import Bleu, References, SelfBleu, self_bleu
-from gangen_text.words import words
+from gangen_text.metrics.bleu import Bleu, References, SelfBleu, self_bleu
+from gangen_text.metrics.words import words
 
 ORDERS = range(1, 6)
 
@@ -138,3 +138,14 @@ def test_known_figures_of_captions(real_data):
 
     scores = References(read("texygen_test")).mean(read("texygen_train")[:1000])
     assert scores[1:] == pytest.approx([0.737, 0.516, 0.333, 0.212], abs=0.01)
+
+
+def test_how_bleu_was_measured_is_told(bench, captions):
+    evaluation = bench(captions(30, 0), captions(40, 1), captions(20, 2))
+    words = r"matches of <unk>|\w+|[^\w\s], in lower case"
+    method = "method 1 of Chen and Cherry (2014)"
+    assert Bleu().protocol(evaluation) == {"references": "20 held-out texts", "unit": words, "smoothing": method}
+    assert Bleu(references=5).protocol(evaluation)["references"] == "5 held-out texts"
+    found = SelfBleu(unit="tokens").protocol(evaluation)
+    assert found["samples"] == 20
+    assert found["unit"] == "tokens of the data's tokenizer"

@@ -7,9 +7,9 @@ import torch
 
 from gangen.errors import DataError, UsageError
 from gangen_text.codec import TextCodec
-from gangen_text.corpus import make_codec
+from gangen_text.data.corpus import make_codec
+from gangen_text.data.tokenization import numbers
 from gangen_text.spec import TextSpec
-from gangen_text.tokenization import numbers
 
 TEXTS = [
     "The heavens declare the glory of God; and the firmament sheweth his handiwork.",

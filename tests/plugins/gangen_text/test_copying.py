@@ -6,7 +6,7 @@ import pytest
 
 from gangen.errors import UsageError
 from gangen.splits import StreamSplit
-from gangen_text.copying import Copied, Originals, shares
+from gangen_text.metrics.copying import Copied, Originals, shares
 
 
 def longest_run(text, originals):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gangen_text.corruption import corrupted, text_only
+from gangen_text.extractors.corruption import corrupted, text_only
 from gangen_text.spec import TextSpec
 
 PAD, START, END = range(3)

@@ -7,10 +7,10 @@ from torch import nn
 
 from gangen import noise
 from gangen.errors import UsageError
-from gangen_text.cnn import CNNDiscriminator
-from gangen_text.filters import FilterBank
+from gangen_text.networks.cnn import CNNDiscriminator
+from gangen_text.networks.filters import FilterBank
+from gangen_text.networks.transformer import TransformerDiscriminator
 from gangen_text.spec import TextSpec
-from gangen_text.transformer import TransformerDiscriminator
 
 SPEC = TextSpec(vocab_size=9, max_length=6, start=0, end=1, pad=2, labels=("low", "high"))
 UNLABELLED = TextSpec(vocab_size=9, max_length=6, start=0)

@@ -9,13 +9,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from gangen.errors import UsageError
 from gangen.metrics.distances import frechet_distance, gaussian
 from gangen.splits import TensorSplit
-from gangen_image.points import Points
-from gangen_text.corpus import make_codec
-from gangen_text.encoder import Encoder
-from gangen_text.hashed_ngrams import HashedNgrams
-from gangen_text.oracle import OracleData
-from gangen_text.pretrained import Transformers
-from gangen_text.topics import Topics
+from gangen_image.data.points import Points
+from gangen_text.data.corpus import make_codec
+from gangen_text.data.oracle import OracleData
+from gangen_text.extractors.encoder import Encoder
+from gangen_text.extractors.hashed_ngrams import HashedNgrams
+from gangen_text.extractors.pretrained import Transformers
+from gangen_text.extractors.topics import Topics
 
 CPU = torch.device("cpu")
 

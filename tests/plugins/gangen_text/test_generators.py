@@ -9,10 +9,10 @@ from torch import nn
 
 from gangen import noise
 from gangen.errors import UsageError
-from gangen_text.draws import inverse_cdf, truncated
-from gangen_text.lstm import LSTMGenerator
+from gangen_text.networks.draws import inverse_cdf, truncated
+from gangen_text.networks.lstm import LSTMGenerator
+from gangen_text.networks.transformer import TransformerGenerator
 from gangen_text.spec import TextSpec
-from gangen_text.transformer import TransformerGenerator
 
 FIXED = TextSpec(vocab_size=3, max_length=3, start=0)
 LABELLED = TextSpec(vocab_size=9, max_length=7, start=0, end=1, pad=2, labels=("low", "high"))

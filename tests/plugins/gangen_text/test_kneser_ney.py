@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gangen.errors import UsageError
-from gangen_text.kneser_ney import KneserNey
+from gangen_text.metrics.kneser_ney import KneserNey
 from gangen_text.spec import TextSpec
 
 PAD, START, END, A, B, C = range(6)

@@ -8,9 +8,9 @@ import torch
 
 from gangen.metrics.divergence import frontier_score
 from gangen.splits import TensorSplit
-from gangen_text.corpus import make_codec
-from gangen_text.encoder import Encoder
-from gangen_text.topics import Topics
+from gangen_text.data.corpus import make_codec
+from gangen_text.extractors.encoder import Encoder
+from gangen_text.extractors.topics import Topics
 
 EACH = 2000
 

@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 
 from gangen.errors import UsageError
-from gangen_text.lengths import Lengths, length_distance
+from gangen_text.metrics.lengths import Lengths, length_distance
 
 
 def of_lengths(*lengths):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gangen.errors import DataError
-from gangen_text.lines import Lines
+from gangen_text.data.lines import Lines
 
 POEM = [f"line {number} of the poem, by {'anna' if number % 2 else 'bert'}" for number in range(40)]
 ROWS = [{"verse": text, "by": text.split()[-1], "id": number} for number, text in enumerate(POEM)]

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from gangen_text.bleu import Bleu, SelfBleu
-from gangen_text.copying import Copied
-from gangen_text.lengths import Lengths
+from gangen_text.metrics.bleu import Bleu, SelfBleu
+from gangen_text.metrics.copying import Copied
+from gangen_text.metrics.lengths import Lengths
 
 COUNT = 300
 

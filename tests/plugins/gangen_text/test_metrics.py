@@ -9,8 +9,9 @@ from torch import nn
 
 from gangen.errors import UsageError
 from gangen.splits import TensorSplit
-from gangen_text.metrics import Distinct, Entropy, HeldOutNLL, OracleNLL, Unique
-from gangen_text.oracle import OracleData
+from gangen_text.data.oracle import OracleData
+from gangen_text.metrics.likelihood import HeldOutNLL, OracleNLL
+from gangen_text.metrics.variety import Distinct, Entropy, Unique
 from gangen_text.spec import TextSpec
 
 SPEC = TextSpec(vocab_size=6, max_length=4, start=1, end=2, pad=0, labels=("a", "b"))

@@ -6,8 +6,8 @@ import pytest
 
 from gangen.errors import UsageError
 from gangen.splits import StreamSplit
-from gangen_text.kneser_ney import KneserNey
-from gangen_text.ngram_nll import ForwardNLL, ReverseNLL
+from gangen_text.metrics.kneser_ney import KneserNey
+from gangen_text.metrics.ngram_nll import ForwardNLL, ReverseNLL
 
 COUNT = 500
 

@@ -12,12 +12,12 @@ from gangen.contracts import Clock
 from gangen.losses import NonSaturating, RelativisticAverage
 from gangen.players import Player, Players
 from gangen.recipe import OptimizerRecipe
-from gangen_text.cnn import CNNDiscriminator
-from gangen_text.gumbel import Gumbel
-from gangen_text.lstm import LSTMGenerator
-from gangen_text.seqgan import SeqGAN
+from gangen_text.networks.cnn import CNNDiscriminator
+from gangen_text.networks.lstm import LSTMGenerator
+from gangen_text.objectives.gumbel import Gumbel
+from gangen_text.objectives.seqgan import SeqGAN
+from gangen_text.objectives.turns import moments
 from gangen_text.spec import TextSpec
-from gangen_text.turns import moments
 
 FIXED = TextSpec(vocab_size=4, max_length=5, start=0)
 ENDING = TextSpec(vocab_size=7, max_length=6, start=0, end=1, pad=2, labels=("low", "high"))

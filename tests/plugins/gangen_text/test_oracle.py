@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from gangen.errors import DataError
-from gangen_text.oracle import Oracle, OracleData, random_parameters
+from gangen_text.data.oracle import Oracle, OracleData, random_parameters
 
 SMALL = {"vocab_size": 50, "length": 6, "train_size": 30, "heldout_size": 10}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gangen.errors import DataError
-from gangen_text.verses import Verses, read_verses
+from gangen_text.data.verses import Verses, read_verses
 
 pytest.importorskip("pythonbible")
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from gangen.splits import StreamSplit
-from gangen_text.oracle import OracleData
-from gangen_text.words import read, real, words
+from gangen_text.data.oracle import OracleData
+from gangen_text.metrics.words import read, real, words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What metrics of the framework see images with."""

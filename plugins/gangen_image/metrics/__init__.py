@@ -1,0 +1,1 @@
+"""Measures of images and points that look at them as such."""

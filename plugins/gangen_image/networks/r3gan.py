@@ -1,0 +1,160 @@
+"""R3GAN (Huang et al., 2024, section 4, configuration E): grouped residual blocks without any normalisation."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from gangen.errors import UsageError
+from gangen_image.networks.conditioning import Discriminator, Head
+from gangen_image.networks.latent import LatentGenerator
+from gangen_image.networks.normalization import normalize_weights
+from gangen_image.networks.pyramid import SMALLEST, Downsample, resolutions, upsample, widths
+from gangen_image.spec import ImageSpec
+
+SLOPE = 0.2
+
+
+class ResidualBlock(nn.Module):
+    """x + 1x1(act(3x3(act(1x1(x))))), where the 3x3 has ``expansion`` times the channels, in groups of ``group_size``.
+
+    Initialised as in Fixup (Zhang et al., 2019): zeros in the last layer, the two others scaled by
+    L^(-1/4) for ``depth`` L blocks in the network, so that no norm is needed at any depth.
+    """
+
+    def __init__(self, channels: int, expansion: int, group_size: int, depth: int) -> None:
+        super().__init__()
+        inner = channels * expansion
+        if inner % group_size:
+            raise UsageError(
+                f"image/r3gan convolves in groups of {group_size} channels, but a block has {inner}; "
+                f"give a width that makes width * expansion a multiple of {group_size}, or another group_size"
+            )
+        self.expand = nn.Conv2d(channels, inner, 1)
+        self.mix = nn.Conv2d(inner, inner, 3, padding=1, groups=inner // group_size)
+        self.reduce = nn.Conv2d(inner, channels, 1, bias=False)
+        for layer in (self.expand, self.mix):
+            kaiming(layer, gain=nn.init.calculate_gain("leaky_relu", SLOPE) * depth**-0.25)
+        nn.init.zeros_(self.reduce.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.leaky_relu(self.expand(x), SLOPE)
+        return x + self.reduce(F.leaky_relu(self.mix(y), SLOPE))
+
+
+class R3GANGenerator(LatentGenerator):
+    """Learned 4x4 maps weighted by the latent, then per resolution ``blocks`` residual blocks; doubling is bilinear.
+
+    ``width`` channels at the image's size, twice as many at each halving up to ``max_width``. The label's embedding is
+    appended to the latent. There is no tanh.
+
+    Raises:
+        UsageError: a size other than a power of two from 8, or channels that do not come in whole groups.
+    """
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        latent_dim: Annotated[int, Ge(1)] = 64,
+        latent: Literal["normal", "uniform", "hypersphere"] = "normal",
+        width: Annotated[int, Ge(1)] = 64,
+        max_width: Annotated[int, Ge(1)] = 256,
+        blocks: Annotated[int, Ge(1)] = 2,
+        expansion: Annotated[int, Ge(1)] = 2,
+        group_size: Annotated[int, Ge(1)] = 16,
+        condition: Literal["none", "concat"] | None = None,
+        spectral_norm: bool = False,
+    ) -> None:
+        stages = resolutions(spec, "image/r3gan")
+        super().__init__(spec.labels, latent, latent_dim, condition)
+        channels = widths(stages, width, max_width)
+        depth = blocks * len(stages)
+        self.basis = nn.Parameter(torch.randn(channels[0], SMALLEST, SMALLEST))
+        self.input = kaiming(nn.Linear(self.input_dim, channels[0], bias=False))
+        self.transitions = nn.ModuleList(transition(before, after) for before, after in pairwise(channels))
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(count, expansion, group_size, depth) for _ in range(blocks)))
+            for count in channels
+        )
+        self.output = kaiming(nn.Conv2d(channels[-1], spec.channels, 1))
+        if spectral_norm:
+            bound(self)
+
+    def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
+        """See LatentGenerator."""
+        x = self.stages[0](self.basis * self.input(inputs)[:, :, None, None])
+        for change, stage in zip(self.transitions, self.stages[1:], strict=True):
+            # Before doubling rather than after: the two commute, and there are four times fewer pixels.
+            x = stage(upsample(change(x)))
+        return self.output(x)
+
+
+class R3GANDiscriminator(Discriminator):
+    """The generator's mirror image: residual blocks per resolution, bilinear halving, one 4x4 filter per channel.
+
+    ``width`` channels at the image's size, twice as many at each halving up to ``max_width``.
+
+    Raises:
+        UsageError: a size other than a power of two from 8, or channels that do not come in whole groups.
+    """
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        width: Annotated[int, Ge(1)] = 64,
+        max_width: Annotated[int, Ge(1)] = 256,
+        blocks: Annotated[int, Ge(1)] = 2,
+        expansion: Annotated[int, Ge(1)] = 2,
+        group_size: Annotated[int, Ge(1)] = 16,
+        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
+        pac: Annotated[int, Ge(1)] = 1,
+        spectral_norm: bool = False,
+    ) -> None:
+        stages = resolutions(spec, "image/r3gan")
+        super().__init__(spec.labels, condition, pac)
+        channels = widths(stages, width, max_width)[::-1]
+        depth = blocks * len(stages)
+        self.input = kaiming(nn.Conv2d(self.in_channels(spec.channels), channels[0], 1))
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(count, expansion, group_size, depth) for _ in range(blocks)))
+            for count in channels
+        )
+        self.transitions = nn.ModuleList(transition(before, after) for before, after in pairwise(channels))
+        self.downsample = Downsample()
+        self.basis = kaiming(nn.Conv2d(channels[-1], channels[-1], SMALLEST, groups=channels[-1], bias=False))
+        self.head = Head(channels[-1], self.condition, self.classes, pac)
+        if spectral_norm:
+            bound(self)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """See Discriminator."""
+        x = self.stages[0](self.input(x))
+        for change, stage in zip(self.transitions, self.stages[1:], strict=True):
+            x = stage(change(self.downsample(x)))
+        return self.basis(x).flatten(1)
+
+
+def bound(net: nn.Module) -> None:
+    """Spectral norm in place of Fixup: zeros have no norm to be divided by, so the last layers start with something."""
+    for module in net.modules():
+        if isinstance(module, ResidualBlock):
+            kaiming(module.reduce)
+    normalize_weights(net)
+
+
+def transition(before: int, after: int) -> nn.Module:
+    """What a change of resolution does to channels: a linear map, or nothing where their number stays."""
+    return nn.Identity() if before == after else kaiming(nn.Conv2d(before, after, 1, bias=False))
+
+
+def kaiming(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:
+    """``layer`` with weights from N(0, gain^2 / fan-in) (He et al., 2015) and its bias, if any, at zero."""
+    nn.init.normal_(layer.weight, std=gain * layer.weight[0].numel() ** -0.5)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,196 @@
+"""Residual networks (SNGAN, Miyato et al., 2018, appendix B.4), with self-attention (SAGAN, Zhang et al., 2019)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from gangen_image.networks.conditioning import ConditionalNorm, Discriminator, Head
+from gangen_image.networks.latent import LatentGenerator
+from gangen_image.networks.minibatch import MinibatchStd
+from gangen_image.networks.normalization import normalization, normalize_weights
+from gangen_image.networks.pyramid import SMALLEST, check_attention, resolutions, widths
+from gangen_image.spec import ImageSpec
+
+
+class UpBlock(nn.Module):
+    """norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; around it doubling and 1x1."""
+
+    def __init__(self, before: int, after: int, norm: str, classes: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([ConditionalNorm(norm, before, classes), ConditionalNorm(norm, after, classes)])
+        self.convolutions = nn.ModuleList([conv3x3(before, after), conv3x3(after, after)])
+        self.shortcut = nn.Conv2d(before, after, 1)
+
+    def forward(self, x: Tensor, label: Tensor | None) -> Tensor:
+        # A 1x1 convolution and repeating pixels commute: the shortcut is cheaper this way round.
+        shortcut = double(self.shortcut(x))
+        x = self.convolutions[0](double(F.relu(self.norms[0](x, label))))
+        return shortcut + self.convolutions[1](F.relu(self.norms[1](x, label)))
+
+
+class DownBlock(nn.Module):
+    """norm, ReLU, 3x3, norm, ReLU, 3x3, halving; around it halving and 1x1. The first one takes images as they are."""
+
+    def __init__(self, before: int, after: int, norm: str, *, first: bool = False, halving: bool = True) -> None:
+        super().__init__()
+        self.entry = nn.Identity() if first else nn.Sequential(normalization(norm, before), nn.ReLU())
+        self.between = nn.Sequential(normalization(norm, after), nn.ReLU())
+        self.convolutions = nn.ModuleList([conv3x3(before, after), conv3x3(after, after)])
+        self.shortcut = nn.Conv2d(before, after, 1) if halving or before != after else nn.Identity()
+        self.pool = nn.AvgPool2d(2) if halving else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = self.convolutions[1](self.between(self.convolutions[0](self.entry(x))))
+        return self.shortcut(self.pool(x)) + self.pool(residual)
+
+
+class SelfAttention(nn.Module):
+    """Every place looks at all others (Zhang et al., 2019, section 3), keys and values at half the resolution.
+
+    Plain products and a softmax, because torch's attention kernel has no second derivative, which gradient
+    penalties need. Its weight in the sum starts at 0.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner, values = max(1, channels // 8), max(1, channels // 2)
+        self.query = nn.Conv2d(channels, inner, 1, bias=False)
+        self.key = nn.Conv2d(channels, inner, 1, bias=False)
+        self.value = nn.Conv2d(channels, values, 1, bias=False)
+        self.output = nn.Conv2d(values, channels, 1, bias=False)
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        query = self.query(x).flatten(2)
+        key = F.max_pool2d(self.key(x), 2).flatten(2)
+        value = F.max_pool2d(self.value(x), 2).flatten(2)
+        attention = (query.transpose(1, 2) @ key).softmax(-1)
+        seen = (value @ attention.transpose(1, 2)).reshape(len(x), -1, *x.shape[2:])
+        return x + self.weight * self.output(seen)
+
+
+class ResNetGenerator(LatentGenerator):
+    """A linear layer onto 4x4, one doubling block per resolution, norm, ReLU, 3x3 and tanh.
+
+    ``width`` channels at the image's size, twice as many at each halving up to ``max_width`` (SNGAN: 256 for both).
+    ``attention`` lists resolutions, which self-attention then follows. ``condition`` "modulate" gives every
+    norm a gain and shift per label.
+
+    Raises:
+        UsageError: a size other than a power of two from 8, or attention at a resolution that there is not.
+    """
+
+    default_condition = "modulate"
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        latent_dim: Annotated[int, Ge(1)] = 128,
+        latent: Literal["normal", "uniform", "hypersphere"] = "normal",
+        width: Annotated[int, Ge(1)] = 64,
+        max_width: Annotated[int, Ge(1)] = 512,
+        norm: Literal["batch", "instance", "layer", "none"] = "batch",
+        condition: Literal["none", "concat", "modulate"] | None = None,
+        attention: Sequence[int] = (),
+        spectral_norm: bool = False,
+    ) -> None:
+        stages = resolutions(spec, "image/resnet")
+        check_attention(attention, stages)
+        super().__init__(spec.labels, latent, latent_dim, condition)
+        channels = widths(stages, width, max_width)
+        modulated = self.classes if self.condition == "modulate" else 0
+        self.input = nn.Linear(self.input_dim, channels[0] * SMALLEST**2)
+        self.blocks = nn.ModuleList(UpBlock(before, after, norm, modulated) for before, after in pairwise(channels))
+        self.attention = nn.ModuleList(
+            SelfAttention(count) if stage in attention else nn.Identity()
+            for stage, count in zip(stages[1:], channels[1:], strict=True)
+        )
+        self.norm = ConditionalNorm(norm, channels[-1], modulated)
+        self.output = conv3x3(channels[-1], spec.channels)
+        initialize(self)
+        self.to(memory_format=torch.channels_last)  # convolutions are faster so
+        if spectral_norm:
+            normalize_weights(self)
+
+    def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
+        """See LatentGenerator."""
+        x = self.input(inputs).reshape(len(inputs), -1, SMALLEST, SMALLEST)
+        for block, attention in zip(self.blocks, self.attention, strict=True):
+            x = attention(block(x, label))
+        return self.output(F.relu(self.norm(x, label))).tanh()
+
+
+class ResNetDiscriminator(Discriminator):
+    """Halving blocks down to 4x4, one more block, ReLU and the sum over places.
+
+    ``width`` channels after the first block, twice as many at each halving up to ``max_width``. ``attention`` lists
+    resolutions, which self-attention then follows. ``minibatch_std`` is the group size of minibatch standard
+    deviation, 0 for none. A gradient penalty wants another norm than "batch".
+
+    Raises:
+        UsageError: a size other than a power of two from 8, or attention at a resolution that there is not.
+    """
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        width: Annotated[int, Ge(1)] = 64,
+        max_width: Annotated[int, Ge(1)] = 512,
+        norm: Literal["batch", "instance", "layer", "none"] = "none",
+        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
+        attention: Sequence[int] = (),
+        minibatch_std: Annotated[int, Ge(0)] = 0,
+        pac: Annotated[int, Ge(1)] = 1,
+        spectral_norm: bool = True,
+    ) -> None:
+        stages = resolutions(spec, "image/resnet")
+        check_attention(attention, stages)
+        super().__init__(spec.labels, condition, pac)
+        halved = stages[-2::-1]
+        channels = [self.in_channels(spec.channels), *widths(stages[:-1], width, max_width)[::-1]]
+        self.blocks = nn.ModuleList(
+            DownBlock(before, after, norm, first=number == 0)
+            for number, (before, after) in enumerate(pairwise(channels))
+        )
+        self.attention = nn.ModuleList(
+            SelfAttention(count) if stage in attention else nn.Identity()
+            for stage, count in zip(halved, channels[1:], strict=True)
+        )
+        self.minibatch_std = MinibatchStd(minibatch_std) if minibatch_std else nn.Identity()
+        self.last = DownBlock(channels[-1] + bool(minibatch_std), channels[-1], norm, halving=False)
+        self.head = Head(channels[-1], self.condition, self.classes, pac)
+        initialize(self)
+        self.to(memory_format=torch.channels_last)  # convolutions are faster so
+        if spectral_norm:
+            normalize_weights(self)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """See Discriminator."""
+        for block, attention in zip(self.blocks, self.attention, strict=True):
+            x = attention(block(x))
+        return F.relu(self.last(self.minibatch_std(x))).sum((2, 3))
+
+
+def conv3x3(before: int, after: int) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, padding=1)
+
+
+def double(x: Tensor) -> Tensor:
+    """Every pixel four times, float ``[n, channels, 2 h, 2 w]``."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def initialize(net: nn.Module) -> None:
+    """Glorot's uniform weights, sqrt(2) larger where a residual branch halves them by ReLU; biases at zero."""
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight, gain=2**0.5 if "convolutions" in name else 1.0)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,1 @@
+"""Games: their turns, and what belongs to these."""

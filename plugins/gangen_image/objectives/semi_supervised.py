@@ -1,0 +1,103 @@
+"""Semi-supervised learning with a GAN: the discriminator is a classifier that also knows fakes."""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softplus
+
+from gangen.contracts import Batch, Clock, Stats, needs, updates
+from gangen.errors import UsageError
+from gangen.evaluation import Evaluation
+from gangen.losses import at_least_float32
+from gangen.players import Players, evaluating
+from gangen_image.objectives.gan import feature_distance
+from gangen_image.spec import ImageSpec
+
+
+class SemiSupervised:
+    """Salimans et al. (2016), section 5: K classes and a further one for fakes, whose logit is fixed at 0.
+
+    With l the K logits of ``classify``, the probability that an image is real is Z / (Z + 1), Z = sum exp(l).
+    ``discriminate`` minimises the cross-entropy of the labelled images, and ``unsupervised`` times
+    ``-E[log D(x)] - E[log(1 - D(G(z)))]`` of all images and fakes. ``generate`` matches mean features (section 3.1).
+
+    Batches are those of image/few_labels. ``supervise`` trains a further player, called ``supervised``, on the same
+    labelled images alone: what image/accuracy then compares with.
+    """
+
+    def __init__(self, spec: ImageSpec, *, unsupervised: Annotated[float, Ge(0)] = 1.0) -> None:
+        self.spec = spec
+        self.unsupervised = unsupervised
+
+    @updates("discriminator")
+    @needs(discriminator="classify")
+    def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Classify the labelled images, and tell all images from fakes."""
+        with torch.no_grad():
+            fakes = players.generator.sample(len(batch["image"]), batch)
+        supervised = self._cross_entropy(players.discriminator, batch)
+        classify = players.discriminator.classify
+        real = at_least_float32(classify(self.spec.prepare(batch["image"]))).logsumexp(1)
+        fake = at_least_float32(classify(fakes)).logsumexp(1)
+        unsupervised = softplus(-real).mean() + softplus(fake).mean()
+        accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+        loss = supervised + self.unsupervised * unsupervised
+        return loss, {"supervised": supervised.detach(), "accuracy": accuracy}
+
+    @updates("generator")
+    @needs(discriminator="features")
+    def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Match the mean of the discriminator's features."""
+        fakes = players.generator.sample(len(batch["image"]), batch)
+        with torch.no_grad():
+            target = players.discriminator.features(self.spec.prepare(batch["image"]))
+        return feature_distance(target, players.discriminator.features(fakes)), {}
+
+    @updates("supervised")
+    @needs(supervised="classify")
+    def supervise(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Classify the labelled images, and nothing else."""
+        return self._cross_entropy(players.supervised, batch), {}
+
+    def _cross_entropy(self, classifier: nn.Module, batch: Batch) -> Tensor:
+        if "labelled_image" not in batch:
+            raise UsageError("objective image/semi_supervised needs data of image/few_labels")
+        logits = classifier.classify(self.spec.prepare(batch["labelled_image"]))
+        return cross_entropy(at_least_float32(logits), batch["label"])
+
+
+class Accuracy:
+    """Share of held-out images that a player with ``classify`` labels rightly.
+
+    ``accuracy`` is the discriminator's, ``accuracy_NAME`` that of any further player, such as one that learned from the
+    same labels without a GAN. Moving averages are judged where the recipe keeps them.
+
+    Raises:
+        UsageError: held-out rows have no labels, or no player classifies.
+    """
+
+    def __init__(self, *, batch_size: Annotated[int, Ge(1)] = 500) -> None:
+        self.batch_size = batch_size
+
+    def check(self, evaluation: Evaluation) -> None:
+        if not self._judges(evaluation) or "label" not in evaluation.data.heldout.tensors:
+            raise UsageError("metric image/accuracy needs a discriminator with classify() and held-out labels")
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        data = evaluation.data
+        images, labels = data.heldout.tensors["image"], data.heldout.tensors["label"]
+        figures = {}
+        for name, net in self._judges(evaluation).items():
+            right = 0
+            with evaluating(net):
+                for image, label in zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True):
+                    guess = net.classify(data.codec.spec.prepare(image.to(evaluation.device))).argmax(1)
+                    right += (guess == label.to(guess.device)).sum().item()
+            figures["accuracy" if name == "discriminator" else f"accuracy_{name}"] = right / len(labels)
+        return figures
+
+    def _judges(self, evaluation: Evaluation) -> dict[str, nn.Module]:
+        players = evaluation.players
+        return {name: players.averaged(name) for name in players if hasattr(players[name].net, "classify")}

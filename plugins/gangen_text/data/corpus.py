@@ -1,0 +1,140 @@
+"""From texts to splits: held out without leakage, tokenized, fitted to the rows' length."""
+
+import logging
+import random
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from gangen.errors import DataError
+from gangen.splits import TensorSplit
+from gangen_text.codec import TextCodec
+from gangen_text.data.tokenization import KINDS, UNKNOWN, open_tokenizer, special_tokens, train
+from gangen_text.spec import TextSpec
+
+log = logging.getLogger(__name__)
+
+# Beyond this share of unknown tokens a larger vocabulary is worth a hint.
+UNKNOWN_SHARE = 0.01
+
+
+class Texts(NamedTuple):
+    """Texts and, where the data is labelled, the label of each."""
+
+    texts: list[str]
+    labels: list[str] | None
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """The texts at ``rows``."""
+        labels = None if self.labels is None else [self.labels[row] for row in rows]
+        return self._replace(texts=[self.texts[row] for row in rows], labels=labels)
+
+
+def hold_out(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
+    """(train, held out): ``share`` of the distinct texts, by ``seed``; all copies of a text stay on one side.
+
+    Raises:
+        DataError: fewer than two distinct texts.
+    """
+    distinct = list(dict.fromkeys(texts.texts))
+    if len(distinct) < 2:
+        raise DataError("the data has fewer than two different texts: none can be held out")
+    count = min(max(round(share * len(distinct)), 1), len(distinct) - 1)
+    chosen = set(random.Random(seed).sample(distinct, count))
+    sides = ([], [])
+    for row, text in enumerate(texts.texts):
+        sides[text in chosen].append(row)
+    return texts.take(sides[0]), texts.take(sides[1])
+
+
+def make_codec(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    *,
+    tokenizer: str,
+    vocab_size: int,
+    lowercase: bool = False,
+    drop_spaces: bool = False,
+    max_length: int,
+) -> TextCodec:
+    """A codec whose tokenizer is trained on ``texts``, or opened where ``tokenizer`` is no kind but a name.
+
+    Raises:
+        DataError: no such tokenizer, or a ``vocab_size`` that is too small for it.
+    """
+    trained = tokenizer in KINDS
+    if trained:
+        made = train(tokenizer, texts, vocab_size=vocab_size, lowercase=lowercase, drop_spaces=drop_spaces)
+        special = special_tokens(made)
+    else:
+        made, special = open_tokenizer(tokenizer)
+    size = max(made.get_vocab(with_added_tokens=True).values()) + 1
+    spec = TextSpec(size, max_length, special.start, special.end, special.pad, tuple(labels))
+    return TextCodec(made, spec, word_by_word=trained)
+
+
+def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], name: str) -> TensorSplit:
+    """Rows of ``texts``: "tokens" int64 ``[n, max_length]`` and, where they are labelled, "label" int64 ``[n]``.
+
+    Texts with more than ``max_length - 1`` tokens are left out, or cut there. How many that were is logged, and how
+    many tokens are ``<unk>``.
+
+    Raises:
+        DataError: nothing is left, or a label that the codec does not know.
+    """
+    tokens, length = codec.tokenize(texts.texts), codec.spec.max_length
+    columns = fit(codec, texts, tokens, too_long)
+    over = sum(len(row) >= length for row in tokens)
+    if not len(columns["tokens"]) and over:
+        least = min(len(row) for row in tokens if row)
+        raise DataError(
+            f"{name}: every text is longer than max_length={length}; the shortest has {least} tokens and the end token"
+            "\nraise max_length, or set too_long: cut"
+        )
+    if not len(columns["tokens"]):
+        raise DataError(f"{name}: no tokens are left of the texts")
+    if over:
+        did = "cut" if too_long == "cut" else "left out"
+        log.warning("%s: %d of %d texts %s, longer than max_length=%d", name, over, len(tokens), did, length)
+    unknown = codec.tokenizer.token_to_id(UNKNOWN)
+    share = sum(row.count(unknown) for row in tokens) / sum(map(len, tokens))
+    if share > UNKNOWN_SHARE:
+        log.warning("%s: %.0f %% of the tokens are %s; a larger vocab_size has fewer", name, 100 * share, UNKNOWN)
+    return TensorSplit(**columns)
+
+
+def fit(
+    codec: TextCodec, texts: Texts, tokens: Sequence[Sequence[int]], too_long: Literal["drop", "cut"]
+) -> dict[str, Tensor]:
+    """The tensors of ``to_rows``, possibly with no rows, for the tokens of ``texts``."""
+    longest = codec.spec.max_length - 1
+    kept = [row for row, text in enumerate(tokens) if text and (too_long == "cut" or len(text) <= longest)]
+    columns = {"tokens": codec.pack([tokens[row][:longest] for row in kept])}
+    if texts.labels is not None:
+        number = {label: position for position, label in enumerate(codec.spec.labels)}
+        strangers = sorted(set(texts.labels) - set(number))
+        if strangers:
+            raise DataError(f"label {strangers[0]!r} does not occur in the texts that the labels were taken from")
+        columns["label"] = torch.tensor([number[texts.labels[row]] for row in kept], dtype=torch.int64)
+    return columns
+
+
+def without(heldout: TensorSplit, train: TensorSplit, name: str) -> TensorSplit:
+    """``heldout`` less the rows whose tokens are in ``train`` too: different texts can become the same row.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    seen = {row.tobytes() for row in train.tensors["tokens"].numpy()}
+    kept = torch.tensor([row.tobytes() not in seen for row in heldout.tensors["tokens"].numpy()])
+    repeated = len(heldout) - int(kept.sum())
+    if not repeated:
+        return heldout
+    if repeated == len(heldout):
+        raise DataError(f"{name}: every held-out text is in the training texts too")
+    log.warning(
+        "%s: %d of %d held-out texts left out, they are in the training texts too", name, repeated, len(heldout)
+    )
+    return TensorSplit(**{column: tensor[kept] for column, tensor in heldout.tensors.items()})

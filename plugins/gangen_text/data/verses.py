@@ -1,0 +1,96 @@
+"""The built-in text: 31,086 Bible verses with the group of books, or the book, that each is from."""
+
+from importlib import import_module
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+
+from gangen.errors import DataError
+from gangen_text.codec import TextCodec
+from gangen_text.data.corpus import Texts, hold_out, make_codec, to_rows, without
+
+# Last book of each run of books, in canonical order; Lamentations counts among the prophets, as it is placed there.
+GROUPS = {
+    "Deuteronomy": "law",
+    "Esther": "history",
+    "Job": "wisdom",
+    "Psalms": "psalms",
+    "Proverbs": "proverbs",
+    "Song of Songs": "wisdom",
+    "Malachi": "prophets",
+    "John": "gospels",
+    "Acts": "acts",
+    "Jude": "epistles",
+    "Revelation": "revelation",
+}
+
+
+class Verses:
+    """American Standard Version of 1901 (public domain), from the package ``pythonbible``.
+
+    ``labels: groups`` are law, history, wisdom (Job, Ecclesiastes, Song of Songs), psalms, proverbs, prophets,
+    gospels, acts, epistles and revelation; ``labels: books`` the 66 books. The brackets around words that the
+    translators supplied are taken off. ``tokenizer`` and the options after it are those of ``text/lines``.
+
+    Raises:
+        DataError: the package is missing, or no verse fits ``max_length``.
+    """
+
+    codec_class = TextCodec
+
+    def __init__(
+        self,
+        *,
+        labels: Literal["groups", "books"] = "groups",
+        tokenizer: Literal["byte_bpe", "bpe", "words", "characters"] | str = "byte_bpe",
+        vocab_size: Annotated[int, Ge(1)] = 4000,
+        lowercase: bool = False,
+        max_length: Annotated[int, Ge(2)] = 32,
+        too_long: Literal["drop", "cut"] = "drop",
+        heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
+        seed: int = 0,
+    ) -> None:
+        verses = read_verses(labels)
+        names = list(dict.fromkeys(verses.labels))
+        train, held = hold_out(verses, heldout, seed)
+        self.codec = make_codec(
+            train.texts, names, tokenizer=tokenizer, vocab_size=vocab_size, lowercase=lowercase, max_length=max_length
+        )
+        self.train = to_rows(self.codec, train, too_long, "text/verses")
+        self.heldout = without(to_rows(self.codec, held, too_long, "text/verses, held out"), self.train, "text/verses")
+
+
+def read_verses(labels: Literal["groups", "books"]) -> Texts:
+    """All verses in canonical order, each with its label, in words as they are printed.
+
+    Raises:
+        DataError: ``pythonbible`` is not installed.
+    """
+    try:
+        pythonbible = import_module("pythonbible")
+        bible = pythonbible.get_bible(pythonbible.Version.AMERICAN_STANDARD, "plain_text_readers")
+    except (ImportError, AttributeError) as error:
+        raise DataError(f'text/verses needs the package pythonbible: pip install "gangen[demo]" ({error})') from None
+    label_of = (
+        _groups_by_book(pythonbible.Book)
+        if labels == "groups"
+        else {book.value: book.title for book in pythonbible.Book}
+    )
+    texts, names = [], []
+    for verse in bible.get_verse_ids():
+        # A verse that this version leaves out is empty; brackets mark words that the translators supplied.
+        text = " ".join(bible.get_scripture(verse).replace("[", "").replace("]", "").split())
+        if text:
+            texts.append(text)
+            names.append(label_of[verse // 1_000_000])  # a verse's number is book, chapter, verse: 19_023_001
+    return Texts(texts, names)
+
+
+def _groups_by_book(books: type) -> dict[int, str]:
+    groups, upcoming = {}, []
+    for book in sorted(books, key=lambda book: book.value):
+        upcoming.append(book.value)
+        if book.title in GROUPS:
+            groups |= dict.fromkeys(upcoming, GROUPS[book.title])
+            upcoming = []
+    return groups

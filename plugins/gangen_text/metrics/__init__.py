@@ -1,0 +1,1 @@
+"""Measures of text that look at it as text."""

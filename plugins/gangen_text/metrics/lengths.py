@@ -1,0 +1,59 @@
+"""Whether samples are as long as real texts."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge
+
+from gangen.contracts import Data
+from gangen.errors import UsageError
+from gangen.evaluation import Evaluation
+from gangen_text.metrics.words import Text, read, real, unit_in_words
+
+
+class Lengths:
+    """``length_distance``: how far the lengths of ``samples`` texts are from those of all held-out texts, in words.
+
+    It is the 1-Wasserstein distance of the two histograms: by how many words the texts of one side must be made
+    longer or shorter, on average, to have the lengths of the other. ``length_distance_real`` is its floor, the same of
+    as many training texts.
+
+    unit: "words" and punctuation marks, or "tokens" of the data's tokenizer.
+    """
+
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, unit: Literal["words", "tokens"] = "words") -> None:
+        self.samples = samples
+        self.unit = unit
+        self._real: tuple[Data, list[Text], float] | None = None
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        data = evaluation.data
+        if self._real is None or self._real[0] is not data:
+            heldout = real(evaluation, data.heldout, len(data.heldout), self.unit)
+            train = real(evaluation, data.train, self.samples, self.unit)
+            self._real = data, heldout, length_distance(train, heldout)
+        _, heldout, floor = self._real
+        texts = read(evaluation.samples(self.samples), data.codec, self.unit)
+        return {"length_distance": length_distance(texts, heldout), "length_distance_real": floor}
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """How many held-out texts there were, and what texts were cut into."""
+        return {"held-out rows": len(evaluation.data.heldout), "unit": unit_in_words(self.unit)}
+
+
+def length_distance(first: Sequence[Text], second: Sequence[Text]) -> float:
+    """The integral of |F1 - F2| over lengths, F being the shares of texts of at most a length.
+
+    That is the mean absolute difference of the sorted lengths where both sides have equally many texts, and of the
+    quantile functions where they have not. An empty text has length 0.
+
+    Raises:
+        UsageError: a side has no texts.
+    """
+    if not first or not second:
+        raise UsageError("lengths can only be compared where both sides have a text")
+    lengths = [np.array([len(text) for text in texts]) for texts in (first, second)]
+    longest = max(side.max() for side in lengths)
+    below = [np.bincount(side, minlength=longest + 1).cumsum() / len(side) for side in lengths]
+    return float(np.abs(below[0] - below[1]).sum())

@@ -1,0 +1,86 @@
+"""Likelihood of held-out text under the generator, and of samples under an oracle."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from annotated_types import Ge
+from torch import Tensor
+
+from gangen.contracts import Data
+from gangen.errors import UsageError
+from gangen.evaluation import Evaluation
+from gangen.frontier import Axis, Tradeoff
+from gangen.players import evaluating
+
+
+class HeldOutNLL:
+    """Negative log-likelihood in nats of the held-out texts under the generator, per token; the end is a token too.
+
+    Where an evaluation has settings of sampling, such as a temperature, it is that of the texts so sampled.
+
+    Raises:
+        UsageError: the generator has no ``log_prob``, or there is no held-out text.
+    """
+
+    def check(self, evaluation: Evaluation) -> None:
+        if not hasattr(evaluation.generator, "log_prob"):
+            raise UsageError(f"metric text/nll: generator {type(evaluation.generator).__name__} has no log_prob()")
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        generator, spec = evaluation.generator, evaluation.data.codec.spec
+        total = count = 0.0
+        with evaluating(generator):
+            for batch in _batches(evaluation):
+                total -= generator.log_prob(batch["tokens"], batch, **evaluation.settings).double().sum().item()
+                count += spec.mask(batch["tokens"]).sum().item()
+        return {"nll": total / count}
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, int]:
+        """How many held-out texts there were."""
+        return {"held-out rows": len(evaluation.data.heldout)}
+
+
+class OracleNLL:
+    """NLL_oracle (Yu et al., 2017): mean negative log-likelihood in nats per token of ``samples`` under the oracle.
+
+    ``nll_oracle_median`` is that of the middle sample: a mean far below it comes from a few samples that repeat a token
+    which the oracle likes. A low figure alone says little: cold samples have one too. Look at diversity beside it.
+    ``nll_oracle_real`` is that of all held-out texts, which the oracle wrote itself.
+
+    Raises:
+        UsageError: the data has no oracle.
+    """
+
+    tradeoff = Tradeoff(Axis("nll_oracle", "low"), Axis("nll", "low"))
+
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 10_000) -> None:
+        self.samples = samples
+        self._real: tuple[Data, float] | None = None
+
+    def check(self, evaluation: Evaluation) -> None:
+        if getattr(evaluation.data, "oracle", None) is None:
+            raise UsageError(
+                "metric text/nll_oracle needs an oracle: use data text/oracle, or take the metric out of the recipe"
+            )
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        data = evaluation.data
+        if self._real is None or self._real[0] is not data:
+            heldout = data.heldout.tensors["tokens"].to(evaluation.device)
+            self._real = data, data.oracle.nll(heldout).double().mean().item()
+        nll = data.oracle.nll(evaluation.samples(self.samples)).double()
+        return {
+            "nll_oracle": nll.mean().item(),
+            "nll_oracle_median": nll.median().item(),
+            "nll_oracle_real": self._real[1],
+        }
+
+
+def _batches(evaluation: Evaluation) -> Iterator[dict[str, Tensor]]:
+    """The held-out rows, each once, in the order they are kept in."""
+    tensors = evaluation.data.heldout.tensors
+    for start in range(0, len(evaluation.data.heldout), evaluation.batch_size):
+        yield {
+            name: tensor[start : start + evaluation.batch_size].to(evaluation.device)
+            for name, tensor in tensors.items()
+        }

@@ -1,0 +1,99 @@
+"""Likelihood of samples under an n-gram model of real texts, and of real texts under one of samples."""
+
+from typing import Annotated
+
+from annotated_types import Ge
+from torch import Tensor
+
+from gangen.contracts import Data
+from gangen.errors import UsageError
+from gangen.evaluation import Evaluation
+from gangen.frontier import Axis, Tradeoff
+from gangen_text.metrics.kneser_ney import KneserNey
+from gangen_text.metrics.words import available, real_rows
+
+
+class ForwardNLL:
+    """``forward_nll``: of ``samples`` texts under an n-gram model of training texts, in nats per token; low is fluent.
+
+    The model is ``KneserNey`` of that ``order``; tokens are those of the data's tokenizer, and the end is one of them.
+    ``forward_nll_real`` is that of all held-out texts under the same model. Good samples are near it. Samples that
+    repeat what is likely are below it, and far below are copies of training texts: look at ``reverse_nll`` and at
+    text/copied beside it. Both figures depend on the tokenizer and on the training texts, not on ``samples``, but for
+    chance.
+
+    training: how many training texts the model learns from, by the seed; all, if None.
+
+    Raises:
+        UsageError: training data is a stream, and ``training`` is None.
+    """
+
+    tradeoff = Tradeoff(Axis("forward_nll", "low"), Axis("reverse_nll", "low"))
+
+    def __init__(
+        self,
+        *,
+        samples: Annotated[int, Ge(1)] = 1000,
+        training: Annotated[int, Ge(1)] | None = None,
+        order: Annotated[int, Ge(1)] = 3,
+    ) -> None:
+        self.samples = samples
+        self.training = training
+        self.order = order
+        self._real: tuple[Data, KneserNey, float] | None = None
+
+    def check(self, evaluation: Evaluation) -> None:
+        if self.training is None and not hasattr(evaluation.data.train, "__len__"):
+            raise UsageError(
+                "metric text/forward_nll cannot learn from all texts of a stream; say how many, as in training: 100000"
+            )
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        data = evaluation.data
+        if self._real is None or self._real[0] is not data:
+            train = real_rows(evaluation, data.train, self.training)
+            model = KneserNey(train, data.codec.spec, order=self.order)
+            self._real = data, model, model.nll(real_rows(evaluation, data.heldout))
+        _, model, real = self._real
+        return {"forward_nll": model.nll(evaluation.samples(self.samples)), "forward_nll_real": real}
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, int]:
+        """How many texts were scored, and how many the model has learned from."""
+        data = evaluation.data
+        rows = available(data.train, self.training)
+        return {"samples": self.samples, "held-out rows": len(data.heldout), "training rows": rows}
+
+
+class ReverseNLL:
+    """``reverse_nll``: of held-out texts under an n-gram model of samples, in nats per token; low is diverse and good.
+
+    What real texts have and samples have not, words or turns of phrase, is unlikely under a model of samples (Zhao et
+    al., 2018, reverse perplexity; Caccia et al., 2020), so samples that lack either diversity or quality raise it. The
+    model is ``KneserNey`` of that ``order``, and learns from n texts: n is ``samples``, or the number of training texts
+    where they are fewer. ``reverse_nll_real`` is that of n training texts in the place of samples. All held-out texts
+    are scored.
+
+    Both figures fall as n grows, so they compare only at the same n, and with the same tokenizer. With more samples the
+    two are further apart, and chance has less of a say; the default is what can be had at each temperature of a sweep.
+    """
+
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, order: Annotated[int, Ge(1)] = 3) -> None:
+        self.samples = samples
+        self.order = order
+        self._real: tuple[Data, Tensor, float] | None = None
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        data, spec = evaluation.data, evaluation.data.codec.spec
+        if self._real is None or self._real[0] is not data:
+            heldout = real_rows(evaluation, data.heldout)
+            model = KneserNey(real_rows(evaluation, data.train, self.samples), spec, order=self.order)
+            self._real = data, heldout, model.nll(heldout)
+        _, heldout, real = self._real
+        model = KneserNey(evaluation.samples(available(data.train, self.samples)), spec, order=self.order)
+        return {"reverse_nll": model.nll(heldout), "reverse_nll_real": real}
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, int]:
+        """How many texts the models have learned from, and how many were scored."""
+        data = evaluation.data
+        rows = available(data.train, self.samples)
+        return {"samples": rows, "held-out rows": len(data.heldout), "training rows": rows}

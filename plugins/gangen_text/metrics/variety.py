@@ -1,0 +1,100 @@
+"""How different texts are from one another."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from gangen.contracts import Data
+from gangen.evaluation import Evaluation
+from gangen_text.metrics.words import available, real_rows
+from gangen_text.spec import TextSpec
+
+
+class Variety:
+    """What figures have in common that say how different texts are from one another.
+
+    ``name`` is that of n samples, ``name`` with ``_real`` that of n held-out texts: n is ``samples``, or the number of
+    held-out texts where they are fewer. Such figures change with n, so that they compare at the same n only.
+    """
+
+    name: str
+    measure: Callable[[Tensor, TextSpec], float]
+
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000) -> None:
+        self.samples = samples
+        self._real: tuple[Data, float] | None = None
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        data, n = evaluation.data, self.count(evaluation)
+        if self._real is None or self._real[0] is not data:
+            self._real = data, self.measure(real_rows(evaluation, data.heldout, n), data.codec.spec)
+        return {self.name: self.measure(evaluation.samples(n), data.codec.spec), f"{self.name}_real": self._real[1]}
+
+    def count(self, evaluation: Evaluation) -> int:
+        """How many texts are on each side."""
+        return available(evaluation.data.heldout, self.samples)
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, int]:
+        """How many texts were looked at."""
+        count = self.count(evaluation)
+        return {"samples": count, "held-out rows": count}
+
+
+class Distinct(Variety):
+    """``distinct_N`` (Li et al., 2016): distinct n-grams over all n-grams of samples; ends are no part of them.
+
+    ``distinct_N_real`` is that of as many held-out texts (see ``Variety``). Good samples are near it: nonsense has
+    more distinct n-grams than real texts. It falls with the number of samples.
+    """
+
+    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, samples: Annotated[int, Ge(1)] = 1000) -> None:
+        super().__init__(samples=samples)
+        self.n = n
+        self.name = f"distinct_{n}"
+
+    def measure(self, tokens: Tensor, spec: TextSpec) -> float:
+        grams = ngrams(tokens, spec, self.n)
+        return len(grams.unique(dim=0)) / max(len(grams), 1)
+
+
+class Entropy(Variety):
+    """``entropy_N`` (Ent-n, Zhang et al., 2018): entropy in nats of the n-grams of samples; ends are no part of them.
+
+    Unlike distinct-n it sees whether n-grams are used evenly, and not only which. ``entropy_N_real`` is that of as many
+    held-out texts (see ``Variety``). Good samples are near it: nonsense has more. It rises with the number of samples,
+    and with their length.
+    """
+
+    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, samples: Annotated[int, Ge(1)] = 1000) -> None:
+        super().__init__(samples=samples)
+        self.n = n
+        self.name = f"entropy_{n}"
+
+    def measure(self, tokens: Tensor, spec: TextSpec) -> float:
+        grams = ngrams(tokens, spec, self.n)
+        shares = grams.unique(dim=0, return_counts=True)[1].double() / max(len(grams), 1)
+        return torch.special.entr(shares).sum().item()
+
+
+class Unique(Variety):
+    """``unique``: share of distinct texts among samples; ``unique_real``, among held-out texts (see ``Variety``)."""
+
+    name = "unique"
+
+    def measure(self, tokens: Tensor, spec: TextSpec) -> float:
+        # Whatever stands behind the end is no part of a text.
+        tokens = tokens.masked_fill(~spec.mask(tokens), -1)
+        return len(tokens.unique(dim=0)) / len(tokens)
+
+
+def ngrams(tokens: Tensor, spec: TextSpec, n: int) -> Tensor:
+    """All runs of ``n`` text tokens, int64 ``[count, n]``, of rows int64 ``[batch, length]``."""
+    text = spec.mask(tokens)
+    if spec.end is not None:
+        text &= tokens != spec.end
+    if n > tokens.shape[1]:
+        return tokens.new_empty(0, n)
+    return tokens.unfold(1, n, 1)[text.unfold(1, n, 1).all(-1)]

@@ -1,0 +1,62 @@
+"""Rows of tokens as lists of words: the form in which metrics compare texts."""
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import Literal
+
+from torch import Tensor
+
+from gangen.contracts import Split
+from gangen.evaluation import Evaluation
+from gangen_text.codec import TextCodec
+from gangen_text.data.tokenization import UNKNOWN
+
+Text = Sequence[Hashable]
+
+WORD_OR_MARK = re.compile(rf"{re.escape(UNKNOWN)}|\w+|[^\w\s]")
+
+
+def words(text: str) -> list[str]:
+    r"""Runs of letters and digits, and every other mark by itself (``\w+|[^\w\s]``), in lower case.
+
+    ``<unk>``, which a tokenizer may have left in a text, is one word.
+    """
+    return WORD_OR_MARK.findall(text.lower())
+
+
+def unit_in_words(unit: Literal["words", "tokens"]) -> str:
+    """What texts were cut into, for who wants to do the same."""
+    return f"matches of {WORD_OR_MARK.pattern}, in lower case" if unit == "words" else "tokens of the data's tokenizer"
+
+
+def read(rows: Tensor, codec: TextCodec, unit: Literal["words", "tokens"]) -> list[Text]:
+    """The text in each of ``rows``, int64 ``[n, length]``, up to its end: a list of its words, or of its tokens.
+
+    Words are ``words`` of the decoded text, so figures of different tokenizers compare; a row of numbers, as an oracle
+    writes, has its numbers for words. Tokens are for scripts without spaces between words.
+    """
+    if unit == "words":
+        return [words(text) for text in codec.decode(rows)]
+    rows, within = rows.cpu(), codec.spec.mask(rows.cpu())
+    if codec.spec.end is not None:
+        within &= rows != codec.spec.end
+    return [row[kept].tolist() for row, kept in zip(rows, within, strict=True)]
+
+
+def real(evaluation: Evaluation, split: Split, n: int | None, unit: Literal["words", "tokens"]) -> list[Text]:
+    """``available`` texts of ``split`` by the evaluation's seed, each as ``read`` gives it."""
+    return read(real_rows(evaluation, split, n), evaluation.data.codec, unit)
+
+
+def available(split: Split, n: int | None) -> int:
+    """``n``, or the number of rows of ``split`` where ``n`` is None or more than that; a stream never runs out."""
+    if not hasattr(split, "__len__"):
+        return n
+    return len(split) if n is None else min(n, len(split))
+
+
+def real_rows(evaluation: Evaluation, split: Split, n: int | None = None) -> Tensor:
+    """``available`` rows of ``split``, int64 ``[n, length]`` on the CPU, by the evaluation's seed."""
+    n = available(split, n)
+    # The rows of a stream come back in the stream's order, and again from its start where it is shorter.
+    return split.batch(0, range(n), n, seed=evaluation.seed, device="cpu")["tokens"]

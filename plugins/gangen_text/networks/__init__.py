@@ -1,0 +1,1 @@
+"""Generators and discriminators, and the layers that they share."""

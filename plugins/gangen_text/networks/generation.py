@@ -1,0 +1,272 @@
+"""What a text generator does, and the loops that every generator which writes token by token shares."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gangen import noise
+from gangen.errors import UsageError
+from gangen_text.networks.draws import gumbel_softmax, inverse_cdf, truncated
+from gangen_text.networks.likelihood import TokenLogLikelihood
+from gangen_text.spec import TextSpec
+
+Condition = Mapping[str, Tensor]
+
+# Logits are made, turned into tokens and dropped in groups of rows: on a CPU small enough to stay in its cache.
+LOGITS_AT_ONCE = {"cpu": 2**20}
+LOGITS_AT_ONCE_ON_A_DEVICE = 2**27
+
+
+def labels_of(spec: TextSpec, condition: Condition | None) -> Tensor | None:
+    """The condition's labels, int64 ``[n]``; None where the data has none.
+
+    Raises:
+        UsageError: the data has labels, but the condition does not say which.
+    """
+    if not spec.labels:
+        return None
+    if condition is None or "label" not in condition:
+        raise UsageError(f"text of this kind has labels: a condition needs a label, one of {', '.join(spec.labels)}")
+    return condition["label"]
+
+
+class TextGenerator(Protocol):
+    """A distribution over rows of tokens; ``length`` is ``spec.max_length`` throughout.
+
+    A condition may hold "label", int64 ``[n]``: what to write about; it must where ``spec.labels`` names labels.
+    Rows that a generator makes end as those of the data do: ``spec.end`` once, then ``spec.pad``; those that reach
+    the full length need no end. All noise is drawn from ``gangen.noise`` in amounts that depend on shapes alone.
+    """
+
+    def sample(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> Tensor:
+        """``n`` rows, int64 ``[n, length]``, without gradient.
+
+        Logits are divided by ``temperature``; then all but the ``top_k`` likeliest tokens (0: all), and those
+        outside of the likeliest ``top_p`` of the probability, are left out. A condition's "prefix",
+        int64 ``[n, p]``, is kept and continued.
+
+        Raises:
+            UsageError: a temperature that is not positive, a label missing or a prefix longer than rows are.
+        """
+
+    def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
+        """log p(token | tokens before it), float ``[batch, length]`` for tokens int64 of that shape; 0 for padding.
+
+        Of what ``sample`` draws from at that ``temperature``.
+        """
+
+    def relaxed(
+        self, n: int, condition: Condition | None = None, *, temperature: float = 1.0, straight_through: bool = False
+    ) -> Tensor:
+        """``n`` rows of Gumbel-softmax tokens with gradient, float ``[n, length, vocabulary]``; one-hot padding."""
+
+    def rollout(
+        self, tokens: Tensor, condition: Condition | None = None, *, count: int, stride: int = 1
+    ) -> Iterator[tuple[int, Tensor]]:
+        """``count`` ways for each row to go on from its prefixes, without gradient.
+
+        Yields (t, int64 ``[batch * count, length]``) for t = ``stride``, 2 ``stride`` .. below length, all the ways of
+        one row next to each other: ``tokens[:, :t]`` and a continuation drawn from the generator. Rows that have ended
+        by t are copies.
+        """
+
+
+class Autoregressive(nn.Module, ABC):
+    """Sampling, relaxation, rollouts and likelihood for a network that reads a token and expects the next.
+
+    A subclass sets ``embedding`` (``nn.Embedding``, vocabulary rows) and ``output`` (``nn.Linear`` onto the
+    vocabulary) and defines ``begin``, ``step`` and ``read``. Its state has a method ``select(index)``: the state of
+    those rows, int64 ``[m]``, repeats allowed, as a copy. Dropout belongs in ``read`` alone.
+    """
+
+    embedding: nn.Embedding
+    output: nn.Linear
+
+    def __init__(self, spec: TextSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        # Start and padding are no text: rows that held them could not be read back. Data without an end has neither.
+        forbidden = {spec.start, spec.pad} - {spec.end, None} if spec.end is not None else ()
+        penalty = torch.zeros(spec.vocab_size)
+        penalty[list(forbidden)] = -torch.inf
+        self.register_buffer("penalty", penalty, persistent=False)
+
+    @abstractmethod
+    def begin(self, n: int, condition: Condition | None) -> Any:
+        """The state before the first token of ``n`` rows."""
+
+    @abstractmethod
+    def step(self, state: Any, embedded: Tensor) -> tuple[Tensor, Any]:
+        """Read one embedded token per row, float ``[n, e]``; features of the next, float ``[n, d]``, and the state."""
+
+    @abstractmethod
+    def read(self, embedded: Tensor, condition: Condition | None) -> Tensor:
+        """Read embedded tokens in one go, float ``[n, length, e]``; features of each one's next ``[n, length, d]``."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        """float ``[..., vocabulary]`` of features float ``[..., d]``; -inf for tokens that are no text."""
+        return F.linear(features, self.output.weight, self.output.bias + self.penalty)
+
+    def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
+        """See TextGenerator."""
+        before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
+        features = self.read(self.embedding(before), condition).flatten(0, 1)
+        targets = tokens.masked_fill(~self.spec.mask(tokens), -1).flatten()
+        bias = self.output.bias + self.penalty
+        if temperature != 1:
+            features, bias = features / temperature, bias / temperature
+        return TokenLogLikelihood.apply(features, self.output.weight, bias, targets).view(tokens.shape)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> Tensor:
+        """See TextGenerator."""
+        if temperature <= 0:
+            raise UsageError(f"temperature must be above 0, got {temperature}; the likeliest text is top_k=1")
+        uniforms = self._uniforms(n, self.spec.max_length)
+        tokens = self._empty(n)
+        features, state = self._first(n, condition)
+        start = 0
+        if condition is not None and "prefix" in condition:
+            start = condition["prefix"].shape[1]
+            if start > self.spec.max_length:
+                raise UsageError(
+                    f"the prefix has {start} tokens, but rows have {self.spec.max_length}; give a shorter one"
+                )
+            tokens[:, :start] = condition["prefix"]
+            for t in range(start):
+                features, state = self.step(state, self.embedding(tokens[:, t]))
+        live = self._live(tokens[:, :start])
+        if start < self.spec.max_length and len(live):
+            if len(live) < n:
+                features, state, uniforms = features[live], state.select(live), uniforms[live]
+            drawn = self._draw(features, uniforms[:, start : start + 1], temperature, top_k, top_p).flatten()
+            self._complete(tokens, live, start, drawn, state, uniforms[:, start:], temperature, top_k, top_p)
+        return tokens
+
+    @torch.no_grad()
+    def rollout(
+        self, tokens: Tensor, condition: Condition | None = None, *, count: int, stride: int = 1
+    ) -> Iterator[tuple[int, Tensor]]:
+        """See TextGenerator."""
+        batch, length = tokens.shape
+        uniforms = self._uniforms(batch, count, sum(length - t for t in range(stride, length, stride)))
+        features, state = self._first(batch, condition)
+        copies = torch.arange(batch * count, device=tokens.device).view(batch, count)
+        for t in range(1, length):
+            features, state = self.step(state, self.embedding(tokens[:, t - 1]))
+            if t % stride:
+                continue
+            now, uniforms = uniforms.split([length - t, uniforms.shape[-1] - (length - t)], dim=-1)
+            rolled = tokens.repeat_interleave(count, dim=0)
+            live = self._live(tokens[:, :t])
+            if len(live):
+                rows = copies[live].flatten()
+                rolled[rows, t:] = self._empty(len(rows))[:, t:length]
+                drawn = self._draw(features[live], now[live, :, 0]).flatten()
+                branches = state.select(live.repeat_interleave(count))
+                self._complete(rolled, rows, t, drawn, branches, now.flatten(0, 1)[rows])
+            yield t, rolled
+
+    def relaxed(
+        self, n: int, condition: Condition | None = None, *, temperature: float = 1.0, straight_through: bool = False
+    ) -> Tensor:
+        """See TextGenerator."""
+        if temperature <= 0:
+            raise UsageError(f"temperature must be above 0, got {temperature}")
+        spec = self.spec
+        uniforms = self._uniforms(n, spec.max_length, spec.vocab_size)
+        features, state = self._first(n, condition)
+        rows = []
+        if spec.end is not None:
+            ended = torch.zeros(n, 1, dtype=torch.bool, device=features.device)
+            padding = F.one_hot(torch.tensor(spec.pad, device=features.device), spec.vocab_size).to(features.dtype)
+        for t in range(spec.max_length):
+            row = gumbel_softmax(self.logits(features), uniforms[:, t], temperature, straight_through)
+            if spec.end is not None:
+                row = torch.where(ended, padding, row)
+                ended = ended | (row.argmax(-1, keepdim=True) == spec.end)
+            rows.append(row)
+            if t + 1 < spec.max_length:
+                features, state = self.step(state, row.to(self.embedding.weight.dtype) @ self.embedding.weight)
+        return torch.stack(rows, dim=1)
+
+    def _first(self, n: int, condition: Condition | None) -> tuple[Tensor, Any]:
+        start = torch.full((n,), self.spec.start, device=self.penalty.device)
+        return self.step(self.begin(n, condition), self.embedding(start))
+
+    def _empty(self, n: int) -> Tensor:
+        fill = 0 if self.spec.pad is None else self.spec.pad
+        return torch.full((n, self.spec.max_length), fill, device=self.penalty.device)
+
+    def _live(self, tokens: Tensor) -> Tensor:
+        """Indices of the rows that hold no end."""
+        if self.spec.end is None:
+            return torch.arange(len(tokens), device=tokens.device)
+        return (tokens != self.spec.end).all(dim=1).nonzero().flatten()
+
+    def _uniforms(self, rows: int, *shape: int) -> Tensor:
+        # Half-precision uniforms are too coarse to draw from a vocabulary.
+        dtype = torch.promote_types(self.output.weight.dtype, torch.float32)
+        return noise.uniform(rows, *shape, device=self.penalty.device, dtype=dtype)
+
+    def _draw(
+        self, features: Tensor, uniforms: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+    ) -> Tensor:
+        """Next tokens, int64 ``[n, draws]``, for features float ``[n, d]`` and uniforms float ``[n, draws]``."""
+        weight, bias = self.output.weight, self.output.bias + self.penalty
+        at_once = max(1, LOGITS_AT_ONCE.get(features.device.type, LOGITS_AT_ONCE_ON_A_DEVICE) // self.spec.vocab_size)
+        # One buffer for all groups: fresh memory of this size costs more than the arithmetic.
+        buffer = weight.new_empty(min(at_once, len(features)), self.spec.vocab_size)
+        drawn = []
+        for some, uniform in zip(features.to(weight.dtype).split(at_once), uniforms.split(at_once), strict=True):
+            logits = torch.addmm(bias, some, weight.t(), out=buffer[: len(some)]).to(uniforms.dtype)
+            if temperature != 1.0:
+                logits /= temperature
+            drawn.append(inverse_cdf(truncated(logits, top_k, top_p), uniform))
+        return torch.cat(drawn)
+
+    def _complete(
+        self, tokens: Tensor, rows: Tensor, t: int, drawn: Tensor, state: Any, uniforms: Tensor, *settings: float
+    ) -> None:
+        """Write ``drawn`` into ``tokens[rows, t]`` and go on from there to the end of each row.
+
+        ``state`` has read what comes before t; ``uniforms``, float ``[rows, length - t]``, begin with those of t.
+        """
+        length = tokens.shape[1]
+        ended = torch.zeros_like(rows, dtype=torch.bool)
+        for position in range(t, length):
+            tokens[rows, position] = drawn
+            if position + 1 == length:
+                return
+            if self.spec.end is not None:
+                ended |= drawn == self.spec.end
+                if 2 * ended.sum() >= len(ended):
+                    going = (~ended).nonzero().flatten()
+                    if not len(going):
+                        return
+                    rows, drawn, ended, uniforms = rows[going], drawn[going], ended[going], uniforms[going]
+                    state = state.select(going)
+            features, state = self.step(state, self.embedding(drawn))
+            drawn = self._draw(features, uniforms[:, position + 1 - t, None], *settings).flatten()
+            if self.spec.end is not None:
+                drawn = drawn.masked_fill(ended, self.spec.pad)

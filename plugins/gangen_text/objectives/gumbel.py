@@ -1,0 +1,53 @@
+"""Text GAN by the Gumbel-softmax relaxation: the discriminator's gradient reaches the generator through soft tokens."""
+
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from gangen.contracts import Batch, Clock, Stats, needs, updates
+from gangen.options import Part
+from gangen.players import Players
+from gangen.schedules import Schedule
+from gangen_text.objectives.turns import TextGame
+from gangen_text.spec import TextSpec
+
+
+class Gumbel(TextGame):
+    """Kusner and Hernandez-Lobato (2016), with the relaxation of Jang et al. (2017) and Maddison et al. (2017).
+
+    ``temperature`` belongs to the relaxation and follows its schedule over the phase; low is closer to real tokens,
+    with a gradient of larger variance. With ``straight_through`` the discriminator sees hard one-hot tokens and the
+    gradient is that of the soft ones. Fakes for the discriminator are relaxed in the same way.
+    """
+
+    def __init__(
+        self,
+        spec: TextSpec,
+        *,
+        loss: Annotated[Any, Part("losses")] = "relativistic_average",
+        temperature: Schedule = 1.0,
+        straight_through: bool = False,
+    ) -> None:
+        super().__init__(spec, loss)
+        self.temperature = Schedule.of(temperature)
+        self.straight_through = straight_through
+
+    def fakes(self, players: Players, batch: Batch, clock: Clock) -> Tensor:
+        return players.generator.relaxed(
+            len(batch["tokens"]),
+            batch,
+            temperature=self.temperature(clock.fraction),
+            straight_through=self.straight_through,
+        )
+
+    @updates("generator")
+    @needs(generator="relaxed")
+    def relax(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Fool the discriminator with relaxed text, by backpropagation."""
+        fake = players.discriminator(self.fakes(players, batch, clock), batch)
+        real = None
+        if self.loss.relativistic:
+            with torch.no_grad():
+                real = players.discriminator(batch["tokens"], batch)
+        return self.loss.generator(real, fake), {}
