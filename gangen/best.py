@@ -48,7 +48,8 @@ class Best:
         write_atomically(self.about, json.dumps(self.name | {"value": self.value, "step": step}, indent=1) + "\n")
 
     def _improves(self, figures: Mapping[str, Any]) -> bool:
-        better = self.rule.figure in figures and self.rule.prefers(figures[self.rule.figure], self.value)
+        value = figures.get(self.rule.figure)  # None where it was not finite
+        better = value is not None and self.rule.prefers(value, self.value)
         if better:
             self.value = figures[self.rule.figure]
         return better

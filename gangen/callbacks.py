@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,7 @@ class Evaluate(Callback):
         self._said: set[str] = set()
 
     def start(self, trainer: Trainer) -> None:
+        self._said = {row["warning"] for row in self.run.read_metrics() if "warning" in row}
         if self.best:
             self.best.recall(self.run.read_metrics())
 
@@ -153,13 +154,15 @@ class Evaluate(Callback):
             return
         evaluation = Evaluation(trainer.players, trainer.data, device=trainer.device, seed=trainer.seed)
         figures = evaluate(self.metrics, evaluation)
-        for warning in [warning for warning in evaluation.warnings if warning not in self._said]:
-            self._said.add(warning)
-            self.console.print(f"warning: {warning}", style="yellow", **_PLAIN)
+        for change in self.run.changed_extractors(evaluation.extractors):
+            evaluation.warn(change)
         phase, step = _position(trainer)
         words = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
         self.console.print(f"evaluation after {trainer.phases[phase].name} {step}: {words}", **_PLAIN)
         _record(trainer, self.run, self.console, figures)
+        new = [warning for warning in evaluation.warnings if warning not in self._said]
+        self._said.update(new)
+        _warn(trainer, self.run, self.console, new)
         if self.best:
             self.best.offer(figures, trainer.state.total)
 
@@ -229,13 +232,22 @@ class StopOnSignal(Callback):
 
 
 def _record(trainer: Trainer, run: RunDirectory, console: Console, figures: Mapping[str, float]) -> None:
-    """Figures into ``metrics.jsonl`` and trackers, and what callbacks warn of at their sight, also onto the screen."""
-    now = {"step": trainer.state.total, "phase": trainer.phases[_position(trainer)[0]].name}
-    run.append_metrics(now | figures)
+    """Figures into ``metrics.jsonl`` and trackers, and what callbacks warn of at their sight."""
+    row = _now(trainer) | figures
+    run.append_metrics(row)
     trainer.accelerator.log(dict(figures), step=trainer.state.total)
-    for warning in _show(trainer, now | figures):
-        run.append_metrics(now | {"warning": warning})
+    _warn(trainer, run, console, _show(trainer, row))
+
+
+def _warn(trainer: Trainer, run: RunDirectory, console: Console, warnings: Iterable[str]) -> None:
+    """Onto the screen and into ``metrics.jsonl``."""
+    for warning in warnings:
+        run.append_metrics(_now(trainer) | {"warning": warning})
         console.print(f"warning: {warning}", style="yellow", **_PLAIN)
+
+
+def _now(trainer: Trainer) -> dict[str, Any]:
+    return {"step": trainer.state.total, "phase": trainer.phases[_position(trainer)[0]].name}
 
 
 def _show(trainer: Trainer, row: Mapping[str, Any]) -> list[str]:

@@ -201,7 +201,10 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
         raise UsageError(f"cannot write {options.output}: name a file in a folder that exists")
     registry = _registry(blocked)
     request = Request(options.metric, options.samples, () if options.no_sweep else options.temperatures)
-    runs = [Trained(folder, request, registry) for folder in dict.fromkeys(map(Path, options.runs))]
+    runs = [
+        Trained(folder, request, registry)
+        for folder in {Path(folder).resolve(): Path(folder) for folder in options.runs}.values()
+    ]
     results = [run.evaluate() for run in runs]
     show(results, Console(width=None if sys.stdout.isatty() else 200))  # a file has room for all columns
     for run in runs:

@@ -162,7 +162,10 @@ class Extractor(Protocol):
     key: Hashable
     """The class and all options: of extractors with equal keys one serves all metrics."""
     digest: str
-    """SHA-256 of all that features are computed with, once it is fitted: figures compare where it is the same."""
+    """SHA-256 of all that features are computed with, asked for once it is fitted: a property, or set from the start.
+
+    Figures compare where it is the same.
+    """
 
     def check(self, data: Data) -> None:
         """Raises UsageError for data that this extractor has no use for."""
@@ -171,7 +174,10 @@ class Extractor(Protocol):
         """Get ready for ``data`` on ``device``; fitted to these data already, do nothing."""
 
     def features(self, samples: Tensor) -> Tensor:
-        """Float ``[n, features]`` of samples as a generator makes them, or of real rows in the same form."""
+        """Float ``[n, features]`` of samples as a generator makes them, or of real rows in the same form.
+
+        Samples are on the device of the run, in its precision; features may be on any device.
+        """
 
 
 class Metric(Protocol):
@@ -183,7 +189,7 @@ class Metric(Protocol):
     - ``protocol``, asked after the figures: what options leave open of how they were measured, such as counts, by name.
     - ``sheets``: samples worth looking at, by the name of a sheet and then that of a row of it.
 
-    ``extractor`` is what it sees with, where it does; ``tradeoff`` a ``gangen.frontier.Tradeoff`` that it has part in.
+    ``extractor`` is what it sees with, where it does; ``tradeoff`` is a ``gangen.frontier.Tradeoff``.
     """
 
     def __call__(self, evaluation: Any) -> dict[str, float]:
@@ -203,7 +209,8 @@ class Callback:
         """On the main process, with every row of figures that is logged: of turns, or of metrics; returns warnings.
 
         A row is that of ``metrics.jsonl``: the ``step``, the ``phase``, figures by name. A run that goes on shows its
-        earlier rows again before its first step, so what is a function of rows needs no place in a checkpoint.
+        earlier rows again before its first step, with None for figures that were not finite; so what is a function of
+        rows needs no place in a checkpoint.
         """
         return ()
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import inspect
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -16,7 +15,7 @@ from gangen import __version__, checkpoint, model
 from gangen.assemble import build_game, build_metrics
 from gangen.contracts import Data, Metric
 from gangen.errors import RecipeError, RunError, UsageError
-from gangen.evaluation import Evaluation, evaluate
+from gangen.evaluation import Evaluation, evaluate, joined, measure
 from gangen.frontier import Comparison, Row, Tradeoff, compare, verdict
 from gangen.options import Use, read_use
 from gangen.players import Players
@@ -106,14 +105,13 @@ class Result:
         return verdict(self.frontier.tradeoff, [found]) if found else None
 
     def to_plain(self) -> dict[str, Any]:
-        """What stands in ``evaluation.json``; ``samples`` is the largest count that a metric looked at."""
+        """What stands in ``evaluation.json``."""
         return {
             "run": self.run,
             "seed": self.seed,
             "step": self.step,
             "recipe_sha256": self.recipe_sha256,
             "gangen": __version__,
-            "samples": max((use["samples"] for use in self.metrics if "samples" in use), default=None),
             "metrics": self.metrics,
             "extractors": self.extractors,
             "figures": self.figures,
@@ -160,9 +158,13 @@ class Trained:
         metrics = build_metrics(self.recipe, self.registry, players, data, device)
         step = checkpoint.restore_weights(players, self.checkpoint)
         bench = Evaluation(players, data, device=device, seed=self.recipe.seed)
-        found = [evaluate([metric], bench) for metric in metrics]
-        self._refuse_other_extractors(bench.extractors)
-        self._render(metrics, bench)
+        found = [measure(metric, bench) for metric in metrics]
+        if changed := self.run.changed_extractors(bench.extractors):
+            advice = f"move {self.run.extractors} away to measure anew"
+            raise RunError("\n".join([*changed, advice]))
+        taken = [metric for metric, figures in zip(metrics, found, strict=True) if figures]
+        self._render(taken, bench)
+        protocols = [metric.protocol(bench) if hasattr(metric, "protocol") else {} for metric in metrics]
         result = Result(
             run=str(self.run.root),
             seed=self.recipe.seed,
@@ -170,30 +172,16 @@ class Trained:
             recipe=self.played.to_dict(),
             recipe_sha256=hashlib.sha256(self.run.recipe.read_bytes()).hexdigest(),
             metrics=[
-                use.to_plain() | ({"protocol": metric.protocol(bench)} if hasattr(metric, "protocol") else {})
-                for use, metric in zip(self.recipe.metrics, metrics, strict=True)
+                use.to_plain() | ({"protocol": protocol} if protocol else {})
+                for use, protocol in zip(self.recipe.metrics, protocols, strict=True)
             ],
             extractors=bench.extractors,
             warnings=bench.warnings,
-            figures={name: value for figures in found for name, value in figures.items()},
-            frontier=self._frontier(metrics, found, players, data, device),
+            figures=joined(found, bench),
+            frontier=self._frontier(metrics, found, players, data, bench),
         )
         write_atomically(self.record, to_json(result.to_plain(), indent=1))
         return result
-
-    def _refuse_other_extractors(self, extractors: Mapping[str, str]) -> None:
-        """Figures in new eyes do not compare with those that were written down."""
-        try:
-            before = json.loads(self.record.read_text(encoding="utf-8"))["extractors"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return
-        for name, digest in extractors.items():
-            if before.get(name, digest) != digest:
-                raise RunError(
-                    f"extractor '{name}' is not what it was at the last evaluation of {self.run.root}: "
-                    f"{before[name][:8]} then, {digest[:8]} now\nits options, the data, its weights or this machine's "
-                    f"arithmetic have changed, and its figures do not compare; move {self.record} away to measure anew"
-                )
 
     def _render(self, metrics: list[Metric], bench: Evaluation) -> None:
         """Write the sheets of samples that metrics find worth looking at."""
@@ -204,7 +192,7 @@ class Trained:
                 codec.render({row: codec.decode(samples) for row, samples in sheet.items()}, self.run.samples / name)
 
     def _frontier(
-        self, metrics: list[Metric], found: list[Row], players: Players, data: Data, device: torch.device
+        self, metrics: list[Metric], found: list[Row], players: Players, data: Data, bench: Evaluation
     ) -> Frontier | None:
         """The sweep of the first trade-off that a metric declares and the metrics have both figures of."""
         temperatures = self._temperatures(players.averaged("generator"))
@@ -224,14 +212,16 @@ class Trained:
         def sweep(seed: int) -> list[Row]:
             rows = []
             for temperature in temperatures:
-                bench = Evaluation(players, data, device=device, seed=seed, settings={SETTING: temperature})
-                figures = {key: value for key, value in evaluate(swept, bench).items() if not key.endswith("_real")}
+                here = Evaluation(players, data, device=bench.device, seed=seed, settings={SETTING: temperature})
+                figures = {key: value for key, value in evaluate(swept, here).items() if not key.endswith("_real")}
+                for warning in [warning for warning in here.warnings if warning not in bench.warnings]:
+                    bench.warn(f"at {SETTING} {temperature:g}: {warning}")
                 rows.append({SETTING: temperature} | figures)
             return rows
 
         ours, phase, baseline, again = sweep(self.recipe.seed), self._baseline_phase(), None, None
         if phase is not None:
-            earlier = model.load(self.run.phases / phase, self.registry, device).generator
+            earlier = model.load(self.run.phases / phase, self.registry, bench.device).generator
             players.averaged("generator").load_state_dict(earlier.state_dict())
             baseline, again = sweep(self.recipe.seed), sweep(mix(self.recipe.seed, "again"))
         beside = {name: value for figures in found for name, value in figures.items() if name.endswith("_real")}
@@ -253,11 +243,11 @@ class Trained:
 
 def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Use]:
     """The metrics to take: the recipe's, or those asked for with the options that they have in the recipe."""
-    own = {use.name: use for use in recipe.metrics}
     uses = recipe.metrics
     if request.metrics:
         names = [registry.find("metrics", name).name for name in request.metrics]
-        uses = [own.get(name) or _use(name, registry) for name in dict.fromkeys(names)]
+        own = {name: [use for use in recipe.metrics if use.name == name] for name in names}
+        uses = [use for name in own for use in own[name] or [_use(name, registry)]]
     if not uses:
         raise UsageError(f"{recipe.source} names no metrics\nname some, as in --metric NAME,NAME; see: gangen plugins")
     for use in uses:

@@ -1,7 +1,7 @@
 """The bench that metrics work at: players, data and samples that all metrics share."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gangen import noise
 from gangen.contracts import Batch, Data, Extractor, Metric
+from gangen.errors import UsageError
 from gangen.players import Players, evaluating
 
 
@@ -60,18 +61,14 @@ class Evaluation:
                     self._samples.append(self.generator.sample(self.batch_size, condition, **self.settings))
         return torch.cat(self._samples)[:n]
 
-    def fitted(self, extractor: Extractor) -> Extractor:
-        """``extractor``, ready for the data, or an equal one that another metric asked for before.
+    def fitted(self, extractor: Extractor, data: Data | None = None) -> Extractor:
+        """``extractor``, fitted to ``data`` (None: those of the run), or an equal one that another metric asked for.
 
         Metrics live as long as a run and are asked in the same order each time, so each extractor is fitted once a run.
         """
-        first = self._extractors.setdefault(extractor.key, extractor)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # sums in another order are other weights: another extractor, to the bit
-        try:
-            first.fit(self.data, self.device)
-        finally:
-            torch.set_num_threads(threads)
+        data = self.data if data is None else data
+        first = self._extractors.setdefault((extractor.key, id(data)), extractor)
+        fit_extractor(first, data, self.device)
         return first
 
     @property
@@ -98,11 +95,37 @@ class Evaluation:
         return self.data.heldout.batch(counter, range(size), size, seed=self.seed, device=self.device)
 
 
+def fit_extractor(extractor: Extractor, data: Data, device: torch.device) -> None:
+    """Fit on one thread, whatever the run has: sums in another order are other weights, and another extractor."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        extractor.fit(data, device)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def evaluate(metrics: list[Metric], evaluation: Evaluation) -> dict[str, float]:
-    """Figures of all metrics by name; of one that is not finite the evaluation warns."""
+    """Figures of all metrics by name, as ``measure`` takes them and ``joined`` puts them together."""
+    return joined([measure(metric, evaluation) for metric in metrics], evaluation)
+
+
+def measure(metric: Metric, evaluation: Evaluation) -> dict[str, float]:
+    """Figures of one metric; none, and a warning, where it cannot be taken of these samples."""
+    try:
+        return metric(evaluation)
+    except UsageError as error:
+        evaluation.warn(str(error))
+        return {}
+
+
+def joined(rows: Sequence[Mapping[str, float]], evaluation: Evaluation) -> dict[str, float]:
+    """All figures; the evaluation warns of those that are not finite, and of a name that two metrics use."""
     figures: dict[str, float] = {}
-    for metric in metrics:
-        figures |= metric(evaluation)
+    for row in rows:
+        if twice := figures.keys() & row.keys():
+            evaluation.warn(f"two metrics report {', '.join(sorted(twice))}; the figures of the first are kept")
+        figures |= {name: value for name, value in row.items() if name not in twice}
     for name, value in figures.items():
         if not math.isfinite(value):
             evaluation.warn(f"{name} is {value}: it says nothing of these samples")

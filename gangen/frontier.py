@@ -47,7 +47,7 @@ class Comparison:
 
     ``gap`` is the mean by which its quality is better (negative: worse) where figures of diversity are between ``low``
     and ``high``, the range that both reach. Where there is none, all three are None. ``noise`` is the size of the gap
-    that the other curve has to itself when it is drawn a second time: sampling alone makes gaps of that size.
+    that the other curve has to itself when it is drawn a second time: one reading of what sampling alone makes.
     """
 
     outcome: Literal["dominates", "is dominated by", "crosses", "equals", "cannot be compared with"]
@@ -110,10 +110,9 @@ def _alone(found: Comparison) -> str:
     """What one run leaves open."""
     if found.noise is None:
         return "; one run, which may be chance: the spread over seeds is not known"
-    size = "more" if abs(found.gap) > found.noise else "no more"
     return (
-        f"; that is {size} than sampling makes ({found.noise:.2g}, the baseline against itself), "
-        "and one run: the spread over seeds is not known"
+        f"; drawn twice, the baseline differs from itself by {found.noise:.2g}; one run, which may be chance: the "
+        "spread over seeds is not known"
     )
 
 

@@ -35,7 +35,7 @@ MEMBERS = {
     "augmentations": ("forward", "state_dict"),
     "data": ("codec_class", "codec", "train", "heldout"),
     "metrics": ("__call__",),
-    "extractors": ("name", "key", "digest", "check", "fit", "features"),
+    "extractors": ("name", "key", "check", "fit", "features"),
     "callbacks": ("start", "after_step", "watch", "finish", "close"),
 }
 

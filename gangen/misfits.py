@@ -39,11 +39,12 @@ def find_blind_spots(recipe: Recipe, metrics: Sequence[Metric]) -> list[Problem]
         if twin:
             message = f"two different extractors are called '{extractor.name}', and so would be their figures"
             return [Problem(recipe.where("metrics", index), f"{message}; take one of them")]
-    if seeing and all(getattr(it, "blind_to", None) for it in seeing.values()):
+    faults = {getattr(extractor, "blind_to", None) for extractor in seeing.values()}
+    if len(faults) == 1 and None not in faults:
         index, extractor = next(iter(seeing.items()))
         message = (
-            f"extractor '{extractor.name}' hardly sees {extractor.blind_to}, and there is no other: add a metric that "
-            "looks through another extractor beside it"
+            f"extractor '{extractor.name}' hardly sees {extractor.blind_to}, and none here does: add a metric that "
+            "looks through another extractor"
         )
         return [Problem(recipe.where("metrics", index), message)]
     return []

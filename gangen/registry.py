@@ -145,7 +145,7 @@ class Registry:
         if lacks:
             raise PluginError(
                 f"{component} of {component.distribution} lacks {', '.join(lacks)}, which every {SINGULAR[use.kind]} "
-                "has; see gangen/contracts.py"
+                "has; see gangen/contracts.py, and gangen/penalties.py for penalties"
             )
         return built
 

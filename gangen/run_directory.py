@@ -12,7 +12,7 @@ from gangen.recipe import Recipe, difference
 from gangen.recipe_source import RecipeSource
 
 # What may differ when a run goes on: none of it changes what is trained.
-_FREE = ("run", "resume", "keep_best", "guard")
+_FREE = ("run", "resume", "metrics", "keep_best", "guard")
 
 
 class RunDirectory:
@@ -22,6 +22,7 @@ class RunDirectory:
         self.root = Path(root)
         self.recipe = self.root / "recipe.yaml"
         self.plugins = self.root / "plugins.json"
+        self.extractors = self.root / "extractors.json"
         self.metrics = self.root / "metrics.jsonl"
         self.samples = self.root / "samples"
         self.checkpoints = self.root / "checkpoints"
@@ -71,6 +72,22 @@ class RunDirectory:
     def _empty(self) -> bool:
         """Whether a run began here, which the record of its plugins tells, and never came to a checkpoint."""
         return self.plugins.exists() and not (self.checkpoints / "latest").exists()
+
+    def changed_extractors(self, digests: Mapping[str, str]) -> list[str]:
+        """In words, which extractors are not what they were in evaluations before; others are written down."""
+        try:
+            known = json.loads(self.extractors.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = {}
+        known = {name: str(digest) for name, digest in known.items()} if isinstance(known, dict) else {}
+        if new := {name: digest for name, digest in digests.items() if name not in known}:
+            write_atomically(self.extractors, to_json(known | new, indent=1))
+        return [
+            f"extractor '{name}' is not what it was before in this run: {known[name][:8]} then, {digest[:8]} now; its "
+            "options, the data, its weights or this machine's arithmetic have changed, and its figures do not compare"
+            for name, digest in digests.items()
+            if known.get(name, digest) != digest
+        ]
 
     def append_metrics(self, row: Mapping[str, object]) -> None:
         with self.metrics.open("a", encoding="utf-8") as file:

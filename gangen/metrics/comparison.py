@@ -29,24 +29,25 @@ class Comparison(AgainstHeldOut):
     where the extractor was fitted to training rows, which then look a little other than held-out ones.
     """
 
-    _real: tuple[Data, Tensor, dict[str, float]] | None = None
+    _real: tuple[Data, int, Tensor, dict[str, float]] | None = None
 
     @abstractmethod
     def compare(self, real: Tensor, generated: Tensor) -> Mapping[str, float]:
         """Figures by name for features float ``[n, F]`` each."""
 
     def wanted(self, features: int) -> int:
-        """How many rows a figure needs to be sharp; with fewer it comes with a warning."""
+        """How many rows a figure needs lest it be degenerate; with fewer it comes with a warning."""
         return self.least
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        extractor, n = self.eyes(evaluation), self.count(evaluation)
+        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
         # Real rows stay what they are during a run, and going back to the first ones of a stream is slow.
-        if self._real is None or self._real[0] is not evaluation.data:
+        data, seed = evaluation.data, evaluation.seed
+        if self._real is None or self._real[0] is not data or self._real[1] != seed:
             held_out = held_out_features(evaluation, extractor, n)
             floor = self.compare(held_out, training_features(evaluation, extractor, n))
-            self._real = evaluation.data, held_out, _named(floor, f"{extractor.name}_real")
-        _, held_out, floor = self._real
+            self._real = data, seed, held_out, _named(floor, f"{extractor.name}_real")
+        *_, held_out, floor = self._real
         if n < (wanted := self.wanted(held_out.shape[1])):
             evaluation.warn(
                 f"{self.metric} is coarse: it compares {n} samples in the {held_out.shape[1]} features of "

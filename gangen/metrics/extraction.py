@@ -17,7 +17,7 @@ from gangen.options import Part
 from gangen.splits import TensorSplit
 
 
-class Seeing(ABC):
+class ExtractorMetric(ABC):
     """What metrics have in common that look at ``samples`` samples through an extractor.
 
     extractor: the one that a recipe names, or None for the one that the data bring along.
@@ -37,13 +37,15 @@ class Seeing(ABC):
     def check(self, evaluation: Evaluation) -> None:
         """Raises UsageError for data that bring no extractor along, or that it has no use for."""
         codec = evaluation.data.codec
-        if not hasattr(codec, "samples_of"):
+        lacks = [name for name in ("samples_of", "batch_of", "extractor") if not hasattr(codec, name)]
+        if lacks:
             raise UsageError(
-                f"metric {self.metric}: {type(codec).__name__} has no samples_of() to compare samples with real rows by"
+                f"metric {self.metric}: {type(codec).__name__} lacks {', '.join(lacks)}, by which samples are compared "
+                "with real rows; see gangen/contracts.py"
             )
         self._chosen(evaluation).check(evaluation.data)
 
-    def eyes(self, evaluation: Evaluation) -> Extractor:
+    def fitted_extractor(self, evaluation: Evaluation) -> Extractor:
         """The extractor, fitted to the data."""
         return evaluation.fitted(self._chosen(evaluation))
 
@@ -53,7 +55,7 @@ class Seeing(ABC):
         return self.extractor
 
 
-class AgainstHeldOut(Seeing):
+class AgainstHeldOut(ExtractorMetric):
     """What metrics have in common that set samples against held-out rows, as many of each.
 
     That many are ``samples``, or the number of held-out rows where they are fewer.
@@ -62,7 +64,7 @@ class AgainstHeldOut(Seeing):
     least = 2
 
     def check(self, evaluation: Evaluation) -> None:
-        """Raises UsageError where ``Seeing.check`` does, and for fewer rows than ``least``."""
+        """Raises UsageError where ``ExtractorMetric.check`` does, and for fewer rows than ``least``."""
         count = self.count(evaluation)
         if count < self.least:
             raise UsageError(
@@ -78,7 +80,7 @@ class AgainstHeldOut(Seeing):
     def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
         """How many rows were compared, and in what."""
         count = self.count(evaluation)
-        return {"samples": count, "held-out rows": count, "extractor": self.eyes(evaluation).name}
+        return {"samples": count, "held-out rows": count, "extractor": self.fitted_extractor(evaluation).name}
 
 
 def generated_features(evaluation: Evaluation, extractor: Extractor, n: int) -> Tensor:
@@ -113,7 +115,8 @@ def held_out(evaluation: Evaluation, n: int) -> Batch:
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256, in hexadecimal digits, of tensors and their names."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    # Cloned, since tensors that share memory, as tied weights do, cannot be written.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
     return hashlib.sha256(save(plain)).hexdigest()
 
 
@@ -121,10 +124,10 @@ def _like(rows: Batch, train: Split, seed: int) -> Batch:
     """As many training rows, and as many of each label where train has labels, is in memory and has enough of them."""
     n = len(next(iter(rows.values())))
     if isinstance(train, TensorSplit) and "label" in train.tensors and "label" in rows:
-        labels = train.tensors["label"].cpu()
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+        labels = train.tensors["label"].cpu()[order]
         wanted = zip(*rows["label"].cpu().unique(return_counts=True), strict=True)
-        chosen = torch.cat([order[labels[order] == label][:count] for label, count in wanted])
+        chosen = torch.cat([order[labels == label][:count] for label, count in wanted])
         if len(chosen) == n:
             return {name: tensor[chosen] for name, tensor in train.tensors.items()}
     return train.batch(0, range(n), n, seed=seed, device="cpu")

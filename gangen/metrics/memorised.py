@@ -8,10 +8,10 @@ from annotated_types import Ge
 from torch import Tensor
 
 from gangen.contracts import Batch, Data, Extractor
-from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
+from gangen.metrics.distances import as_float64
 from gangen.metrics.extraction import AgainstHeldOut, generated_features, held_out_features
-from gangen.metrics.neighbours import nearest_distances
+from gangen.metrics.neighbours import EXACT, nearest_distances
 from gangen.options import Part
 
 # Training rows that are looked at in one go.
@@ -25,16 +25,14 @@ class Memorised(AgainstHeldOut):
 
     Of samples and as many held-out rows the distance to the nearest training row is taken, in the features of the
     extractor NAME; the training rows are the first ``training`` of them by the run's order, all where they are fewer.
-    ``nearest_training_NAME`` is the median of samples by that of held-out rows: 1 for new samples, 0 for copies.
-    ``memorised_NAME`` is the share of samples that are nearer than all but a hundredth of held-out rows: 0.01 for new
-    samples, 1 for copies. Both have their floor in them. The comparison with held-out rows is that of Meehan et al.
-    (2020), who test ranks. The sheet "nearest_training_rows" shows the samples that came nearest, beside these rows.
+    ``nearest_training_NAME`` is the median of samples by that of held-out rows: 1 for new samples, 0 for copies; nan,
+    with a warning, where most held-out rows are copies themselves. ``memorised_NAME`` is the share of samples that are
+    at least as near as the nearest hundredth of held-out rows; ``memorised_NAME_real`` is that hundredth, or more where
+    held-out rows are equally near, as copies are. The comparison with held-out rows is that of Meehan et al. (2020),
+    who test ranks. The sheet "nearest_training_rows" shows the samples that came nearest, beside these rows.
 
     Bad samples are far from everything, so look at prdc beside it: half copies and half noise has a median of its own.
     The extractor sets what counts as the same.
-
-    Raises:
-        UsageError: more than half of the held-out rows are equal to training rows in the features of the extractor.
     """
 
     metric = "memorised"
@@ -48,24 +46,26 @@ class Memorised(AgainstHeldOut):
     ) -> None:
         super().__init__(samples=samples, extractor=extractor)
         self.training = training
-        self._real: tuple[Data, Tensor, Tensor] | None = None
+        self._real: tuple[Data, int, Tensor, Tensor] | None = None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        extractor, n = self.eyes(evaluation), self.count(evaluation)
-        if self._real is None or self._real[0] is not evaluation.data:
-            training = self._training_features(evaluation, extractor)
+        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
+        data, seed = evaluation.data, evaluation.seed
+        if self._real is None or self._real[0] is not data or self._real[1] != seed:
+            training = as_float64(self._training_features(evaluation, extractor), least=1)
             held_out = nearest_distances(held_out_features(evaluation, extractor, n), training)
-            self._real = evaluation.data, training, held_out
-        _, training, held_out = self._real
+            self._real = data, seed, training, held_out
+        *_, held_out = self._real
+        generated, reach = self._distances(evaluation), held_out.quantile(RARE)
         if not held_out.median():
-            raise UsageError(
-                f"metric memorised: to extractor '{extractor.name}' most held-out rows are copies of training rows, "
-                "which leaves no measure; hold out others"
+            evaluation.warn(
+                f"to extractor '{extractor.name}' most held-out rows are copies of training rows, which leaves no "
+                "measure of nearness; hold out others"
             )
-        generated = nearest_distances(generated_features(evaluation, extractor, n), training)
         return {
             f"nearest_training_{extractor.name}": (generated.median() / held_out.median()).item(),
-            f"memorised_{extractor.name}": (generated < held_out.quantile(RARE)).double().mean().item(),
+            f"memorised_{extractor.name}": (generated <= reach).double().mean().item(),
+            f"memorised_{extractor.name}_real": (held_out <= reach).double().mean().item(),
         }
 
     def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
@@ -74,18 +74,27 @@ class Memorised(AgainstHeldOut):
 
     def sheets(self, evaluation: Evaluation) -> dict[str, dict[str, Tensor]]:
         """The samples that come nearest to training rows, nearest first, and these rows; once figures were taken."""
-        n, (_, training, _) = self.count(evaluation), self._real
-        features = generated_features(evaluation, self.eyes(evaluation), n)
-        nearest = nearest_distances(features, training).argsort()[:SHOWN].to(features.device)
-        rows = torch.cdist(features[nearest], training).argmin(1).tolist()
-        codec = evaluation.data.codec
-        originals = [codec.samples_of(self._rows(evaluation, row, row + 1)) for row in rows]
+        n, training = self.count(evaluation), self._real[2]
+        nearest = self._distances(evaluation).argsort()[:SHOWN]
+        features = as_float64(generated_features(evaluation, self.fitted_extractor(evaluation), n), least=1)[nearest]
+        rows = torch.cdist(features, training, compute_mode=EXACT).argmin(1).tolist()
+        originals = [evaluation.data.codec.samples_of(self._rows(evaluation, row, row + 1)) for row in rows]
+        samples = evaluation.samples(n)
         return {
             "nearest_training_rows": {
-                "sample": evaluation.samples(n)[nearest],
+                "sample": samples[nearest.to(samples.device)],
                 "nearest training row": torch.cat(originals),
             }
         }
+
+    def _distances(self, evaluation: Evaluation) -> Tensor:
+        """From each sample to the training row nearest to it, float64 ``[n]``."""
+        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
+
+        def look() -> Tensor:
+            return nearest_distances(generated_features(evaluation, extractor, n), self._real[2])
+
+        return evaluation.once((extractor.key, "nearest training", n, self.training), look)
 
     def _training_features(self, evaluation: Evaluation, extractor: Extractor) -> Tensor:
         """Float ``[t, F]``; rows are read in chunks, as there may be more of them than go into memory as floats."""

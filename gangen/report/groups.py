@@ -86,10 +86,17 @@ def disagreements(groups: Iterable[Group]) -> list[str]:
         + "; ".join(f"{digest[:8]} in {runs}" for digest, runs in which.items())
         for name, which in extractors.items()
     ]
-    return eyes + [
-        f"{name} was measured with other options in {' than in '.join(which.values())}: its figures do not compare"
-        for name, which in metrics.items()
-    ]
+    seeds = [(group, result.seed) for group in groups for result in group.results]
+    twice = dict.fromkeys((group.name, seed) for group, seed in seeds if seeds.count((group, seed)) > 1)
+    same = [f"{name} has seed {seed} more than once: its spread is not that of seeds" for name, seed in twice]
+    return (
+        same
+        + eyes
+        + [
+            f"{name} was measured with other options in {' than in '.join(which.values())}: its figures do not compare"
+            for name, which in metrics.items()
+        ]
+    )
 
 
 def cell(values: Sequence[Any]) -> str:

@@ -46,7 +46,7 @@ def sheets_of_metrics(folder: Path) -> str:
     room = _BUDGET
     for path in others:
         title = path.stem.replace("_", " ").replace("-", " ")
-        sheet = _sheet(path, "picked out by a metric", folder.parent, room=room)
+        sheet = _sheet(path, "picked out by a metric", folder.parent, " in-pairs", room)
         room -= min(_size(path), room)
         parts.append(section(f"{title[:1].upper()}{title[1:]}", sheet))
     return "".join(parts)

@@ -15,6 +15,7 @@ from torch import Tensor
 from gangen.contracts import Batch, Extractor
 from gangen.errors import DataError, UsageError, did_you_mean
 from gangen.run_directory import write_atomically
+from gangen.splits import TensorSplit
 from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec
@@ -97,6 +98,17 @@ class TextCodec:
     def extractor(self) -> Extractor:
         """A small encoder that learns from the data."""
         return Encoder()
+
+    def reals(self, split: TensorSplit, prompt: str, n: int) -> Tensor:
+        """At most ``n`` rows of ``split`` for ``decode``: with the label ``prompt``, or any where that is empty.
+
+        Raises:
+            UsageError: an unknown label.
+        """
+        rows = split.tensors["tokens"]
+        if prompt:
+            rows = rows[split.tensors["label"] == self._label(prompt)[0]]
+        return rows[:n]
 
     def decode(self, samples: Tensor) -> list[str]:
         """Texts of rows int64 ``[n, length]``, each up to its first end token."""

@@ -190,3 +190,30 @@ def test_a_complete_recipe_says_how_it_is_guarded(recipe):
     plain = recipe().to_dict()
     assert plain["keep_best"] == {"lowest": None, "highest": "good"}
     assert plain["guard"]["use"] == "gangen/guard" and plain["guard"]["explosion"] == 100.0
+
+
+def test_doubts_are_kept_with_the_figures_once(play, recipe, monkeypatch):
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", lambda self, evaluation: odd(evaluation))
+
+    def odd(evaluation):
+        evaluation.warn("these samples are few")
+        return {"good": 0.5, "bad": float("nan")}
+
+    with pytest.raises(Killed):
+        play(until=9)
+    found = rows(play())
+    doubts = [
+        row["warning"] for row in found if "these samples" in str(row.get("warning")) and "nan" not in row["warning"]
+    ]
+    assert doubts == ["these samples are few"]
+    assert "bad is nan: it says nothing of these samples" in [row.get("warning") for row in found]
+    assert {row["bad"] for row in found if "bad" in row} == {None}
+
+
+def test_a_run_goes_on_after_a_figure_that_was_not_finite(play, monkeypatch):
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", lambda self, evaluation: {"good": figures.pop(0)})
+    figures = [0.1, 0.2, float("nan"), 0.4, 0.4, 0.2, 0.1]  # of steps 2, 4, 6, 8; again 8; 10 and 12
+    with pytest.raises(Killed):
+        play(until=9)
+    run = play()
+    assert json.loads((run / "best/best.json").read_text())["value"] == 0.4

@@ -68,7 +68,7 @@ def test_what_is_found_is_written_down(runs):
     found = evaluated("o0", "--temperatures", "1,0.5")
     recipe = Path("runs/o0/recipe.yaml").read_bytes()
     assert found["run"] == "runs/o0"
-    assert (found["seed"], found["step"], found["samples"]) == (0, 3, 20)
+    assert (found["seed"], found["step"]) == (0, 3)
     assert found["recipe_sha256"] == hashlib.sha256(recipe).hexdigest()
     assert found["metrics"][1] == {"use": "text/nll_oracle", "samples": 20}
     names = ["nll", "nll_oracle", "nll_oracle_median", "nll_oracle_real", "unique", "unique_real"]
@@ -84,7 +84,7 @@ def test_what_is_found_is_written_down(runs):
     assert frontier["baseline_again"][0]["nll_oracle"] != frontier["baseline"][0]["nll_oracle"]
     assert frontier["comparison"]["noise"] > 0
     assert "its baseline" in found["verdict"]
-    assert f"({frontier['comparison']['noise']:.2g}, the baseline against itself)" in found["verdict"]
+    assert f"the baseline differs from itself by {frontier['comparison']['noise']:.2g}" in found["verdict"]
     # At temperature 1 a sweep measures what the metrics do, and another one of any of its figures.
     assert {key: frontier["model"][1][key] for key in ("nll", "nll_oracle")} == {
         key: found["figures"][key] for key in ("nll", "nll_oracle")
@@ -209,16 +209,38 @@ def test_what_metrics_saw_with_is_written_down_and_may_not_change(runs, capsys):
     assert found["metrics"][0]["protocol"] == protocol
     assert found["metrics"][1]["protocol"] == protocol | {"training rows": 100}
     assert len(found["extractors"]["identity"]) == 64
-    record = Path("runs/points/evaluation.json")
-    record.write_text(record.read_text().replace(found["extractors"]["identity"], "0" * 64))
+    record, digests = Path("runs/points/evaluation.json"), Path("runs/points/extractors.json")
+    assert json.loads(digests.read_text()) == found["extractors"]
+    digests.write_text(json.dumps({"identity": "0" * 64}))
+    evaluated("points", "--metric", "modes")  # looks through none, and forgets none
     before = record.read_bytes()
     assert cli.main(["eval", "runs/points", "--metric", "frechet"]) == 1
     words = capsys.readouterr().err
-    assert "extractor 'identity' is not what it was at the last evaluation of runs/points: 00000000 then" in words
-    assert "move runs/points/evaluation.json away to measure anew" in words
+    assert "extractor 'identity' is not what it was before in this run: 00000000 then" in words
+    assert "move runs/points/extractors.json away to measure anew" in words
     assert record.read_bytes() == before
-    record.rename("runs/points/earlier.json")
+    digests.rename("runs/points/earlier.json")
     assert cli.main(["eval", "runs/points", "--metric", "frechet"]) == 0
+
+
+def test_all_uses_of_a_metric_are_taken_and_of_equal_names_the_first(runs):
+    recipe = Path("runs/o0/recipe.yaml")
+    text = recipe.read_text()
+    start = text.index("metrics:")
+    uses = "[{use: text/distinct, n: 1}, {use: text/distinct, n: 2}, {use: text/distinct, n: 2, samples: 5}]"
+    recipe.write_text(f"{text[:start]}metrics: {uses}\n" + "".join(_after(text[start:])))
+    found = evaluated("o0", "--metric", "distinct", "--no-sweep")
+    assert list(found["figures"]) == ["distinct_1", "distinct_1_real", "distinct_2", "distinct_2_real"]
+    [warning] = found["warnings"]
+    assert warning == "two metrics report distinct_2, distinct_2_real; the figures of the first are kept"
+
+
+def _after(text):
+    """What follows the first entry of a mapping."""
+    lines = text.splitlines(keepends=True)[1:]
+    while lines and lines[0][0] in " -":
+        lines.pop(0)
+    return lines
 
 
 def test_samples_that_metrics_find_worth_looking_at_are_drawn(runs):

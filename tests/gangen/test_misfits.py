@@ -99,6 +99,8 @@ def test_an_extractor_that_misses_a_fault_is_refused_where_it_is_the_only_one(re
         for name, blind_to in (("bag", "the order of words"), ("eye", None))
     )
     [problem] = find_blind_spots(loaded, [SimpleNamespace(), blind, blind])
-    assert "extractor 'bag' hardly sees the order of words, and there is no other: add a metric" in problem.message
+    assert "extractor 'bag' hardly sees the order of words, and none here does: add a metric" in problem.message
     assert find_blind_spots(loaded, [SimpleNamespace(), blind, seeing]) == []
+    other = SimpleNamespace(extractor=SimpleNamespace(name="form", key="form", blind_to="what texts are about"))
+    assert find_blind_spots(loaded, [SimpleNamespace(), blind, other]) == []
     assert find_blind_spots(loaded, [SimpleNamespace()]) == []

@@ -79,12 +79,12 @@ class PointCodec:
             with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(samples)
             return
-        self._plot(samples, path)
+        self._plot({"": samples}, path)
 
     def render(self, sheet: Mapping[str, Sequence[Point]], path: Path) -> Path:
-        """Write a scatter plot to ``path``.png."""
+        """Write a scatter plot to ``path``.png, a colour for each name."""
         path = path.with_name(f"{path.name}.png")
-        self._plot([point for points in sheet.values() for point in points], path)
+        self._plot(sheet, path)
         return path
 
     def preview(self, sheet: Mapping[str, Sequence[Point]]) -> str:
@@ -109,14 +109,17 @@ class PointCodec:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
 
-    def _plot(self, points: Sequence[Point], path: Path) -> None:
+    def _plot(self, sheet: Mapping[str, Sequence[Point]], path: Path) -> None:
         figure = _figure()
         formats = figure.canvas.get_supported_filetypes()
         if path.suffix[1:].lower() not in formats:
             raise UsageError(f"cannot write points to {path}; use .csv for numbers, or .png, .svg or .pdf for a plot")
         axes = figure.add_axes((0.08, 0.06, 0.9, 0.9), aspect="equal")
         axes.set(xlim=(-self.limit, self.limit), ylim=(-self.limit, self.limit))
-        axes.scatter(*zip(*points, strict=True), s=3, alpha=0.4, linewidths=0)
+        for name, points in sheet.items():
+            axes.scatter(*zip(*points, strict=True), s=3, alpha=0.4, linewidths=0, label=name)
+        if any(sheet):
+            axes.legend()
         with replacing(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:].lower())
 

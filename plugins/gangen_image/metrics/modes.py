@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen.contracts import Data
+from gangen.contracts import Data, Extractor
 from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
 from gangen.options import Part
@@ -80,13 +80,12 @@ class StackedModes:
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         data, n = evaluation.data, self.count(evaluation)
-        # Not evaluation.fitted: that fits to the data of the run, whose images have no labels.
-        self.extractor.fit(data.digits, evaluation.device)
+        extractor = evaluation.fitted(self.extractor, data.digits)
         if self._real is None or self._real[0] is not data:
             rows = data.heldout.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
-            real = self._figures(data.codec.samples_of(rows), data.digits)
+            real = _figures(extractor, data.codec.samples_of(rows), data.digits)
             self._real = data, {f"{name}_real": figure for name, figure in real.items()}
-        return self._figures(evaluation.samples(n), data.digits) | self._real[1]
+        return _figures(extractor, evaluation.samples(n), data.digits) | self._real[1]
 
     def count(self, evaluation: Evaluation) -> int:
         """How many images are labelled on each side."""
@@ -95,15 +94,15 @@ class StackedModes:
     def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
         """How many images were labelled, and by what."""
         count = self.count(evaluation)
-        digest = self.extractor.digest
-        return {"samples": count, "held-out rows": count, "extractor": self.extractor.name, "digest": digest}
+        return {"samples": count, "held-out rows": count, "extractor": self.extractor.name}
 
-    def _figures(self, images: Tensor, digits: Data) -> dict[str, float]:
-        labels = self.extractor.logits(images.flatten(0, 1)[:, None]).argmax(1).cpu().view(len(images), -1)
-        known = torch.bincount(digits.train.tensors["label"].cpu(), minlength=len(digits.codec.spec.labels)).double()
-        modes, counts = labels.unique(dim=0, return_counts=True)
-        share, expected = counts.double() / len(images), (known / known.sum())[modes].prod(1)
-        return {"modes": len(modes), "kl": (share * (share / expected).log()).sum().item()}
+
+def _figures(extractor: Extractor, images: Tensor, digits: Data) -> dict[str, float]:
+    labels = extractor.logits(images.flatten(0, 1)[:, None]).argmax(1).cpu().view(len(images), -1)
+    known = torch.bincount(digits.train.tensors["label"].cpu(), minlength=len(digits.codec.spec.labels)).double()
+    modes, counts = labels.unique(dim=0, return_counts=True)
+    share, expected = counts.double() / len(images), (known / known.sum())[modes].prod(1)
+    return {"modes": len(modes), "kl": (share * (share / expected).log()).sum().item()}
 
 
 def good_per_mode(samples: Tensor, modes: Tensor, reach: float) -> Tensor:

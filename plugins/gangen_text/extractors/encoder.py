@@ -60,9 +60,17 @@ class Encoder:
         self._data: Data | None = None
 
     def check(self, data: Data) -> None:
-        """Raises UsageError for data that are no text."""
+        """See what it will learn of ``data``: without labels there is nothing to classify, and little of topics.
+
+        Raises:
+            UsageError: the data are no text.
+        """
         if not isinstance(data.codec.spec, TextSpec):
             raise UsageError("extractor text/encoder learns from texts, which these data are not")
+        if data.codec.spec.labels:
+            self.logits = self._logits
+        else:
+            self.blind_to = "what texts are about"
 
     def fit(self, data: Data, device: torch.device) -> None:
         """Learn from the training texts of ``data``, unless that is done already."""
@@ -108,14 +116,8 @@ class Encoder:
         return torch.cat([self._net(text_only(chunk, self.spec)) for chunk in chunks]).to(samples.device)
 
     @torch.no_grad()
-    def logits(self, samples: Tensor) -> Tensor:
-        """Float32 ``[n, labels]`` of rows as ``features`` takes them.
-
-        Raises:
-            UsageError: the data have no labels.
-        """
-        if self._net.label is None:
-            raise UsageError("extractor text/encoder does not classify: the data have no labels")
+    def _logits(self, samples: Tensor) -> Tensor:
+        """Float32 ``[n, labels]`` of rows as ``features`` takes them."""
         return self._net.label(self.features(samples.cpu())).to(samples.device)
 
 

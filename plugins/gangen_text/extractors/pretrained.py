@@ -19,7 +19,8 @@ MAX_LENGTH = 256
 class Transformers:
     """Last hidden states of any encoder or decoder that ``transformers.AutoModel`` opens, one vector a text.
 
-    ``model`` is a folder of ``save_pretrained`` with its tokenizer, or a name on the hub; figures carry its last part.
+    ``model`` is a folder of ``save_pretrained`` with its tokenizer, or a name on the hub; figures carry its last
+    part and the pooling.
     ``pooling`` takes the mean of a text's tokens, as sentence encoders do, or the state of the ``last`` or ``first``:
     last for a model that reads from left to right, as MAUVE does (Pillutla et al., 2021), first for BERT's [CLS].
     Means hardly move when words change places, so a recipe needs another extractor beside one with ``pooling: mean``.
@@ -34,7 +35,7 @@ class Transformers:
     def __init__(self, *, model: str, pooling: Literal["mean", "last", "first"] = "mean") -> None:
         self.model = model
         self.pooling = pooling
-        self.name = Path(model).name
+        self.name = f"{Path(model).name}_{pooling}"
         self.key = type(self), model, pooling
         self.blind_to = "the order of words" if pooling == "mean" else None
         self._net: torch.nn.Module | None = None
@@ -54,9 +55,7 @@ class Transformers:
     @property
     def digest(self) -> str:
         """Of all weights and the way of pooling."""
-        # No state_dict: it has tied weights twice.
-        weights = dict(self._net.named_parameters()) | dict(self._net.named_buffers())
-        return digest({**weights, f"pooling {self.pooling}": torch.zeros(0)})
+        return digest({**self._net.state_dict(), f"pooling {self.pooling}": torch.zeros(0)})
 
     @torch.no_grad()
     def features(self, samples: Tensor) -> Tensor:
@@ -89,9 +88,7 @@ class Transformers:
             # Weights that are not in the file, such as those of a head that nobody uses, are drawn at random.
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(0)
-                net, report = AutoModel.from_pretrained(
-                    name, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
-                )
+                net, report = AutoModel.from_pretrained(name, use_safetensors=True, output_loading_info=True, **options)
             tokenizer = AutoTokenizer.from_pretrained(name, **options)
         except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
             raise self._refused(str(error).strip().split("\n")[0]) from None
@@ -105,7 +102,7 @@ class Transformers:
         limits = (MAX_LENGTH, tokenizer.model_max_length, getattr(net.config, "max_position_embeddings", MAX_LENGTH))
         self._longest, self._tokenizer = min(limits), tokenizer
         net = net.get_encoder() if net.config.is_encoder_decoder else net
-        self._net = net.eval().requires_grad_(False)
+        self._net = net.float().eval().requires_grad_(False)
 
     def _refused(self, reason: str) -> UsageError:
         return UsageError(

@@ -12,6 +12,7 @@ from gangen.evaluation import Evaluation, evaluate
 from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
+from gangen.metrics.extraction import digest
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy, inception_score
 from gangen.metrics.memorised import Memorised
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
@@ -25,6 +26,9 @@ class Codec:
 
     def prompts(self):
         return ["a", "b", "c"]
+
+    def extractor(self):
+        return Pixels()
 
     def samples_of(self, batch):
         return prepared(batch["x"])
@@ -101,6 +105,7 @@ def test_figures_stand_beside_those_of_training_rows_with_the_same_labels():
     real = gaussian(prepared(heldout.tensors["x"]).flatten(1))
     drawn = gaussian(Drawn().sample(500)[:40].flatten(1))
     assert figures.keys() == {"frechet_pixels", "frechet_pixels_real"}
+    assert figures["frechet_pixels_real"] > 0
     assert figures["frechet_pixels"] == pytest.approx(frechet_distance(drawn, real), abs=1e-9)
 
 
@@ -212,7 +217,9 @@ def test_memorised_tells_copies_of_training_rows_from_new_ones():
         (new.tensors["x"], pytest.approx(1, abs=0.2), pytest.approx(0.01, abs=0.02)),
     ):
         figures = Memorised(extractor=Pixels())(bench(Again(prepared(images)), heldout, train))
-        assert figures == {"nearest_training_pixels": ratio, "memorised_pixels": share}
+        assert figures["nearest_training_pixels"] == ratio
+        assert figures["memorised_pixels"] == share
+        assert figures["memorised_pixels_real"] == pytest.approx(0.01, abs=0.005)
 
 
 def test_memorised_is_a_ratio_of_medians_to_all_training_rows(monkeypatch):
@@ -261,10 +268,19 @@ def test_the_nearest_training_rows_of_the_samples_that_come_nearest_are_shown():
     assert torch.equal(sheet["nearest training row"][:2], prepared(train.tensors["x"][[12, 41]]))
 
 
-def test_memorised_refuses_held_out_rows_that_are_trained_on():
-    images = split(20)
-    with pytest.raises(UsageError, match="most held-out rows are copies of training rows"):
-        Memorised(extractor=Pixels())(bench(Drawn(), images, images))
+def test_copies_are_seen_where_held_out_rows_have_copies_too():
+    train, heldout = split(300, seed=1), split(200)
+    heldout.tensors["x"][:6] = train.tensors["x"][:6]
+    figures = Memorised(extractor=Pixels())(bench(Again(prepared(train.tensors["x"])), heldout, train))
+    assert figures["memorised_pixels"] == 1
+    assert figures["memorised_pixels_real"] == pytest.approx(0.03)
+
+
+def test_held_out_rows_that_are_trained_on_leave_no_measure():
+    rows = split(20)
+    evaluation = bench(Drawn(), rows, rows)
+    assert not math.isfinite(Memorised(extractor=Pixels())(evaluation)["nearest_training_pixels"])
+    assert "most held-out rows are copies of training rows, which leaves no measure" in evaluation.warnings[0]
 
 
 class Obedient(nn.Module):
@@ -315,38 +331,62 @@ def test_labels_of_another_world_are_refused():
 
 
 class Centroids(Pixels):
-    """Learns the mean of each label; tells labels by the nearest one."""
+    """Learns the mean of each label, in place; tells labels by the nearest one."""
+
+    def __init__(self):
+        self.means = torch.zeros(3, 4)
+
+    @property
+    def digest(self):
+        return digest({"means": self.means})
 
     def fit(self, data, device):
         batch = data.train.batch(0, range(len(data.train)), len(data.train), seed=0, device="cpu")
         rows = data.codec.samples_of(batch).flatten(1)
-        self.means = torch.stack([rows[batch["label"] == label].mean(0) for label in range(3)])
+        self.means.copy_(torch.stack([rows[batch["label"] == label].mean(0) for label in range(3)]))
 
     def logits(self, samples):
         return -torch.cdist(samples.flatten(1), self.means)
 
 
-def test_samples_teach_a_second_extractor_which_is_tested_on_held_out_rows():
+def test_samples_teach_a_student_which_is_tested_on_held_out_rows():
     heldout, train = spelled(10, 10, 10), spelled(50, 50, 50)
+    train.tensors["x"][:, 0, 1, 1] = 3  # reals and samples are not equal to the bit
     extractor = Centroids()
     for wrong, expected in (((), 1.0), ((0, 1, 2), 0.0)):
         evaluation = bench(Obedient(*wrong), heldout, train)
-        figures = ReverseLabelAccuracy(samples=30, extractor=extractor)(evaluation)
-        assert figures == {"reverse_label_accuracy": expected, "reverse_label_accuracy_real": 1.0}
-    assert torch.equal(extractor.means, prepared(pictures(torch.arange(3))).flatten(1))  # still what it learned itself
+        metric = ReverseLabelAccuracy(samples=60, extractor=extractor)
+        assert metric(evaluation) == {"reverse_label_accuracy": expected, "reverse_label_accuracy_real": 1.0}
+        assert metric.protocol(evaluation)["training rows"] == 60
+    batch = train.batch(0, range(150), 150, seed=0, device="cpu")
+    rows = prepared(batch["x"]).flatten(1)
+    for label in range(3):  # what it learned itself is what it still knows
+        assert torch.allclose(extractor.means[label], rows[batch["label"] == label].mean(0))
+
+
+def test_an_extractor_that_learns_nothing_teaches_nothing():
+    with pytest.raises(UsageError, match="extractor 'pixels' learns nothing from the data"):
+        ReverseLabelAccuracy(samples=30, extractor=Pixels())(bench(Obedient(), spelled(9, 9, 9), spelled(9, 9, 9)))
+
+
+def test_tied_weights_have_a_digest():
+    weight = torch.ones(2, 2)
+    assert digest({"a": weight, "b": weight}) == digest({"a": weight.clone(), "b": weight.clone()})
+    assert digest({"a": weight}) != digest({"b": weight}) != digest({"b": 2 * weight})
 
 
 def test_inception_score_is_one_to_the_number_of_labels_and_equals_that_of_torchmetrics():
     sure = 50 * torch.eye(3)
     assert inception_score(sure.repeat(5, 1)) == pytest.approx(3)
     assert inception_score(sure[:1].repeat(5, 1)) == pytest.approx(1)
+    assert inception_score(torch.tensor([[0.0, -800.0]] * 2)) == pytest.approx(1)
     torchmetrics = pytest.importorskip("torchmetrics.image.inception")
     logits = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
     score = torchmetrics.InceptionScore(feature=nn.Identity(), splits=1)
     score.update(logits)
     assert inception_score(logits) == pytest.approx(score.compute()[0].item(), rel=1e-6)
     figures = InceptionScore(samples=30, extractor=Pixels())(bench(Drawn(), split(20), split(40)))
-    assert figures["inception_score_pixels"] == inception_score(Drawn().sample(500).flatten(1)[:30, :3])
+    assert figures["inception_score_pixels"] == inception_score(Drawn().sample(500).flatten(1)[:20, :3])
     assert figures["inception_score_pixels_real"] == pytest.approx(
         inception_score(prepared(split(20).tensors["x"]).flatten(1)[:, :3])
     )
@@ -393,7 +433,7 @@ def test_an_extractor_learns_the_same_whatever_the_number_of_threads():
 def test_a_codec_that_cannot_compare_is_refused():
     evaluation = bench(Drawn(), split(40))
     evaluation.data.codec = SimpleNamespace()
-    with pytest.raises(UsageError, match=r"metric frechet: SimpleNamespace has no samples_of\(\)"):
+    with pytest.raises(UsageError, match="metric frechet: SimpleNamespace lacks samples_of, batch_of, extractor"):
         Frechet(extractor=Pixels()).check(evaluation)
 
 
@@ -408,6 +448,15 @@ def test_too_few_samples_come_with_a_warning_that_says_how_many_are_wanted():
     enough = bench(Drawn(), split(40), split(40, seed=1))
     Frechet(samples=5, extractor=Pixels())(enough)
     assert enough.warnings == []
+
+
+def test_a_metric_that_cannot_be_taken_costs_no_run():
+    def refuses(evaluation):
+        raise UsageError("these samples have no measure")
+
+    evaluation = bench(Drawn(), split(40))
+    assert evaluate([refuses, lambda evaluation: {"good": 1.0}], evaluation) == {"good": 1.0}
+    assert evaluation.warnings == ["these samples have no measure"]
 
 
 def test_a_figure_that_is_not_finite_is_warned_of():

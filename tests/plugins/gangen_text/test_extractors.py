@@ -199,9 +199,12 @@ def test_rows_of_fixed_length_without_labels_or_end_will_do(make, oracle):
     assert len(found.unique(dim=0)) == 50
 
 
-def test_without_labels_there_are_no_logits(oracle):
-    with pytest.raises(UsageError, match="does not classify: the data have no labels"):
-        fitted(small(), oracle).logits(oracle.heldout.tensors["tokens"])
+def test_without_labels_there_are_no_logits_and_little_is_seen_of_topics(oracle, data):
+    unlabelled, labelled = fitted(small(), oracle), fitted(small(), data)
+    assert not hasattr(unlabelled, "logits")
+    assert unlabelled.blind_to == "what texts are about"
+    assert labelled.logits(data.heldout.tensors["tokens"]).shape == (200, 2)
+    assert not hasattr(labelled, "blind_to")
 
 
 @pytest.fixture(params=["encoder", "ngrams", "bert", "gpt2"])
@@ -293,7 +296,7 @@ def test_states_of_a_saved_model_are_pooled(kind, data, request):
     net, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     for pooling in ("mean", "last", "first"):
         extractor = fitted(Transformers(model=str(folder), pooling=pooling), data)
-        assert extractor.name == folder.name
+        assert extractor.name == f"{folder.name}_{pooling}"
         for text, found in zip(texts, extractor.features(rows), strict=True):
             with torch.no_grad():
                 ids = tokenizer(text, return_tensors="pt")["input_ids"][:, :12]
