@@ -37,9 +37,12 @@ class Best:
             RunError: the figure is not among them.
         """
         if self.rule.figure not in figures:
+            names = [name for name in figures if not name.endswith("_real")]
+            longer = [name for name in names if name.startswith(self.rule.figure)]
+            hint = f"; did you mean {longer[0]!r}?" if longer else did_you_mean(self.rule.figure, names)
             raise RunError(
-                f"keep_best: no metric reports {self.rule.figure!r}{did_you_mean(self.rule.figure, figures)}\n"
-                f"there are: {', '.join(figures)}; the run may go on with another keep_best"
+                f"keep_best: no metric reports {self.rule.figure!r}{hint}\n"
+                f"there are: {', '.join(names)}; the run may go on with another keep_best"
             )
         if not self._improves(figures):
             return

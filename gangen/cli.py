@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gangen.errors import GangenError, RecipeError, UsageError, did_you_mean
 
@@ -118,8 +118,8 @@ def _parser() -> argparse.ArgumentParser:
         "eval", "measure trained runs, side by side; runs that differ in their seed alone are one group"
     )
     evaluating.add_argument("runs", nargs="+", metavar="RUN", help="a run directory")
-    metrics = "these metrics instead of the recipe's"
-    evaluating.add_argument("--metric", type=_names, default=(), metavar="NAME[,NAME]", help=metrics)
+    metrics = "these metrics instead of the recipe's, by name or as in a recipe: {use: NAME, OPTION: VALUE}"
+    evaluating.add_argument("--metric", type=_metrics, default=(), metavar="NAME[,NAME]", help=metrics)
     evaluating.add_argument("--samples", type=int, metavar="N", help="how many samples each metric looks at")
     sweep = evaluating.add_mutually_exclusive_group()
     temperatures = "what to sweep, as in 0.5,1.0,1.5 (default: 0.5 to 1.2 where the model has a temperature)"
@@ -252,8 +252,17 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
 }
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _metrics(text: str) -> list[Any]:
+    """Names, or mappings as in a recipe, with commas between them."""
+    import yaml
+
+    try:
+        entries = yaml.safe_load(f"[{text}]")
+    except yaml.YAMLError:
+        entries = [None]
+    if not all(isinstance(entry, str | dict) for entry in entries):
+        raise argparse.ArgumentTypeError(f"metrics as in frechet,'{{use: kid, samples: 500}}'; got {text!r}")
+    return entries
 
 
 def _temperatures(text: str) -> list[float]:

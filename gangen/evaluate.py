@@ -31,13 +31,15 @@ TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 
 @dataclass(frozen=True)
 class Request:
-    """What to evaluate: ``metrics`` by name instead of the recipe's, with ``samples`` instead of what they say.
+    """What to evaluate: ``metrics`` instead of the recipe's, with ``samples`` instead of what they say.
+
+    A metric is a name, or a mapping of ``use`` and options as in a recipe.
 
     ``temperatures`` are swept where the generator samples at one: without them those of ``TEMPERATURES``, and none if
     empty.
     """
 
-    metrics: Sequence[str] = ()
+    metrics: Sequence[str | Mapping[str, Any]] = ()
     samples: int | None = None
     temperatures: Sequence[float] | None = None
 
@@ -155,7 +157,7 @@ class Trained:
         """
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
         data, players, _, _ = build_game(self.recipe, self.registry, device)
-        metrics = build_metrics(self.recipe, self.registry, players, data, device)
+        metrics = self._metrics(players, data, device)
         step = checkpoint.restore_weights(players, self.checkpoint)
         bench = Evaluation(players, data, device=device, seed=self.recipe.seed)
         found = [measure(metric, bench) for metric in metrics]
@@ -182,6 +184,16 @@ class Trained:
         )
         write_atomically(self.record, to_json(result.to_plain(), indent=1))
         return result
+
+    def _metrics(self, players: Players, data: Data, device: torch.device) -> list[Metric]:
+        """Those to take; what was asked for beside the recipe has no place in it that an error could name."""
+        try:
+            return build_metrics(self.recipe, self.registry, players, data, device)
+        except RecipeError as error:
+            if not self.request.metrics and self.request.samples is None:
+                raise
+            messages = "\n".join(problem.message for problem in error.problems)
+            raise UsageError(f"{self.run.root} cannot be measured as asked (--metric, --samples)\n{messages}") from None
 
     def _render(self, metrics: list[Metric], bench: Evaluation) -> None:
         """Write the sheets of samples that metrics find worth looking at."""
@@ -245,9 +257,11 @@ def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Us
     """The metrics to take: the recipe's, or those asked for with the options that they have in the recipe."""
     uses = recipe.metrics
     if request.metrics:
-        names = [registry.find("metrics", name).name for name in request.metrics]
-        own = {name: [use for use in recipe.metrics if use.name == name] for name in names}
-        uses = [use for name in own for use in own[name] or [_use(name, registry)]]
+        uses = []
+        for wanted in request.metrics:
+            name = registry.find("metrics", wanted).name if isinstance(wanted, str) else None
+            own = [use for use in recipe.metrics if use.name == name]
+            uses += [use for use in own or [_use(wanted, registry)] if use not in uses]
     if not uses:
         raise UsageError(f"{recipe.source} names no metrics\nname some, as in --metric NAME,NAME; see: gangen plugins")
     for use in uses:
@@ -258,6 +272,6 @@ def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Us
 def _use(value: Any, registry: Registry) -> Use:
     use, findings = read_use("metrics", value, registry)
     if findings:
-        name = value if isinstance(value, str) else value["use"]
+        name = value if isinstance(value, str) else value.get("use", value)
         raise UsageError(f"metric {name}: " + "; ".join(finding.message for finding in findings))
     return use

@@ -136,6 +136,8 @@ class Registry:
         constructor = component.load()
         try:
             built = constructor(*framework_arguments, **options)
+        except OSError as error:  # a file that an option names
+            raise UsageError(f"{component} cannot be built: {error}") from error
         except Exception as error:
             error.add_note(f"while building {component} of {component.distribution} {component.version}")
             raise

@@ -37,7 +37,7 @@ def newest(rows: list[Row]) -> str:
             values = [latest.get(key, (0, None))[1] for key in ([name, name + REAL] if floors else [name])]
             lines.append([name, *map(number, values)])
     step = max((step for step, _ in latest.values()), default=0)
-    words = f"The newest figures, by step {step:,}."
+    words = f"Figures by step {step:,}; how they were measured stands below."
     if floors:
         words += " Beside each figure of the model, that of real data."
     heads = ["figure", "model", "real data"] if floors else ["figure", "model"]

@@ -93,7 +93,8 @@ def disagreements(groups: Iterable[Group]) -> list[str]:
         same
         + eyes
         + [
-            f"{name} was measured with other options in {' than in '.join(which.values())}: its figures do not compare"
+            f"{name} was measured with other options, counts or data in {' than in '.join(which.values())}: "
+            "its figures do not compare"
             for name, which in metrics.items()
         ]
     )

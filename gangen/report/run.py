@@ -26,7 +26,7 @@ def write_report(run: RunDirectory) -> Path:
         title=run.root.resolve().name,
         head=[verdict(_verdict(run, rows, evaluation)), warnings(doubts(rows, evaluation)), facts(run, rows)],
         sections=[
-            newest(rows + _measured(evaluation)),
+            newest(_measured(evaluation, rows) or rows),
             frontiers({"": [evaluation.get("frontier")]}),
             over_time(run.samples),
             sheets_of_metrics(run.samples),
@@ -48,7 +48,11 @@ def _verdict(run: RunDirectory, rows: list[Row], evaluation: Row) -> str:
     return f"Played {steps:,} steps; not evaluated yet: gangen eval {run.root}"
 
 
-def _measured(evaluation: Row) -> list[Row]:
-    """What an evaluation found, as a row like those of training; none where there was no evaluation."""
+def _measured(evaluation: Row, rows: list[Row]) -> list[Row]:
+    """What an evaluation found, as a row like those of training; none where there was none, or the run has gone on.
+
+    It stands alone, since training may have measured the same figures at other counts.
+    """
     step, figures = evaluation.get("step"), evaluation.get("figures")
-    return [{"step": step} | figures] if isinstance(step, int) and isinstance(figures, dict) else []
+    newer = isinstance(step, int) and all(row["step"] <= step for row in rows)
+    return [{"step": step} | figures] if newer and isinstance(figures, dict) else []

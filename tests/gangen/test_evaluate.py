@@ -243,6 +243,30 @@ def _after(text):
     return lines
 
 
+def test_metrics_can_be_given_with_options_as_in_a_recipe(runs):
+    found = evaluated("o0", "--metric", "{use: text/distinct, n: 1},unique,{use: text/distinct, n: 2}", "--no-sweep")
+    assert [name for name in found["figures"] if "real" not in name] == ["distinct_1", "unique", "distinct_2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--metric", "prdc", "--samples", "5"], "metric prdc compares 5 held-out rows with as many samples"),
+        (["--metric", "text/unique"], "metric Unique looks at text, which these data are not"),
+        (
+            ["--metric", "{use: modes, radus: 1}"],
+            "unknown option 'radus' for metric 'image/modes'; did you mean 'radius'?",
+        ),
+        (["--metric", "modes,3"], "metrics as in frechet,'{use: kid, samples: 500}'; got 'modes,3'"),
+    ],
+)
+def test_what_was_asked_for_beside_the_recipe_is_not_looked_for_in_it(runs, words, message, capsys):
+    assert cli.main(["eval", "runs/points", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "recipe.yaml:" not in said
+
+
 def test_samples_that_metrics_find_worth_looking_at_are_drawn(runs):
     evaluated("points", "--metric", "memorised")
     assert Path("runs/points/samples/nearest_training_rows.png").stat().st_size > 1000

@@ -80,6 +80,8 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
             ["data=image/digits", "metrics=[frechet, {use: kid, extractor: {use: image/classifier, seed: 1}}]"],
             "two different extractors are called 'classifier', and so would be their figures; take one of them",
         ),
+        (["metrics=[text/bleu]"], "metric Bleu looks at text, which these data are not; take it out"),
+        (["metrics=[text/nll]"], "metric HeldOutNLL looks at text, which these data are not; take it out"),
         (["data=image/digits"], "points.yaml:9:11: metric image/modes needs data with known modes"),
     ],
 )

@@ -157,6 +157,16 @@ def test_what_a_constructor_raises_gets_through_with_a_note(install):
     assert raised.value.__notes__ == ["while building loss 'acme/a' of gangen-acme 1.2"]
 
 
+def test_a_file_that_an_option_names_and_is_not_there_is_told_of(install):
+    install(
+        "acme", hook("register('a', 'gangen_acme:A')") + "class A:\n    def __init__(self): open('/no/such/file')\n"
+    )
+    with pytest.raises(
+        UsageError, match=r"loss 'acme/a' cannot be built: .*No such file or directory: '/no/such/file'"
+    ):
+        Registry.discover().build(Use("losses", "acme/a", {}))
+
+
 def test_a_component_that_lacks_what_all_of_its_kind_have_is_refused_by_name(install):
     install("acme", hook("register('a', 'gangen_acme:A')") + "class A:\n    def generator(self, real, fake): ...\n")
     message = (

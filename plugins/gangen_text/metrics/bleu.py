@@ -12,7 +12,7 @@ from gangen.contracts import Data
 from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
 from gangen.frontier import Axis, Tradeoff
-from gangen_text.metrics.words import Text, available, read, real, unit_in_words
+from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
 
 LONGEST = 5
 # What method 1 of Chen and Cherry (2014) puts in place of no match at all.
@@ -95,7 +95,7 @@ def self_bleu(texts: Sequence[Text], *, longest: int = LONGEST) -> list[float]:
     return _means([references.bleu(text, without=number) for number, text in enumerate(texts)])
 
 
-class Bleu:
+class Bleu(OfText):
     """``bleu_2`` to ``bleu_5``: mean BLEU of ``samples`` texts, each against all ``references``; high is fluent.
 
     References are held-out texts, that many by the seed, or all. BLEU is that of Papineni et al. (2002) for single
@@ -136,7 +136,7 @@ class Bleu:
         return {"references": f"{count} held-out texts", "unit": unit_in_words(self.unit), "smoothing": SMOOTHING}
 
 
-class SelfBleu:
+class SelfBleu(OfText):
     """``self_bleu_2`` to ``self_bleu_5`` (Zhu et al., 2018): BLEU of each text against all others; low is diverse.
 
     BLEU as in text/bleu, on n texts: n is ``samples``, or the number of held-out texts where they are fewer.
@@ -155,6 +155,7 @@ class SelfBleu:
         self._real: tuple[Data, dict[str, float]] | None = None
 
     def check(self, evaluation: Evaluation) -> None:
+        super().check(evaluation)
         if len(evaluation.data.heldout) < 2:
             raise UsageError("metric text/self_bleu needs more than one held-out text; raise heldout of the data")
 

@@ -9,7 +9,7 @@ from annotated_types import Ge
 from gangen.contracts import Data
 from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
-from gangen_text.metrics.words import Text, available, read, real, unit_in_words
+from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
 
 
 class Originals:
@@ -60,7 +60,7 @@ class Originals:
         return longest
 
 
-class Copied:
+class Copied(OfText):
     """How much of ``samples`` texts is copied from the training data.
 
     ``copied``: share of samples that are a training text, word by word from beginning to end. ``copied_run``: mean of
@@ -89,6 +89,7 @@ class Copied:
         self._real: tuple[Data, Originals, dict[str, float]] | None = None
 
     def check(self, evaluation: Evaluation) -> None:
+        super().check(evaluation)
         if self.training is None and not hasattr(evaluation.data.train, "__len__"):
             raise UsageError(
                 "metric text/copied cannot look at all texts of a stream; say how many, as in training: 100000"

@@ -9,10 +9,10 @@ from annotated_types import Ge
 from gangen.contracts import Data
 from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
-from gangen_text.metrics.words import Text, read, real, unit_in_words
+from gangen_text.metrics.words import OfText, Text, read, real, unit_in_words
 
 
-class Lengths:
+class Lengths(OfText):
     """``length_distance``: how far the lengths of ``samples`` texts are from those of all held-out texts, in words.
 
     It is the 1-Wasserstein distance of the two histograms: by how many words the texts of one side must be made

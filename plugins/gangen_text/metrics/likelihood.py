@@ -11,9 +11,10 @@ from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
 from gangen.frontier import Axis, Tradeoff
 from gangen.players import evaluating
+from gangen_text.metrics.words import OfText
 
 
-class HeldOutNLL:
+class HeldOutNLL(OfText):
     """Negative log-likelihood in nats of the held-out texts under the generator, per token; the end is a token too.
 
     Where an evaluation has settings of sampling, such as a temperature, it is that of the texts so sampled.
@@ -23,6 +24,7 @@ class HeldOutNLL:
     """
 
     def check(self, evaluation: Evaluation) -> None:
+        super().check(evaluation)
         if not hasattr(evaluation.generator, "log_prob"):
             raise UsageError(f"metric text/nll: generator {type(evaluation.generator).__name__} has no log_prob()")
 

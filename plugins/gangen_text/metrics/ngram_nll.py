@@ -10,10 +10,10 @@ from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
 from gangen.frontier import Axis, Tradeoff
 from gangen_text.metrics.kneser_ney import KneserNey
-from gangen_text.metrics.words import available, real_rows
+from gangen_text.metrics.words import OfText, available, real_rows
 
 
-class ForwardNLL:
+class ForwardNLL(OfText):
     """``forward_nll``: of ``samples`` texts under an n-gram model of training texts, in nats per token; low is fluent.
 
     The model is ``KneserNey`` of that ``order``; tokens are those of the data's tokenizer, and the end is one of them.
@@ -43,6 +43,7 @@ class ForwardNLL:
         self._real: tuple[Data, KneserNey, float] | None = None
 
     def check(self, evaluation: Evaluation) -> None:
+        super().check(evaluation)
         if self.training is None and not hasattr(evaluation.data.train, "__len__"):
             raise UsageError(
                 "metric text/forward_nll cannot learn from all texts of a stream; say how many, as in training: 100000"
@@ -64,7 +65,7 @@ class ForwardNLL:
         return {"samples": self.samples, "held-out rows": len(data.heldout), "training rows": rows}
 
 
-class ReverseNLL:
+class ReverseNLL(OfText):
     """``reverse_nll``: of held-out texts under an n-gram model of samples, in nats per token; low is diverse and good.
 
     What real texts have and samples have not, words or turns of phrase, is unlikely under a model of samples (Zhao et

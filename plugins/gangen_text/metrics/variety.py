@@ -9,11 +9,11 @@ from torch import Tensor
 
 from gangen.contracts import Data
 from gangen.evaluation import Evaluation
-from gangen_text.metrics.words import available, real_rows
+from gangen_text.metrics.words import OfText, available, real_rows
 from gangen_text.spec import TextSpec
 
 
-class Variety:
+class Variety(OfText):
     """What figures have in common that say how different texts are from one another.
 
     ``name`` is that of n samples, ``name`` with ``_real`` that of n held-out texts: n is ``samples``, or the number of

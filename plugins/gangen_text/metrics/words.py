@@ -7,13 +7,24 @@ from typing import Literal
 from torch import Tensor
 
 from gangen.contracts import Split
+from gangen.errors import UsageError
 from gangen.evaluation import Evaluation
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import UNKNOWN
+from gangen_text.spec import TextSpec
 
 Text = Sequence[Hashable]
 
 WORD_OR_MARK = re.compile(rf"{re.escape(UNKNOWN)}|\w+|[^\w\s]")
+
+
+class OfText:
+    """What metrics have in common that look at tokens or words."""
+
+    def check(self, evaluation: Evaluation) -> None:
+        """Raises UsageError for data that are no text."""
+        if not isinstance(evaluation.data.codec.spec, TextSpec):
+            raise UsageError(f"metric {type(self).__name__} looks at text, which these data are not; take it out")
 
 
 def words(text: str) -> list[str]:

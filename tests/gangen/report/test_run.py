@@ -95,7 +95,7 @@ def test_figures_stand_beside_those_of_real_data(run):
     read = page(run)
     assert ["distance", "7.125", "3.875"] in read.cells
     assert ["modes", "24", "-"] in read.cells
-    assert "newest figures, by step 20." in read.text
+    assert "Figures by step 20;" in read.text
 
 
 def test_every_group_of_figures_has_its_chart_with_the_phases(run):
@@ -125,10 +125,12 @@ def test_what_it_says_before_and_after_an_evaluation(run):
 
 
 def test_figures_of_an_evaluation_take_the_place_of_older_ones(run):
-    found = {"step": 20, "verdict": None, "figures": {"distance": 6.5, "fresh": 0.25}, "frontier": None}
+    figures = {"distance": 6.5, "distance_real": 4.0, "fresh": 0.25}
+    found = {"step": 20, "verdict": None, "figures": figures, "frontier": None}
     (run.root / "evaluation.json").write_text(json.dumps(found))
     read = page(run)
-    assert ["distance", "6.5", "3.875"] in read.cells and ["fresh", "0.25", "-"] in read.cells
+    assert ["distance", "6.5", "4"] in read.cells and ["fresh", "0.25", "-"] in read.cells
+    assert not any(cells[:1] == ["modes"] for cells in read.cells)  # of training, perhaps at another count
     assert "evaluated at step 20, without a baseline" in read.text
     run.append_metrics({"step": 30, "phase": "duel", "distance": 5.5})
     assert ["distance", "5.5", "3.875"] in page(run).cells
@@ -299,13 +301,13 @@ def test_figures_that_are_not_finite_do_not_stop_it(run):
     assert ["distance", "-", "3.875"] in page(run).cells
     found = {
         "step": 40,
-        "figures": {"distance": 10**400, "modes": None},
+        "figures": {"distance": 10**400, "distance_real": 3.875, "modes": None},
         "frontier": FRONTIER | {"real": {"fit": None}},
     }
     found["frontier"]["model"] = [{"temperature": 0.5, "fit": None, "spread": 0.2}, "damaged"]
     (run.root / "evaluation.json").write_text(json.dumps(found))
     cells = page(run).cells
-    assert ["distance", "-", "3.875"] in cells and ["modes", "-", "-"] in cells
+    assert ["distance", "-", "3.875"] in cells
     assert ["model", "0.5", "-", "0.2"] in cells
 
 
