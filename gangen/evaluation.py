@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from gangen import noise
 from gangen.contracts import Batch, Data, Extractor, Metric
 from gangen.errors import UsageError
 from gangen.players import Players, evaluating
+
+T = TypeVar("T")
 
 
 class Evaluation:
@@ -93,6 +95,23 @@ class Evaluation:
     def _condition(self, counter: int) -> Batch:
         size = self.batch_size
         return self.data.heldout.batch(counter, range(size), size, seed=self.seed, device=self.device)
+
+
+def once_a_run(method: Callable[[Any, Evaluation], T]) -> Callable[[Any, Evaluation], T]:
+    """For a metric's method that looks at real data: asked again only for other data, or another seed.
+
+    Real data stay what they are during a run, and going back to the first rows of a stream is slow.
+    """
+    name = f"what {method.__name__} made"
+
+    @wraps(method)
+    def remembering(metric: Any, evaluation: Evaluation) -> T:
+        known = vars(metric).get(name)
+        if known is None or known[0] is not evaluation.data or known[1] != evaluation.seed:
+            known = vars(metric)[name] = evaluation.data, evaluation.seed, method(metric, evaluation)
+        return known[2]
+
+    return remembering
 
 
 def fit_extractor(extractor: Extractor, data: Data, device: torch.device) -> None:

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Data
-from gangen.evaluation import Evaluation
+from gangen.evaluation import Evaluation, once_a_run
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
 from gangen.metrics.extraction import AgainstHeldOut, generated_features, held_out_features, training_features
@@ -29,8 +28,6 @@ class Comparison(AgainstHeldOut):
     where the extractor was fitted to training rows, which then look a little other than held-out ones.
     """
 
-    _real: tuple[Data, int, Tensor, dict[str, float]] | None = None
-
     @abstractmethod
     def compare(self, real: Tensor, generated: Tensor) -> Mapping[str, float]:
         """Figures by name for features float ``[n, F]`` each."""
@@ -41,19 +38,21 @@ class Comparison(AgainstHeldOut):
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
-        # Real rows stay what they are during a run, and going back to the first ones of a stream is slow.
-        data, seed = evaluation.data, evaluation.seed
-        if self._real is None or self._real[0] is not data or self._real[1] != seed:
-            held_out = held_out_features(evaluation, extractor, n)
-            floor = self.compare(held_out, training_features(evaluation, extractor, n))
-            self._real = data, seed, held_out, _named(floor, f"{extractor.name}_real")
-        *_, held_out, floor = self._real
+        held_out, floor = self._real(evaluation)
         if n < (wanted := self.wanted(held_out.shape[1])):
             evaluation.warn(
                 f"{self.metric} is coarse: it compares {n} samples in the {held_out.shape[1]} features of "
                 f"'{extractor.name}' and wants {wanted}; raise samples of the metric, or heldout of the data"
             )
         return _named(self.compare(held_out, generated_features(evaluation, extractor, n)), extractor.name) | floor
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> tuple[Tensor, dict[str, float]]:
+        """Features of held-out rows, and the floor."""
+        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
+        held_out = held_out_features(evaluation, extractor, n)
+        floor = self.compare(held_out, training_features(evaluation, extractor, n))
+        return held_out, _named(floor, f"{extractor.name}_real")
 
 
 class Frechet(Comparison):

@@ -9,9 +9,9 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Codec, Data, Extractor, Split
+from gangen.contracts import Codec, Extractor, Split
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, fit_extractor
+from gangen.evaluation import Evaluation, fit_extractor, once_a_run
 from gangen.metrics.extraction import ExtractorMetric, held_out
 from gangen.options import Part
 from gangen.splits import TensorSplit
@@ -78,15 +78,16 @@ class LabelAccuracy(Labelled):
     """
 
     metric = "label_accuracy"
-    _real: tuple[Data, dict[str, float]] | None = None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        if self._real is None or self._real[0] is not evaluation.data:
-            logits, labels = self.held_out(evaluation, self.fitted_extractor(evaluation))
-            floor = {"label_accuracy_real": _accuracy(logits, labels), "label_coverage_real": _coverage(logits)}
-            self._real = evaluation.data, floor
         logits, asked = self.logits(evaluation, self.samples), evaluation.conditions(self.samples)["label"].cpu()
-        return {"label_accuracy": _accuracy(logits, asked), "label_coverage": _coverage(logits)} | self._real[1]
+        figures = {"label_accuracy": _accuracy(logits, asked), "label_coverage": _coverage(logits)}
+        return figures | self._real(evaluation)
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> dict[str, float]:
+        logits, labels = self.held_out(evaluation, self.fitted_extractor(evaluation))
+        return {"label_accuracy_real": _accuracy(logits, labels), "label_coverage_real": _coverage(logits)}
 
 
 class ReverseLabelAccuracy(Labelled):
@@ -112,16 +113,18 @@ class ReverseLabelAccuracy(Labelled):
         super().__init__(samples=samples, extractor=extractor)
         # Before it learns anything, since another metric may have it fitted to the data.
         self._unfitted = copy.deepcopy(extractor)
-        self._real: tuple[Data, float] | None = None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         data, n = evaluation.data, self._count(evaluation)
-        if self._real is None or self._real[0] is not data:
-            rows = data.train.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
-            self._real = data, self._taught(evaluation, TensorSplit(**rows))
         rows = data.codec.batch_of(evaluation.samples(n))
         taught = self._taught(evaluation, TensorSplit(**rows, label=evaluation.conditions(n)["label"]))
-        return {"reverse_label_accuracy": taught, "reverse_label_accuracy_real": self._real[1]}
+        return {"reverse_label_accuracy": taught, "reverse_label_accuracy_real": self._real(evaluation)}
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> float:
+        n = self._count(evaluation)
+        rows = evaluation.data.train.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
+        return self._taught(evaluation, TensorSplit(**rows))
 
     def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
         """See Labelled."""

@@ -7,8 +7,8 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Batch, Data, Extractor
-from gangen.evaluation import Evaluation
+from gangen.contracts import Batch, Extractor
+from gangen.evaluation import Evaluation, once_a_run
 from gangen.metrics.distances import as_float64
 from gangen.metrics.extraction import AgainstHeldOut, generated_features, held_out_features
 from gangen.metrics.neighbours import EXACT, nearest_distances
@@ -46,16 +46,9 @@ class Memorised(AgainstHeldOut):
     ) -> None:
         super().__init__(samples=samples, extractor=extractor)
         self.training = training
-        self._real: tuple[Data, int, Tensor, Tensor] | None = None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
-        data, seed = evaluation.data, evaluation.seed
-        if self._real is None or self._real[0] is not data or self._real[1] != seed:
-            training = as_float64(self._training_features(evaluation, extractor), least=1)
-            held_out = nearest_distances(held_out_features(evaluation, extractor, n), training)
-            self._real = data, seed, training, held_out
-        *_, held_out = self._real
+        extractor, (_, held_out) = self.fitted_extractor(evaluation), self._real(evaluation)
         generated, reach = self._distances(evaluation), held_out.quantile(RARE)
         if not held_out.median():
             evaluation.warn(
@@ -73,8 +66,8 @@ class Memorised(AgainstHeldOut):
         return super().protocol(evaluation) | {"training rows": self._count(evaluation)}
 
     def sheets(self, evaluation: Evaluation) -> dict[str, dict[str, Tensor]]:
-        """The samples that come nearest to training rows, nearest first, and these rows; once figures were taken."""
-        n, training = self.count(evaluation), self._real[2]
+        """The samples that come nearest to training rows, nearest first, and these rows."""
+        n, (training, _) = self.count(evaluation), self._real(evaluation)
         nearest = self._distances(evaluation).argsort()[:SHOWN]
         features = as_float64(generated_features(evaluation, self.fitted_extractor(evaluation), n), least=1)[nearest]
         rows = torch.cdist(features, training, compute_mode=EXACT).argmin(1).tolist()
@@ -87,12 +80,19 @@ class Memorised(AgainstHeldOut):
             }
         }
 
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> tuple[Tensor, Tensor]:
+        """Features of training rows, float64 ``[t, F]``, and the distance of each held-out row from them."""
+        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
+        training = as_float64(self._training_features(evaluation, extractor), least=1)
+        return training, nearest_distances(held_out_features(evaluation, extractor, n), training)
+
     def _distances(self, evaluation: Evaluation) -> Tensor:
         """From each sample to the training row nearest to it, float64 ``[n]``."""
         extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
 
         def look() -> Tensor:
-            return nearest_distances(generated_features(evaluation, extractor, n), self._real[2])
+            return nearest_distances(generated_features(evaluation, extractor, n), self._real(evaluation)[0])
 
         return evaluation.once((extractor.key, "nearest training", n, self.training), look)
 

@@ -6,9 +6,8 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen.contracts import Data, Extractor
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
+from gangen.evaluation import Evaluation, once_a_run
 from gangen.options import Part
 
 
@@ -66,7 +65,6 @@ class StackedModes:
     ) -> None:
         self.samples = samples
         self.extractor = extractor
-        self._real: tuple[Data, dict[str, float]] | None = None
 
     def check(self, evaluation: Evaluation) -> None:
         digits = getattr(evaluation.data, "digits", None)
@@ -79,13 +77,23 @@ class StackedModes:
         self.extractor.check(digits)
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        return self._figures(evaluation, evaluation.samples(self.count(evaluation))) | self._real(evaluation)
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> dict[str, float]:
         data, n = evaluation.data, self.count(evaluation)
-        extractor = evaluation.fitted(self.extractor, data.digits)
-        if self._real is None or self._real[0] is not data:
-            rows = data.heldout.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
-            real = _figures(extractor, data.codec.samples_of(rows), data.digits)
-            self._real = data, {f"{name}_real": figure for name, figure in real.items()}
-        return _figures(extractor, evaluation.samples(n), data.digits) | self._real[1]
+        rows = data.heldout.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
+        real = self._figures(evaluation, data.codec.samples_of(rows))
+        return {f"{name}_real": figure for name, figure in real.items()}
+
+    def _figures(self, evaluation: Evaluation, images: Tensor) -> dict[str, float]:
+        digits = evaluation.data.digits
+        classify = evaluation.fitted(self.extractor, digits).logits
+        labels = classify(images.flatten(0, 1)[:, None]).argmax(1).cpu().view(len(images), -1)
+        known = torch.bincount(digits.train.tensors["label"].cpu(), minlength=len(digits.codec.spec.labels)).double()
+        modes, counts = labels.unique(dim=0, return_counts=True)
+        share, expected = counts.double() / len(images), (known / known.sum())[modes].prod(1)
+        return {"modes": len(modes), "kl": (share * (share / expected).log()).sum().item()}
 
     def count(self, evaluation: Evaluation) -> int:
         """How many images are labelled on each side."""
@@ -95,14 +103,6 @@ class StackedModes:
         """How many images were labelled, and by what."""
         count = self.count(evaluation)
         return {"samples": count, "held-out rows": count, "extractor": self.extractor.name}
-
-
-def _figures(extractor: Extractor, images: Tensor, digits: Data) -> dict[str, float]:
-    labels = extractor.logits(images.flatten(0, 1)[:, None]).argmax(1).cpu().view(len(images), -1)
-    known = torch.bincount(digits.train.tensors["label"].cpu(), minlength=len(digits.codec.spec.labels)).double()
-    modes, counts = labels.unique(dim=0, return_counts=True)
-    share, expected = counts.double() / len(images), (known / known.sum())[modes].prod(1)
-    return {"modes": len(modes), "kl": (share * (share / expected).log()).sum().item()}
 
 
 def good_per_mode(samples: Tensor, modes: Tensor, reach: float) -> Tensor:

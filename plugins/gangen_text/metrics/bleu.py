@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from gangen.contracts import Data
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
+from gangen.evaluation import Evaluation, once_a_run
 from gangen.frontier import Axis, Tradeoff
 from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
 
@@ -118,17 +117,18 @@ class Bleu(OfText):
         self.samples = samples
         self.references = references
         self.unit = unit
-        self._real: tuple[Data, References, dict[str, float]] | None = None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data = evaluation.data
-        if self._real is None or self._real[0] is not data:
-            references = References(real(evaluation, data.heldout, self.references, self.unit))
-            train = real(evaluation, data.train, self.samples, self.unit)
-            self._real = data, references, _figures("bleu", references.mean(train), "_real")
-        _, references, floor = self._real
-        texts = read(evaluation.samples(self.samples), data.codec, self.unit)
+        references, floor = self._real(evaluation)
+        texts = read(evaluation.samples(self.samples), evaluation.data.codec, self.unit)
         return _figures("bleu", references.mean(texts)) | floor
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> tuple[References, dict[str, float]]:
+        """The references, and what training texts score against them."""
+        references = References(real(evaluation, evaluation.data.heldout, self.references, self.unit))
+        train = real(evaluation, evaluation.data.train, self.samples, self.unit)
+        return references, _figures("bleu", references.mean(train), "_real")
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Counts, tokenization, reference set and smoothing."""
@@ -152,7 +152,6 @@ class SelfBleu(OfText):
     def __init__(self, *, samples: Annotated[int, Ge(2)] = 1000, unit: Literal["words", "tokens"] = "words") -> None:
         self.samples = samples
         self.unit = unit
-        self._real: tuple[Data, dict[str, float]] | None = None
 
     def check(self, evaluation: Evaluation) -> None:
         super().check(evaluation)
@@ -160,13 +159,14 @@ class SelfBleu(OfText):
             raise UsageError("metric text/self_bleu needs more than one held-out text; raise heldout of the data")
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data = evaluation.data
-        n = available(data.heldout, self.samples)
-        if self._real is None or self._real[0] is not data:
-            texts = real(evaluation, data.heldout, n, self.unit)
-            self._real = data, _figures("self_bleu", self_bleu(texts), "_real")
-        texts = read(evaluation.samples(n), data.codec, self.unit)
-        return _figures("self_bleu", self_bleu(texts)) | self._real[1]
+        samples = evaluation.samples(available(evaluation.data.heldout, self.samples))
+        texts = read(samples, evaluation.data.codec, self.unit)
+        return _figures("self_bleu", self_bleu(texts)) | self._real(evaluation)
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> dict[str, float]:
+        texts = real(evaluation, evaluation.data.heldout, self.samples, self.unit)
+        return _figures("self_bleu", self_bleu(texts), "_real")
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Counts, tokenization, reference set and smoothing."""

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from gangen.contracts import Data
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
+from gangen.evaluation import Evaluation, once_a_run
 from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
 
 
@@ -86,7 +85,6 @@ class Copied(OfText):
         self.samples = samples
         self.training = training
         self.unit = unit
-        self._real: tuple[Data, Originals, dict[str, float]] | None = None
 
     def check(self, evaluation: Evaluation) -> None:
         super().check(evaluation)
@@ -96,14 +94,17 @@ class Copied(OfText):
             )
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data = evaluation.data
-        if self._real is None or self._real[0] is not data:
-            originals = Originals(real(evaluation, data.train, self.training, self.unit))
-            copied, run = shares(real(evaluation, data.heldout, self.samples, self.unit), originals)
-            self._real = data, originals, {"copied_real": copied, "copied_run_real": run}
-        _, originals, floor = self._real
-        copied, run = shares(read(evaluation.samples(self.samples), data.codec, self.unit), originals)
+        originals, floor = self._real(evaluation)
+        copied, run = shares(read(evaluation.samples(self.samples), evaluation.data.codec, self.unit), originals)
         return {"copied": copied, "copied_run": run} | floor
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> tuple[Originals, dict[str, float]]:
+        """The training texts, and what of held-out ones stands in them."""
+        data = evaluation.data
+        originals = Originals(real(evaluation, data.train, self.training, self.unit))
+        copied, run = shares(real(evaluation, data.heldout, self.samples, self.unit), originals)
+        return originals, {"copied_real": copied, "copied_run_real": run}
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """How many texts were on each side, and what they were cut into."""

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from gangen.contracts import Data
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
+from gangen.evaluation import Evaluation, once_a_run
 from gangen_text.metrics.words import OfText, Text, read, real, unit_in_words
 
 
@@ -25,17 +24,18 @@ class Lengths(OfText):
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, unit: Literal["words", "tokens"] = "words") -> None:
         self.samples = samples
         self.unit = unit
-        self._real: tuple[Data, list[Text], float] | None = None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data = evaluation.data
-        if self._real is None or self._real[0] is not data:
-            heldout = real(evaluation, data.heldout, len(data.heldout), self.unit)
-            train = real(evaluation, data.train, self.samples, self.unit)
-            self._real = data, heldout, length_distance(train, heldout)
-        _, heldout, floor = self._real
-        texts = read(evaluation.samples(self.samples), data.codec, self.unit)
+        heldout, floor = self._real(evaluation)
+        texts = read(evaluation.samples(self.samples), evaluation.data.codec, self.unit)
         return {"length_distance": length_distance(texts, heldout), "length_distance_real": floor}
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> tuple[list[Text], float]:
+        """Held-out texts, and how far training texts are from them."""
+        data = evaluation.data
+        heldout = real(evaluation, data.heldout, None, self.unit)
+        return heldout, length_distance(real(evaluation, data.train, self.samples, self.unit), heldout)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """How many held-out texts there were, and what texts were cut into."""

@@ -6,9 +6,8 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Data
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
+from gangen.evaluation import Evaluation, once_a_run
 from gangen.frontier import Axis, Tradeoff
 from gangen.players import evaluating
 from gangen_text.metrics.words import OfText
@@ -57,7 +56,6 @@ class OracleNLL:
 
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 10_000) -> None:
         self.samples = samples
-        self._real: tuple[Data, float] | None = None
 
     def check(self, evaluation: Evaluation) -> None:
         if getattr(evaluation.data, "oracle", None) is None:
@@ -66,16 +64,17 @@ class OracleNLL:
             )
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data = evaluation.data
-        if self._real is None or self._real[0] is not data:
-            heldout = data.heldout.tensors["tokens"].to(evaluation.device)
-            self._real = data, data.oracle.nll(heldout).double().mean().item()
-        nll = data.oracle.nll(evaluation.samples(self.samples)).double()
+        nll = evaluation.data.oracle.nll(evaluation.samples(self.samples)).double()
         return {
             "nll_oracle": nll.mean().item(),
             "nll_oracle_median": nll.median().item(),
-            "nll_oracle_real": self._real[1],
+            "nll_oracle_real": self._real(evaluation),
         }
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> float:
+        data = evaluation.data
+        return data.oracle.nll(data.heldout.tensors["tokens"].to(evaluation.device)).double().mean().item()
 
 
 def _batches(evaluation: Evaluation) -> Iterator[dict[str, Tensor]]:

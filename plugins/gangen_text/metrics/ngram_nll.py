@@ -5,9 +5,8 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Data
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
+from gangen.evaluation import Evaluation, once_a_run
 from gangen.frontier import Axis, Tradeoff
 from gangen_text.metrics.kneser_ney import KneserNey
 from gangen_text.metrics.words import OfText, available, real_rows
@@ -40,7 +39,6 @@ class ForwardNLL(OfText):
         self.samples = samples
         self.training = training
         self.order = order
-        self._real: tuple[Data, KneserNey, float] | None = None
 
     def check(self, evaluation: Evaluation) -> None:
         super().check(evaluation)
@@ -50,13 +48,15 @@ class ForwardNLL(OfText):
             )
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data = evaluation.data
-        if self._real is None or self._real[0] is not data:
-            train = real_rows(evaluation, data.train, self.training)
-            model = KneserNey(train, data.codec.spec, order=self.order)
-            self._real = data, model, model.nll(real_rows(evaluation, data.heldout))
-        _, model, real = self._real
+        model, real = self._real(evaluation)
         return {"forward_nll": model.nll(evaluation.samples(self.samples)), "forward_nll_real": real}
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> tuple[KneserNey, float]:
+        """The model of training texts, and how it scores held-out ones."""
+        data = evaluation.data
+        model = KneserNey(real_rows(evaluation, data.train, self.training), data.codec.spec, order=self.order)
+        return model, model.nll(real_rows(evaluation, data.heldout))
 
     def protocol(self, evaluation: Evaluation) -> dict[str, int]:
         """How many texts were scored, and how many the model has learned from."""
@@ -81,17 +81,20 @@ class ReverseNLL(OfText):
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, order: Annotated[int, Ge(1)] = 3) -> None:
         self.samples = samples
         self.order = order
-        self._real: tuple[Data, Tensor, float] | None = None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data, spec = evaluation.data, evaluation.data.codec.spec
-        if self._real is None or self._real[0] is not data:
-            heldout = real_rows(evaluation, data.heldout)
-            model = KneserNey(real_rows(evaluation, data.train, self.samples), spec, order=self.order)
-            self._real = data, heldout, model.nll(heldout)
-        _, heldout, real = self._real
-        model = KneserNey(evaluation.samples(available(data.train, self.samples)), spec, order=self.order)
+        data, (heldout, real) = evaluation.data, self._real(evaluation)
+        samples = evaluation.samples(available(data.train, self.samples))
+        model = KneserNey(samples, data.codec.spec, order=self.order)
         return {"reverse_nll": model.nll(heldout), "reverse_nll_real": real}
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> tuple[Tensor, float]:
+        """Held-out texts, and how a model of training texts scores them."""
+        data = evaluation.data
+        heldout = real_rows(evaluation, data.heldout)
+        model = KneserNey(real_rows(evaluation, data.train, self.samples), data.codec.spec, order=self.order)
+        return heldout, model.nll(heldout)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, int]:
         """How many texts the models have learned from, and how many were scored."""

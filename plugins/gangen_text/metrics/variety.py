@@ -7,8 +7,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Data
-from gangen.evaluation import Evaluation
+from gangen.evaluation import Evaluation, once_a_run
 from gangen_text.metrics.words import OfText, available, real_rows
 from gangen_text.spec import TextSpec
 
@@ -25,13 +24,15 @@ class Variety(OfText):
 
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000) -> None:
         self.samples = samples
-        self._real: tuple[Data, float] | None = None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data, n = evaluation.data, self.count(evaluation)
-        if self._real is None or self._real[0] is not data:
-            self._real = data, self.measure(real_rows(evaluation, data.heldout, n), data.codec.spec)
-        return {self.name: self.measure(evaluation.samples(n), data.codec.spec), f"{self.name}_real": self._real[1]}
+        found = self.measure(evaluation.samples(self.count(evaluation)), evaluation.data.codec.spec)
+        return {self.name: found, f"{self.name}_real": self._real(evaluation)}
+
+    @once_a_run
+    def _real(self, evaluation: Evaluation) -> float:
+        data = evaluation.data
+        return self.measure(real_rows(evaluation, data.heldout, self.count(evaluation)), data.codec.spec)
 
     def count(self, evaluation: Evaluation) -> int:
         """How many texts are on each side."""

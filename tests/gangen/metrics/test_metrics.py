@@ -463,3 +463,18 @@ def test_a_figure_that_is_not_finite_is_warned_of():
     evaluation = bench(Drawn(), split(40))
     assert math.isnan(evaluate([lambda evaluation: {"good": math.nan}], evaluation)["good"])
     assert evaluation.warnings == ["good is nan: it says nothing of these samples"]
+
+
+def test_real_data_are_looked_at_again_for_other_data_or_another_seed():
+    metric, looks = Frechet(extractor=Pixels()), []
+    metric.compare = lambda real, generated: looks.append(len(looks)) or {"frechet": 0.0}
+    heldout, train = split(40), split(100, seed=1)
+    first, other = bench(Drawn(), heldout, train), bench(Drawn(), heldout, train)
+    again = bench(Drawn(), heldout, train)
+    again.data = first.data
+    for evaluation, looked in ((first, 2), (again, 3), (other, 5)):
+        metric(evaluation)
+        assert len(looks) == looked
+    again.data, again.seed = other.data, 7
+    metric(again)
+    assert len(looks) == 7
