@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from gangen import noise
-from gangen.compilation import compile_game
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
 from gangen.penalties import R1
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
+from gangen.training.compilation import compile_game
+from gangen.training.players import Player, Players
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.objectives.gan import ImageGAN
 from gangen_image.spec import ImageSpec

@@ -11,10 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from gangen.assemble import train
-from gangen.callbacks import Evaluate
-from gangen.recipe import load_recipe
-from gangen.registry import Registry
+from gangen.components.registry import Registry
+from gangen.recipe.load import load_recipe
+from gangen.training.assemble import train
+from gangen.training.callbacks.evaluations import Evaluate
 
 
 def main(recipe: str, overrides: list[str]) -> None:

@@ -16,11 +16,11 @@ from torch import nn
 from gangen import noise
 from gangen.contracts import updates
 from gangen.losses import NonSaturating
-from gangen.phases import Phase, Turn
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe.sections import OptimizerRecipe
 from gangen.splits import TensorSplit
-from gangen.trainer import Trainer
+from gangen.training.phases import Phase, Turn
+from gangen.training.players import Player, Players
+from gangen.training.trainer import Trainer
 
 BATCH, ROUNDS, STRETCHES = 64, 500, 21
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from gangen.contracts import Batch, Data
-from gangen.evaluation import Evaluation, evaluate
 from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
+from gangen.metrics.context import MetricContext, evaluate
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy
 from gangen.metrics.memorised import Memorised
 from gangen.splits import TensorSplit
@@ -136,7 +136,7 @@ def measured(seed: int) -> dict[str, dict[str, float]]:
     rows = {}
     for name, images in faults(clean, training, generator).items():
         players = SimpleNamespace(averaged=lambda _, images=images: Stand(images))
-        rows[name] = evaluate(metrics, Evaluation(players, data, device=torch.device("cpu"), seed=seed))
+        rows[name] = evaluate(metrics, MetricContext(players, data, device=torch.device("cpu"), seed=seed))
     floor = {name.removesuffix("_real"): figure for name, figure in rows["none"].items() if name.endswith("_real")}
     return rows | {"floor: training images": floor}
 

@@ -19,12 +19,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from gangen.losses import NonSaturating
-from gangen.phases import Phase, Turn
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
-from gangen.trainer import Trainer
+from gangen.training.phases import Phase, Turn
+from gangen.training.players import Player, Players
+from gangen.training.trainer import Trainer
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.objectives.gan import ImageGAN
 from gangen_image.spec import ImageSpec

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from gangen.contracts import Batch
-from gangen.evaluation import Evaluation, evaluate
 from gangen.metrics.comparison import PRDC, DivergenceFrontier, Frechet
+from gangen.metrics.context import MetricContext, evaluate
 from gangen.splits import TensorSplit
 from gangen_text.data.verses import Verses
 from gangen_text.extractors.encoder import Encoder
@@ -99,7 +99,7 @@ def measured(seed: int) -> dict[str, dict[str, float]]:
     for name, faulty in faults(*texts, codec.decode(held[others]), chance).items():
         generator = Stand(codec.pack([tokens[: codec.spec.max_length - 1] for tokens in codec.tokenize(faulty)]))
         players = SimpleNamespace(averaged=lambda _, generator=generator: generator)
-        found[name] = evaluate(metrics, Evaluation(players, data, device=torch.device("cpu"), seed=seed))
+        found[name] = evaluate(metrics, MetricContext(players, data, device=torch.device("cpu"), seed=seed))
     real = {name.removesuffix("_real"): figure for name, figure in found["none"].items() if name.endswith("_real")}
     return found | {"real texts": real}
 

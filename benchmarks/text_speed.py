@@ -16,8 +16,8 @@ import torch
 
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe.sections import OptimizerRecipe
+from gangen.training.players import Player, Players
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.lstm import LSTMGenerator
 from gangen_text.objectives.seqgan import SeqGAN

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gangen.errors import GangenError, RecipeError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from gangen.registry import Registry
+    from gangen.components.registry import Registry
 
 EXAMPLES = """\
 examples:
@@ -136,33 +136,33 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.recipe import load_recipe
+    from gangen.recipe.load import load_recipe
 
     registry = _registry(blocked)
     recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
-    from gangen.assemble import train
+    from gangen.training.assemble import train
 
     train(recipe, registry)
 
 
 def _check(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.recipe import load_recipe
+    from gangen.recipe.load import load_recipe
 
     registry = _registry(blocked)
     recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
-    from gangen.assemble import check
+    from gangen.training.assemble import check
 
     print("\n".join(check(recipe, registry)))
 
 
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.recipe_source import read_assignments
+    from gangen.recipe.source import read_assignments
 
     n = options.n if options.n is not None else (8 if options.interpolate else 1)
     if n < 1:
         raise UsageError(f"-n must be at least 1, got {n}")
     settings = read_assignments(options.set)
-    from gangen.sampling import load
+    from gangen.model import load
 
     model = load(options.run, registry=_registry(blocked))
     if options.interpolate:
@@ -192,9 +192,10 @@ def _report(options: argparse.Namespace, blocked: list[str]) -> None:
 def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     from rich.console import Console
 
-    from gangen.evaluate import Request, Trained
+    from gangen.evaluation.evaluate import Trained
+    from gangen.evaluation.results import Request
     from gangen.report import write_report
-    from gangen.report.comparison import write_comparison
+    from gangen.report.side_by_side import write_comparison
     from gangen.report.standings import show
 
     if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
@@ -214,19 +215,19 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
 
 
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.catalogue import plugin_lines
+    from gangen.components.catalogue import plugin_lines
 
     print("\n".join(plugin_lines(_registry(blocked))))
 
 
 def _show(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.catalogue import component_lines
+    from gangen.components.catalogue import component_lines
 
     print("\n".join(component_lines(_registry(blocked), options.name)))
 
 
 def _recipes(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.catalogue import recipe_lines
+    from gangen.components.catalogue import recipe_lines
 
     print("\n".join(recipe_lines(_registry(blocked))))
 
@@ -234,7 +235,7 @@ def _recipes(options: argparse.Namespace, blocked: list[str]) -> None:
 def _schema(options: argparse.Namespace, blocked: list[str]) -> None:
     import json
 
-    from gangen.schema import recipe_schema
+    from gangen.recipe.schema import recipe_schema
 
     print(json.dumps(recipe_schema(_registry(blocked)), indent=2))
 
@@ -276,7 +277,7 @@ def _temperatures(text: str) -> list[float]:
 
 
 def _registry(blocked: list[str]) -> "Registry":
-    from gangen.registry import Registry
+    from gangen.components.registry import Registry
 
     return Registry.discover(blocked)
 

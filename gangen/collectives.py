@@ -6,10 +6,12 @@ from torch import Tensor
 
 
 def world_size() -> int:
+    """How many processes play."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
+    """The number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 

@@ -149,7 +149,7 @@ class Data(Protocol):
 class Extractor(Protocol):
     """What metrics compare samples in: the features of a network that is no player of the game.
 
-    It is built from its options alone and fitted once to the data of a run, for which ``Evaluation.fitted`` cares.
+    It is built from its options alone and fitted once to the data of a run, for which ``MetricContext.fitted`` cares.
     Features are a function of options, data and samples: what fitting draws leaves torch's default generators as they
     were. Only the main process evaluates, so an extractor has no collectives.
 
@@ -181,7 +181,7 @@ class Extractor(Protocol):
 
 
 class Metric(Protocol):
-    """A measure of a trained game, taken on a ``gangen.evaluation.Evaluation``.
+    """A measure of a trained game, taken on a ``gangen.MetricContext``.
 
     It may also have, all of them called with the evaluation:
 
@@ -189,7 +189,7 @@ class Metric(Protocol):
     - ``protocol``, asked after the figures: what options leave open of how they were measured, such as counts, by name.
     - ``sheets``: samples worth looking at, by the name of a sheet and then that of a row of it.
 
-    ``extractor`` is what it sees with, where it does; ``tradeoff`` is a ``gangen.frontier.Tradeoff``.
+    ``extractor`` is what it sees with, where it does; ``tradeoff`` is a ``gangen.Tradeoff``.
     """
 
     def __call__(self, evaluation: Any) -> dict[str, float]:

@@ -4,6 +4,7 @@ import inspect
 import json
 import shutil
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gangen import noise
+from gangen.components.options import read_use
+from gangen.components.registry import Registry
 from gangen.contracts import Codec
 from gangen.errors import RunError, UsageError, did_you_mean
-from gangen.options import read_use
-from gangen.players import evaluating
-from gangen.recipe import Recipe
-from gangen.registry import Registry
-from gangen.run_directory import replacing, write_atomically
+from gangen.files import replacing, write_atomically
+from gangen.networks import evaluating
+from gangen.recipe.sections import Recipe
 
 FORMAT = 1
 
@@ -106,7 +107,7 @@ def export(folder: Path, generator: nn.Module, codec: Codec, recipe: Recipe, dis
         save_file(tensors, temporary)
 
 
-def load(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
+def read_model(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
     """The model in ``folder``. Raises RunError where none is or it is damaged, UsageError where a plugin is missing."""
     try:
         about = json.loads((folder / "gangen.json").read_text(encoding="utf-8"))
@@ -142,3 +143,46 @@ def _find(registry: Registry, kind: str, name: str, plugins: dict[str, str]) -> 
         namespace = name.partition("/")[0]
         hint = f"\nthe model was made with {plugins[namespace]}; install it" if namespace in plugins else ""
         raise UsageError(f"{error}{hint}") from None
+
+
+def load(run: Path | str | None = None, *, registry: Registry | None = None, device: str = "cpu") -> Model:
+    """The model of a run directory or model folder; of the newest run below ``runs/`` where none is named.
+
+    Raises RunError where there is no model, UsageError where a plugin of its is not installed.
+    """
+    folder = _newest() if run is None else Path(run)
+    inside = folder / "model"
+    return read_model(inside if inside.is_dir() else folder, registry or Registry.discover(), device)
+
+
+def sample(
+    prompt: str | None = None, n: int = 1, *, run: Path | str | None = None, seed: int | None = None, **settings: Any
+) -> list[Any]:
+    """``n`` samples for a label or prompt from the model of a run (the newest one where none is named).
+
+    Texts come as ``str``. ``seed`` makes them repeatable; ``settings`` go to the generator's ``sample``. The model
+    stays loaded until another one is asked for or its files change. See ``load`` and ``Model.sample`` for errors.
+    """
+    folder = _newest() if run is None else Path(run)
+    inside = folder / "model"
+    weights = (inside if inside.is_dir() else folder) / "generator.safetensors"
+    return _cached(folder.resolve(), weights.stat().st_mtime_ns if weights.exists() else 0).sample(
+        prompt, n, seed=seed, **settings
+    )
+
+
+@lru_cache(maxsize=1)
+def _cached(folder: Path, written: int) -> Model:
+    return load(folder)
+
+
+def _newest() -> Path:
+    models = sorted(
+        Path("runs").glob("*/model/gangen.json"),
+        key=lambda path: path.with_name("generator.safetensors").stat().st_mtime,
+    )
+    if not models:
+        raise RunError(
+            "no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR"
+        )
+    return models[-1].parent.parent

@@ -1,5 +1,7 @@
 """Noise that belongs to the global batch, so that many processes together draw what one would."""
 
+import hashlib
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -66,3 +68,9 @@ def uniform(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = No
 def normal(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = None) -> Tensor:
     """Standard normal noise, float ``[rows, *shape]``; ``rows`` counts this process's rows, batch slowest."""
     return _draw(torch.randn, rows, shape, device, dtype)
+
+
+def mix(*parts: int | str) -> int:
+    """A 63-bit seed that depends on every part, the same on every machine."""
+    packed = b"".join(part.encode() + b"\0" if isinstance(part, str) else struct.pack("<q", part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "little") >> 1

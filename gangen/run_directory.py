@@ -1,15 +1,14 @@
 """The folder of a run: recipe, plugins, metrics, samples, checkpoints, model."""
 
 import json
-import math
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from gangen.errors import RecipeError, RunError
-from gangen.recipe import Recipe, difference
-from gangen.recipe_source import RecipeSource
+from gangen.files import to_json, write_atomically
+from gangen.recipe.load import difference
+from gangen.recipe.sections import Recipe
+from gangen.recipe.source import RecipeSource
 
 # What may differ when a run goes on: none of it changes what is trained.
 _FREE = ("run", "resume", "metrics", "keep_best", "guard")
@@ -107,34 +106,3 @@ class RunDirectory:
         rows = [row for row in self.read_metrics() if row["step"] <= step]
         if self.metrics.exists():
             write_atomically(self.metrics, "".join(map(to_json, rows)))
-
-
-def to_json(content: object, indent: int | None = None) -> str:
-    """JSON of mappings, lists, words and numbers; nan and infinity are null, since JSON has no word for them."""
-
-    def plain(value: object) -> object:
-        if isinstance(value, Mapping):
-            return {key: plain(entry) for key, entry in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(entry) for entry in value]
-        return value if not isinstance(value, float) or math.isfinite(value) else None
-
-    return json.dumps(plain(content), indent=indent, allow_nan=False) + "\n"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place, whole and on disk, when the block ends well."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.evaluation import Evaluation, once_a_run
+from gangen.components.options import Part
+from gangen.metrics.context import MetricContext, once_a_run
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
 from gangen.metrics.extraction import AgainstHeldOut, generated_features, held_out_features, training_features
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
-from gangen.options import Part
 
 
 class Comparison(AgainstHeldOut):
@@ -36,22 +36,22 @@ class Comparison(AgainstHeldOut):
         """How many rows a figure needs lest it be degenerate; with fewer it comes with a warning."""
         return self.least
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
-        held_out, floor = self._real(evaluation)
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        extractor, n = self.fitted_extractor(context), self.count(context)
+        held_out, floor = self._real(context)
         if n < (wanted := self.wanted(held_out.shape[1])):
-            evaluation.warn(
+            context.warn(
                 f"{self.metric} is coarse: it compares {n} samples in the {held_out.shape[1]} features of "
                 f"'{extractor.name}' and wants {wanted}; raise samples of the metric, or heldout of the data"
             )
-        return _named(self.compare(held_out, generated_features(evaluation, extractor, n)), extractor.name) | floor
+        return _named(self.compare(held_out, generated_features(context, extractor, n)), extractor.name) | floor
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> tuple[Tensor, dict[str, float]]:
+    def _real(self, context: MetricContext) -> tuple[Tensor, dict[str, float]]:
         """Features of held-out rows, and the floor."""
-        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
-        held_out = held_out_features(evaluation, extractor, n)
-        floor = self.compare(held_out, training_features(evaluation, extractor, n))
+        extractor, n = self.fitted_extractor(context), self.count(context)
+        held_out = held_out_features(context, extractor, n)
+        floor = self.compare(held_out, training_features(context, extractor, n))
         return held_out, _named(floor, f"{extractor.name}_real")
 
 

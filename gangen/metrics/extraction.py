@@ -1,19 +1,16 @@
 """What metrics see with: the features of samples, held-out rows and training rows that an extractor gives."""
 
-import hashlib
 from abc import ABC
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge
-from safetensors.torch import save
 from torch import Tensor
 
+from gangen.components.options import Part
 from gangen.contracts import Batch, Extractor, Split
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
-from gangen.options import Part
+from gangen.metrics.context import MetricContext
 from gangen.splits import TensorSplit
 
 
@@ -34,24 +31,24 @@ class ExtractorMetric(ABC):
         self.samples = samples
         self.extractor: Extractor | None = extractor
 
-    def check(self, evaluation: Evaluation) -> None:
+    def check(self, context: MetricContext) -> None:
         """Raises UsageError for data that bring no extractor along, or that it has no use for."""
-        codec = evaluation.data.codec
+        codec = context.data.codec
         lacks = [name for name in ("samples_of", "batch_of", "extractor") if not hasattr(codec, name)]
         if lacks:
             raise UsageError(
                 f"metric {self.metric}: {type(codec).__name__} lacks {', '.join(lacks)}, by which samples are compared "
                 "with real rows; see gangen/contracts.py"
             )
-        self._chosen(evaluation).check(evaluation.data)
+        self._chosen(context).check(context.data)
 
-    def fitted_extractor(self, evaluation: Evaluation) -> Extractor:
+    def fitted_extractor(self, context: MetricContext) -> Extractor:
         """The extractor, fitted to the data."""
-        return evaluation.fitted(self._chosen(evaluation))
+        return context.fitted(self._chosen(context))
 
-    def _chosen(self, evaluation: Evaluation) -> Extractor:
+    def _chosen(self, context: MetricContext) -> Extractor:
         if self.extractor is None:
-            self.extractor = evaluation.data.codec.extractor()
+            self.extractor = context.data.codec.extractor()
         return self.extractor
 
 
@@ -63,61 +60,54 @@ class AgainstHeldOut(ExtractorMetric):
 
     least = 2
 
-    def check(self, evaluation: Evaluation) -> None:
+    def check(self, context: MetricContext) -> None:
         """Raises UsageError where ``ExtractorMetric.check`` does, and for fewer rows than ``least``."""
-        count = self.count(evaluation)
+        count = self.count(context)
         if count < self.least:
             raise UsageError(
                 f"metric {self.metric} compares {count} held-out rows with as many samples, and needs at least "
                 f"{self.least}; raise heldout of the data, or samples of the metric"
             )
-        super().check(evaluation)
+        super().check(context)
 
-    def count(self, evaluation: Evaluation) -> int:
+    def count(self, context: MetricContext) -> int:
         """How many rows are on each side."""
-        return min(self.samples, len(evaluation.data.heldout))
+        return min(self.samples, len(context.data.heldout))
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
         """How many rows were compared, and in what."""
-        count = self.count(evaluation)
-        return {"samples": count, "held-out rows": count, "extractor": self.fitted_extractor(evaluation).name}
+        count = self.count(context)
+        return {"samples": count, "held-out rows": count, "extractor": self.fitted_extractor(context).name}
 
 
-def generated_features(evaluation: Evaluation, extractor: Extractor, n: int) -> Tensor:
+def generated_features(context: MetricContext, extractor: Extractor, n: int) -> Tensor:
     """Features float ``[n, F]`` of ``n`` samples."""
-    return evaluation.once((extractor.key, "generated", n), lambda: extractor.features(evaluation.samples(n)))
+    return context.once((extractor.key, "generated", n), lambda: extractor.features(context.samples(n)))
 
 
-def held_out_features(evaluation: Evaluation, extractor: Extractor, n: int) -> Tensor:
+def held_out_features(context: MetricContext, extractor: Extractor, n: int) -> Tensor:
     """Features float ``[n, F]`` of the held-out rows that the ``n`` samples were conditioned on, in order."""
 
     def look() -> Tensor:
-        return extractor.features(evaluation.data.codec.samples_of(held_out(evaluation, n)))
+        return extractor.features(context.data.codec.samples_of(held_out(context, n)))
 
-    return evaluation.once((extractor.key, "held out", n), look)
+    return context.once((extractor.key, "held out", n), look)
 
 
-def training_features(evaluation: Evaluation, extractor: Extractor, n: int) -> Tensor:
+def training_features(context: MetricContext, extractor: Extractor, n: int) -> Tensor:
     """Features float ``[n, F]`` of training rows: as many of each label as ``n`` held-out rows have, where possible."""
 
     def look() -> Tensor:
-        batch = _like(held_out(evaluation, n), evaluation.data.train, evaluation.seed)
-        rows = {name: tensor.to(evaluation.device) for name, tensor in batch.items()}
-        return extractor.features(evaluation.data.codec.samples_of(rows))
+        batch = _like(held_out(context, n), context.data.train, context.seed)
+        rows = {name: tensor.to(context.device) for name, tensor in batch.items()}
+        return extractor.features(context.data.codec.samples_of(rows))
 
-    return evaluation.once((extractor.key, "training", n), look)
+    return context.once((extractor.key, "training", n), look)
 
 
-def held_out(evaluation: Evaluation, n: int) -> Batch:
+def held_out(context: MetricContext, n: int) -> Batch:
     """The first ``n`` held-out rows in the order of the evaluation's seed."""
-    return evaluation.data.heldout.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256, in hexadecimal digits, of tensors and their names."""
-    # Cloned, since tensors that share memory, as tied weights do, cannot be written.
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
-    return hashlib.sha256(save(plain)).hexdigest()
+    return context.data.heldout.batch(0, range(n), n, seed=context.seed, device=context.device)
 
 
 def _like(rows: Batch, train: Split, seed: int) -> Batch:

@@ -9,11 +9,11 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from gangen.components.options import Part
 from gangen.contracts import Codec, Extractor, Split
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, fit_extractor, once_a_run
+from gangen.metrics.context import MetricContext, fit_extractor, once_a_run
 from gangen.metrics.extraction import ExtractorMetric, held_out
-from gangen.options import Part
 from gangen.splits import TensorSplit
 
 # Held-out rows that are looked at in one go.
@@ -23,16 +23,16 @@ CHUNK = 1000
 class Classified(ExtractorMetric):
     """What metrics have in common that look at an extractor's logits."""
 
-    def check(self, evaluation: Evaluation) -> None:
+    def check(self, context: MetricContext) -> None:
         """Raises UsageError where ``ExtractorMetric.check`` does, and for an extractor without logits."""
-        super().check(evaluation)
+        super().check(context)
         if not hasattr(self.extractor, "logits"):
             raise UsageError(f"metric {self.metric}: extractor '{self.extractor.name}' does not classify")
 
-    def logits(self, evaluation: Evaluation, n: int) -> Tensor:
+    def logits(self, context: MetricContext, n: int) -> Tensor:
         """Those of ``n`` samples, float ``[n, labels]`` on the CPU, found once for all metrics."""
-        extractor = self.fitted_extractor(evaluation)
-        return evaluation.once((extractor.key, "logits", n), lambda: extractor.logits(evaluation.samples(n)).cpu())
+        extractor = self.fitted_extractor(context)
+        return context.once((extractor.key, "logits", n), lambda: extractor.logits(context.samples(n)).cpu())
 
 
 class Labelled(Classified):
@@ -42,20 +42,20 @@ class Labelled(Classified):
         UsageError: the extractor has other labels than the data, which shows once it is fitted.
     """
 
-    def check(self, evaluation: Evaluation) -> None:
+    def check(self, context: MetricContext) -> None:
         """Raises UsageError where ``Classified.check`` does, and for data without labels."""
-        if "label" not in evaluation.conditions(1):
+        if "label" not in context.conditions(1):
             raise UsageError(f"metric {self.metric} needs data with labels; take it out of the recipe")
-        super().check(evaluation)
+        super().check(context)
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
         """How many rows there were on each side, and who judged them."""
-        rows, extractor = len(evaluation.data.heldout), self.fitted_extractor(evaluation)
+        rows, extractor = len(context.data.heldout), self.fitted_extractor(context)
         return {"samples": self.samples, "held-out rows": rows, "extractor": extractor.name}
 
-    def held_out(self, evaluation: Evaluation, extractor: Extractor) -> tuple[Tensor, Tensor]:
+    def held_out(self, context: MetricContext, extractor: Extractor) -> tuple[Tensor, Tensor]:
         """Logits float ``[m, labels]`` and labels int64 ``[m]`` of all held-out rows, on the CPU."""
-        rows, codec = held_out(evaluation, len(evaluation.data.heldout)), evaluation.data.codec
+        rows, codec = held_out(context, len(context.data.heldout)), context.data.codec
         logits = torch.cat([extractor.logits(part) for part in codec.samples_of(rows).split(CHUNK)]).cpu()
         if logits.shape[1] != (labels := len(codec.prompts())):
             raise UsageError(
@@ -79,14 +79,14 @@ class LabelAccuracy(Labelled):
 
     metric = "label_accuracy"
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        logits, asked = self.logits(evaluation, self.samples), evaluation.conditions(self.samples)["label"].cpu()
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        logits, asked = self.logits(context, self.samples), context.conditions(self.samples)["label"].cpu()
         figures = {"label_accuracy": _accuracy(logits, asked), "label_coverage": _coverage(logits)}
-        return figures | self._real(evaluation)
+        return figures | self._real(context)
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> dict[str, float]:
-        logits, labels = self.held_out(evaluation, self.fitted_extractor(evaluation))
+    def _real(self, context: MetricContext) -> dict[str, float]:
+        logits, labels = self.held_out(context, self.fitted_extractor(context))
         return {"label_accuracy_real": _accuracy(logits, labels), "label_coverage_real": _coverage(logits)}
 
 
@@ -114,41 +114,41 @@ class ReverseLabelAccuracy(Labelled):
         # Before it learns anything, since another metric may have it fitted to the data.
         self._unfitted = copy.deepcopy(extractor)
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data, n = evaluation.data, self._count(evaluation)
-        rows = data.codec.batch_of(evaluation.samples(n))
-        taught = self._taught(evaluation, TensorSplit(**rows, label=evaluation.conditions(n)["label"]))
-        return {"reverse_label_accuracy": taught, "reverse_label_accuracy_real": self._real(evaluation)}
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        data, n = context.data, self._count(context)
+        rows = data.codec.batch_of(context.samples(n))
+        taught = self._taught(context, TensorSplit(**rows, label=context.conditions(n)["label"]))
+        return {"reverse_label_accuracy": taught, "reverse_label_accuracy_real": self._real(context)}
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> float:
-        n = self._count(evaluation)
-        rows = evaluation.data.train.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
-        return self._taught(evaluation, TensorSplit(**rows))
+    def _real(self, context: MetricContext) -> float:
+        n = self._count(context)
+        rows = context.data.train.batch(0, range(n), n, seed=context.seed, device=context.device)
+        return self._taught(context, TensorSplit(**rows))
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
         """See Labelled."""
-        n = self._count(evaluation)
-        return super().protocol(evaluation) | {"samples": n, "training rows": n}
+        n = self._count(context)
+        return super().protocol(context) | {"samples": n, "training rows": n}
 
-    def _count(self, evaluation: Evaluation) -> int:
-        return min(self.samples, length_hint(evaluation.data.train, self.samples))
+    def _count(self, context: MetricContext) -> int:
+        return min(self.samples, length_hint(context.data.train, self.samples))
 
-    def _taught(self, evaluation: Evaluation, train: Split) -> float:
+    def _taught(self, context: MetricContext, train: Split) -> float:
         """Accuracy on held-out rows of a student that has learned from ``train``."""
-        data, teacher = evaluation.data, self.fitted_extractor(evaluation)
+        data, teacher = context.data, self.fitted_extractor(context)
         student = data.codec.extractor() if self._unfitted is None else copy.deepcopy(self._unfitted)
         lesson = SyntheticData(data.codec_class, data.codec, train, data.heldout)
         student.check(lesson)
-        fit_extractor(student, lesson, evaluation.device)
+        fit_extractor(student, lesson, context.device)
         if student.digest == teacher.digest:
             raise UsageError(f"metric {self.metric}: extractor '{teacher.name}' learns nothing from the data")
-        return _accuracy(*self.held_out(evaluation, student))
+        return _accuracy(*self.held_out(context, student))
 
 
 @dataclass(frozen=True)
 class SyntheticData:
-    """Data with other training rows; see ``gangen.contracts.Data``."""
+    """Data with other training rows; see ``gangen.Data``."""
 
     codec_class: type[Codec]
     codec: Codec
@@ -167,21 +167,21 @@ class InceptionScore(Classified):
 
     metric = "inception_score"
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        extractor, n = self.fitted_extractor(evaluation), self._count(evaluation)
-        on_real = extractor.logits(evaluation.data.codec.samples_of(held_out(evaluation, n)))
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        extractor, n = self.fitted_extractor(context), self._count(context)
+        on_real = extractor.logits(context.data.codec.samples_of(held_out(context, n)))
         return {
-            f"inception_score_{extractor.name}": inception_score(self.logits(evaluation, n)),
+            f"inception_score_{extractor.name}": inception_score(self.logits(context, n)),
             f"inception_score_{extractor.name}_real": inception_score(on_real),
         }
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
         """How many rows there were on each side, and who judged them."""
-        n, extractor = self._count(evaluation), self.fitted_extractor(evaluation)
+        n, extractor = self._count(context), self.fitted_extractor(context)
         return {"samples": n, "held-out rows": n, "extractor": extractor.name}
 
-    def _count(self, evaluation: Evaluation) -> int:
-        return min(self.samples, len(evaluation.data.heldout))
+    def _count(self, context: MetricContext) -> int:
+        return min(self.samples, len(context.data.heldout))
 
 
 def inception_score(logits: Tensor) -> float:

@@ -7,12 +7,12 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from gangen.components.options import Part
 from gangen.contracts import Batch, Extractor
-from gangen.evaluation import Evaluation, once_a_run
+from gangen.metrics.context import MetricContext, once_a_run
 from gangen.metrics.distances import as_float64
 from gangen.metrics.extraction import AgainstHeldOut, generated_features, held_out_features
 from gangen.metrics.neighbours import EXACT, nearest_distances
-from gangen.options import Part
 
 # Training rows that are looked at in one go.
 CHUNK = 1000
@@ -47,11 +47,11 @@ class Memorised(AgainstHeldOut):
         super().__init__(samples=samples, extractor=extractor)
         self.training = training
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        extractor, (_, held_out) = self.fitted_extractor(evaluation), self._real(evaluation)
-        generated, reach = self._distances(evaluation), held_out.quantile(RARE)
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        extractor, (_, held_out) = self.fitted_extractor(context), self._real(context)
+        generated, reach = self._distances(context), held_out.quantile(RARE)
         if not held_out.median():
-            evaluation.warn(
+            context.warn(
                 f"to extractor '{extractor.name}' most held-out rows are copies of training rows, which leaves no "
                 "measure of nearness; hold out others"
             )
@@ -61,18 +61,18 @@ class Memorised(AgainstHeldOut):
             f"memorised_{extractor.name}_real": (held_out <= reach).double().mean().item(),
         }
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
         """See AgainstHeldOut."""
-        return super().protocol(evaluation) | {"training rows": self._count(evaluation)}
+        return super().protocol(context) | {"training rows": self._count(context)}
 
-    def sheets(self, evaluation: Evaluation) -> dict[str, dict[str, Tensor]]:
+    def sheets(self, context: MetricContext) -> dict[str, dict[str, Tensor]]:
         """The samples that come nearest to training rows, nearest first, and these rows."""
-        n, (training, _) = self.count(evaluation), self._real(evaluation)
-        nearest = self._distances(evaluation).argsort()[:SHOWN]
-        features = as_float64(generated_features(evaluation, self.fitted_extractor(evaluation), n), least=1)[nearest]
+        n, (training, _) = self.count(context), self._real(context)
+        nearest = self._distances(context).argsort()[:SHOWN]
+        features = as_float64(generated_features(context, self.fitted_extractor(context), n), least=1)[nearest]
         rows = torch.cdist(features, training, compute_mode=EXACT).argmin(1).tolist()
-        originals = [evaluation.data.codec.samples_of(self._rows(evaluation, row, row + 1)) for row in rows]
-        samples = evaluation.samples(n)
+        originals = [context.data.codec.samples_of(self._rows(context, row, row + 1)) for row in rows]
+        samples = context.samples(n)
         return {
             "nearest_training_rows": {
                 "sample": samples[nearest.to(samples.device)],
@@ -81,32 +81,32 @@ class Memorised(AgainstHeldOut):
         }
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> tuple[Tensor, Tensor]:
+    def _real(self, context: MetricContext) -> tuple[Tensor, Tensor]:
         """Features of training rows, float64 ``[t, F]``, and the distance of each held-out row from them."""
-        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
-        training = as_float64(self._training_features(evaluation, extractor), least=1)
-        return training, nearest_distances(held_out_features(evaluation, extractor, n), training)
+        extractor, n = self.fitted_extractor(context), self.count(context)
+        training = as_float64(self._training_features(context, extractor), least=1)
+        return training, nearest_distances(held_out_features(context, extractor, n), training)
 
-    def _distances(self, evaluation: Evaluation) -> Tensor:
+    def _distances(self, context: MetricContext) -> Tensor:
         """From each sample to the training row nearest to it, float64 ``[n]``."""
-        extractor, n = self.fitted_extractor(evaluation), self.count(evaluation)
+        extractor, n = self.fitted_extractor(context), self.count(context)
 
         def look() -> Tensor:
-            return nearest_distances(generated_features(evaluation, extractor, n), self._real(evaluation)[0])
+            return nearest_distances(generated_features(context, extractor, n), self._real(context)[0])
 
-        return evaluation.once((extractor.key, "nearest training", n, self.training), look)
+        return context.once((extractor.key, "nearest training", n, self.training), look)
 
-    def _training_features(self, evaluation: Evaluation, extractor: Extractor) -> Tensor:
+    def _training_features(self, context: MetricContext, extractor: Extractor) -> Tensor:
         """Float ``[t, F]``; rows are read in chunks, as there may be more of them than go into memory as floats."""
-        count, codec = self._count(evaluation), evaluation.data.codec
-        chunks = (self._rows(evaluation, start, min(start + CHUNK, count)) for start in range(0, count, CHUNK))
+        count, codec = self._count(context), context.data.codec
+        chunks = (self._rows(context, start, min(start + CHUNK, count)) for start in range(0, count, CHUNK))
         return torch.cat([extractor.features(codec.samples_of(rows)) for rows in chunks])
 
-    def _count(self, evaluation: Evaluation) -> int:
-        return min(self.training, length_hint(evaluation.data.train, self.training))
+    def _count(self, context: MetricContext) -> int:
+        return min(self.training, length_hint(context.data.train, self.training))
 
-    def _rows(self, evaluation: Evaluation, start: int, stop: int) -> Batch:
+    def _rows(self, context: MetricContext, start: int, stop: int) -> Batch:
         """Training rows by their number, all of one chunk."""
         counter, first = divmod(start, CHUNK)
         rows = range(first, first + stop - start)
-        return evaluation.data.train.batch(counter, rows, CHUNK, seed=evaluation.seed, device=evaluation.device)
+        return context.data.train.batch(counter, rows, CHUNK, seed=context.seed, device=context.device)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gangen.frontier import spread_of, verdict
+from gangen.evaluation.frontier import spread_of, verdict
 from gangen.report.page import is_number, number
 
 if TYPE_CHECKING:
-    from gangen.evaluate import Result
+    from gangen.evaluation.results import Result
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from string import Template
 from typing import Any, Literal
 
 from gangen.errors import RunError
-from gangen.run_directory import write_atomically
+from gangen.files import write_atomically
 
 # What a page may not contain, and models of bytes write: control characters and lone surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")

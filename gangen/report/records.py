@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gangen.errors import RecipeError
-from gangen.recipe_source import RecipeSource
+from gangen.recipe.source import RecipeSource
 from gangen.run_directory import RunDirectory
 
 Row = dict[str, Any]

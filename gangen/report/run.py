@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gangen.errors import RunError
 from gangen.report.figures import curves, newest
-from gangen.report.frontier import frontiers
+from gangen.report.frontiers import frontiers
 from gangen.report.page import verdict, warnings, write_page
 from gangen.report.provenance import again, facts, measured
 from gangen.report.records import Row, doubts, read_evaluation, read_rows

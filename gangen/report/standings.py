@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from gangen.evaluate import SETTING, Result
+from gangen.evaluation.results import SETTING, Result
 from gangen.report.figures import REAL, is_floor
 from gangen.report.groups import Group, cell, disagreements, figures_of, grouped
 

@@ -11,10 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gangen.contracts import Batch, Extractor
-from gangen.errors import DataError, UsageError, did_you_mean
-from gangen.run_directory import replacing, write_atomically
-from gangen.splits import TensorSplit
+from gangen import Batch, DataError, Extractor, TensorSplit, UsageError, did_you_mean, replacing, write_atomically
 from gangen_image.extractors.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
 

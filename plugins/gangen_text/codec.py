@@ -12,10 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from gangen.contracts import Batch, Extractor
-from gangen.errors import DataError, UsageError, did_you_mean
-from gangen.run_directory import write_atomically
-from gangen.splits import TensorSplit
+from gangen import Batch, DataError, Extractor, TensorSplit, UsageError, did_you_mean, write_atomically
 from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec

@@ -22,12 +22,12 @@ from rich.console import Console
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gangen.assemble import assemble
-from gangen.players import Player
-from gangen.recipe import load_recipe
-from gangen.registry import Registry
+from gangen.components.registry import Registry
+from gangen.recipe.load import load_recipe
 from gangen.run_directory import RunDirectory
-from gangen.trainer import Trainer
+from gangen.training.assemble import assemble
+from gangen.training.players import Player
+from gangen.training.trainer import Trainer
 
 
 def play(trainer: Trainer) -> dict[str, Tensor]:

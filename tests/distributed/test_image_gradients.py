@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gangen import cli
-from gangen.registry import Registry
+from gangen.components.registry import Registry
 
 REGISTRY = Registry.discover()
 

@@ -6,8 +6,9 @@ GANGEN_KILL=step:7 after the callbacks of step 7; GANGEN_KILL=write:3 while the 
 import os
 import signal
 
-from gangen import checkpoint, hookimpl
+from gangen import hookimpl
 from gangen.contracts import Callback
+from gangen.training import checkpoint
 
 moment, _, count = os.environ.get("GANGEN_KILL", "never:0").partition(":")
 

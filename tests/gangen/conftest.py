@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gangen.registry import Registry
+from gangen.components.registry import Registry
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 Install = Callable[..., None]

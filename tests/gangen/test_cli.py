@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gangen import cli
+from gangen import cli, model
 
 FAST = [["--help"], ["--version"], [], ["plugins"], ["recipes"], ["show", "hinge"], ["schema"], ["recipe.yaml"]]
 
@@ -51,7 +51,7 @@ def recipe(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def played(monkeypatch) -> list:
     """The recipes that reached training, which does not happen."""
-    from gangen import assemble
+    from gangen.training import assemble
 
     played = []
     monkeypatch.setattr(assemble, "train", lambda recipe, registry: played.append(recipe))
@@ -84,7 +84,7 @@ def test_a_recipe_as_first_word_means_train(recipe, played, words):
 
 
 def test_a_recipe_of_a_plugin_is_trained_by_its_name(recipe, played, monkeypatch):
-    from gangen.registry import Registry
+    from gangen.components.registry import Registry
 
     monkeypatch.setattr(Registry, "recipes", lambda self: {"acme/tiny": recipe})
     assert cli.main(["acme/tiny"]) == 0
@@ -115,7 +115,7 @@ def test_wrong_usage_is_one_block_without_a_traceback(recipe, capsys, words, mes
 
 
 def test_unexpected_errors_name_themselves_and_the_way_to_the_traceback(recipe, monkeypatch, capsys):
-    from gangen import assemble
+    from gangen.training import assemble
 
     def fail(recipe, registry):
         raise ZeroDivisionError("by nothing")
@@ -128,7 +128,7 @@ def test_unexpected_errors_name_themselves_and_the_way_to_the_traceback(recipe, 
 
 
 def test_an_interrupt_ends_quietly(recipe, monkeypatch, capsys):
-    from gangen import assemble
+    from gangen.training import assemble
 
     def interrupt(recipe, registry):
         raise KeyboardInterrupt
@@ -145,7 +145,7 @@ def test_only_the_main_process_prints_an_error(recipe, monkeypatch, capsys):
 
 
 def test_check_prints_what_it_found(recipe, monkeypatch, capsys):
-    from gangen import assemble
+    from gangen.training import assemble
 
     monkeypatch.setattr(assemble, "check", lambda recipe, registry: ["data: rows", "it can be played"])
     assert cli.main(["check", "recipe.yaml"]) == 0
@@ -166,9 +166,8 @@ class Model:
 
 
 def test_samples_are_printed_or_written(recipe, monkeypatch, capsys):
-    from gangen import sampling
 
-    monkeypatch.setattr(sampling, "load", lambda run, registry: Model())
+    monkeypatch.setattr(model, "load", lambda run, registry: Model())
     words = ["sample", "hymn", "-n", "2", "--seed", "3", "--set", "temperature=0.5", "--set", "top_k=3"]
     assert cli.main(words) == 0
     expected = "hymn 3 {'temperature': 0.5, 'top_k': 3}\n" * 2
@@ -180,7 +179,6 @@ def test_samples_are_printed_or_written(recipe, monkeypatch, capsys):
 
 
 def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, capsys):
-    from gangen import sampling
 
     asked = []
 
@@ -192,7 +190,7 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
         def write(self, samples, path, columns):
             path.write_text(f"{len(samples)} in rows of {columns}")
 
-    monkeypatch.setattr(sampling, "load", lambda run, registry: Between())
+    monkeypatch.setattr(model, "load", lambda run, registry: Between())
     words = ["sample", "hymn", "--interpolate", "-n", "6", "--rows", "2", "--seed", "3", "--set", "bend=0.5"]
     assert cli.main([*words, "-o", "walk.txt"]) == 0
     assert Path("walk.txt").read_text() == "12 in rows of 6"
@@ -203,9 +201,8 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
 
 
 def test_samples_that_are_not_text_need_a_file(recipe, monkeypatch, capsys):
-    from gangen import sampling
 
-    monkeypatch.setattr(sampling, "load", lambda run, registry: Model(made=lambda text: object()))
+    monkeypatch.setattr(model, "load", lambda run, registry: Model(made=lambda text: object()))
     assert cli.main(["sample"]) == 2
     assert "-o FILE" in errors(capsys)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gangen.errors import RunError
-from gangen.recipe import load_recipe
+from gangen.recipe.load import load_recipe
 from gangen.run_directory import RunDirectory
 
 RECIPE = """\

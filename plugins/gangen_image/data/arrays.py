@@ -13,8 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gangen.errors import DataError, did_you_mean
-from gangen.splits import TensorSplit
+from gangen import DataError, TensorSplit, did_you_mean
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
 from gangen_image.data.holdout import hold_out

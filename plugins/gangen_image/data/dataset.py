@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen.splits import StreamSplit, TensorSplit
+from gangen import StreamSplit, TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.data.files import Source
 from gangen_image.data.flipped import Flipped

@@ -10,7 +10,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gangen.errors import DataError
+from gangen import DataError
 from gangen_image.codec import ImageCodec
 from gangen_image.data.holdout import hold_out
 from gangen_image.spec import ImageSpec

@@ -6,10 +6,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Split
-from gangen.errors import DataError
-from gangen.options import Part
-from gangen.splits import TensorSplit
+from gangen import DataError, Part, Split, TensorSplit
 from gangen_image.codec import ImageCodec
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from PIL import Image
 
-from gangen.errors import DataError, did_you_mean
+from gangen import DataError, did_you_mean
 
 AUTO = "auto"
 FOLDERS = "label"  # what `datasets` calls the names of sub-folders

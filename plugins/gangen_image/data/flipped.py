@@ -5,7 +5,7 @@ import random
 import torch
 from torch import Tensor
 
-from gangen.contracts import Split
+from gangen import Split
 
 
 class Flipped:

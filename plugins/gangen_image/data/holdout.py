@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from gangen.errors import DataError
-from gangen.splits import TensorSplit
+from gangen import DataError, TensorSplit
 
 
 def hold_out(columns: Mapping[str, Tensor], share: float, seed: int, name: str) -> tuple[TensorSplit, TensorSplit]:

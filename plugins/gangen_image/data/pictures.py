@@ -12,7 +12,7 @@ import torch
 from PIL import UnidentifiedImageError
 from torch import Tensor
 
-from gangen.errors import DataError
+from gangen import DataError
 from gangen_image.data.files import Source
 from gangen_image.data.pixels import Fit, open_image, to_pixels
 

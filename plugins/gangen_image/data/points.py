@@ -11,10 +11,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen.contracts import Batch, Extractor
-from gangen.errors import DataError, UsageError
-from gangen.run_directory import replacing, write_atomically
-from gangen.splits import TensorSplit
+from gangen import Batch, DataError, Extractor, TensorSplit, UsageError, replacing, write_atomically
 from gangen_image.extractors.identity import Identity
 from gangen_image.spec import PointSpec
 

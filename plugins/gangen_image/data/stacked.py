@@ -6,9 +6,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.errors import DataError
-from gangen.options import Part
-from gangen.splits import TensorSplit
+from gangen import DataError, Part, TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.spec import ImageSpec
 

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from gangen.contracts import Data
-from gangen.metrics.extraction import digest
+from gangen import Data, digest
 from gangen_image.extractors.classifier import seen
 from gangen_image.spec import ImageSpec
 

@@ -11,9 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gangen.contracts import Data
-from gangen.errors import UsageError
-from gangen.metrics.extraction import digest
+from gangen import Data, UsageError, digest
 from gangen_image.extractors.classifier import as_bytes
 from gangen_image.spec import ImageSpec
 

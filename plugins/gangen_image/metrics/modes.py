@@ -6,9 +6,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, once_a_run
-from gangen.options import Part
+from gangen import MetricContext, Part, UsageError, once_a_run
 
 
 class Modes:
@@ -26,13 +24,13 @@ class Modes:
         self.samples = samples
         self.radius = radius
 
-    def check(self, evaluation: Evaluation) -> None:
-        if getattr(evaluation.data, "modes", None) is None:
+    def check(self, context: MetricContext) -> None:
+        if getattr(context.data, "modes", None) is None:
             raise UsageError("metric image/modes needs data with known modes, as image/points has; take it out")
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        modes, samples = evaluation.data.modes, evaluation.samples(self.samples)
-        counts = good_per_mode(samples, modes.to(samples), self.radius * evaluation.data.sd)
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        modes, samples = context.data.modes, context.samples(self.samples)
+        counts = good_per_mode(samples, modes.to(samples), self.radius * context.data.sd)
         share = counts / counts.sum().clamp(min=1)
         kl = torch.special.xlogy(share, share * len(modes)).sum() if counts.any() else torch.tensor(len(modes)).log()
         return {
@@ -66,8 +64,8 @@ class StackedModes:
         self.samples = samples
         self.extractor = extractor
 
-    def check(self, evaluation: Evaluation) -> None:
-        digits = getattr(evaluation.data, "digits", None)
+    def check(self, context: MetricContext) -> None:
+        digits = getattr(context.data, "digits", None)
         if digits is None:
             raise UsageError("metric image/stacked_modes needs stacked digits, as image/stacked has; take it out")
         if not digits.codec.spec.labels:
@@ -76,32 +74,32 @@ class StackedModes:
             raise UsageError(f"metric image/stacked_modes: extractor '{self.extractor.name}' does not classify")
         self.extractor.check(digits)
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        return self._figures(evaluation, evaluation.samples(self.count(evaluation))) | self._real(evaluation)
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        return self._figures(context, context.samples(self.count(context))) | self._real(context)
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> dict[str, float]:
-        data, n = evaluation.data, self.count(evaluation)
-        rows = data.heldout.batch(0, range(n), n, seed=evaluation.seed, device=evaluation.device)
-        real = self._figures(evaluation, data.codec.samples_of(rows))
+    def _real(self, context: MetricContext) -> dict[str, float]:
+        data, n = context.data, self.count(context)
+        rows = data.heldout.batch(0, range(n), n, seed=context.seed, device=context.device)
+        real = self._figures(context, data.codec.samples_of(rows))
         return {f"{name}_real": figure for name, figure in real.items()}
 
-    def _figures(self, evaluation: Evaluation, images: Tensor) -> dict[str, float]:
-        digits = evaluation.data.digits
-        classify = evaluation.fitted(self.extractor, digits).logits
+    def _figures(self, context: MetricContext, images: Tensor) -> dict[str, float]:
+        digits = context.data.digits
+        classify = context.fitted(self.extractor, digits).logits
         labels = classify(images.flatten(0, 1)[:, None]).argmax(1).cpu().view(len(images), -1)
         known = torch.bincount(digits.train.tensors["label"].cpu(), minlength=len(digits.codec.spec.labels)).double()
         modes, counts = labels.unique(dim=0, return_counts=True)
         share, expected = counts.double() / len(images), (known / known.sum())[modes].prod(1)
         return {"modes": len(modes), "kl": (share * (share / expected).log()).sum().item()}
 
-    def count(self, evaluation: Evaluation) -> int:
+    def count(self, context: MetricContext) -> int:
         """How many images are labelled on each side."""
-        return min(self.samples, len(evaluation.data.heldout))
+        return min(self.samples, len(context.data.heldout))
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, Any]:
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
         """How many images were labelled, and by what."""
-        count = self.count(evaluation)
+        count = self.count(context)
         return {"samples": count, "held-out rows": count, "extractor": self.extractor.name}
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gangen.errors import UsageError
+from gangen import UsageError
 from gangen_image.networks.minibatch import pack
 from gangen_image.networks.normalization import normalization
 

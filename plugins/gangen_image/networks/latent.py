@@ -8,8 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gangen import noise
-from gangen.errors import UsageError
+from gangen import UsageError, noise
 from gangen_image.networks.conditioning import chosen, label_of, required
 
 Distribution = Literal["normal", "uniform", "hypersphere"]

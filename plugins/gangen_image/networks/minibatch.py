@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gangen.errors import UsageError
+from gangen import UsageError
 
 
 def pack(images: Tensor, pac: int) -> Tensor:

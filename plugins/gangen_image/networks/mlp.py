@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen.noise import normal
+from gangen import noise
 from gangen_image.networks.conditioning import Condition, Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator
 from gangen_image.networks.normalization import normalization, normalize_weights
@@ -99,4 +99,4 @@ class MLPDiscriminator(Discriminator):
     def _noisy(self, x: Tensor) -> Tensor:
         if not (self.training and self.noise):
             return x
-        return x + self.noise * normal(*x.shape, device=x.device, dtype=x.dtype)
+        return x + self.noise * noise.normal(*x.shape, device=x.device, dtype=x.dtype)

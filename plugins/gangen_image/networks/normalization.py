@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gangen.collectives import all_gather, world_size
+from gangen import all_gather, world_size
 
 Norm = Literal["batch", "instance", "layer", "none"]
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gangen.errors import UsageError
+from gangen import UsageError
 from gangen_image.spec import ImageSpec, PointSpec
 
 SMALLEST = 4

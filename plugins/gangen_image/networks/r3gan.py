@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen.errors import UsageError
+from gangen import UsageError
 from gangen_image.networks.conditioning import Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator
 from gangen_image.networks.normalization import normalize_weights

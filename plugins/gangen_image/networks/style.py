@@ -11,8 +11,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gangen import noise
-from gangen.collectives import all_mean
+from gangen import all_mean, noise
 from gangen_image.networks.conditioning import Discriminator, Head, label_of, required
 from gangen_image.networks.latent import LatentGenerator, normalized
 from gangen_image.networks.minibatch import MinibatchStd

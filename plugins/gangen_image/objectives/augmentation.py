@@ -8,9 +8,7 @@ import torch
 from annotated_types import Gt, Interval, MinLen
 from torch import Tensor, nn
 
-from gangen import noise
-from gangen.collectives import all_mean, world_size
-from gangen.contracts import Stats
+from gangen import Stats, all_mean, noise, world_size
 from gangen_image.networks.resampling import resample, shift, window
 
 

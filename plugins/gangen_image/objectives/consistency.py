@@ -4,9 +4,7 @@ from typing import Annotated, Any
 
 from torch import Tensor
 
-from gangen.options import Part
-from gangen.penalties import Judge, Penalty
-from gangen.schedules import Schedule
+from gangen import Judge, Part, Penalty, Schedule
 
 
 class Consistency(Penalty):

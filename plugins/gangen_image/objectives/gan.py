@@ -9,12 +9,20 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gangen.collectives import all_mean
-from gangen.contracts import Batch, Clock, Stats, updates
-from gangen.errors import RunError, UsageError
-from gangen.losses import accuracy, at_least_float32
-from gangen.options import Part
-from gangen.players import Player, Players
+from gangen import (
+    Batch,
+    Clock,
+    Part,
+    Players,
+    RunError,
+    Stats,
+    UsageError,
+    accuracy,
+    all_mean,
+    at_least_float32,
+    updates,
+)
+from gangen.training.players import Player
 from gangen_image.spec import ImageSpec, PointSpec
 
 

@@ -7,11 +7,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 
-from gangen.contracts import Batch, Clock, Stats, needs, updates
-from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
-from gangen.losses import at_least_float32
-from gangen.players import Players, evaluating
+from gangen import Batch, Clock, MetricContext, Players, Stats, UsageError, at_least_float32, evaluating, needs, updates
 from gangen_image.objectives.gan import feature_distance
 from gangen_image.spec import ImageSpec
 
@@ -81,23 +77,23 @@ class Accuracy:
     def __init__(self, *, batch_size: Annotated[int, Ge(1)] = 500) -> None:
         self.batch_size = batch_size
 
-    def check(self, evaluation: Evaluation) -> None:
-        if not self._judges(evaluation) or "label" not in evaluation.data.heldout.tensors:
+    def check(self, context: MetricContext) -> None:
+        if not self._judges(context) or "label" not in context.data.heldout.tensors:
             raise UsageError("metric image/accuracy needs a discriminator with classify() and held-out labels")
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data = evaluation.data
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        data = context.data
         images, labels = data.heldout.tensors["image"], data.heldout.tensors["label"]
         figures = {}
-        for name, net in self._judges(evaluation).items():
+        for name, net in self._judges(context).items():
             right = 0
             with evaluating(net):
                 for image, label in zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True):
-                    guess = net.classify(data.codec.spec.prepare(image.to(evaluation.device))).argmax(1)
+                    guess = net.classify(data.codec.spec.prepare(image.to(context.device))).argmax(1)
                     right += (guess == label.to(guess.device)).sum().item()
             figures["accuracy" if name == "discriminator" else f"accuracy_{name}"] = right / len(labels)
         return figures
 
-    def _judges(self, evaluation: Evaluation) -> dict[str, nn.Module]:
-        players = evaluation.players
+    def _judges(self, context: MetricContext) -> dict[str, nn.Module]:
+        players = context.players
         return {name: players.averaged(name) for name in players if hasattr(players[name].net, "classify")}

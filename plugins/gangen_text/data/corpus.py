@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from gangen.errors import DataError
-from gangen.splits import TensorSplit
+from gangen import DataError, TensorSplit
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import KINDS, UNKNOWN, open_tokenizer, special_tokens, train
 from gangen_text.spec import TextSpec

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gangen.errors import DataError, did_you_mean
+from gangen import DataError, did_you_mean
 from gangen_text.data.corpus import Texts
 
 # By a file's last suffix, .gz left aside: the reader of `datasets`, and what it is told. In tables "NA" and "null" are

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen.errors import DataError
-from gangen.splits import StreamSplit
+from gangen import DataError, StreamSplit
 from gangen_text.codec import TextCodec
 from gangen_text.data.corpus import Texts, fit, hold_out, make_codec, to_rows, without
 from gangen_text.data.files import Source

@@ -9,10 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gangen import noise
-from gangen.errors import DataError
-from gangen.players import evaluating
-from gangen.splits import TensorSplit
+from gangen import DataError, TensorSplit, evaluating, noise
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import numbers
 from gangen_text.networks.lstm import LSTMGenerator

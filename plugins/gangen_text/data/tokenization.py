@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from gangen.errors import DataError, did_you_mean
+from gangen import DataError, did_you_mean
 
 # Their numbers are 0 to 3 in every tokenizer that is trained here.
 PAD, START, END, UNKNOWN = SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>")

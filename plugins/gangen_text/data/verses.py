@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
 
-from gangen.errors import DataError
+from gangen import DataError
 from gangen_text.codec import TextCodec
 from gangen_text.data.corpus import Texts, hold_out, make_codec, to_rows, without
 

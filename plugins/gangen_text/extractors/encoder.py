@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen.contracts import Data
-from gangen.errors import UsageError
-from gangen.metrics.extraction import digest
+from gangen import Data, UsageError, digest
 from gangen_text.extractors.corruption import corrupted, text_only
 from gangen_text.networks.filters import FilterBank
 from gangen_text.spec import TextSpec

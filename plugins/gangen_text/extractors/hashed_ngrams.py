@@ -7,8 +7,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Data
-from gangen.errors import UsageError
+from gangen import Data, UsageError
 from gangen_text.spec import TextSpec
 
 # Odd, so that a product of 64 bits loses nothing; the last two are those of SplitMix64 (Steele et al., 2014).

@@ -6,9 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gangen.contracts import Data
-from gangen.errors import UsageError
-from gangen.metrics.extraction import digest
+from gangen import Data, UsageError, digest
 from gangen_text.spec import TextSpec
 
 BATCH_SIZE = 32

@@ -8,9 +8,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, once_a_run
-from gangen.frontier import Axis, Tradeoff
+from gangen import Axis, MetricContext, Tradeoff, UsageError, once_a_run
 from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
 
 LONGEST = 5
@@ -118,21 +116,21 @@ class Bleu(OfText):
         self.references = references
         self.unit = unit
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        references, floor = self._real(evaluation)
-        texts = read(evaluation.samples(self.samples), evaluation.data.codec, self.unit)
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        references, floor = self._real(context)
+        texts = read(context.samples(self.samples), context.data.codec, self.unit)
         return _figures("bleu", references.mean(texts)) | floor
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> tuple[References, dict[str, float]]:
+    def _real(self, context: MetricContext) -> tuple[References, dict[str, float]]:
         """The references, and what training texts score against them."""
-        references = References(real(evaluation, evaluation.data.heldout, self.references, self.unit))
-        train = real(evaluation, evaluation.data.train, self.samples, self.unit)
+        references = References(real(context, context.data.heldout, self.references, self.unit))
+        train = real(context, context.data.train, self.samples, self.unit)
         return references, _figures("bleu", references.mean(train), "_real")
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+    def protocol(self, context: MetricContext) -> dict[str, object]:
         """Counts, tokenization, reference set and smoothing."""
-        count = available(evaluation.data.heldout, self.references)
+        count = available(context.data.heldout, self.references)
         return {"references": f"{count} held-out texts", "unit": unit_in_words(self.unit), "smoothing": SMOOTHING}
 
 
@@ -153,24 +151,24 @@ class SelfBleu(OfText):
         self.samples = samples
         self.unit = unit
 
-    def check(self, evaluation: Evaluation) -> None:
-        super().check(evaluation)
-        if len(evaluation.data.heldout) < 2:
+    def check(self, context: MetricContext) -> None:
+        super().check(context)
+        if len(context.data.heldout) < 2:
             raise UsageError("metric text/self_bleu needs more than one held-out text; raise heldout of the data")
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        samples = evaluation.samples(available(evaluation.data.heldout, self.samples))
-        texts = read(samples, evaluation.data.codec, self.unit)
-        return _figures("self_bleu", self_bleu(texts)) | self._real(evaluation)
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        samples = context.samples(available(context.data.heldout, self.samples))
+        texts = read(samples, context.data.codec, self.unit)
+        return _figures("self_bleu", self_bleu(texts)) | self._real(context)
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> dict[str, float]:
-        texts = real(evaluation, evaluation.data.heldout, self.samples, self.unit)
+    def _real(self, context: MetricContext) -> dict[str, float]:
+        texts = real(context, context.data.heldout, self.samples, self.unit)
         return _figures("self_bleu", self_bleu(texts), "_real")
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+    def protocol(self, context: MetricContext) -> dict[str, object]:
         """Counts, tokenization, reference set and smoothing."""
-        n = available(evaluation.data.heldout, self.samples)
+        n = available(context.data.heldout, self.samples)
         words = {"unit": unit_in_words(self.unit), "smoothing": SMOOTHING}
         return {"samples": n, "references": "all other samples"} | words
 

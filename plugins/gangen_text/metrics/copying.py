@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, once_a_run
+from gangen import MetricContext, UsageError, once_a_run
 from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
 
 
@@ -86,29 +85,29 @@ class Copied(OfText):
         self.training = training
         self.unit = unit
 
-    def check(self, evaluation: Evaluation) -> None:
-        super().check(evaluation)
-        if self.training is None and not hasattr(evaluation.data.train, "__len__"):
+    def check(self, context: MetricContext) -> None:
+        super().check(context)
+        if self.training is None and not hasattr(context.data.train, "__len__"):
             raise UsageError(
                 "metric text/copied cannot look at all texts of a stream; say how many, as in training: 100000"
             )
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        originals, floor = self._real(evaluation)
-        copied, run = shares(read(evaluation.samples(self.samples), evaluation.data.codec, self.unit), originals)
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        originals, floor = self._real(context)
+        copied, run = shares(read(context.samples(self.samples), context.data.codec, self.unit), originals)
         return {"copied": copied, "copied_run": run} | floor
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> tuple[Originals, dict[str, float]]:
+    def _real(self, context: MetricContext) -> tuple[Originals, dict[str, float]]:
         """The training texts, and what of held-out ones stands in them."""
-        data = evaluation.data
-        originals = Originals(real(evaluation, data.train, self.training, self.unit))
-        copied, run = shares(real(evaluation, data.heldout, self.samples, self.unit), originals)
+        data = context.data
+        originals = Originals(real(context, data.train, self.training, self.unit))
+        copied, run = shares(real(context, data.heldout, self.samples, self.unit), originals)
         return originals, {"copied_real": copied, "copied_run_real": run}
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+    def protocol(self, context: MetricContext) -> dict[str, object]:
         """How many texts were on each side, and what they were cut into."""
-        data = evaluation.data
+        data = context.data
         return {
             "training texts": available(data.train, self.training),
             "held-out rows": available(data.heldout, self.samples),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gangen.errors import UsageError
+from gangen import UsageError
 from gangen_text.spec import TextSpec
 
 

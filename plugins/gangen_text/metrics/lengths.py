@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, once_a_run
+from gangen import MetricContext, UsageError, once_a_run
 from gangen_text.metrics.words import OfText, Text, read, real, unit_in_words
 
 
@@ -25,21 +24,21 @@ class Lengths(OfText):
         self.samples = samples
         self.unit = unit
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        heldout, floor = self._real(evaluation)
-        texts = read(evaluation.samples(self.samples), evaluation.data.codec, self.unit)
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        heldout, floor = self._real(context)
+        texts = read(context.samples(self.samples), context.data.codec, self.unit)
         return {"length_distance": length_distance(texts, heldout), "length_distance_real": floor}
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> tuple[list[Text], float]:
+    def _real(self, context: MetricContext) -> tuple[list[Text], float]:
         """Held-out texts, and how far training texts are from them."""
-        data = evaluation.data
-        heldout = real(evaluation, data.heldout, None, self.unit)
-        return heldout, length_distance(real(evaluation, data.train, self.samples, self.unit), heldout)
+        data = context.data
+        heldout = real(context, data.heldout, None, self.unit)
+        return heldout, length_distance(real(context, data.train, self.samples, self.unit), heldout)
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+    def protocol(self, context: MetricContext) -> dict[str, object]:
         """How many held-out texts there were, and what texts were cut into."""
-        return {"held-out rows": len(evaluation.data.heldout), "unit": unit_in_words(self.unit)}
+        return {"held-out rows": len(context.data.heldout), "unit": unit_in_words(self.unit)}
 
 
 def length_distance(first: Sequence[Text], second: Sequence[Text]) -> float:

@@ -6,10 +6,7 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, once_a_run
-from gangen.frontier import Axis, Tradeoff
-from gangen.players import evaluating
+from gangen import Axis, MetricContext, Tradeoff, UsageError, evaluating, once_a_run
 from gangen_text.metrics.words import OfText
 
 
@@ -22,23 +19,23 @@ class HeldOutNLL(OfText):
         UsageError: the generator has no ``log_prob``, or there is no held-out text.
     """
 
-    def check(self, evaluation: Evaluation) -> None:
-        super().check(evaluation)
-        if not hasattr(evaluation.generator, "log_prob"):
-            raise UsageError(f"metric text/nll: generator {type(evaluation.generator).__name__} has no log_prob()")
+    def check(self, context: MetricContext) -> None:
+        super().check(context)
+        if not hasattr(context.generator, "log_prob"):
+            raise UsageError(f"metric text/nll: generator {type(context.generator).__name__} has no log_prob()")
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        generator, spec = evaluation.generator, evaluation.data.codec.spec
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        generator, spec = context.generator, context.data.codec.spec
         total = count = 0.0
         with evaluating(generator):
-            for batch in _batches(evaluation):
-                total -= generator.log_prob(batch["tokens"], batch, **evaluation.settings).double().sum().item()
+            for batch in _batches(context):
+                total -= generator.log_prob(batch["tokens"], batch, **context.settings).double().sum().item()
                 count += spec.mask(batch["tokens"]).sum().item()
         return {"nll": total / count}
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, int]:
+    def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many held-out texts there were."""
-        return {"held-out rows": len(evaluation.data.heldout)}
+        return {"held-out rows": len(context.data.heldout)}
 
 
 class OracleNLL:
@@ -57,31 +54,28 @@ class OracleNLL:
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 10_000) -> None:
         self.samples = samples
 
-    def check(self, evaluation: Evaluation) -> None:
-        if getattr(evaluation.data, "oracle", None) is None:
+    def check(self, context: MetricContext) -> None:
+        if getattr(context.data, "oracle", None) is None:
             raise UsageError(
                 "metric text/nll_oracle needs an oracle: use data text/oracle, or take the metric out of the recipe"
             )
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        nll = evaluation.data.oracle.nll(evaluation.samples(self.samples)).double()
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        nll = context.data.oracle.nll(context.samples(self.samples)).double()
         return {
             "nll_oracle": nll.mean().item(),
             "nll_oracle_median": nll.median().item(),
-            "nll_oracle_real": self._real(evaluation),
+            "nll_oracle_real": self._real(context),
         }
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> float:
-        data = evaluation.data
-        return data.oracle.nll(data.heldout.tensors["tokens"].to(evaluation.device)).double().mean().item()
+    def _real(self, context: MetricContext) -> float:
+        data = context.data
+        return data.oracle.nll(data.heldout.tensors["tokens"].to(context.device)).double().mean().item()
 
 
-def _batches(evaluation: Evaluation) -> Iterator[dict[str, Tensor]]:
+def _batches(context: MetricContext) -> Iterator[dict[str, Tensor]]:
     """The held-out rows, each once, in the order they are kept in."""
-    tensors = evaluation.data.heldout.tensors
-    for start in range(0, len(evaluation.data.heldout), evaluation.batch_size):
-        yield {
-            name: tensor[start : start + evaluation.batch_size].to(evaluation.device)
-            for name, tensor in tensors.items()
-        }
+    tensors = context.data.heldout.tensors
+    for start in range(0, len(context.data.heldout), context.batch_size):
+        yield {name: tensor[start : start + context.batch_size].to(context.device) for name, tensor in tensors.items()}

@@ -5,9 +5,7 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, once_a_run
-from gangen.frontier import Axis, Tradeoff
+from gangen import Axis, MetricContext, Tradeoff, UsageError, once_a_run
 from gangen_text.metrics.kneser_ney import KneserNey
 from gangen_text.metrics.words import OfText, available, real_rows
 
@@ -40,27 +38,27 @@ class ForwardNLL(OfText):
         self.training = training
         self.order = order
 
-    def check(self, evaluation: Evaluation) -> None:
-        super().check(evaluation)
-        if self.training is None and not hasattr(evaluation.data.train, "__len__"):
+    def check(self, context: MetricContext) -> None:
+        super().check(context)
+        if self.training is None and not hasattr(context.data.train, "__len__"):
             raise UsageError(
                 "metric text/forward_nll cannot learn from all texts of a stream; say how many, as in training: 100000"
             )
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        model, real = self._real(evaluation)
-        return {"forward_nll": model.nll(evaluation.samples(self.samples)), "forward_nll_real": real}
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        model, real = self._real(context)
+        return {"forward_nll": model.nll(context.samples(self.samples)), "forward_nll_real": real}
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> tuple[KneserNey, float]:
+    def _real(self, context: MetricContext) -> tuple[KneserNey, float]:
         """The model of training texts, and how it scores held-out ones."""
-        data = evaluation.data
-        model = KneserNey(real_rows(evaluation, data.train, self.training), data.codec.spec, order=self.order)
-        return model, model.nll(real_rows(evaluation, data.heldout))
+        data = context.data
+        model = KneserNey(real_rows(context, data.train, self.training), data.codec.spec, order=self.order)
+        return model, model.nll(real_rows(context, data.heldout))
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, int]:
+    def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts were scored, and how many the model has learned from."""
-        data = evaluation.data
+        data = context.data
         rows = available(data.train, self.training)
         return {"samples": self.samples, "held-out rows": len(data.heldout), "training rows": rows}
 
@@ -82,22 +80,22 @@ class ReverseNLL(OfText):
         self.samples = samples
         self.order = order
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        data, (heldout, real) = evaluation.data, self._real(evaluation)
-        samples = evaluation.samples(available(data.train, self.samples))
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        data, (heldout, real) = context.data, self._real(context)
+        samples = context.samples(available(data.train, self.samples))
         model = KneserNey(samples, data.codec.spec, order=self.order)
         return {"reverse_nll": model.nll(heldout), "reverse_nll_real": real}
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> tuple[Tensor, float]:
+    def _real(self, context: MetricContext) -> tuple[Tensor, float]:
         """Held-out texts, and how a model of training texts scores them."""
-        data = evaluation.data
-        heldout = real_rows(evaluation, data.heldout)
-        model = KneserNey(real_rows(evaluation, data.train, self.samples), data.codec.spec, order=self.order)
+        data = context.data
+        heldout = real_rows(context, data.heldout)
+        model = KneserNey(real_rows(context, data.train, self.samples), data.codec.spec, order=self.order)
         return heldout, model.nll(heldout)
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, int]:
+    def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts the models have learned from, and how many were scored."""
-        data = evaluation.data
+        data = context.data
         rows = available(data.train, self.samples)
         return {"samples": rows, "held-out rows": len(data.heldout), "training rows": rows}

@@ -7,7 +7,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.evaluation import Evaluation, once_a_run
+from gangen import MetricContext, once_a_run
 from gangen_text.metrics.words import OfText, available, real_rows
 from gangen_text.spec import TextSpec
 
@@ -25,22 +25,22 @@ class Variety(OfText):
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000) -> None:
         self.samples = samples
 
-    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        found = self.measure(evaluation.samples(self.count(evaluation)), evaluation.data.codec.spec)
-        return {self.name: found, f"{self.name}_real": self._real(evaluation)}
+    def __call__(self, context: MetricContext) -> dict[str, float]:
+        found = self.measure(context.samples(self.count(context)), context.data.codec.spec)
+        return {self.name: found, f"{self.name}_real": self._real(context)}
 
     @once_a_run
-    def _real(self, evaluation: Evaluation) -> float:
-        data = evaluation.data
-        return self.measure(real_rows(evaluation, data.heldout, self.count(evaluation)), data.codec.spec)
+    def _real(self, context: MetricContext) -> float:
+        data = context.data
+        return self.measure(real_rows(context, data.heldout, self.count(context)), data.codec.spec)
 
-    def count(self, evaluation: Evaluation) -> int:
+    def count(self, context: MetricContext) -> int:
         """How many texts are on each side."""
-        return available(evaluation.data.heldout, self.samples)
+        return available(context.data.heldout, self.samples)
 
-    def protocol(self, evaluation: Evaluation) -> dict[str, int]:
+    def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts were looked at."""
-        count = self.count(evaluation)
+        count = self.count(context)
         return {"samples": count, "held-out rows": count}
 
 

@@ -6,9 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from gangen.contracts import Split
-from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
+from gangen import MetricContext, Split, UsageError
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import UNKNOWN
 from gangen_text.spec import TextSpec
@@ -21,9 +19,9 @@ WORD_OR_MARK = re.compile(rf"{re.escape(UNKNOWN)}|\w+|[^\w\s]")
 class OfText:
     """What metrics have in common that look at tokens or words."""
 
-    def check(self, evaluation: Evaluation) -> None:
+    def check(self, context: MetricContext) -> None:
         """Raises UsageError for data that are no text."""
-        if not isinstance(evaluation.data.codec.spec, TextSpec):
+        if not isinstance(context.data.codec.spec, TextSpec):
             raise UsageError(f"metric {type(self).__name__} looks at text, which these data are not; take it out")
 
 
@@ -54,9 +52,9 @@ def read(rows: Tensor, codec: TextCodec, unit: Literal["words", "tokens"]) -> li
     return [row[kept].tolist() for row, kept in zip(rows, within, strict=True)]
 
 
-def real(evaluation: Evaluation, split: Split, n: int | None, unit: Literal["words", "tokens"]) -> list[Text]:
+def real(context: MetricContext, split: Split, n: int | None, unit: Literal["words", "tokens"]) -> list[Text]:
     """``available`` texts of ``split`` by the evaluation's seed, each as ``read`` gives it."""
-    return read(real_rows(evaluation, split, n), evaluation.data.codec, unit)
+    return read(real_rows(context, split, n), context.data.codec, unit)
 
 
 def available(split: Split, n: int | None) -> int:
@@ -66,8 +64,8 @@ def available(split: Split, n: int | None) -> int:
     return len(split) if n is None else min(n, len(split))
 
 
-def real_rows(evaluation: Evaluation, split: Split, n: int | None = None) -> Tensor:
+def real_rows(context: MetricContext, split: Split, n: int | None = None) -> Tensor:
     """``available`` rows of ``split``, int64 ``[n, length]`` on the CPU, by the evaluation's seed."""
     n = available(split, n)
     # The rows of a stream come back in the stream's order, and again from its start where it is shorter.
-    return split.batch(0, range(n), n, seed=evaluation.seed, device="cpu")["tokens"]
+    return split.batch(0, range(n), n, seed=context.seed, device="cpu")["tokens"]

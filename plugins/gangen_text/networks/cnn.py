@@ -7,8 +7,7 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import noise
-from gangen.errors import UsageError
+from gangen import UsageError, noise
 from gangen_text.networks.filters import FilterBank
 from gangen_text.networks.generation import Condition, labels_of
 from gangen_text.spec import TextSpec

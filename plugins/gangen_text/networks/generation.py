@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gangen import noise
-from gangen.errors import UsageError
+from gangen import UsageError, noise
 from gangen_text.networks.draws import gumbel_softmax, inverse_cdf, truncated
 from gangen_text.networks.likelihood import TokenLogLikelihood
 from gangen_text.spec import TextSpec

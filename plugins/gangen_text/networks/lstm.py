@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen.errors import UsageError
+from gangen import UsageError
 from gangen_text.networks.generation import Autoregressive, Condition, labels_of
 from gangen_text.spec import TextSpec
 

@@ -9,7 +9,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gangen.errors import UsageError
+from gangen import UsageError
 from gangen_text.networks.generation import Autoregressive, Condition, labels_of
 from gangen_text.spec import TextSpec
 

@@ -5,10 +5,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from gangen.contracts import Batch, Clock, Stats, needs, updates
-from gangen.options import Part
-from gangen.players import Players
-from gangen.schedules import Schedule
+from gangen import Batch, Clock, Part, Players, Schedule, Stats, needs, updates
 from gangen_text.objectives.turns import TextGame
 from gangen_text.spec import TextSpec
 

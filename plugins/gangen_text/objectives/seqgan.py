@@ -6,9 +6,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Batch, Clock, Stats, needs, updates
-from gangen.options import Part
-from gangen.players import Players, evaluating
+from gangen import Batch, Clock, Part, Players, Stats, evaluating, needs, updates
 from gangen_text.objectives.turns import TextGame, moments, token_mean
 from gangen_text.spec import TextSpec
 

@@ -3,10 +3,7 @@
 import torch
 from torch import Tensor
 
-from gangen.collectives import all_mean, all_sum
-from gangen.contracts import Batch, Clock, Loss, Stats, needs, updates
-from gangen.losses import accuracy
-from gangen.players import Players
+from gangen import Batch, Clock, Loss, Players, Stats, accuracy, all_mean, all_sum, needs, updates
 from gangen_text.spec import TextSpec
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, evaluate
+from gangen.files import digest
 from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
+from gangen.metrics.context import MetricContext, evaluate
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
-from gangen.metrics.extraction import digest
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy, inception_score
 from gangen.metrics.memorised import Memorised
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
@@ -84,7 +84,7 @@ def split(n, seed=0):
 def bench(generator, heldout, train=None, batch_size=500):
     data = SimpleNamespace(codec=Codec(), codec_class=Codec, heldout=heldout, train=train)
     players = SimpleNamespace(averaged=lambda name: generator)
-    return Evaluation(players, data, device=torch.device("cpu"), batch_size=batch_size)
+    return MetricContext(players, data, device=torch.device("cpu"), batch_size=batch_size)
 
 
 class Again(nn.Module):
@@ -170,9 +170,9 @@ def test_metrics_of_one_evaluation_share_features():
     extractor, players = Counting(), SimpleNamespace(averaged=lambda name: Drawn())
     metrics = [metric(samples=30, extractor=extractor) for metric in (Frechet, KID, PRDC, NearestNeighbour)]
     data = bench(Drawn(), split(40), split(100, seed=1)).data
-    evaluate(metrics, Evaluation(players, data, device=CPU))
+    evaluate(metrics, MetricContext(players, data, device=CPU))
     assert extractor.asked == 3  # generated, held out, training
-    evaluate(metrics, Evaluation(players, data, device=CPU))
+    evaluate(metrics, MetricContext(players, data, device=CPU))
     assert extractor.asked == 4  # generated anew
 
 

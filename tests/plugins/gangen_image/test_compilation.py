@@ -7,13 +7,14 @@ import torch
 from safetensors.torch import load_file
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from gangen import cli, compilation, noise
-from gangen.compilation import compile_game
+from gangen import cli, noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
 from gangen.penalties import R1, R2
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe.sections import OptimizerRecipe
+from gangen.training import compilation
+from gangen.training.compilation import compile_game
+from gangen.training.players import Player, Players
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator

@@ -8,7 +8,7 @@ import torch
 
 from gangen import cli
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
+from gangen.metrics.context import MetricContext
 from gangen.splits import StreamSplit, TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.data.few_labels import FewLabels
@@ -120,7 +120,7 @@ def test_of_equal_extractors_one_is_fitted_and_only_once():
     data.train = Counted(data.train)
     first, second, other = Classifier(steps=3), Classifier(steps=3), Classifier(steps=2)
     for _ in range(2):  # every evaluation of a run has a bench of its own
-        evaluation = Evaluation({}, data, device=CPU)
+        evaluation = MetricContext({}, data, device=CPU)
         assert evaluation.fitted(first) is first
         assert evaluation.fitted(second) is first
         assert evaluation.fitted(other) is other

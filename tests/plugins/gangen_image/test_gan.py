@@ -12,9 +12,9 @@ from gangen.contracts import Clock
 from gangen.errors import RunError, UsageError
 from gangen.losses import NonSaturating, RelativisticPaired
 from gangen.penalties import R1, R2
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
+from gangen.training.players import Player, Players
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
 from gangen_image.objectives.augmentation import DiffAugment
 from gangen_image.objectives.gan import ImageGAN, feature_distance

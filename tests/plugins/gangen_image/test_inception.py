@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation
 from gangen.metrics.comparison import Frechet
+from gangen.metrics.context import MetricContext
 from gangen.metrics.distances import frechet_distance, gaussian
 from gangen.splits import TensorSplit
 from gangen_image.codec import ImageCodec
@@ -192,7 +192,7 @@ def test_its_frechet_distance_is_called_by_its_name(package, tmp_path):
     made = images(3, seed=2).tensors["image"]
     players = SimpleNamespace(averaged=lambda name: Shown(data.codec.spec.prepare(made)))
     metric = Frechet(samples=120, extractor=Inception(weights=saved(tmp_path / "w.safetensors")))
-    evaluation = Evaluation(players, data, device=CPU, batch_size=120)
+    evaluation = MetricContext(players, data, device=CPU, batch_size=120)
     metric.check(evaluation)
     sides = (split.float().mean((2, 3)) for split in (data.heldout.tensors["image"], made))
     expected = frechet_distance(*map(gaussian, sides))

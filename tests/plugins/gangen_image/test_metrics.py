@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, evaluate
 from gangen.metrics.comparison import KID, PRDC, Frechet, NearestNeighbour
+from gangen.metrics.context import MetricContext, evaluate
 from gangen.metrics.memorised import Memorised
 from gangen_image.codec import ImageCodec
 from gangen_image.data.digits import Digits
@@ -33,7 +33,7 @@ class Again(nn.Module):
 
 def test_points_are_compared_as_they_are():
     data = Points(size=600, heldout_size=300)
-    evaluation = Evaluation(
+    evaluation = MetricContext(
         SimpleNamespace(averaged=lambda name: Again(data.train.tensors["image"].flip(0))), data, device=CPU
     )
     metrics = [metric() for metric in (Frechet, KID, PRDC, NearestNeighbour, Memorised)]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gangen.errors import UsageError
-from gangen.evaluation import Evaluation, evaluate
+from gangen.metrics.context import MetricContext, evaluate
 from gangen.splits import TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.data.digits import Digits
@@ -76,7 +76,7 @@ def images_of(triples):
 
 def bench(data, samples):
     players = SimpleNamespace(averaged=lambda name: Shown(samples))
-    return Evaluation(players, data, device=CPU, batch_size=len(samples))
+    return MetricContext(players, data, device=CPU, batch_size=len(samples))
 
 
 @pytest.mark.parametrize("mode", [(0, 1, 2), (0, 0, 0), (2, 2, 2)])

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from gangen import noise
+from gangen.components.options import OptionSet
 from gangen.errors import UsageError
-from gangen.options import OptionSet
-from gangen.players import count_parameters
+from gangen.networks import count_parameters
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator

@@ -10,8 +10,8 @@ from gangen import noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
 from gangen.penalties import R1, R2, GradientPenalty, LeCam, VirtualAdversarial
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe.sections import OptimizerRecipe
+from gangen.training.players import Player, Players
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator

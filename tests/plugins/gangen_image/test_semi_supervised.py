@@ -9,10 +9,10 @@ import torch
 from gangen import cli, noise
 from gangen.contracts import Clock
 from gangen.errors import DataError, UsageError
-from gangen.evaluation import Evaluation
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.metrics.context import MetricContext
+from gangen.recipe.sections import OptimizerRecipe
 from gangen.splits import TensorSplit
+from gangen.training.players import Player, Players
 from gangen_image.codec import ImageCodec
 from gangen_image.data.few_labels import FewLabels
 from gangen_image.metrics.modes import Modes, good_per_mode
@@ -122,13 +122,13 @@ def test_accuracy_is_told_of_every_player_that_classifies():
         for parameter in players.supervised.parameters():
             parameter.zero_()
         players.supervised.head.classifier.bias.copy_(torch.tensor([0.0, 1.0]))  # says "right" of everything
-    figures = Accuracy(batch_size=7)(Evaluation(players, data, device=torch.device("cpu")))
+    figures = Accuracy(batch_size=7)(MetricContext(players, data, device=torch.device("cpu")))
     guess = players.discriminator.classify(SPEC.prepare(data.heldout.tensors["image"])).argmax(1)
     right = (guess == data.heldout.tensors["label"]).float().mean().item()
     assert figures == {"accuracy": pytest.approx(right), "accuracy_supervised": 0.5}
     del players._players["discriminator"], players._players["supervised"]
     with pytest.raises(UsageError, match="needs a discriminator with classify"):
-        Accuracy().check(Evaluation(players, data, device=torch.device("cpu")))
+        Accuracy().check(MetricContext(players, data, device=torch.device("cpu")))
 
 
 def test_both_classifiers_learn_from_a_recipe(tmp_path):
@@ -168,8 +168,8 @@ def test_the_figures_of_modes():
 
     players = Players({"generator": Player("generator", torch.nn.Linear(1, 1), OptimizerRecipe())})
     players["generator"].net = Fixed()
-    figures = Modes(samples=100)(Evaluation(players, Pair(), device=torch.device("cpu")))
+    figures = Modes(samples=100)(MetricContext(players, Pair(), device=torch.device("cpu")))
     expected = 0.75 * torch.tensor(1.5).log() + 0.25 * torch.tensor(0.5).log()
     assert figures == {"modes": 2, "good": 0.8, "kl": pytest.approx(expected.item())}
     with pytest.raises(UsageError, match="needs data with known modes"):
-        Modes().check(Evaluation(players, Bars(), device=torch.device("cpu")))
+        Modes().check(MetricContext(players, Bars(), device=torch.device("cpu")))

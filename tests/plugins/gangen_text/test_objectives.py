@@ -10,8 +10,8 @@ from torch import nn
 from gangen import noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating, RelativisticAverage
-from gangen.players import Player, Players
-from gangen.recipe import OptimizerRecipe
+from gangen.recipe.sections import OptimizerRecipe
+from gangen.training.players import Player, Players
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.lstm import LSTMGenerator
 from gangen_text.objectives.gumbel import Gumbel

@@ -1,0 +1,64 @@
+"""The components that come with the framework itself, registered through the same hooks as a plugin's."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from gangen.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def gangen_losses(register: Register) -> None:
+    register("minimax", "gangen.losses:Minimax", summary="Goodfellow et al., 2014: the original zero-sum game")
+    register("non_saturating", "gangen.losses:NonSaturating", summary="Goodfellow et al., 2014: maximise log D")
+    register("least_squares", "gangen.losses:LeastSquares", summary="LSGAN: Mao et al., 2017")
+    register("wasserstein", "gangen.losses:Wasserstein", summary="WGAN: Arjovsky et al., 2017")
+    register("hinge", "gangen.losses:Hinge", summary="Lim and Ye, 2017")
+    register("relativistic_paired", "gangen.losses:RelativisticPaired", summary="RpGAN: Jolicoeur-Martineau, 2019")
+    register("relativistic_average", "gangen.losses:RelativisticAverage", summary="RaGAN: Jolicoeur-Martineau, 2019")
+
+
+@hookimpl
+def gangen_penalties(register: Register) -> None:
+    register("gradient_penalty", "gangen.penalties:GradientPenalty", summary="WGAN-GP: Gulrajani et al., 2017")
+    register("r1", "gangen.penalties:R1", summary="Mescheder et al., 2018: squared slope at real samples")
+    register("r2", "gangen.penalties:R2", summary="Mescheder et al., 2018: squared slope at fake samples")
+    register("lecam", "gangen.penalties:LeCam", summary="Tseng et al., 2021: logits held near their averages")
+    register("virtual_adversarial", "gangen.penalties:VirtualAdversarial", summary="VAT: Miyato et al., 2018")
+
+
+@hookimpl
+def gangen_metrics(register: Register) -> None:
+    comparison, labels = "gangen.metrics.comparison", "gangen.metrics.labels"
+    register("frechet", f"{comparison}:Frechet", summary="Frechet distance to held-out rows in features")
+    register("kid", f"{comparison}:KID", summary="kernel distance to held-out rows in features")
+    register("prdc", f"{comparison}:PRDC", summary="precision, recall, density and coverage in features")
+    register(
+        "divergence_frontier", f"{comparison}:DivergenceFrontier", summary="after MAUVE: shares of cells of features"
+    )
+    register(
+        "nearest_neighbour",
+        f"{comparison}:NearestNeighbour",
+        summary="how well a nearest neighbour tells samples from held-out rows",
+    )
+    register("memorised", "gangen.metrics.memorised:Memorised", summary="how near samples come to training rows")
+    register("label_accuracy", f"{labels}:LabelAccuracy", summary="samples that carry the label they were asked for")
+    register(
+        "reverse_label_accuracy", f"{labels}:ReverseLabelAccuracy", summary="train on samples, test on held-out rows"
+    )
+    register("inception_score", f"{labels}:InceptionScore", summary="sure of each label, and many labels in all")
+
+
+@hookimpl
+def gangen_callbacks(register: Register) -> None:
+    register(
+        "guard",
+        "gangen.training.callbacks.guard:Guard",
+        summary="warns early: who wins, gradients, collapse; the recipe's `guard`",
+    )
+
+
+@hookimpl
+def gangen_recipes() -> Iterable[Path]:
+    """The recipes of the wheel, or those beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    return [folder for folder in (package / "recipes", package.parent / "recipes") if folder.is_dir()][:1]

@@ -1,0 +1,138 @@
+"""What is installed, as lines for a terminal."""
+
+import json
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from gangen.components.component import Component, Plugin
+from gangen.components.messages import show
+from gangen.components.options import Part, to_plain
+from gangen.components.registry import Registry
+from gangen.components.signatures import REQUIRED
+from gangen.errors import UsageError, did_you_mean
+from gangen.hookspecs import KINDS, SINGULAR
+from gangen.schedules import Schedule
+
+WORDS = {
+    int: "integer",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+    Schedule: "number or schedule",
+}
+
+
+def plugin_lines(registry: Registry) -> Iterator[str]:
+    """Every plugin with its distribution and what it brings; then those that were kept out, and why."""
+    plugins = registry.plugins()
+    rows = [(plugin.name, f"{plugin.distribution} {plugin.version}", list(_brings(plugin))) for plugin in plugins]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for name, distribution, brings in rows:
+        for line in brings or ["nothing"]:
+            yield f"{name:{widths[0]}}  {distribution:{widths[1]}}  {line}"
+            name = distribution = ""
+    for name in registry.blocked:
+        yield f"\nleft out by --no-plugin: {name}"
+    if registry.broken:
+        yield "\nkept out:"
+    for name, reason in registry.broken.items():
+        yield f"  {name}: {reason}"
+
+
+def recipe_lines(registry: Registry) -> Iterator[str]:
+    """Every recipe with its file and the first line of its opening comment."""
+    recipes = registry.recipes()
+    width = max(map(len, recipes), default=0)
+    for name in sorted(recipes):
+        yield f"{name:{width}}  {_opening(recipes[name])}".rstrip()
+        yield f"{'':{width}}  {_near(recipes[name])}"
+    if not recipes:
+        yield "no recipes are installed"
+
+
+def component_lines(registry: Registry, name: str) -> Iterator[str]:
+    """The components of a full or bare name, with their options.
+
+    Raises:
+        UsageError: nothing has this name.
+    """
+    components = [component for kind in KINDS for component in registry.all(kind)]
+    found = [component for component in components if name in (component.name, component.bare_name)]
+    if not found:
+        choices = [choice for component in components for choice in (component.name, component.bare_name)]
+        raise UsageError(f"nothing is called {name!r}{did_you_mean(name, choices)}\nsee: gangen plugins")
+    for index, component in enumerate(found):
+        if index:
+            yield ""
+        yield from _component(component)
+
+
+def _component(component: Component) -> Iterator[str]:
+    yield f"{component.name}: {SINGULAR[component.kind]}, from {component.distribution} {component.version}"
+    if component.summary:
+        yield f"  {component.summary}"
+    rows = [
+        (name, _words(annotation), "required" if default is REQUIRED else _written(default))
+        for name, annotation, default in component.options().parameters
+    ]
+    if not rows:
+        yield "  no options"
+        return
+    header = ("option", "type", "default")
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in (0, 1)]
+    for option, words, default in [header, *rows]:
+        yield f"  {option:{widths[0]}}  {words:{widths[1]}}  {default}"
+
+
+def _brings(plugin: Plugin) -> Iterator[str]:
+    for kind in KINDS:
+        names = [component.bare_name for component in plugin.components if component.kind == kind]
+        if names:
+            yield f"{kind}: {', '.join(names)}"
+    if plugin.recipes:
+        yield f"recipes: {', '.join(name.rpartition('/')[2] for name in plugin.recipes)}"
+
+
+def _words(annotation: Any) -> str:
+    """A type as the author of a recipe would name it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        part = next((mark for mark in arguments[1:] if isinstance(mark, Part)), None)
+        bounds = [f"{name} {bound}" for mark in arguments[1:] for name, bound in _bounds(mark)]
+        return SINGULAR[part.kind] if part else f"{_words(arguments[0])} {' and '.join(bounds)}".strip()
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_words(argument) for argument in arguments)
+    if origin is typing.Literal:
+        return " or ".join(_written(argument) for argument in arguments)
+    if origin is tuple:
+        return f"[{', '.join('...' if argument is ... else _words(argument) for argument in arguments)}]"
+    if origin is dict:
+        return f"mapping of {_words(arguments[1])}"
+    if origin is not None and arguments:
+        return f"list of {_words(arguments[0])}"
+    return WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())
+
+
+def _bounds(mark: Any) -> Iterator[tuple[str, Any]]:
+    for sign, name in {">": "gt", ">=": "ge", "<": "lt", "<=": "le"}.items():
+        bound = getattr(mark, name, None)
+        if bound is not None:
+            yield sign, bound
+
+
+def _written(value: Any) -> str:
+    plain = to_plain(value)
+    return json.dumps(plain) if not isinstance(plain, str) else plain or show(plain)
+
+
+def _opening(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def _near(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

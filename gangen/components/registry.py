@@ -1,0 +1,212 @@
+"""What the installed plugins bring, by kind and name."""
+
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gangen.components.component import CORE, Component, Plugin, stage
+from gangen.components.options import Use
+from gangen.errors import PluginError, UsageError, did_you_mean
+from gangen.hookspecs import KINDS, MEMBERS, SINGULAR
+
+LOCAL = "local"
+
+
+class Registry:
+    """Components and recipes of all plugins.
+
+    ``broken`` says why a plugin was kept out, by name; ``blocked`` names those that were not wanted.
+    """
+
+    def __init__(self) -> None:
+        self.broken: dict[str, str] = {}
+        self.blocked: tuple[str, ...] = ()
+        self._plugins: dict[str, Plugin] = {}
+        self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
+        self._code: dict[Path, ModuleType] = {}
+
+    @classmethod
+    def discover(cls, blocked: Collection[str] = (), code: Sequence[Path] = ()) -> "Registry":
+        """Load gangen's own components, every installed plugin except the ``blocked`` ones, and local ``code`` files.
+
+        A plugin that cannot be loaded is kept out and named in ``broken``.
+
+        Raises:
+            PluginError: a local file cannot be loaded, or a plugin where GANGEN_STRICT_PLUGINS is 1.
+            UsageError: a blocked plugin is not installed.
+        """
+
+        from gangen.components import builtin
+
+        registry = cls()
+        registry._commit(stage(builtin, CORE, "gangen", _version("gangen")))
+        points = sorted(importlib.metadata.entry_points(group="gangen"), key=_first_party_first)
+        names = {point.name for point in points}
+        for name in blocked:
+            if name not in names:
+                hint = did_you_mean(name, names)
+                raise UsageError(f"no plugin {name!r} is installed that --no-plugin could leave out{hint}")
+        registry.blocked = tuple(blocked)
+        owners = {CORE: "gangen", LOCAL: "gangen"}
+        for point in points:
+            owner = owners.setdefault(point.name, point.dist.name)
+            if point.name in blocked:
+                continue
+            try:
+                if owner != point.dist.name or point.name in (CORE, LOCAL):
+                    raise PluginError(f"the name {point.name!r} is already taken by {owner}")
+                registry._commit(stage(point.load(), point.name, point.dist.name, point.dist.version))
+            except (Exception, SystemExit) as error:
+                reason = _reason(error)
+                if os.environ.get("GANGEN_STRICT_PLUGINS") == "1":
+                    raise PluginError(f"plugin {point.name!r} of {point.dist.name}: {reason}") from error
+                taken = point.name in registry.broken or owner != point.dist.name
+                registry.broken[f"{point.name} ({point.dist.name})" if taken else point.name] = reason
+        for path in code:
+            registry.load_code(path)
+        return registry
+
+    def load_code(self, path: Path) -> None:
+        """Run a local file as a plugin of namespace ``local``; its targets name module ``gangen_local_<stem>``."""
+        path = path.resolve()
+        if path in self._code:
+            return
+        if os.environ.get("RANK", "0") == "0":
+            print(f"gangen: running code from {path}", file=sys.stderr)
+        name = f"gangen_local_{path.stem}"
+        if any(module.__name__ == name for module in self._code.values()):
+            raise PluginError(f"{path}: there is another local file of this name")
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None:
+            raise PluginError(f"{path} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+            self._commit(stage(module, LOCAL, path.name, "local"))
+        except Exception as error:
+            del sys.modules[name]
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            place = ":".join(map(str, [path, *lines[-1:]]))
+            raise PluginError(f"{place}: cannot be loaded: {_reason(error)}") from error
+        self._code[path] = module
+
+    def all(self, kind: str) -> list[Component]:
+        """The components of one kind, by name."""
+        return [self._components[kind][name] for name in sorted(self._components[kind])]
+
+    def find(self, kind: str, name: str) -> Component:
+        """The component with a full name (``text/lstm``), or with a bare one where only one plugin has it.
+
+        Raises:
+            UsageError: there is none, or a bare name is not unique.
+        """
+        found = self._matches(kind, name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(repr(component.name) for component in found)
+            raise UsageError(f"{name!r} could be any of {names}: give the full name")
+        elsewhere = [component for other in KINDS for component in self._matches(other, name)]
+        if elsewhere:
+            raise UsageError(f"{elsewhere[0].name!r} is among the {elsewhere[0].kind}, not the {kind}")
+        raise UsageError(f"no {SINGULAR[kind]} is called {name!r}{self._hint(name, self._components[kind])}")
+
+    def recipes(self) -> dict[str, Path]:
+        """Recipes that come with plugins, as ``namespace/stem``; gangen's own have no namespace."""
+        return {name: path for plugin in self._plugins.values() for name, path in plugin.recipes.items()}
+
+    def plugins(self) -> list[Plugin]:
+        """The plugins that were loaded, gangen's own components first."""
+        return list(self._plugins.values())
+
+    def build(self, use: Use, *framework_arguments: Any) -> Any:
+        """Construct a component with its options; options that are components themselves are built first.
+
+        Raises PluginError for one that lacks what all of its kind have.
+        """
+        component = self.find(use.kind, use.name)
+        options = {name: self._built(value) for name, value in use.options.items()}
+        constructor = component.load()
+        try:
+            built = constructor(*framework_arguments, **options)
+        except OSError as error:  # a file that an option names
+            raise UsageError(f"{component} cannot be built: {error}") from error
+        except Exception as error:
+            error.add_note(f"while building {component} of {component.distribution} {component.version}")
+            raise
+        # Looked up without a call: what is a property may not be ready yet.
+        absent = object()
+        lacks = [name for name in MEMBERS.get(use.kind, ()) if inspect.getattr_static(built, name, absent) is absent]
+        if lacks:
+            raise PluginError(
+                f"{component} of {component.distribution} lacks {', '.join(lacks)}, which every {SINGULAR[use.kind]} "
+                "has; see gangen/contracts.py, and gangen/penalties.py for penalties"
+            )
+        return built
+
+    def _built(self, value: Any) -> Any:
+        match value:
+            case Use():
+                return self.build(value)
+            case list() | tuple():
+                return type(value)(map(self._built, value))
+            case dict():
+                return {key: self._built(item) for key, item in value.items()}
+        return value
+
+    def _matches(self, kind: str, name: str) -> list[Component]:
+        components = self._components[kind]
+        if "/" in name:
+            return [components[name]] if name in components else []
+        return [component for component in components.values() if component.bare_name == name]
+
+    def _hint(self, name: str, choices: Iterable[str]) -> str:
+        """A near name; else the plugins that might have had it."""
+        namespace, _, bare = name.rpartition("/")
+        full_names = {choice.partition("/")[2]: choice for choice in choices}
+        if namespace:
+            hint = did_you_mean(name, choices) or did_you_mean(full_names.get(bare, ""), choices)
+        else:
+            hint = did_you_mean(name, full_names)
+        absent = {key: f"could not be loaded: {reason}" for key, reason in self.broken.items()}
+        absent |= {key: "is left out by --no-plugin" for key in self.blocked}
+        likely = {key: why for key, why in absent.items() if key.partition(" ")[0] == namespace} or absent
+        return hint + "".join(f"; plugin {key!r} {why}" for key, why in likely.items())
+
+    def _commit(self, plugin: Plugin) -> None:
+        before = self._plugins.get(plugin.name)
+        if before:
+            for component in plugin.components:
+                if component.name in self._components[component.kind]:
+                    raise PluginError(f"{component} is registered twice")
+            before.components.extend(plugin.components)
+            before.recipes.update(plugin.recipes)
+        else:
+            self._plugins[plugin.name] = plugin
+        for component in plugin.components:
+            self._components[component.kind][component.name] = component
+
+
+def _first_party_first(point: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+    return point.dist.name != "gangen", point.name, point.dist.name
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _reason(error: BaseException) -> str:
+    """One line for an error; the name of its class where it is not one of gangen's own."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PluginError | UsageError) else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,0 +1,1 @@
+"""The evaluation of runs that were trained, and how their results compare."""

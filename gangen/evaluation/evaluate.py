@@ -1,0 +1,184 @@
+"""The evaluation of a run that was trained: the figures of its metrics, and its frontier beside its baseline's."""
+
+import hashlib
+import inspect
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gangen.components.options import Use, read_use
+from gangen.components.registry import Registry
+from gangen.contracts import Data, Metric
+from gangen.errors import RecipeError, RunError, UsageError
+from gangen.evaluation.results import SETTING, Frontier, Request, Result
+from gangen.files import to_json, write_atomically
+from gangen.metrics.context import MetricContext, evaluate, joined, measure
+from gangen.metrics.tradeoff import Row
+from gangen.model import read_model
+from gangen.noise import mix
+from gangen.recipe.load import load_recipe
+from gangen.recipe.sections import Recipe
+from gangen.run_directory import RunDirectory
+from gangen.training import checkpoint
+from gangen.training.assemble import build_game, build_metrics
+from gangen.training.players import Players
+
+# Close together, since curves are bent and compared along straight lines between their points.
+TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+
+
+class Trained:
+    """A run that can be evaluated. What can be known to fail without its data fails here.
+
+    Raises:
+        RunError: no run is in ``folder``, or none that came to a checkpoint.
+        UsageError: a metric that was asked for is not installed or not in the recipe, or an option is refused.
+    """
+
+    def __init__(self, folder: Path | str, request: Request, registry: Registry) -> None:
+        self.run = RunDirectory(folder)
+        self.record = self.run.root / "evaluation.json"
+        self.registry = registry
+        self.request = request
+        if not self.run.recipe.is_file():
+            raise RunError(f"{folder} is no run: it has no recipe.yaml\nname the folder that a recipe was played in")
+        self.checkpoint = checkpoint.latest(self.run.checkpoints)
+        if self.checkpoint is None:
+            raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
+        try:
+            self.played = load_recipe(self.run.recipe, registry=registry)
+        except RecipeError as error:
+            raise RunError(f"{error}\nthis run's recipe cannot be read") from None
+        # Replaced in the recipe, so that metrics are built and refused as they are before training.
+        self.recipe = self.played.with_metrics(list(_chosen(self.played, request, registry)))
+
+    def evaluate(self) -> Result:
+        """Measure, and write ``evaluation.json``.
+
+        Raises:
+            RunError: a checkpoint or model is damaged.
+            UsageError: the players or data lack what a metric needs, or there is no temperature to sweep.
+        """
+        device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+        data, players, _, _ = build_game(self.recipe, self.registry, device)
+        metrics = self._metrics(players, data, device)
+        step = checkpoint.restore_weights(players, self.checkpoint)
+        bench = MetricContext(players, data, device=device, seed=self.recipe.seed)
+        found = [measure(metric, bench) for metric in metrics]
+        if changed := self.run.changed_extractors(bench.extractors):
+            advice = f"move {self.run.extractors} away to measure anew"
+            raise RunError("\n".join([*changed, advice]))
+        taken = [metric for metric, figures in zip(metrics, found, strict=True) if figures]
+        self._render(taken, bench)
+        protocols = [metric.protocol(bench) if hasattr(metric, "protocol") else {} for metric in metrics]
+        result = Result(
+            run=str(self.run.root),
+            seed=self.recipe.seed,
+            step=step,
+            recipe=self.played.to_dict(),
+            recipe_sha256=hashlib.sha256(self.run.recipe.read_bytes()).hexdigest(),
+            metrics=[
+                use.to_plain() | ({"protocol": protocol} if protocol else {})
+                for use, protocol in zip(self.recipe.metrics, protocols, strict=True)
+            ],
+            extractors=bench.extractors,
+            warnings=bench.warnings,
+            figures=joined(found, bench),
+            frontier=self._frontier(metrics, found, players, data, bench),
+        )
+        write_atomically(self.record, to_json(result.to_plain(), indent=1))
+        return result
+
+    def _metrics(self, players: Players, data: Data, device: torch.device) -> list[Metric]:
+        """Those to take; what was asked for beside the recipe has no place in it that an error could name."""
+        try:
+            return build_metrics(self.recipe, self.registry, players, data, device)
+        except RecipeError as error:
+            if not self.request.metrics and self.request.samples is None:
+                raise
+            messages = "\n".join(problem.message for problem in error.problems)
+            raise UsageError(f"{self.run.root} cannot be measured as asked (--metric, --samples)\n{messages}") from None
+
+    def _render(self, metrics: list[Metric], bench: MetricContext) -> None:
+        """Write the sheets of samples that metrics find worth looking at."""
+        codec = bench.data.codec
+        for metric in metrics:
+            for name, sheet in metric.sheets(bench).items() if hasattr(metric, "sheets") else ():
+                self.run.samples.mkdir(exist_ok=True)
+                codec.render({row: codec.decode(samples) for row, samples in sheet.items()}, self.run.samples / name)
+
+    def _frontier(
+        self, metrics: list[Metric], found: list[Row], players: Players, data: Data, bench: MetricContext
+    ) -> Frontier | None:
+        """The sweep of the first trade-off that a metric declares and the metrics have both figures of."""
+        temperatures = self._temperatures(players.averaged("generator"))
+        known = {name for figures in found for name in figures}
+        declared = (metric.tradeoff for metric in metrics if hasattr(metric, "tradeoff"))
+        tradeoff = next((it for it in declared if {it.quality.figure, it.diversity.figure} <= known), None)
+        if tradeoff is None and self.request.temperatures:
+            raise UsageError(
+                f"{self.run.root}: no two of its metrics are a quality and the diversity that it is traded against\n"
+                "name both with --metric, or leave --temperatures out"
+            )
+        if tradeoff is None or not temperatures:
+            return None
+        axes = (tradeoff.quality.figure, tradeoff.diversity.figure)
+        swept = [metric for metric, figures in zip(metrics, found, strict=True) if not figures.keys().isdisjoint(axes)]
+
+        def sweep(seed: int) -> list[Row]:
+            rows = []
+            for temperature in temperatures:
+                here = MetricContext(players, data, device=bench.device, seed=seed, settings={SETTING: temperature})
+                figures = {key: value for key, value in evaluate(swept, here).items() if not key.endswith("_real")}
+                for warning in [warning for warning in here.warnings if warning not in bench.warnings]:
+                    bench.warn(f"at {SETTING} {temperature:g}: {warning}")
+                rows.append({SETTING: temperature} | figures)
+            return rows
+
+        ours, phase, baseline, again = sweep(self.recipe.seed), self._baseline_phase(), None, None
+        if phase is not None:
+            earlier = read_model(self.run.phases / phase, self.registry, bench.device).generator
+            players.averaged("generator").load_state_dict(earlier.state_dict())
+            baseline, again = sweep(self.recipe.seed), sweep(mix(self.recipe.seed, "again"))
+        beside = {name: value for figures in found for name, value in figures.items() if name.endswith("_real")}
+        real = {axis: beside[f"{axis}_real"] for axis in axes if f"{axis}_real" in beside}
+        return Frontier(tradeoff, ours, phase, baseline, again, real)
+
+    def _temperatures(self, generator: nn.Module) -> Sequence[float]:
+        if SETTING in inspect.signature(generator.sample).parameters:
+            return TEMPERATURES if self.request.temperatures is None else self.request.temperatures
+        if self.request.temperatures:
+            raise UsageError(f"{self.run.root}: its generator has no {SETTING} to sample at\nleave --temperatures out")
+        return ()
+
+    def _baseline_phase(self) -> str | None:
+        """The last phase before the last one."""
+        earlier = list(self.recipe.phases)[:-1]
+        return next((name for name in reversed(earlier) if (self.run.phases / name).is_dir()), None)
+
+
+def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Use]:
+    """The metrics to take: the recipe's, or those asked for with the options that they have in the recipe."""
+    uses = recipe.metrics
+    if request.metrics:
+        uses = []
+        for wanted in request.metrics:
+            name = registry.find("metrics", wanted).name if isinstance(wanted, str) else None
+            own = [use for use in recipe.metrics if use.name == name]
+            uses += [use for use in own or [_use(wanted, registry)] if use not in uses]
+    if not uses:
+        raise UsageError(f"{recipe.source} names no metrics\nname some, as in --metric NAME,NAME; see: gangen plugins")
+    for use in uses:
+        wanted = request.samples is not None and "samples" in use.options
+        yield _use(use.to_plain() | {"samples": request.samples}, registry) if wanted else use
+
+
+def _use(value: Any, registry: Registry) -> Use:
+    use, findings = read_use("metrics", value, registry)
+    if findings:
+        name = value if isinstance(value, str) else value.get("use", value)
+        raise UsageError(f"metric {name}: " + "; ".join(finding.message for finding in findings))
+    return use

@@ -1,0 +1,50 @@
+"""Files that are whole or not there, JSON without NaN, and digests of tensors."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor
+
+
+def to_json(content: object, indent: int | None = None) -> str:
+    """JSON of mappings, lists, words and numbers; nan and infinity are null, since JSON has no word for them."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {key: plain(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(entry) for entry in value]
+        return value if not isinstance(value, float) or math.isfinite(value) else None
+
+    return json.dumps(plain(content), indent=indent, allow_nan=False) + "\n"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place, whole and on disk, when the block ends well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256, in hexadecimal digits, of tensors and their names."""
+    # Cloned, since tensors that share memory, as tied weights do, cannot be written.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
+    return hashlib.sha256(save(plain)).hexdigest()

@@ -1,0 +1,152 @@
+"""The bench that metrics work at: players, data and samples that all metrics share."""
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property, wraps
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from gangen import noise
+from gangen.contracts import Batch, Data, Extractor, Metric
+from gangen.errors import UsageError
+from gangen.networks import evaluating
+from gangen.training.players import Players
+
+T = TypeVar("T")
+
+
+class MetricContext:
+    """What a metric may look at. The generator is its moving average where the recipe keeps one.
+
+    Samples and conditions are functions of ``seed`` alone, so that figures of different steps compare. ``settings``
+    are keyword arguments of the generator's ``sample``, such as a temperature.
+    """
+
+    def __init__(
+        self,
+        players: Players,
+        data: Data,
+        *,
+        device: torch.device,
+        seed: int = 0,
+        batch_size: int = 500,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.players = players
+        self.data = data
+        self.device = device
+        self.seed = seed
+        self.batch_size = batch_size
+        self.settings = dict(settings or {})
+        self.warnings: list[str] = []
+        self._samples: list[Tensor] = []
+        self._extractors: dict[Hashable, Extractor] = {}
+        self._made: dict[Hashable, Any] = {}
+
+    @cached_property
+    def generator(self) -> nn.Module:
+        return self.players.averaged("generator")
+
+    def conditions(self, n: int) -> Batch:
+        """The held-out rows that ``samples(n)`` are conditioned on, row by row."""
+        batches = [self._condition(counter) for counter in range(math.ceil(n / self.batch_size))]
+        return {name: torch.cat([batch[name] for batch in batches])[:n] for name in batches[0]}
+
+    def samples(self, n: int) -> Tensor:
+        """``n`` generated samples, first dimension the batch, conditioned as held-out rows are."""
+        with evaluating(self.generator):
+            while len(self._samples) * self.batch_size < n:
+                counter = len(self._samples)
+                with noise.shared(self.seed + counter):
+                    condition = self._condition(counter)
+                    self._samples.append(self.generator.sample(self.batch_size, condition, **self.settings))
+        return torch.cat(self._samples)[:n]
+
+    def fitted(self, extractor: Extractor, data: Data | None = None) -> Extractor:
+        """``extractor``, fitted to ``data`` (None: those of the run), or an equal one that another metric asked for.
+
+        Metrics live as long as a run and are asked in the same order each time, so each extractor is fitted once a run.
+        """
+        data = self.data if data is None else data
+        first = self._extractors.setdefault((extractor.key, id(data)), extractor)
+        fit_extractor(first, data, self.device)
+        return first
+
+    @property
+    def extractors(self) -> dict[str, str]:
+        """Digests of the extractors that were asked for, by name."""
+        return {extractor.name: extractor.digest for extractor in self._extractors.values()}
+
+    def warn(self, message: str) -> None:
+        """Say, once, what makes a figure doubtful, such as too few samples, and what would mend it."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` returns, made for the first metric that asks with ``key`` and handed to all others.
+
+        So metrics share what they work on, such as features of samples.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def _condition(self, counter: int) -> Batch:
+        size = self.batch_size
+        return self.data.heldout.batch(counter, range(size), size, seed=self.seed, device=self.device)
+
+
+def once_a_run(method: Callable[[Any, MetricContext], T]) -> Callable[[Any, MetricContext], T]:
+    """For a metric's method that looks at real data: asked again only for other data, or another seed.
+
+    Real data stay what they are during a run, and going back to the first rows of a stream is slow.
+    """
+    name = f"what {method.__name__} made"
+
+    @wraps(method)
+    def remembering(metric: Any, context: MetricContext) -> T:
+        known = vars(metric).get(name)
+        if known is None or known[0] is not context.data or known[1] != context.seed:
+            known = vars(metric)[name] = context.data, context.seed, method(metric, context)
+        return known[2]
+
+    return remembering
+
+
+def fit_extractor(extractor: Extractor, data: Data, device: torch.device) -> None:
+    """Fit on one thread, whatever the run has: sums in another order are other weights, and another extractor."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        extractor.fit(data, device)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def evaluate(metrics: list[Metric], context: MetricContext) -> dict[str, float]:
+    """Figures of all metrics by name, as ``measure`` takes them and ``joined`` puts them together."""
+    return joined([measure(metric, context) for metric in metrics], context)
+
+
+def measure(metric: Metric, context: MetricContext) -> dict[str, float]:
+    """Figures of one metric; none, and a warning, where it cannot be taken of these samples."""
+    try:
+        return metric(context)
+    except UsageError as error:
+        context.warn(str(error))
+        return {}
+
+
+def joined(rows: Sequence[Mapping[str, float]], context: MetricContext) -> dict[str, float]:
+    """All figures; the evaluation warns of those that are not finite, and of a name that two metrics use."""
+    figures: dict[str, float] = {}
+    for row in rows:
+        if twice := figures.keys() & row.keys():
+            context.warn(f"two metrics report {', '.join(sorted(twice))}; the figures of the first are kept")
+        figures |= {name: value for name, value in row.items() if name not in twice}
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            context.warn(f"{name} is {value}: it says nothing of these samples")
+    return figures

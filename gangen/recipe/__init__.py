@@ -1,0 +1,1 @@
+"""Recipes: YAML with places, the sections of a recipe, and their checks."""

@@ -1,0 +1,47 @@
+"""Balance: who may learn, while one player is too weak or too strong for the others."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from annotated_types import Interval
+
+from gangen.components.messages import Finding
+from gangen.components.options import Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance(Section):
+    """Keeps a player about as strong as its opponents.
+
+    ``figure``, written turn/figure, tells how strong ``player`` is: the higher, the stronger. The moving mean of its
+    values, one a step, decides who plays in the next step: below ``low`` only turns that update ``player``, above
+    ``high`` only the others, in between all. ``decay`` is the share of the mean that outlasts one more value.
+    """
+
+    title: ClassVar = "a balance"
+
+    player: str
+    figure: str
+    low: float
+    high: float
+    decay: Annotated[float, Interval(ge=0, lt=1)] = 0.9
+
+    def check(self) -> Iterable[Finding]:
+        if self.low >= self.high:
+            yield Finding(("low",), f"low must be less than high, got {self.low} and {self.high}")
+
+    @property
+    def turn(self) -> str:
+        """The turn that reports the figure."""
+        return self.figure.partition("/")[0]
+
+    def allows(self, updates: Collection[str], mean: float | None) -> bool:
+        """Whether a turn that updates these players is played; ``mean`` is None before the figure is known."""
+        if mean is None or self.low <= mean <= self.high:
+            return True
+        return (self.player in updates) == (mean < self.low)
+
+    def follow(self, mean: float | None, value: float) -> float:
+        """The moving mean after one more value of the figure."""
+        return value if mean is None else self.decay * mean + (1 - self.decay) * value

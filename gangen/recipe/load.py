@@ -1,0 +1,66 @@
+"""Read a recipe: YAML, overrides, local code, and every check that needs no network."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gangen.components.registry import Registry
+from gangen.errors import PluginError
+from gangen.recipe.sections import Recipe
+from gangen.recipe.source import RecipeSource
+
+
+def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+    """Read a recipe, apply ``a.b.c=value`` overrides, run its local code and check all of it.
+
+    Components are looked up in ``registry``, by default among all that is installed.
+
+    Raises:
+        RecipeError: everything that is wrong, each with its place.
+    """
+    path, registry = Path(path), registry or Registry.discover()
+    source = RecipeSource.read(path, overrides)
+    tree = source.tree
+    tree.setdefault("run", f"runs/{path.stem}")
+    _load_code(source, registry)
+    values, findings = Recipe.options().validate(tree, registry)
+    recipe = None
+    if not findings:
+        recipe = Recipe(**values)
+        findings = list(recipe.check())
+    for keys, message in findings:
+        source.wrong(keys, message)
+    source.stop_if_wrong()
+    object.__setattr__(recipe, "_source", source)
+    return recipe
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What changed between two recipes' ``to_dict()``: a dotted path with both values per line."""
+    before, after = _flat(old), _flat(new)
+    changed = [key for key in {**before, **after} if before.get(key, "absent") != after.get(key, "absent")]
+    return [f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}" for key in changed]
+
+
+def _load_code(source: RecipeSource, registry: Registry) -> None:
+    """Run the local files of a recipe, since they hold components that the rest of it names; paths become absolute."""
+    code = source.tree.get("code")
+    paths = [code] if isinstance(code, str) else code
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        return
+    source.tree["code"] = [str((source.path.parent / path).resolve()) for path in paths]
+    for index, path in enumerate(source.tree["code"]):
+        try:
+            registry.load_code(Path(path))
+        except PluginError as error:
+            source.wrong(("code", index), str(error))
+            source.stop_if_wrong()
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Values by dotted path; an empty mapping or list is a value."""
+    entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    inner: dict[str, Any] = {}
+    for name, part in entries:
+        inner |= _flat(part, f"{path}.{name}" if path else str(name))
+    return inner or {path: value}

@@ -1,0 +1,60 @@
+"""JSON Schema of recipes, with the options of every installed component, for completion and checks in editors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gangen.components.component import Component
+from gangen.components.options import DEFINITION
+from gangen.components.registry import Registry
+from gangen.errors import PluginError
+from gangen.hookspecs import KINDS, SINGULAR
+from gangen.recipe.sections import PLAYER_KINDS, PlayerSettings, Recipe
+
+
+def recipe_schema(registry: Registry) -> dict[str, Any]:
+    """The schema of a recipe that uses what is in ``registry``."""
+    settings = PlayerSettings.options().json_schema()["properties"]
+    recipe = Recipe.options().json_schema()
+    recipe["required"].remove("run")
+    definitions = {kind: _choice(registry, kind, {}) for kind in KINDS}
+    for kind in PLAYER_KINDS:
+        definitions[f"player_{kind}"] = _choice(registry, kind, {"kind": {"const": kind}, **settings})
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "a gangen recipe", **recipe}
+    return _with_references({**schema, "$defs": definitions})
+
+
+def _choice(registry: Registry, kind: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """A name alone, or a mapping whose ``use`` decides which options there are."""
+    components = registry.all(kind)
+    names = {component.name: _names(component, components) for component in components}
+    known = {"enum": [name for choices in names.values() for name in choices]}
+    branches = [
+        {"if": {"properties": {"use": {"enum": names[component.name]}}}, "then": _options(component, settings)}
+        for component in components
+    ]
+    mapping = {"type": "object", "properties": {"use": known}, "required": ["use"], "allOf": branches}
+    # Without a component of the kind nothing can be chosen; an empty allOf is not a schema.
+    return {"description": SINGULAR[kind], "anyOf": [known, mapping]} if components else {"not": {}}
+
+
+def _options(component: Component, settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        schema = component.options().json_schema()
+    except PluginError:  # its options are unknown, and so anything may be given
+        return {}
+    return {**schema, "properties": {"use": {"description": component.summary}, **schema["properties"], **settings}}
+
+
+def _names(component: Component, components: list[Component]) -> list[str]:
+    unique = sum(other.bare_name == component.bare_name for other in components) == 1
+    return [component.name, component.bare_name] if unique else [component.name]
+
+
+def _with_references(schema: Any) -> Any:
+    match schema:
+        case Mapping():
+            entries = {key: _with_references(value) for key, value in schema.items() if key != DEFINITION}
+            return entries | ({"$ref": f"#/$defs/{schema[DEFINITION]}"} if DEFINITION in schema else {})
+        case list():
+            return [_with_references(item) for item in schema]
+    return schema

@@ -1,0 +1,1 @@
+"""The trainer, what it plays with, and what is done beside it."""

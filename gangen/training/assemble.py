@@ -1,0 +1,259 @@
+"""From a recipe to a game that can be played; what can be known to fail fails here, before any training."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from torch import nn
+
+from gangen import model
+from gangen.components.registry import Registry
+from gangen.contracts import Callback, Data, Metric
+from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError
+from gangen.metrics.context import MetricContext
+from gangen.networks import count_parameters
+from gangen.noise import mix
+from gangen.recipe.sections import Recipe
+from gangen.run_directory import RunDirectory
+from gangen.training import checkpoint, compilation
+from gangen.training.callbacks.best import Best
+from gangen.training.callbacks.checkpoints import Checkpoints
+from gangen.training.callbacks.evaluations import Evaluate
+from gangen.training.callbacks.progress import Log
+from gangen.training.callbacks.sheets import Samples
+from gangen.training.callbacks.signals import StopOnSignal
+from gangen.training.compatibility import find_blind_spots, find_misfits
+from gangen.training.phases import Phase, Turn
+from gangen.training.players import Player, Players
+from gangen.training.trainer import Trainer
+
+# fp64 is not mixed: networks and noise are float64 throughout.
+_MIXED_PRECISION = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+class Stopped(GangenError):
+    """The run was asked to stop, and did so after saving a checkpoint."""
+
+    exit_code = 130
+
+
+def train(recipe: Recipe, registry: Registry) -> None:
+    """Play a recipe from its start, or from the newest checkpoint in its run directory, to its end."""
+    run = RunDirectory(recipe.run)
+    run.claim(recipe)
+    accelerator = _accelerator(recipe, run)
+    console = Console(quiet=not accelerator.is_main_process)
+    try:
+        trainer = assemble(recipe, registry, accelerator, run, console)
+        if accelerator.is_main_process:
+            run.begin(recipe, _distributions(recipe, registry))
+        found = checkpoint.latest(run.checkpoints)
+        if found:
+            checkpoint.restore(trainer, found)
+        if accelerator.is_main_process:
+            run.forget_after(trainer.state.total)
+        if found and trainer.state.phase == len(trainer.phases):
+            console.print(
+                f"{run.root} is finished: all {trainer.state.total} steps were played\n{_next_steps(run, trainer)}",
+                markup=False,
+                soft_wrap=True,
+            )
+            return
+        where = f"from step {trainer.state.total}" if found else "from the start"
+        console.print(
+            f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}",
+            markup=False,
+            soft_wrap=True,
+        )
+        with compilation.explaining():
+            trainer.fit()
+        accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
+        if trainer.stopping:
+            raise Stopped(
+                f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
+            )
+        console.print(f"\ndone: {run.root}\n{_next_steps(run, trainer)}", markup=False, soft_wrap=True)
+    finally:
+        accelerator.end_training()
+
+
+def check(recipe: Recipe, registry: Registry) -> list[str]:
+    """Build the whole game on the CPU without training or writing; returns what it found, a line each."""
+    RunDirectory(recipe.run).claim(recipe)
+    device = torch.device("cpu")
+    data, players, phases, _ = build_game(recipe, registry, device)
+    build_metrics(recipe, registry, players, data, device)
+    lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
+    lines += [
+        f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"
+        for name, player in players.items()
+    ]
+    for phase in phases:
+        turns = ", ".join(
+            f"{turn.times} x {turn.name}" + (f" every {turn.every} steps" if turn.every > 1 else "")
+            for turn in phase.turns
+        )
+        balance = phase.balance and f", {phase.balance.player} balanced by {phase.balance.figure}"
+        lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}{balance or ''}")
+    return [*lines, f"{recipe.source} can be played"]
+
+
+def assemble(
+    recipe: Recipe, registry: Registry, accelerator: Accelerator, run: RunDirectory, console: Console
+) -> Trainer:
+    """The trainer of a recipe on this process, at its first step."""
+    data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
+    metrics = build_metrics(recipe, registry, players, data, accelerator.device)
+    for player in players.values():
+        player.synchronize()
+    if recipe.trainer.compile:
+        console.print("compile: the first steps take longer, minutes where networks are large")
+        compilation.check_compiler(accelerator.device)
+        compilation.compile_game(players, objective, lambda words: console.print(words, markup=False, soft_wrap=True))
+    distributions = _distributions(recipe, registry)
+
+    def export(folder: Path) -> None:
+        model.export(folder, players.averaged("generator"), data.codec, recipe, distributions)
+
+    every, main = recipe.every, accelerator.is_main_process
+    callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
+    if main:
+        callbacks.append(Samples(run, every.sample, console))
+        best = recipe.keep_best and Best(recipe.keep_best, run.best, export)
+        callbacks.append(Evaluate(run, every.evaluate, metrics, console, best))
+    callbacks += [registry.build(use) for use in recipe.observers]
+    if main:
+        callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
+    callbacks.append(StopOnSignal())
+    return Trainer(
+        accelerator=accelerator,
+        data=data,
+        players=players,
+        phases=phases,
+        objective=objective if isinstance(objective, nn.Module) else None,
+        accumulate=recipe.trainer.accumulate,
+        seed=recipe.seed,
+        shared_noise=recipe.trainer.noise == "global",
+        callbacks=callbacks,
+    )
+
+
+def build_game(
+    recipe: Recipe, registry: Registry, device: torch.device, processes: int = 1
+) -> tuple[Data, Players, list[Phase], Any]:
+    """Data, players, phases and the objective whose turns these play.
+
+    Raises RecipeError for turns, players and sizes that do not fit each other.
+    """
+    settings = recipe.trainer
+    if settings.threads or device.type == "cpu":
+        torch.set_num_threads(settings.threads or _fair_share_of_cores())
+    torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
+    data = registry.build(recipe.data)
+    players = {}
+    for name, chosen in recipe.players.items():
+        # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
+        torch.manual_seed(mix(recipe.seed, "initial weights", name))
+        net = registry.build(chosen.component, data.codec.spec).to(device).train()
+        players[name] = Player(
+            name, net, chosen.optimizer, ema=chosen.ema, clip=chosen.clip, weight_clip=chosen.weight_clip
+        )
+    objective = registry.build(recipe.objective, data.codec.spec)
+    if isinstance(objective, nn.Module):
+        objective.to(device)
+    turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
+    problems = find_misfits(recipe, objective, turns, players, processes)
+    if problems:
+        raise RecipeError(problems)
+    phases = []
+    for name, phase in recipe.phases.items():
+        played = [
+            Turn(turn, turns[turn], turns[turn].updates, often.times, often.every)
+            for turn, often in phase.turns.items()
+        ]
+        phases.append(
+            Phase(
+                name,
+                phase.steps,
+                tuple(played),
+                phase.batch_size or settings.batch_size,
+                phase.optimizers,
+                phase.balance,
+            )
+        )
+    return data, Players(players), phases, objective
+
+
+def build_metrics(
+    recipe: Recipe, registry: Registry, players: Players, data: Data, device: torch.device
+) -> list[Metric]:
+    """The recipe's metrics. Raises RecipeError where players or data lack what one of them needs."""
+    evaluation = MetricContext(players, data, device=device, seed=recipe.seed)
+    metrics, problems = [registry.build(use) for use in recipe.metrics], []
+    for index, metric in enumerate(metrics):
+        try:
+            if hasattr(metric, "check"):
+                metric.check(evaluation)
+        except UsageError as error:
+            problems.append(Problem(recipe.where("metrics", index), str(error)))
+    problems = problems or find_blind_spots(recipe, metrics)
+    if problems:
+        raise RecipeError(problems)
+    return metrics
+
+
+def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
+    try:
+        accelerator = Accelerator(
+            cpu=not torch.accelerator.is_available(),
+            mixed_precision=_MIXED_PRECISION[recipe.trainer.precision],
+            log_with=recipe.trainer.trackers or None,
+            project_dir=run.root,
+        )
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"accelerate refuses this set-up: {error}") from None
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != accelerator.num_processes:
+        raise RunError(
+            f"{started} processes were started, but accelerate joined {accelerator.num_processes} of them\n"
+            "on CPUs, start with: ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu --num_processes N -m gangen RECIPE"
+        )
+    if recipe.trainer.trackers:
+        accelerator.init_trackers(run.root.name)
+    return accelerator
+
+
+def _distributions(recipe: Recipe, registry: Registry) -> dict[str, str]:
+    """The distributions, with versions, behind everything that a recipe uses, by namespace."""
+    uses = [
+        recipe.data,
+        recipe.objective,
+        *recipe.metrics,
+        *recipe.observers,
+        *(player.component for player in recipe.players.values()),
+    ]
+    components = [registry.find(use.kind, use.name) for use in uses]
+    return {
+        component.name.partition("/")[0]: f"{component.distribution} {component.version}" for component in components
+    }
+
+
+def _fair_share_of_cores() -> int:
+    """`accelerate launch` and torchrun leave each process one thread; this machine's processes share all cores."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _place(accelerator: Accelerator) -> str:
+    device = "CPU" if accelerator.device.type == "cpu" else str(accelerator.device.type)
+    return f"{accelerator.num_processes} processes ({device})" if accelerator.num_processes > 1 else device
+
+
+def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
+    prompt = next(iter(trainer.data.codec.prompts()), "")
+    words = f" {prompt!r}" if prompt else ""
+    file = f" -o samples{trainer.data.codec.suffix}" if hasattr(trainer.data.codec, "suffix") else ""
+    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    gangen sample{words} -n 5 --run {run.root}{file}"

@@ -1,0 +1,1 @@
+"""What happens beside training, a file for each."""

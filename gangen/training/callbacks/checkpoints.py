@@ -1,0 +1,45 @@
+"""Checkpoints and models while a run trains."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gangen.contracts import Callback
+from gangen.run_directory import RunDirectory
+from gangen.training import checkpoint
+from gangen.training.callbacks.record import due
+from gangen.training.trainer import Trainer
+
+
+class Checkpoints(Callback):
+    """Every ``every`` steps, at the end of each phase, and when the run stops: the model, then a checkpoint.
+
+    The model comes first: a run that is killed between the two goes on from the checkpoint before and writes it again.
+    What every phase but the last ends with is kept in a folder of its own.
+    """
+
+    def __init__(self, run: RunDirectory, every: int, *, keep: int, export: Callable[[Path], None]) -> None:
+        self.run = run
+        self.every = every
+        self.keep = keep
+        self.export = export
+        self._saved: int | None = None
+
+    def start(self, trainer: Trainer) -> None:
+        self._saved = trainer.state.total
+
+    def after_step(self, trainer: Trainer) -> None:
+        state = trainer.state
+        if state.step == 0 and state.phase < len(trainer.phases):
+            self.export(self.run.phases / trainer.phases[state.phase - 1].name)
+        if due(trainer, self.every):
+            self._save(trainer)
+
+    def finish(self, trainer: Trainer) -> None:
+        if trainer.state.total != self._saved:
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        self.export(self.run.model)
+        if self.every:
+            checkpoint.save(trainer, self.run.checkpoints, keep=self.keep)
+        self._saved = trainer.state.total

@@ -1,0 +1,86 @@
+"""Progress on the screen, figures in metrics.jsonl and trackers, and a stop where one is not finite."""
+
+import math
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gangen.contracts import Callback
+from gangen.errors import RunError
+from gangen.run_directory import RunDirectory
+from gangen.training.callbacks.record import PLAIN, position, record, warnings_at
+from gangen.training.trainer import Trainer
+
+# Seconds between two lines in a log, where there is no terminal for a live bar.
+_QUIET = 5.0
+
+
+class Log(Callback):
+    """Every ``every`` steps and at the end of a phase, what turns report: to screen, ``metrics.jsonl`` and trackers.
+
+    Sizes of steps, such as gradient norms, are left out on the screen.
+
+    Stops the run when a figure is no longer finite, on all processes at once and before anything of it is saved;
+    that is looked after also where ``every`` is 0.
+    """
+
+    def __init__(self, run: RunDirectory, every: int, console: Console, *, main: bool) -> None:
+        self.run = run
+        self.every = every
+        self.console = console
+        self.main = main
+        self._bar: Progress | None = None
+        self._spoken = -math.inf
+
+    def start(self, trainer: Trainer) -> None:
+        if self.main:
+            for row in self.run.read_metrics():
+                if "warning" not in row:
+                    warnings_at(trainer, row)
+        if not self.main or not self.console.is_terminal:
+            return
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._bar = Progress(*columns, TextColumn("{task.fields[losses]}"), console=self.console)
+        self._tasks = [
+            self._bar.add_task(phase.name, total=phase.steps, start=False, losses="") for phase in trainer.phases
+        ]
+        for done in range(trainer.state.phase):
+            self._bar.update(self._tasks[done], completed=trainer.phases[done].steps)
+        self._bar.start()
+
+    def after_step(self, trainer: Trainer) -> None:
+        number, step = position(trainer)
+        phase = trainer.phases[number]
+        if self._bar:
+            self._bar.start_task(self._tasks[number])
+            self._bar.update(self._tasks[number], completed=step)
+        if trainer.state.total % (self.every or 100) and step < phase.steps:
+            return
+        figures = trainer.meter.read()
+        self._guard(figures, trainer.state.total, phase.name)
+        if not (self.every and self.main):
+            return
+        record(trainer, self.run, self.console, figures)
+        if self._bar:
+            losses = (
+                f"{name.removesuffix('/loss')} {value:.3f}" for name, value in figures.items() if name.endswith("/loss")
+            )
+            self._bar.update(self._tasks[number], losses="  ".join(losses))
+        elif step == phase.steps or time.monotonic() - self._spoken > _QUIET:
+            self._spoken = time.monotonic()
+            words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.count("/") == 1)
+            self.console.print(f"{phase.name} {step}/{phase.steps}  {words}", **PLAIN)
+
+    def _guard(self, figures: dict[str, float], step: int, phase: str) -> None:
+        bad = next((name for name, value in figures.items() if not math.isfinite(value)), None)
+        if bad is not None:
+            raise RunError(
+                f"{bad} became {figures[bad]} by step {step}, in phase {phase}\n"
+                f"checkpoints in {self.run.checkpoints} are from before\n"
+                "try a lower learning rate, or gradient clipping (players.NAME.clip=1.0)"
+            )
+
+    def close(self, trainer: Trainer) -> None:
+        if self._bar:
+            self._bar.stop()

@@ -1,0 +1,46 @@
+"""What callbacks share: rows of figures and warnings, on the screen, in metrics.jsonl and in trackers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+
+from gangen.run_directory import RunDirectory
+from gangen.training.trainer import Trainer
+
+# Text as it is: no wrapping, no markup in what a model wrote.
+PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
+
+
+def record(trainer: Trainer, run: RunDirectory, console: Console, figures: Mapping[str, float]) -> None:
+    """Figures into ``metrics.jsonl`` and trackers, and what callbacks warn of at their sight."""
+    row = stamp(trainer) | figures
+    run.append_metrics(row)
+    trainer.accelerator.log(dict(figures), step=trainer.state.total)
+    warn(trainer, run, console, warnings_at(trainer, row))
+
+
+def warn(trainer: Trainer, run: RunDirectory, console: Console, warnings: Iterable[str]) -> None:
+    """Onto the screen and into ``metrics.jsonl``."""
+    for warning in warnings:
+        run.append_metrics(stamp(trainer) | {"warning": warning})
+        console.print(f"warning: {warning}", style="yellow", **PLAIN)
+
+
+def stamp(trainer: Trainer) -> dict[str, Any]:
+    return {"step": trainer.state.total, "phase": trainer.phases[position(trainer)[0]].name}
+
+
+def warnings_at(trainer: Trainer, row: Mapping[str, Any]) -> list[str]:
+    """All that callbacks warn of at the sight of a row of figures."""
+    return [warning for callback in trainer.callbacks for warning in callback.watch(row)]
+
+
+def position(trainer: Trainer) -> tuple[int, int]:
+    """Phase number and steps done in it, where the end of a phase is not yet the start of the next."""
+    state = trainer.state
+    return (state.phase, state.step) if state.step else (state.phase - 1, trainer.phases[state.phase - 1].steps)
+
+
+def due(trainer: Trainer, every: int) -> bool:
+    return every > 0 and (trainer.state.total % every == 0 or trainer.state.step == 0)

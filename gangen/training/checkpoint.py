@@ -1,0 +1,130 @@
+"""Checkpoints: written whole or not at all, safetensors and JSON only, resumed to the bit."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from gangen.errors import CheckpointError
+from gangen.files import write_atomically
+from gangen.training.players import Player
+from gangen.training.trainer import Trainer
+
+
+def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
+    """Write a checkpoint below ``folder``, then point ``latest`` at it, then delete all but the newest ``keep``.
+
+    The order matters: killed at any moment, ``latest`` names a complete checkpoint.
+    """
+    name = f"step-{trainer.state.total:08d}"
+    temporary, final = folder / f".{name}.part", folder / name
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for player_name, player in trainer.players.items():
+        _save_player(player, temporary / player_name)
+    if trainer.objective is not None:
+        save_file(_contiguous(trainer.objective.state_dict()), temporary / "objective.safetensors")
+    (temporary / "state.json").write_text(json.dumps(trainer.state_dict()), encoding="utf-8")
+    for path in [*temporary.rglob("*"), temporary]:
+        _flush(path)
+    if final.exists():  # left by a run that was killed before `latest` moved
+        shutil.rmtree(final)
+    temporary.rename(final)
+    _flush(folder)
+    write_atomically(folder / "latest", name + "\n")
+    for old in sorted(path for path in folder.glob("step-*") if path != final)[: -keep + 1 or None]:
+        shutil.rmtree(old)
+    return final
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest complete checkpoint, or None where there is none. Raises CheckpointError when it is gone."""
+    pointer = folder / "latest"
+    if not pointer.exists():
+        return None
+    found = folder / pointer.read_text(encoding="utf-8").strip()
+    if not found.is_dir():
+        raise CheckpointError(f"{pointer} names {found.name}, which is not there\n{_way_back(folder)}")
+    return found
+
+
+def restore(trainer: Trainer, checkpoint: Path) -> None:
+    """Put players and counters back to where ``save`` found them. Raises CheckpointError for a damaged one."""
+    try:
+        saved = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+        trainer.load_state_dict(saved)
+        state = trainer.state
+        for phase in trainer.phases[: state.phase + (state.step > 0)]:
+            trainer.enter(phase)
+        for name, player in trainer.players.items():
+            _load_player(player, checkpoint / name)
+        if trainer.objective is not None:
+            trainer.objective.load_state_dict(load_file(checkpoint / "objective.safetensors"))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
+
+
+def restore_weights(players: Mapping[str, Player], checkpoint: Path) -> int:
+    """The networks of all players, without what training needs besides; returns the step that they are from.
+
+    Raises CheckpointError for a damaged checkpoint.
+    """
+    try:
+        for name, player in players.items():
+            _load_weights(player, checkpoint / name)
+        return json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["state"]["total"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
+
+
+def _way_back(folder: Path) -> str:
+    return f"write the name of an older folder of {folder} into {folder / 'latest'}, or start anew with run=..."
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _save_player(player: Player, folder: Path) -> None:
+    folder.mkdir()
+    save_file(_contiguous(player.net.state_dict()), folder / "model.safetensors")
+    if player.average is not None:
+        save_file(_contiguous(player.average.state_dict()), folder / "average.safetensors")
+    saved = player.optimizer.state_dict()
+    tensors = {f"{index}.{key}": value for index, row in saved["state"].items() for key, value in row.items()}
+    save_file(_contiguous(tensors), folder / "optimizer.safetensors")
+    (folder / "optimizer.json").write_text(json.dumps(saved["param_groups"]), encoding="utf-8")
+
+
+def _load_weights(player: Player, folder: Path) -> None:
+    player.net.load_state_dict(load_file(folder / "model.safetensors"))
+    if player.average is not None:
+        player.average.load_state_dict(load_file(folder / "average.safetensors"))
+
+
+def _load_player(player: Player, folder: Path) -> None:
+    _load_weights(player, folder)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in load_file(folder / "optimizer.safetensors").items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    groups = json.loads((folder / "optimizer.json").read_text(encoding="utf-8"))
+    player.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for parameter, row in player.optimizer.state.items():
+        for name, value in row.items():
+            if value.shape == parameter.shape:  # with the parameter's strides: fused optimizers go through memory
+                row[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copies that share no memory: safetensors refuses tied weights, which are saved once per name here."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}

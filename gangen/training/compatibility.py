@@ -1,0 +1,122 @@
+"""What in a recipe does not fit together, known once its game is built: reported before any training."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from gangen.contracts import Metric
+from gangen.errors import Problem, did_you_mean
+from gangen.recipe.sections import Recipe
+from gangen.training.players import Player
+
+Turns = Mapping[str, Callable]
+
+
+def find_misfits(
+    recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player], processes: int
+) -> list[Problem]:
+    """All that is wrong with the turns that ``recipe`` plays, each with its place; ``turns`` are those there are."""
+    if "generator" not in players:
+        message = "a game needs a player called 'generator': it is the one that is sampled from"
+        return [Problem(recipe.where("players"), message)]
+    return [
+        *_unknown_turns(recipe, turns),
+        *_missing_players(recipe, turns),
+        *_missing_methods(recipe, objective, turns, players),
+        *_one_sided_balances(recipe, turns),
+        *_odd_batches(recipe, processes),
+    ]
+
+
+def find_blind_spots(recipe: Recipe, metrics: Sequence[Metric]) -> list[Problem]:
+    """Extractors that nobody could tell apart by their figures, or that all miss a fault; ``metrics`` were checked."""
+    seeing = {
+        index: extractor
+        for index, metric in enumerate(metrics)
+        if (extractor := getattr(metric, "extractor", None)) is not None
+    }
+    for index, extractor in seeing.items():
+        twin = next((it for it in seeing.values() if it.name == extractor.name and it.key != extractor.key), None)
+        if twin:
+            message = f"two different extractors are called '{extractor.name}', and so would be their figures"
+            return [Problem(recipe.where("metrics", index), f"{message}; take one of them")]
+    faults = {getattr(extractor, "blind_to", None) for extractor in seeing.values()}
+    if len(faults) == 1 and None not in faults:
+        index, extractor = next(iter(seeing.items()))
+        message = (
+            f"extractor '{extractor.name}' hardly sees {extractor.blind_to}, and none here does: add a metric that "
+            "looks through another extractor"
+        )
+        return [Problem(recipe.where("metrics", index), message)]
+    return []
+
+
+def _unknown_turns(recipe: Recipe, turns: Turns) -> Iterable[Problem]:
+    for phase_name, phase in recipe.phases.items():
+        for name in [name for name in phase.turns if name not in turns]:
+            yield Problem(
+                recipe.where("phases", phase_name, "turns", name),
+                f"objective '{recipe.objective.name}' has no turn '{name}'{did_you_mean(name, turns)}; "
+                f"it has: {', '.join(sorted(turns))}",
+            )
+
+
+def _missing_players(recipe: Recipe, turns: Turns) -> Iterable[Problem]:
+    for phase, name in _played(recipe, turns):
+        needed = dict.fromkeys(getattr(turns[name], "needs", {}), "needs") | dict.fromkeys(
+            turns[name].updates, "updates"
+        )
+        for player, verb in needed.items():
+            if player not in recipe.players:
+                yield Problem(
+                    recipe.where("phases", phase, "turns", name),
+                    f"turn '{name}' of '{recipe.objective.name}' {verb} a player '{player}', "
+                    "which this recipe does not have",
+                )
+
+
+def _missing_methods(recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player]) -> Iterable[Problem]:
+    """Methods that a turn asks of a player, or the whole objective with the options that it was given."""
+    needs = [(f"turn '{name}' of ", getattr(turns[name], "needs", {}), "") for _, name in _played(recipe, turns)]
+    for asker, needed, with_options in [*needs, ("", getattr(objective, "needs", {}), " with its options")]:
+        for player, methods in needed.items():
+            for method in methods:
+                if player in players and not hasattr(players[player].net, method):
+                    yield Problem(
+                        recipe.where("players", player),
+                        f"'{recipe.players[player].component.name}' lacks {method}(), "
+                        f"which {asker}'{recipe.objective.name}' needs{with_options}",
+                    )
+
+
+def _one_sided_balances(recipe: Recipe, turns: Turns) -> Iterable[Problem]:
+    """Balances that leave a phase without any turn when a player is too weak, or too strong."""
+    for name, phase in recipe.phases.items():
+        if phase.balance is None or not turns.keys() >= phase.turns.keys():
+            continue
+        player = phase.balance.player
+        sides = {player in turns[turn].updates for turn in phase.turns}
+        if len(sides) == 1:
+            what = "every turn" if True in sides else "no turn"
+            yield Problem(
+                recipe.where("phases", name, "balance", "player"),
+                f"{what} of phase '{name}' updates '{player}', so there is nothing to balance",
+            )
+
+
+def _odd_batches(recipe: Recipe, processes: int) -> Iterable[Problem]:
+    sizes = {("trainer", "batch_size"): recipe.trainer.batch_size}
+    sizes |= {
+        ("phases", name, "batch_size"): phase.batch_size for name, phase in recipe.phases.items() if phase.batch_size
+    }
+    for path, size in sizes.items():
+        if size % (processes * recipe.trainer.accumulate):
+            yield Problem(
+                recipe.where(*path),
+                f"batch_size {size} is the batch of all processes together; it must be a multiple of "
+                f"{processes} (processes) x {recipe.trainer.accumulate} (accumulate)",
+            )
+
+
+def _played(recipe: Recipe, turns: Turns) -> list[tuple[str, str]]:
+    """(phase, turn) of every turn that the recipe plays and the objective has."""
+    return [(name, turn) for name, phase in recipe.phases.items() for turn in phase.turns if turn in turns]

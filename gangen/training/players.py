@@ -1,0 +1,202 @@
+"""Players: a network with its optimizer, moving average, clipping and shared gradients."""
+
+import copy
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from gangen.collectives import broadcast, world_size
+from gangen.contracts import Clock, Stats
+from gangen.recipe.sections import HalfLife, OptimizerRecipe
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+class Player:
+    """One network of the game and everything that changes its weights."""
+
+    def __init__(
+        self,
+        name: str,
+        net: nn.Module,
+        optimizer: OptimizerRecipe,
+        *,
+        ema: float | HalfLife | None = None,
+        clip: float | None = None,
+        weight_clip: float | None = None,
+    ) -> None:
+        self.name = name
+        self.net = net
+        self.clip = clip
+        self.weight_clip = weight_clip
+        self.ema = ema
+        self.steps = 0  # since this process began; tells whether a graph is older than the weights in it
+        # Remembered once: an adapter's frozen base must stay frozen when this player's turn comes again.
+        self.trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        self.average: nn.Module | None = None
+        if ema is not None:
+            self.average = copy.deepcopy(net).eval().requires_grad_(False)
+            self._pair = list(self.average.parameters()), list(net.parameters())
+        self.use_optimizer(optimizer)
+
+    def use_optimizer(self, recipe: OptimizerRecipe) -> None:
+        """Start afresh with the optimizer that ``recipe`` describes."""
+        options = {"eps": recipe.eps, "weight_decay": recipe.weight_decay}
+        if recipe.use in ("adam", "adamw"):
+            options |= {"betas": tuple(beta(0.0) for beta in recipe.betas), "fused": True}
+        elif recipe.use == "sgd":
+            options = {"weight_decay": recipe.weight_decay, "momentum": recipe.momentum, "fused": True}
+        else:
+            options |= {"momentum": recipe.momentum}
+        self.settings = recipe
+        self.optimizer = OPTIMIZERS[recipe.use](self.trainable, lr=recipe.lr(0.0), **options)
+
+    def synchronize(self) -> None:
+        """Take over parameters and buffers of process 0."""
+        with torch.no_grad():
+            broadcast([*self.net.parameters(), *self.net.buffers()])
+        if self.average is not None:
+            self.average.load_state_dict(self.net.state_dict())
+
+    def share_gradients(self) -> None:
+        """Replace every gradient by its mean over all processes, in one flat reduction per dtype.
+
+        A gradient that is missing here but present elsewhere counts as zeros; one that is missing
+        everywhere stays missing, so that the optimizer skips the parameter as it would in one process.
+        """
+        if world_size() == 1:
+            return
+        for dtype in dict.fromkeys(parameter.dtype for parameter in self.trainable):
+            parameters = [parameter for parameter in self.trainable if parameter.dtype == dtype]
+            present = torch.tensor([p.grad is not None for p in parameters], dtype=dtype, device=parameters[0].device)
+            pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters]
+            flat = torch.cat([*pieces, present])
+            dist.all_reduce(flat)
+            *means, present = flat.split([p.numel() for p in parameters] + [len(parameters)])
+            for parameter, mean, anywhere in zip(parameters, means, present.tolist(), strict=True):
+                if anywhere:
+                    # With the parameter's strides, not those of the flat tensor: fused optimizers go through memory.
+                    shared = torch.empty_like(parameter)
+                    parameter.grad = torch.div(mean.view_as(parameter), world_size(), out=shared)
+                else:
+                    parameter.grad = None
+
+    def step(self, clock: Clock, scaler: torch.amp.GradScaler | None = None, *, measure: bool = False) -> Stats:
+        """Clip, let the optimizer take its step with the settings of the hour, and follow with the average.
+
+        With ``measure`` returns how large the step was, see ``StepSize``, which keeps the weights twice meanwhile.
+        """
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
+        size = StepSize(self.trainable) if measure else None
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.trainable, self.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.lr(clock.fraction)
+            if "betas" in group:
+                group["betas"] = tuple(beta(clock.fraction) for beta in self.settings.betas)
+        if scaler is None:
+            self.optimizer.step()
+        else:
+            scaler.step(self.optimizer)
+        self.steps += 1
+        if self.weight_clip is not None:
+            with torch.no_grad():
+                torch._foreach_clamp_min_(self.trainable, -self.weight_clip)
+                torch._foreach_clamp_max_(self.trainable, self.weight_clip)
+        if self.average is not None:
+            self._follow(clock)
+        # Gradients that overflow in half precision are no fault: the scaler takes no step then, and there is no size.
+        if size is None or (scaler is not None and not size.gradient_norm.isfinite()):
+            return {}
+        return {f"{self.name}/{name}": figure for name, figure in size.figures().items()}
+
+    @torch.no_grad()
+    def _follow(self, clock: Clock) -> None:
+        decay = self.ema
+        if isinstance(decay, HalfLife):
+            decay = decay.decay(clock.batch_size, clock.step * clock.batch_size)
+        get_ema_multi_avg_fn(decay)(*self._pair, None)
+        for averaged, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
+            averaged.copy_(buffer)
+
+
+class Players(Mapping[str, Player]):
+    """All players by name; ``players.generator`` is the generator's network itself."""
+
+    def __init__(self, players: Mapping[str, Player]) -> None:
+        self._players = dict(players)
+
+    def __getitem__(self, name: str) -> Player:
+        return self._players[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._players)
+
+    def __len__(self) -> int:
+        return len(self._players)
+
+    def __getattr__(self, name: str) -> nn.Module:
+        try:
+            return self.__dict__["_players"][name].net
+        except KeyError:
+            raise AttributeError(f"no player called '{name}' in this game") from None
+
+    def averaged(self, name: str) -> nn.Module:
+        """The moving average of a player's network, or the network itself where the recipe keeps none."""
+        player = self._players[name]
+        return player.net if player.average is None else player.average
+
+    @contextmanager
+    def learning(self, names: Collection[str]) -> Iterator[list[Player]]:
+        """Freeze everybody but ``names``, whose gradients start from nothing."""
+        learners = [self._players[name] for name in names]
+        others = [
+            parameter for name, player in self._players.items() if name not in names for parameter in player.trainable
+        ]
+        for parameter in others:
+            parameter.requires_grad_(False)
+        for parameter in (parameter for player in learners for parameter in player.trainable):
+            parameter.grad = None
+        try:
+            yield learners
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
+
+
+class StepSize:
+    """Looks at ``parameters`` before a step, whose gradients must be there, and at what the step made of them after it.
+
+    Keeps a copy of the weights for as long as it lives. Nothing here waits for the device.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.parameters = [parameter.detach() for parameter in parameters if parameter.grad is not None]
+        self.before = [parameter.clone() for parameter in self.parameters]
+        self.gradient_norm = total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+    def figures(self) -> Stats:
+        """``gradient_norm`` before clipping; ``update_size``, the norm of the change over that of the weights."""
+        if not self.parameters:
+            return {}
+        change = total_norm(torch._foreach_sub(self.parameters, self.before))
+        weights = total_norm(self.parameters)
+        # Weights of exactly zero have not changed, or went back to zero: no division by it either way.
+        size = change / weights.clamp(min=torch.finfo(weights.dtype).tiny)
+        return {"gradient_norm": self.gradient_norm, "update_size": size}
+
+
+def total_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """The Euclidean norm of all entries of all tensors together, scalar."""
+    norms = torch._foreach_norm(list(tensors)) if tensors else [torch.zeros(())]
+    return torch.linalg.vector_norm(torch.stack(norms))

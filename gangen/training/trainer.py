@@ -1,0 +1,220 @@
+"""The adversarial trainer: plays the turns of every phase on any number of processes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from gangen import noise
+from gangen.collectives import all_mean, rank, world_size
+from gangen.contracts import Callback, Clock, Data, Stats
+from gangen.errors import UsageError, did_you_mean
+from gangen.noise import mix
+from gangen.training.phases import Phase, Turn
+from gangen.training.players import Players
+
+
+@dataclass
+class State:
+    """Where a run is: ``step`` steps of phase number ``phase`` are done, ``total`` in all; ``batches`` were used.
+
+    ``balance`` is the moving mean of the figure that balances the phase.
+    """
+
+    phase: int = 0
+    step: int = 0
+    total: int = 0
+    batches: int = 0
+    balance: float | None = None
+
+    def enter_next_phase(self) -> None:
+        self.phase, self.step, self.balance = self.phase + 1, 0, None
+
+
+@dataclass
+class Meter:
+    """Means of what turns report since the last reading; keeps tensors, so that nothing waits for the device."""
+
+    figures: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, turn: Turn, stats: Stats) -> None:
+        for name, value in stats.items():
+            self.figures.setdefault(f"{turn.name}/{name}", []).append(value)
+
+    def lacks(self, turn: Turn, name: str) -> bool:
+        """Whether a turn has not reported a figure since the last reading."""
+        return f"{turn.name}/{name}" not in self.figures
+
+    def last(self, name: str, count: int) -> Tensor:
+        """The mean over processes of the ``count`` newest values of a figure; raises UsageError where it has none."""
+        if name not in self.figures:
+            hint = did_you_mean(name, self.figures)
+            raise UsageError(
+                f"a balance needs {name!r}, which no turn reports{hint}\nthere are: {', '.join(self.figures)}"
+            )
+        return all_mean(torch.stack(self.figures[name][-count:]).float().mean())
+
+    def read(self) -> dict[str, float]:
+        """The mean over time and processes of every figure; starts over."""
+        if not self.figures:
+            return {}
+        means = torch.stack([torch.stack(values).float().mean() for values in self.figures.values()])
+        names, self.figures = list(self.figures), {}
+        return dict(zip(names, all_mean(means).tolist(), strict=True))
+
+
+class Trainer:
+    """Plays a game to its end.
+
+    A phase's batch is the global one: ``accumulate`` micro-batches on each process make it up. ``seed`` fixes every
+    draw of the run: rows, noise and dropout are functions of it and of the counters in ``state``, so a run that
+    goes on from a checkpoint is the run that never stopped. With ``shared_noise`` they do not depend on the
+    number of processes either (dropout excepted). ``objective`` is given where the game is a module: what it
+    keeps between turns then belongs to a checkpoint.
+    """
+
+    def __init__(
+        self,
+        *,
+        accelerator: Accelerator,
+        data: Data,
+        players: Players,
+        phases: Sequence[Phase],
+        objective: nn.Module | None = None,
+        accumulate: int = 1,
+        seed: int = 0,
+        shared_noise: bool = True,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.accelerator = accelerator
+        self.device = accelerator.device
+        self.data = data
+        self.players = players
+        self.phases = tuple(phases)
+        self.objective = objective
+        self.accumulate = accumulate
+        self.seed = seed
+        self.shared_noise = shared_noise
+        self.callbacks = list(callbacks)
+        self.state = State()
+        self.meter = Meter()
+        self.stopping: str | None = None
+        self._autocast = accelerator.autocast if accelerator.mixed_precision != "no" else nullcontext
+
+    def fit(self) -> None:
+        """Play every phase from where ``state`` stands; a callback may set ``stopping`` to leave early."""
+        try:
+            for callback in self.callbacks:
+                callback.start(self)
+            while self.state.phase < len(self.phases) and not self.stopping:
+                self.play_step(self.phases[self.state.phase])
+                for callback in self.callbacks:
+                    callback.after_step(self)
+            for callback in self.callbacks:
+                callback.finish(self)
+        finally:
+            for callback in self.callbacks:
+                callback.close(self)
+
+    def play_step(self, phase: Phase) -> None:
+        """Every turn of ``phase``, in order and as often as the recipe says, but for those that its balance forbids."""
+        if self.state.step == 0:
+            self.enter(phase)
+        clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size)
+        for turn in phase.turns:
+            play = self.take if phase.allows(turn, self.state.balance) else self.skip
+            for repeat in range(turn.times_at(self.state.step)):
+                play(turn, clock, repeat)
+        if phase.balance is not None:
+            self.follow_balance(phase)
+        self.state.step += 1
+        self.state.total += 1
+        if self.state.step == phase.steps:
+            self.state.enter_next_phase()
+
+    def enter(self, phase: Phase) -> None:
+        for name, optimizer in phase.optimizers.items():
+            self.players[name].use_optimizer(optimizer)
+
+    def take(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+        """One turn: gradients of the whole batch, then a step of each of its players.
+
+        The sizes of a player's steps cost as much as a few operations of its optimizer, so one step of each turn is
+        measured between two readings of the meter: the first.
+        """
+        with self.players.learning(turn.updates) as learners:
+            self.compute_gradients(turn, clock, repeat)
+            for player in learners:
+                player.share_gradients()
+                measure = self.meter.lacks(turn, f"{player.name}/gradient_norm")
+                self.meter.add(turn, player.step(clock, self.accelerator.scaler, measure=measure))
+            if self.accelerator.scaler is not None:
+                self.accelerator.scaler.update()
+        self.state.batches += 1
+
+    def skip(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+        """Nobody learns from this turn; it is only watched where the balance needs its figure.
+
+        Its batch counts as used: those of all other turns are the same whoever was left out.
+        """
+        if turn.name == self.phases[self.state.phase].balance.turn:
+            with self.players.learning(()):
+                for _ in self.losses(turn, clock, repeat):
+                    pass
+        self.state.batches += 1
+
+    def follow_balance(self, phase: Phase) -> None:
+        """Take this step's figure into the moving mean that decides over the next step; note who was left out."""
+        balance, mean = phase.balance, self.state.balance
+        for turn in phase.turns:
+            if times := turn.times_at(self.state.step):
+                if turn.name == balance.turn:
+                    figure = self.meter.last(balance.figure, times * self.accumulate)
+                    self.state.balance = balance.follow(mean, figure.item())
+                skipped = not phase.allows(turn, mean)
+                self.meter.add(turn, {"skipped": torch.full((), float(skipped), device=self.device)})
+
+    def compute_gradients(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+        """Leave in ``.grad`` the mean over this process's micro-batches of the gradient of the turn's loss."""
+        for loss in self.losses(turn, clock, repeat):
+            (loss if self.accelerator.scaler is None else self.accelerator.scaler.scale(loss)).backward()
+
+    def losses(self, turn: Turn, clock: Clock, repeat: int = 0) -> Iterator[Tensor]:
+        """This process's micro-batches: of each the turn's loss as its share of their mean; figures go to the meter."""
+        parts = world_size() * self.accumulate
+        whole = self.phases[self.state.phase].batch_size
+        size = whole // parts
+        seed = mix(self.seed, self.state.phase, clock.step, turn.name, repeat)
+        for micro in range(self.accumulate):
+            part = micro * world_size() + rank()
+            self._seed_dropout(mix(seed, part))
+            rows = range(part * size, (part + 1) * size)
+            batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
+            draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
+            with draws, self._autocast():
+                loss, stats = turn.loss(self.players, batch, clock)
+            self.meter.add(turn, stats)
+            yield loss / self.accumulate if self.accumulate > 1 else loss
+
+    def _seed_dropout(self, seed: int) -> None:
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def state_dict(self) -> dict:
+        """Everything beside the players that a resumed run needs, as JSON."""
+        figures = {name: [value.item() for value in values] for name, values in self.meter.figures.items()}
+        scaler = self.accelerator.scaler
+        return {"state": asdict(self.state), "figures": figures, "scaler": scaler.state_dict() if scaler else None}
+
+    def load_state_dict(self, saved: Mapping) -> None:
+        self.state = State(**saved["state"])
+        self.meter.figures = {
+            name: [torch.tensor(value, device=self.device) for value in values]
+            for name, values in saved["figures"].items()
+        }
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])

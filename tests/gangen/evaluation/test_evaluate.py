@@ -1,0 +1,286 @@
+"""``gangen eval``: what it writes down, which runs it takes for one, and what it refuses."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gangen import cli
+
+ORACLE = """\
+data: {use: text/oracle, vocab_size: 12, length: 4, train_size: 64, heldout_size: 32}
+players:
+  generator: {use: text/lstm, embedding_dim: 4, hidden_dim: 4, ema: 0.5}
+  discriminator: {use: text/cnn, embedding_dim: 4, filter_widths: [1, 2], filter_counts: [2, 2]}
+objective: text/seqgan
+phases:
+  pretrain: {steps: 2, turns: {imitate: 1}}
+  adversarial: {steps: 1, turns: {imitate: 1}}
+trainer: {batch_size: 8, threads: 1}
+every: {log: 0, sample: 0, evaluate: 0, checkpoint: 1}
+metrics: [text/nll, {use: text/nll_oracle, samples: 20}, {use: text/unique, samples: 10}]
+"""
+POINTS = """\
+data: {use: image/points, size: 100, heldout_size: 20}
+players:
+  generator: {use: image/mlp, latent_dim: 2}
+  discriminator: image/mlp
+objective: image/gan
+phases:
+  adversarial: {steps: 1, turns: {discriminate: 1}}
+trainer: {threads: 1}
+every: {log: 0, sample: 0, evaluate: 0, checkpoint: 1}
+metrics: [image/modes]
+"""
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory) -> Path:
+    """A folder with runs o0 and o1, which differ in their seeds, longer, which does not, and points."""
+    folder = tmp_path_factory.mktemp("played")
+    for name, recipe, *overrides in [
+        ("o0", ORACLE),
+        ("o1", ORACLE, "seed=1"),
+        ("longer", ORACLE, "phases.adversarial.steps=2"),
+        ("points", POINTS),
+    ]:
+        path = folder / f"{name}.yaml"
+        path.write_text(recipe)
+        assert cli.main([str(path), f"run={folder / 'runs' / name}", *overrides]) == 0
+    return folder
+
+
+@pytest.fixture
+def runs(played, tmp_path, monkeypatch):
+    """Copies of these runs, below runs/ in the current folder."""
+    shutil.copytree(played / "runs", tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+
+
+def evaluated(name: str, *arguments: str) -> dict:
+    assert cli.main(["eval", f"runs/{name}", *arguments]) == 0
+    return json.loads(Path("runs", name, "evaluation.json").read_text())
+
+
+def test_what_is_found_is_written_down(runs):
+    found = evaluated("o0", "--temperatures", "1,0.5")
+    recipe = Path("runs/o0/recipe.yaml").read_bytes()
+    assert found["run"] == "runs/o0"
+    assert (found["seed"], found["step"]) == (0, 3)
+    assert found["recipe_sha256"] == hashlib.sha256(recipe).hexdigest()
+    assert found["metrics"][1] == {"use": "text/nll_oracle", "samples": 20}
+    names = ["nll", "nll_oracle", "nll_oracle_median", "nll_oracle_real", "unique", "unique_real"]
+    assert list(found["figures"]) == names
+
+    frontier = found["frontier"]
+    assert (frontier["setting"], frontier["quality"], frontier["diversity"]) == ("temperature", "nll_oracle", "nll")
+    assert frontier["baseline_phase"] == "pretrain"
+    assert [row["temperature"] for row in frontier["model"]] == [0.5, 1.0]
+    assert [row["temperature"] for row in frontier["baseline"]] == [0.5, 1.0]
+    assert [row["temperature"] for row in frontier["baseline_again"]] == [0.5, 1.0]
+    assert frontier["baseline_again"][0]["nll"] == frontier["baseline"][0]["nll"]  # no samples are drawn for it
+    assert frontier["baseline_again"][0]["nll_oracle"] != frontier["baseline"][0]["nll_oracle"]
+    assert frontier["comparison"]["noise"] > 0
+    assert "its baseline" in found["verdict"]
+    assert f"the baseline differs from itself by {frontier['comparison']['noise']:.2g}" in found["verdict"]
+    # At temperature 1 a sweep measures what the metrics do, and another one of any of its figures.
+    assert {key: frontier["model"][1][key] for key in ("nll", "nll_oracle")} == {
+        key: found["figures"][key] for key in ("nll", "nll_oracle")
+    }
+    assert frontier["real"] == {"nll_oracle": found["figures"]["nll_oracle_real"]}
+    for figure in ("nll", "nll_oracle"):
+        assert frontier["model"][0][figure] != frontier["model"][1][figure]
+    assert frontier["baseline"][1]["nll"] != frontier["model"][1]["nll"]
+
+
+def test_the_weights_are_those_of_the_model_that_is_sampled_from(runs):
+    from gangen.components.registry import Registry
+    from gangen.model import load
+    from gangen.recipe.load import load_recipe
+
+    registry = Registry.discover()
+    model = load("runs/o0", registry=registry)
+    heldout = registry.build(load_recipe("runs/o0/recipe.yaml", registry=registry).data).heldout.tensors["tokens"]
+    nll = -model.generator.log_prob(heldout).mean().item()
+    assert evaluated("o0", "--no-sweep")["figures"]["nll"] == pytest.approx(nll, abs=1e-6)
+
+
+def test_evaluating_again_finds_the_same(runs):
+    assert evaluated("o0") == evaluated("o0")
+
+
+def test_a_model_that_is_its_baseline_equals_it(runs):
+    # As if the last phase had changed nothing; the weights in the checkpoint are those that are evaluated.
+    shutil.copy("runs/o0/model/generator.safetensors", "runs/o0/phases/pretrain/generator.safetensors")
+    assert evaluated("o0")["frontier"]["comparison"]["outcome"] == "equals"
+
+
+def test_model_and_baseline_stand_side_by_side(runs, capsys):
+    rows = evaluated("o0", "--temperatures", "0.5,1")["frontier"]
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for ours, theirs in zip(rows["model"], rows["baseline"], strict=True):
+        cells = [f"{row[figure]:.4g}" for row in (ours, theirs) for figure in ("nll_oracle", "nll")]
+        assert [f"{ours['temperature']:g}", *cells] in printed
+
+
+def test_without_a_baseline_there_is_a_frontier_but_no_verdict(runs, capsys):
+    shutil.rmtree("runs/o0/phases")
+    found = evaluated("o0", "--temperatures", "0.5,1")
+    assert len(found["frontier"]["model"]) == 2
+    assert found["frontier"]["baseline"] is found["verdict"] is None
+    assert "there is no earlier phase to compare with" in capsys.readouterr().out
+
+
+def test_other_metrics_and_counts_can_be_asked_for(runs):
+    found = evaluated("o0", "--metric", "unique,text/distinct", "--samples", "7", "--no-sweep")
+    options = [{key: value for key, value in metric.items() if key != "protocol"} for metric in found["metrics"]]
+    assert options == [{"use": "text/unique", "samples": 7}, {"use": "text/distinct", "n": 2, "samples": 7}]
+    assert found["metrics"][0]["protocol"]["held-out rows"] == 7
+    assert list(found["figures"]) == ["unique", "unique_real", "distinct_2", "distinct_2_real"]
+    assert round(found["figures"]["unique"] * 7, 6).is_integer()
+    assert found["frontier"] is found["verdict"] is None
+
+
+def test_data_of_another_kind_need_no_temperature(runs, capsys):
+    found = evaluated("points", "--samples", "50")
+    assert found["figures"].keys() == {"modes", "good", "kl"}
+    assert found["frontier"] is None
+    assert "temperature" not in capsys.readouterr().out
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_group(runs, capsys):
+    assert cli.main(["eval", "runs/o0", "runs/o1", "runs/longer", "--no-sweep"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    figures = [json.loads(Path("runs", name, "evaluation.json").read_text())["figures"] for name in ("o0", "o1")]
+    mean = sum(each["nll"] for each in figures) / 2
+    spread = abs(figures[0]["nll"] - figures[1]["nll"]) / 2**0.5
+    row = next(line.split() for line in lines if line.split()[:1] == ["nll"])
+    group, alone = row[1], row[2]
+    shown = [float(part) for part in group.split("±")]
+    assert shown == [pytest.approx(mean, abs=1e-3), pytest.approx(spread, rel=0.05, abs=1e-3)]
+    assert "±" not in alone
+
+
+def test_real_data_stand_beside_figures(runs, capsys):
+    found = evaluated("o0", "--metric", "text/bleu", "--no-sweep")
+    line = next(line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["bleu_4"])
+    assert line[1:] == [f"{found['figures'][name]:.4g}" for name in ("bleu_4", "bleu_4_real")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runs/nowhere"], "runs/nowhere is no run: it has no recipe.yaml\nname the folder"),
+        (["runs/o0", "--metric", "text/uniqe"], "no metric is called 'text/uniqe'; did you mean 'text/unique'?"),
+        (["runs/o0", "--samples", "0"], "metric text/nll_oracle: samples must be at least 1"),
+        (["runs/o0", "--metric", "image/modes"], "metric image/modes needs data with known modes"),
+        (
+            ["runs/o0", "--temperatures", "0.5,0"],
+            "numbers above 0 with commas between them, as in 0.7,1.0; got '0.5,0'",
+        ),
+        (["runs/o0", "--temperatures", "1", "--no-sweep"], "not allowed with argument"),
+        (["runs/points", "--temperatures", "1"], "its generator has no temperature to sample at"),
+        (["runs/o0", "--temperatures", "1", "--metric", "unique"], "name both with --metric"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_evaluated_is_refused_in_a_few_words(arguments, message, runs, capsys):
+    assert cli.main(["eval", *arguments]) != 0
+    refusal = capsys.readouterr().err
+    assert message in refusal
+    assert refusal.startswith("gangen: error: ")
+    assert "Traceback" not in refusal and len(refusal.strip().splitlines()) <= 3
+    assert not list(Path("runs").glob("*/evaluation.json"))
+
+
+def test_a_run_without_a_checkpoint_is_refused_before_others_are_evaluated(runs, capsys):
+    shutil.rmtree("runs/o1/checkpoints")
+    assert cli.main(["eval", "runs/o0", "runs/o1"]) == 1
+    assert "runs/o1 has no checkpoint to evaluate" in capsys.readouterr().err
+    assert not Path("runs/o0/evaluation.json").exists()
+
+
+def test_what_metrics_saw_with_is_written_down_and_may_not_change(runs, capsys):
+    found = evaluated("points", "--metric", "frechet,memorised")
+    assert found["metrics"][0]["extractor"] is None  # that of the data
+    protocol = {"samples": 20, "held-out rows": 20, "extractor": "identity"}
+    assert found["metrics"][0]["protocol"] == protocol
+    assert found["metrics"][1]["protocol"] == protocol | {"training rows": 100}
+    assert len(found["extractors"]["identity"]) == 64
+    record, digests = Path("runs/points/evaluation.json"), Path("runs/points/extractors.json")
+    assert json.loads(digests.read_text()) == found["extractors"]
+    digests.write_text(json.dumps({"identity": "0" * 64}))
+    evaluated("points", "--metric", "modes")  # looks through none, and forgets none
+    before = record.read_bytes()
+    assert cli.main(["eval", "runs/points", "--metric", "frechet"]) == 1
+    words = capsys.readouterr().err
+    assert "extractor 'identity' is not what it was before in this run: 00000000 then" in words
+    assert "move runs/points/extractors.json away to measure anew" in words
+    assert record.read_bytes() == before
+    digests.rename("runs/points/earlier.json")
+    assert cli.main(["eval", "runs/points", "--metric", "frechet"]) == 0
+
+
+def test_all_uses_of_a_metric_are_taken_and_of_equal_names_the_first(runs):
+    recipe = Path("runs/o0/recipe.yaml")
+    text = recipe.read_text()
+    start = text.index("metrics:")
+    uses = "[{use: text/distinct, n: 1}, {use: text/distinct, n: 2}, {use: text/distinct, n: 2, samples: 5}]"
+    recipe.write_text(f"{text[:start]}metrics: {uses}\n" + "".join(_after(text[start:])))
+    found = evaluated("o0", "--metric", "distinct", "--no-sweep")
+    assert list(found["figures"]) == ["distinct_1", "distinct_1_real", "distinct_2", "distinct_2_real"]
+    [warning] = found["warnings"]
+    assert warning == "two metrics report distinct_2, distinct_2_real; the figures of the first are kept"
+
+
+def _after(text):
+    """What follows the first entry of a mapping."""
+    lines = text.splitlines(keepends=True)[1:]
+    while lines and lines[0][0] in " -":
+        lines.pop(0)
+    return lines
+
+
+def test_metrics_can_be_given_with_options_as_in_a_recipe(runs):
+    found = evaluated("o0", "--metric", "{use: text/distinct, n: 1},unique,{use: text/distinct, n: 2}", "--no-sweep")
+    assert [name for name in found["figures"] if "real" not in name] == ["distinct_1", "unique", "distinct_2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--metric", "prdc", "--samples", "5"], "metric prdc compares 5 held-out rows with as many samples"),
+        (["--metric", "text/unique"], "metric Unique looks at text, which these data are not"),
+        (
+            ["--metric", "{use: modes, radus: 1}"],
+            "unknown option 'radus' for metric 'image/modes'; did you mean 'radius'?",
+        ),
+        (["--metric", "modes,3"], "metrics as in frechet,'{use: kid, samples: 500}'; got 'modes,3'"),
+    ],
+)
+def test_what_was_asked_for_beside_the_recipe_is_not_looked_for_in_it(runs, words, message, capsys):
+    assert cli.main(["eval", "runs/points", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "recipe.yaml:" not in said
+
+
+def test_samples_that_metrics_find_worth_looking_at_are_drawn(runs):
+    evaluated("points", "--metric", "memorised")
+    assert Path("runs/points/samples/nearest_training_rows.png").stat().st_size > 1000
+
+
+def test_doubts_are_written_down_and_shown(runs, capsys):
+    found = evaluated("points", "--metric", "frechet", "--samples", "2")
+    [warning] = found["warnings"]
+    assert warning.startswith("frechet is coarse: it compares 2 samples in the 2 features of 'identity' and wants 3")
+    assert warning in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_damaged_checkpoint_is_refused(runs, capsys):
+    for broken in Path("runs/o0/checkpoints").glob("*/generator/average.safetensors"):
+        broken.write_bytes(b"cut off")
+    assert cli.main(["eval", "runs/o0"]) == 1
+    assert "is damaged" in capsys.readouterr().err

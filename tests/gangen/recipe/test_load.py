@@ -1,0 +1,305 @@
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+from gangen.components.options import Use
+from gangen.errors import RecipeError
+from gangen.recipe.load import difference, load_recipe
+from gangen.recipe.sections import OptimizerRecipe, TurnTimes
+from gangen.recipe.source import RecipeSource, dump, read_assignments
+from gangen.schedules import Schedule
+
+TINY = """\
+data: echo/ring
+players:
+  generator:
+    use: echo/mlp
+    hidden_dim: 8
+    optimizer: {lr: 1e-3, betas: [0, 0.9]}
+    ema: 0.99
+  discriminator: echo/mlp
+objective: {use: echo/gan, loss: hinge}
+phases:
+  adversarial: {steps: 4, turns: {discriminate: 2, generate: {every: 2}}}
+"""
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch, echo):
+    """Read a text as recipe ``tiny.yaml`` of the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def read(text: str | bytes, *overrides: str):
+        Path("tiny.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_recipe("tiny.yaml", overrides, echo)
+
+    return read
+
+
+@pytest.fixture
+def problems(read):
+    """The lines of the error that reading a text gives."""
+
+    def problems(text: str | bytes, *overrides: str) -> list[str]:
+        with pytest.raises(RecipeError) as raised:
+            read(text, *overrides)
+        return str(raised.value).splitlines()
+
+    return problems
+
+
+def test_a_recipe_is_complete(read):
+    recipe = read(TINY)
+    assert (recipe.run, recipe.seed, recipe.resume, recipe.source) == ("runs/tiny", 0, True, Path("tiny.yaml"))
+    assert recipe.data == Use("data", "echo/ring", {"size": 256, "modes": 8, "spread": 0.02})
+    generator = recipe.players["generator"]
+    assert generator.component == Use("generators", "echo/mlp", {"latent_dim": 4, "hidden_dim": 8})
+    assert (generator.ema, generator.clip) == (0.99, None)
+    assert generator.optimizer == OptimizerRecipe(lr=Schedule(1e-3), betas=(Schedule(0.0), Schedule(0.9)))
+    assert recipe.players["discriminator"].component.kind == "discriminators"
+    assert recipe.players["discriminator"].optimizer == OptimizerRecipe()
+    assert recipe.phases["adversarial"].turns == {"discriminate": TurnTimes(times=2), "generate": TurnTimes(every=2)}
+    assert (recipe.trainer.batch_size, recipe.every.checkpoint, recipe.metrics) == (64, 500, [])
+
+
+def test_a_written_recipe_reads_back_equal(read, tmp_path, echo):
+    optimizer = "{use: sgd, lr: {start: 1, end: 1e-9}}"
+    changes = ["metrics=[{use: radius, samples: 3}]", f"phases.adversarial.optimizers.generator={optimizer}"]
+    recipe = read(TINY, *changes)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(recipe.to_yaml())
+    again = load_recipe(copy, registry=echo)
+    assert again == recipe
+    assert again.to_dict() == recipe.to_dict()
+    assert again.to_yaml() == recipe.to_yaml()
+
+
+def test_no_component_is_imported(read):
+    read(TINY)
+    assert "gangen_echo.networks" not in sys.modules
+
+
+def test_everything_that_is_wrong_is_said_at_once_with_its_place(problems):
+    text = """\
+sed: 1
+data: echo/rng
+players:
+  generator: {use: echo/mlp, hiden_dim: 8, ema: 1.5, optimizer: {use: adma}}
+  discriminator:
+    use: echo/mlp
+    clip: tight
+objective:
+  use: echo/gan
+  loss: {use: hinge, margin: 2}
+phases:
+  adversarial: {steps: 4, turns: {discriminate: 0}, optimizers: {generator: {lr: fast}}}
+trainer: {precision: fp8}
+metrics:
+- radius
+- {use: radius, samples: 0}
+"""
+    assert problems(text, "seed=one", "trainer.batch=3") == [
+        "tiny.yaml:1:1: unknown option 'sed' for the recipe; did you mean 'seed'?",
+        "tiny.yaml:2:1: no data source is called 'echo/rng'; did you mean 'echo/ring'?",
+        "tiny.yaml:4:30: unknown option 'hiden_dim' for generator 'echo/mlp'; did you mean 'hidden_dim'?",
+        "tiny.yaml:4:44: ema must be less than 1.0 or a mapping, got 1.5",
+        "tiny.yaml:4:66: use must be 'adam', 'adamw', 'sgd' or 'rmsprop', got 'adma'; did you mean 'adam'?",
+        "tiny.yaml:7:5: clip must be a number, got 'tight'",
+        "tiny.yaml:10:22: unknown option 'margin' for loss 'gangen/hinge'",
+        "tiny.yaml:12:35: times must be at least 1, got 0",
+        "tiny.yaml:12:78: lr: must be a number or a mapping of start, end, shape and warmup, got 'fast'",
+        "tiny.yaml:13:11: precision must be 'fp32', 'fp64', 'bf16' or 'fp16', got 'fp8'",
+        "tiny.yaml:16:17: samples must be at least 1, got 0",
+        "command line: seed=one: seed must be an integer, got 'one'",
+        "command line: trainer.batch=3: unknown option 'batch' for the trainer; did you mean 'batch_size'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "tiny.yaml: the recipe is empty"),
+        ("# nothing\n", "tiny.yaml: the recipe is empty"),
+        ("- a\n", "tiny.yaml: the recipe is not a mapping of keys to values"),
+        ("a: b: c\n", "tiny.yaml:1:5: not valid YAML: mapping values are not allowed here"),
+        ("\ta: 1\n", "tiny.yaml:1:1: not valid YAML: found character '\\t' that cannot start any token"),
+        ("a: [1\n", "tiny.yaml:2:1: not valid YAML: expected ',' or ']', but got '<stream end>'"),
+        ("a: 1\n---\nb: 2\n", "tiny.yaml:2:1: not valid YAML: but found another document"),
+        ("a: *b\n", "tiny.yaml:1:4: not valid YAML: found undefined alias 'b'"),
+        ("a: &b [*b]\n", "tiny.yaml:1:4: an alias stands inside of what it stands for"),
+        ("a: !!python/name:os.system x\n", "tiny.yaml:1:4: the tag !!python/name:os.system does not belong here"),
+        ("[1, 2]: 3\n", "tiny.yaml:1:1: a key must be a word or a number"),
+        ("a: 1\nb: {c: 1, c: 2}\n", "tiny.yaml:2:11: 'c' is given twice; the first is in line 2"),
+        (b"a: \xff\n", "tiny.yaml: is not UTF-8 text: byte 3 is 0xff"),
+        ("a: \x07\n", "tiny.yaml:1:1: not valid YAML: unacceptable character #x0007: special characters are not"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(problems, text, message):
+    (found,) = problems(text)
+    assert found.startswith(message)
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path, echo):
+    with pytest.raises(RecipeError, match=r"nothing\.yaml: cannot be read: No such file or directory"):
+        load_recipe(tmp_path / "nothing.yaml", registry=echo)
+    with pytest.raises(RecipeError, match="cannot be read: Is a directory"):
+        load_recipe(tmp_path, registry=echo)
+
+
+def test_scalars_are_those_of_yaml_1_2(tmp_path):
+    file = tmp_path / "scalars.yaml"
+    file.write_text("a: [1e-3, 1.5E+2, .5, 3., +3, -7, 012, 0o17, 0x1F, .inf, -.INF, true, FALSE, ~, null, '']\n")
+    values = [1e-3, 150.0, 0.5, 3.0, 3, -7, 12, 15, 31, math.inf, -math.inf, True, False, None, None, ""]
+    assert RecipeSource.read(file).tree == {"a": values}
+    file.write_text("a: [yes, no, on, off, 1_000, 2020-01-01, 1:30, '3', .nan]\nb:\n")
+    tree = RecipeSource.read(file).tree
+    assert tree["a"][:-1] == ["yes", "no", "on", "off", "1_000", "2020-01-01", "1:30", "3"]
+    assert math.isnan(tree["a"][-1])
+    assert tree["b"] is None
+
+
+def test_what_is_dumped_reads_back(tmp_path):
+    scalars = ["1e-3", 1e-3, 1e22, 5e-324, "yes", "", None, True, "~", "0o7", "é", "a: b", " x", math.inf]
+    tree = {"a": scalars, "b": {"c": [], "d": {}}}
+    file = tmp_path / "dump.yaml"
+    file.write_text(dump(tree), encoding="utf-8")
+    assert RecipeSource.read(file).tree == tree
+
+
+def test_anchors_are_allowed(read):
+    again = "discriminator: {use: echo/mlp, optimizer: *o}"
+    text = TINY.replace(OPTIMIZER, "&o {lr: 1e-4}").replace(DISCRIMINATOR, again)
+    recipe = read(text)
+    assert recipe.players["discriminator"].optimizer == OptimizerRecipe(lr=Schedule(1e-4))
+
+
+def test_overrides(read):
+    recipe = read(
+        TINY,
+        "seed=3",
+        "data.modes=5",
+        "players.discriminator.hidden_dim=9",
+        "players.generator.optimizer.lr=2e-4",
+        "trainer.batch_size=8",
+        "metrics=[radius]",
+        "metrics.0.samples=5",
+        "phases.adversarial.turns.generate=3",
+        "objective={use: echo/gan, loss: minimax}",
+    )
+    assert (recipe.seed, recipe.trainer.batch_size) == (3, 8)
+    assert recipe.data.options["modes"] == 5
+    assert recipe.players["discriminator"].component.options["hidden_dim"] == 9
+    betas = Schedule(0.0), Schedule(0.9)
+    assert recipe.players["generator"].optimizer == OptimizerRecipe(lr=Schedule(2e-4), betas=betas)
+    assert recipe.metrics == [Use("metrics", "echo/radius", {"samples": 5})]
+    assert recipe.phases["adversarial"].turns["generate"] == TurnTimes(times=3)
+    assert recipe.objective.options["loss"].name == "gangen/minimax"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed", "an override is written key.path=value"),
+        ("=3", "an override is written key.path=value"),
+        ("a..b=3", "an override is written key.path=value"),
+        ("metrics=[", "not valid YAML: expected the node content, but found '<stream end>'"),
+        ("data={use: ring, modes: 1, modes: 2}", "'modes' is given twice"),
+        ("players.generator.hidden_dim.x=3", "players.generator.hidden_dim is 8 and has no 'x'"),
+        ("players.generator.optimizer.betas.2=3", "players.generator.optimizer.betas has entries 0 to 1, and no '2'"),
+        ("players.generator.optimizer.betas.x=3", "players.generator.optimizer.betas has entries 0 to 1, and no 'x'"),
+        ("phase.adversarial.steps=3", "unknown option 'phase' for the recipe; did you mean 'phases'?"),
+        ("objective.loss.use=hing", "no loss is called 'hing'; did you mean 'hinge'?"),
+        ("data.use=rng", "no data source is called 'rng'; did you mean 'ring'?"),
+    ],
+)
+def test_overrides_that_are_wrong_say_so(problems, override, message):
+    assert problems(TINY, override)[0] == f"command line: {override}: {message}"
+
+
+def test_settings_are_read_like_overrides():
+    assert read_assignments(["temperature=0.5", "mode=yes"]) == {"temperature": 0.5, "mode": "yes"}
+    with pytest.raises(RecipeError, match="command line: x: "):
+        read_assignments(["x"])
+
+
+NEEDS_KIND = "player 'critic' needs a 'kind' of generators, discriminators or encoders"
+OPTIMIZER = "{lr: 1e-3, betas: [0, 0.9]}"
+DISCRIMINATOR = "discriminator: echo/mlp"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("data: echo/ring\n", "", "1:1: the recipe needs 'data'"),
+        (DISCRIMINATOR, "critic: echo/mlp", f"8:3: {NEEDS_KIND}, since its name does not begin"),
+        (DISCRIMINATOR, "critic: {use: echo/mlp, kind: losses}", f"8:27: {NEEDS_KIND}, got 'losses'"),
+        (DISCRIMINATOR, "discriminator: 3", "8:3: discriminators are chosen by a name or a mapping with 'use', got 3"),
+        ("{steps", "{optimizers: {genrator: sgd}, steps", "11:30: there is no player 'genrator'; did you mean 'gen"),
+        ("{discriminate: 2, generate: {every: 2}}", "{}", "11:27: turns needs 1 or more entries, got 0"),
+        ("{steps: 4, ", "{", "11:3: a phase needs 'steps'"),
+        (OPTIMIZER, "{lr: -1}", "6:17: lr must not be negative"),
+        (OPTIMIZER, "{betas: [0, {start: 0.9, end: 1}]}", "6:28: betas must be at least 0 and less than 1"),
+        ("ema: 0.99", "ema: {half_live: 500}", "7:11: unknown option 'half_live' for a moving average; did you mean"),
+        (OPTIMIZER, "{momentum: 0.9}", "6:17: momentum is for sgd and rmsprop; adam has betas"),
+        (OPTIMIZER, "{use: sgd, betas: [0.1, 0.2]}", "6:27: betas are for adam and adamw; sgd has momentum"),
+        ("data: echo/ring", "data: echo/ring\nevery: 3", "2:1: every must be a mapping, got 3"),
+        ("data: echo/ring", "data: echo/ring\nrun:", "2:1: run must be text, got null"),
+    ],
+)
+def test_the_structure_is_checked(problems, old, new, message):
+    assert old in TINY
+    assert problems(TINY.replace(old, new, 1))[0].startswith(f"tiny.yaml:{message}")
+
+
+def test_empty_players_and_phases_are_refused(problems):
+    text = "data: echo/ring\nobjective: echo/gan\nplayers: {}\nphases: {}\n"
+    assert problems(text) == [
+        "tiny.yaml:3:1: players must be a mapping of at least one player, got an empty mapping",
+        "tiny.yaml:4:1: phases needs 1 or more entries, got 0",
+    ]
+
+
+def test_the_kind_of_a_player_follows_from_its_name_or_is_given(read):
+    more = "discriminator_b: echo/mlp\n  critic: {use: echo/mlp, kind: discriminators}"
+    text = TINY.replace(DISCRIMINATOR, more)
+    kinds = {name: player.component.kind for name, player in read(text).players.items()}
+    assert kinds == {"generator": "generators", "discriminator_b": "discriminators", "critic": "discriminators"}
+
+
+def test_errors_that_are_found_later_have_a_place_too(read):
+    recipe = read(TINY, "seed=3")
+    assert recipe.where("players", "generator", "hidden_dim") == "tiny.yaml:5:5"
+    assert recipe.where("players", "generator", "latent_dim") == "tiny.yaml:3:3"
+    assert recipe.where("seed") == "command line: seed=3"
+    with pytest.raises(RecipeError, match=r"^tiny.yaml:2:1: nobody plays$"):
+        recipe.fail(("players",), "nobody plays")
+
+
+def test_local_code_is_loaded_before_its_components_are_looked_up(read, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from gangen import hookimpl\n\n@hookimpl\ndef gangen_metrics(register):\n"
+        "    register('own', f'{__name__}:Own')\n\nclass Own:\n    def __init__(self, *, n: int = 2): ...\n"
+    )
+    recipe = read(TINY + "code: mine.py\nmetrics: [local/own]\n")
+    assert recipe.code == [tmp_path / "mine.py"]
+    assert recipe.metrics == [Use("metrics", "local/own", {"n": 2})]
+
+
+def test_local_code_that_fails_has_a_place(problems, tmp_path):
+    (tmp_path / "mine.py").write_text("raise ValueError('no')")
+    (found,) = problems(TINY + "code: [mine.py]\nmetrics: [local/own]\n")
+    assert found == f"tiny.yaml:12:8: {tmp_path}/mine.py:1: cannot be loaded: ValueError: no"
+
+
+def test_the_difference_of_two_recipes_names_paths_and_values(read):
+    old = read(TINY).to_dict()
+    new = read(TINY, "players.generator.hidden_dim=16", "metrics=[radius]").to_dict()
+    assert difference(old, new) == [
+        "players.generator.hidden_dim: 8 -> 16",
+        "metrics: [] -> absent",
+        "metrics.0.use: absent -> echo/radius",
+        "metrics.0.samples: absent -> 64",
+    ]
+    assert difference(old, old) == []

@@ -1,0 +1,90 @@
+"""What is public is one list, which plugins keep to; and imports inside of gangen only run down."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gangen
+
+ROOT = Path(__file__).parents[2]
+FOREIGN = sorted([*ROOT.glob("plugins/**/*.py"), *ROOT.glob("tests/fixtures/**/*.py")])
+
+# From top to bottom: a module may import from its own floor and from those below, never from above.
+FLOORS = (
+    {"__main__", "cli"},
+    {"report"},
+    {"evaluation"},
+    {"training"},
+    {"model"},
+    {"run_directory"},
+    {"recipe"},
+    {"metrics"},
+    {"components"},
+)
+
+
+def public(path: Path) -> list[tuple[str, str]]:
+    """Module and name of everything that a file imports from gangen."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "gangen":
+            found += [(node.module or "", alias.name) for alias in node.names]
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names if alias.name.startswith("gangen.")]
+    return found
+
+
+@pytest.mark.parametrize("path", FOREIGN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_plugins_import_public_names_only(path):
+    private = [f"{module}: {name}" for module, name in public(path) if module != "gangen" or name not in gangen.__all__]
+    assert private == []
+
+
+def test_every_public_name_is_there_and_says_what_it_is():
+    for name in set(gangen.__all__) - {"__version__"}:
+        found = getattr(gangen, name)
+        assert isinstance(found, type(gangen)) or not hasattr(found, "__module__") or found.__doc__, name
+
+
+def test_type_checkers_see_the_public_names():
+    tree = ast.parse((ROOT / "gangen/__init__.py").read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.asname: (node.module, alias.name)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(seen) | {"__version__"} == set(gangen.__all__)
+    for name, (module, original) in seen.items():
+        assert name == original
+        assert module == "gangen" or getattr(gangen, name) is getattr(sys.modules[module], name)
+
+
+def test_importing_gangen_imports_nothing_heavy():
+    said = subprocess.run(
+        [sys.executable, "-c", "import gangen, sys; print([m for m in ('torch', 'pydantic') if m in sys.modules])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "[]"
+
+
+def test_imports_run_down():
+    against = []
+    for path in sorted((ROOT / "gangen").rglob("*.py")):
+        here = floor_of(path.relative_to(ROOT / "gangen").with_suffix("").parts[0])
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gangen"):
+                parts = (node.module or "").split(".")[1:2] or [alias.name for alias in node.names]
+                against += [f"{path.name}: {part}" for part in parts if floor_of(part) < here]
+    # The face is above everything; what it names is imported when it is asked for.
+    assert [it for it in against if not it.startswith("__init__.py")] == []
+
+
+def floor_of(part: str) -> int:
+    return next((number for number, floor in enumerate(FLOORS) if part in floor), len(FLOORS))

@@ -1,0 +1,219 @@
+"""What a run keeps and says beside training: the best model, the end of each phase, warnings; and all of it resumed."""
+
+import json
+
+import pytest
+
+from gangen import model
+from gangen.components.registry import Registry
+from gangen.errors import RecipeError, RunError
+from gangen.recipe.load import load_recipe
+from gangen.training.assemble import train
+from gangen.training.trainer import Trainer
+
+pytest.importorskip("matplotlib", reason="matplotlib draws the points")
+
+RECIPE = """
+data: {use: image/points, size: 100, heldout_size: 100}
+players:
+  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 8, optimizer: {lr: 0.02}, ema: 0.5}
+  discriminator: {use: image/mlp, hidden_dim: 8, optimizer: {lr: 0.05}}
+objective: image/gan
+phases:
+  warm_up: {steps: 4, turns: {generate: 1}}
+  adversarial: {steps: 8, turns: {discriminate: 1, generate: 1}}
+trainer: {batch_size: 8, threads: 1}
+every: {log: 1, sample: 0, evaluate: 2, checkpoint: 7}
+metrics: [{use: image/modes, samples: 500, radius: 50}]
+keep_best: {highest: good}
+guard: {use: guard, accuracy: 0.51, steps: 4}
+"""
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    registry = Registry.discover()
+    path = tmp_path / "points.yaml"
+    path.write_text(RECIPE)
+
+    def load(*overrides: str, run: str = "run"):
+        return load_recipe(path, [f"run={tmp_path / run}", *overrides], registry)
+
+    load.registry = registry
+    return load
+
+
+@pytest.fixture
+def play(recipe, tmp_path, monkeypatch):
+    """Play the recipe, until a given number of steps are done, and return its run directory."""
+
+    def play(*overrides: str, run: str = "run", until: int | None = None):
+        def step(trainer, phase, whole=Trainer.play_step):
+            if trainer.state.total == until:
+                raise Killed
+            whole(trainer, phase)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "play_step", step)
+            train(recipe(*overrides, run=run), recipe.registry)
+        return tmp_path / run
+
+    return play
+
+
+def rows(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def remains(run):
+    files = {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    return {name: content for name, content in files.items() if name != "recipe.yaml"}
+
+
+def weights(folder):
+    return (folder / "generator.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(("side", "better"), [("lowest", min), ("highest", max)])
+def test_the_best_model_is_kept_and_sampled_from(side, better, play):
+    run = play(f"keep_best={{{side}: good}}")
+    evaluations = [row for row in rows(run) if "good" in row]
+    assert len({row["good"] for row in evaluations}) > 3
+    best = better(evaluations, key=lambda row: row["good"])
+    told = json.loads((run / "best/best.json").read_text())
+    assert told == {side: "good", "value": best["good"], "step": best["step"]}
+    assert len(model.load(run / "best").sample(n=3, seed=0)) == 3
+
+
+@pytest.mark.parametrize("side", ["lowest", "highest"])
+def test_the_best_model_is_that_of_its_step(side, play):
+    run = play(f"keep_best={{{side}: good}}", "every.evaluate=3")
+    step = json.loads((run / "best/best.json").read_text())["step"]
+    if step < 12:
+        with pytest.raises(Killed):
+            play("every.checkpoint=1", run="short", until=step)
+    else:
+        play("every.checkpoint=1", run="short")
+    assert weights(run / "best") == weights(run.parent / "short/model")
+
+
+def test_what_a_phase_ended_with_is_kept(play):
+    run = play()
+    with pytest.raises(Killed):
+        play("every.checkpoint=1", run="short", until=4)
+    assert [folder.name for folder in (run / "phases").iterdir()] == ["warm_up"]
+    assert weights(run / "phases/warm_up") == weights(run.parent / "short/model") != weights(run / "model")
+    assert len(model.load(run / "phases/warm_up").sample(n=3, seed=0)) == 3
+
+
+def test_phases_are_kept_without_checkpoints_too(play):
+    run = play("every.checkpoint=0")
+    assert (run / "phases/warm_up/gangen.json").exists() and not list((run / "checkpoints").iterdir())
+
+
+def test_warnings_are_rows_of_their_own_beside_the_figures(play, capsys):
+    run = play()
+    warned = [row for row in rows(run) if "warning" in row]
+    assert warned and all(row.keys() == {"step", "phase", "warning"} for row in warned)
+    assert warned[0]["warning"].startswith("the discriminator wins") and warned[0]["step"] > 6
+    assert len({row["warning"] for row in warned}) == len(warned)
+    assert f"warning: {warned[0]['warning']}" in capsys.readouterr().out
+
+
+def test_a_guard_that_is_turned_off_is_silent(play):
+    assert not [row for row in rows(play("guard=null")) if "warning" in row]
+
+
+@pytest.mark.parametrize("until", [5, 7, 8, 11])
+def test_a_run_that_goes_on_keeps_and_warns_as_the_whole_run(until, play):
+    whole = remains(play(run="whole"))
+    assert b"warning" in whole["metrics.jsonl"] and "best/best.json" in whole
+    with pytest.raises(Killed):
+        play(until=until)
+    found = remains(play())
+    assert found.keys() == whole.keys()
+    assert [name for name in whole if found[name] != whole[name]] == []
+
+
+@pytest.mark.parametrize("before", ["null", "{lowest: kl}"])
+def test_a_run_may_go_on_with_another_figure_and_keeps_what_it_finds_from_there(before, play):
+    with pytest.raises(Killed):
+        play(f"keep_best={before}", until=9)  # goes on from step 7
+    found = [row for row in rows(play()) if "good" in row and row["step"] > 7]
+    best = max(found, key=lambda row: row["good"])
+    told = json.loads((play() / "best/best.json").read_text())
+    assert (told["value"], told["step"]) == (best["good"], best["step"])
+
+
+def test_a_run_that_is_killed_while_the_best_model_is_written_goes_on(play, monkeypatch):
+    whole = remains(play(run="whole"))
+
+    def die(*arguments):
+        raise Killed
+
+    for module, name in (("gangen.best", "write_atomically"), ("gangen.model", "save_file")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{module}.{name}", die)
+            with pytest.raises(Killed):
+                play()
+    assert remains(play()) == whole
+
+
+def test_a_figure_that_no_metric_reports_is_named_and_the_run_may_go_on(play):
+    with pytest.raises(RunError, match=r"no metric reports 'mode'; did you mean 'modes'\?\nthere are: modes, good, kl"):
+        play("keep_best.highest=mode", "every.checkpoint=1")
+    run = play("keep_best={lowest: kl}", "every.checkpoint=1")
+    assert json.loads((run / "best/best.json").read_text())["lowest"] == "kl"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("keep_best=kl", r"does not know which way is better: write {lowest: kl} or {highest: kl}"),
+        ("keep_best.lowest=kl", r"keep_best needs one figure, either lowest or highest; got 'kl' and 'good'"),
+        ("keep_best.highest=null", r"keep_best needs one figure, either lowest or highest; got null and null"),
+        ("metrics=[]", r"keep_best compares evaluations, and there are none"),
+        ("every.evaluate=0", r"keep_best compares evaluations, and there are none"),
+        ("phases.a/b={steps: 1, turns: {generate: 1}}", r"'a/b' cannot be the name of a phase"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_before_training(override, message, recipe):
+    with pytest.raises(RecipeError, match=message):
+        recipe(override)
+
+
+def test_a_complete_recipe_says_how_it_is_guarded(recipe):
+    plain = recipe().to_dict()
+    assert plain["keep_best"] == {"lowest": None, "highest": "good"}
+    assert plain["guard"]["use"] == "gangen/guard" and plain["guard"]["explosion"] == 100.0
+
+
+def test_doubts_are_kept_with_the_figures_once(play, recipe, monkeypatch):
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", lambda self, evaluation: odd(evaluation))
+
+    def odd(evaluation):
+        evaluation.warn("these samples are few")
+        return {"good": 0.5, "bad": float("nan")}
+
+    with pytest.raises(Killed):
+        play(until=9)
+    found = rows(play())
+    doubts = [
+        row["warning"] for row in found if "these samples" in str(row.get("warning")) and "nan" not in row["warning"]
+    ]
+    assert doubts == ["these samples are few"]
+    assert "bad is nan: it says nothing of these samples" in [row.get("warning") for row in found]
+    assert {row["bad"] for row in found if "bad" in row} == {None}
+
+
+def test_a_run_goes_on_after_a_figure_that_was_not_finite(play, monkeypatch):
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", lambda self, evaluation: {"good": figures.pop(0)})
+    figures = [0.1, 0.2, float("nan"), 0.4, 0.4, 0.2, 0.1]  # of steps 2, 4, 6, 8; again 8; 10 and 12
+    with pytest.raises(Killed):
+        play(until=9)
+    run = play()
+    assert json.loads((run / "best/best.json").read_text())["value"] == 0.4

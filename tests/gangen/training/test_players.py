@@ -1,0 +1,150 @@
+"""What a turn may change, and what an optimizer, an average and clipping make of a gradient."""
+
+import pytest
+import torch
+from torch import nn
+
+from gangen.contracts import Clock
+from gangen.networks import evaluating
+from gangen.recipe.sections import HalfLife, OptimizerRecipe
+from gangen.schedules import Schedule
+from gangen.training.players import Player, Players
+
+CLOCK = Clock("phase", 0, 10)
+
+
+def sgd(lr=0.1):
+    return OptimizerRecipe(use="sgd", lr=Schedule.of(lr))
+
+
+def linear():
+    net = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[1.0, 2.0]]))
+    return net
+
+
+def with_gradient(player, values):
+    player.net.weight.grad = torch.tensor([values])
+    return player
+
+
+def test_everybody_but_the_learners_is_frozen_and_gradients_flow_through_them():
+    players = Players(
+        {
+            "generator": Player("generator", linear(), sgd()),
+            "discriminator": Player("discriminator", nn.Linear(1, 1), sgd()),
+        }
+    )
+    with players.learning(["generator"]):
+        players.discriminator(players.generator(torch.ones(3, 2))).sum().backward()
+    assert players.generator.weight.grad is not None
+    assert players.discriminator.weight.grad is None
+    assert all(parameter.requires_grad for player in players.values() for parameter in player.net.parameters())
+
+
+def test_a_parameter_that_was_frozen_from_the_start_stays_frozen():
+    net = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1))
+    players = Players({"generator": Player("generator", net, sgd()), "other": Player("other", nn.Linear(1, 1), sgd())})
+    for names in (["other"], ["generator"], ["other"]):
+        with players.learning(names):
+            pass
+    assert [parameter.requires_grad for parameter in net.parameters()] == [False, False, True, True]
+
+
+def test_learning_rate_follows_its_schedule():
+    player = with_gradient(Player("generator", linear(), sgd({"start": 1.0, "end": 0.0})), [1.0, 0.0])
+    player.step(Clock("phase", 5, 11))
+    assert player.net.weight.tolist() == [[0.5, 2.0]]
+
+
+def test_clipping_bounds_the_norm_of_the_whole_gradient():
+    player = with_gradient(Player("generator", linear(), sgd(1.0), clip=1.0), [3.0, 4.0])
+    player.step(CLOCK)
+    assert torch.allclose(player.net.weight, torch.tensor([[1 - 0.6, 2 - 0.8]]), atol=1e-5)
+
+
+def test_average_follows_the_weights_by_its_decay_and_takes_buffers_over():
+    net = nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 1))
+    player = Player("generator", net, sgd(), ema=0.75)
+    before = net[1].weight.detach().clone()
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    net[0].running_mean.fill_(5.0)
+    player.step(CLOCK)
+    assert torch.allclose(player.average[1].weight, 0.75 * before + 0.25 * net[1].weight)
+    assert player.average[0].running_mean.item() == 5.0
+    assert not any(parameter.requires_grad for parameter in player.average.parameters())
+
+
+def test_averaged_is_the_network_itself_where_none_is_kept():
+    players = Players(
+        {"generator": Player("generator", linear(), sgd()), "other": Player("other", linear(), sgd(), ema=0.5)}
+    )
+    assert players.averaged("generator") is players.generator
+    assert players.averaged("other") is not players.other
+
+
+def test_an_unknown_player_is_named():
+    with pytest.raises(AttributeError, match="no player called 'critic'"):
+        _ = Players({}).critic
+
+
+def test_evaluating_puts_every_modules_mode_back():
+    net = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
+    with evaluating(net):
+        assert not net[0].training
+        assert not torch.is_grad_enabled()
+    assert [module.training for module in net] == [True, False]
+
+
+def test_betas_follow_their_schedules():
+    betas = Schedule(0.0), Schedule(0.9, 0.99)
+    player = with_gradient(Player("generator", linear(), OptimizerRecipe(betas=betas)), [1.0, 0.0])
+    assert player.optimizer.param_groups[0]["betas"] == (0.0, 0.9)
+    player.step(Clock("phase", 10, 11))
+    assert player.optimizer.param_groups[0]["betas"] == (0.0, 0.99)
+
+
+@pytest.mark.parametrize(("step", "half_life"), [(1, 0.1 * 8), (1000, 64)])
+def test_an_average_with_a_half_life_keeps_half_after_so_many_samples(step, half_life):
+    player = Player("generator", linear(), sgd(), ema=HalfLife(half_life=64, ramp_up=0.1))
+    before = player.average.weight.clone()
+    with_gradient(player, [1.0, 1.0]).step(Clock("phase", step, 2000, batch_size=8))
+    decay = 0.5 ** (8 / half_life)
+    assert torch.allclose(player.average.weight, decay * before + (1 - decay) * player.net.weight)
+
+
+def test_an_average_that_ramps_up_starts_as_the_network():
+    player = with_gradient(Player("generator", linear(), sgd(), ema=HalfLife(half_life=64, ramp_up=0.1)), [1.0, 1.0])
+    player.step(Clock("phase", 0, 10, batch_size=8))
+    assert torch.equal(player.average.weight, player.net.weight)
+
+
+def test_weight_clipping_bounds_every_weight():
+    player = with_gradient(Player("generator", linear(), sgd(1.0), weight_clip=0.5), [3.0, 1.7])
+    player.step(CLOCK)
+    assert torch.allclose(player.net.weight, torch.tensor([[-0.5, 0.3]]))
+
+
+@pytest.mark.parametrize("use", ["adam", "adamw", "sgd"])
+def test_shared_gradients_lie_in_memory_as_the_weights_do(use, monkeypatch):
+    """Fused optimizers go through memory in its own order: other strides would mix up the entries of a weight."""
+
+    def play(memory_format, processes):
+        monkeypatch.setattr("gangen.training.players.world_size", lambda: processes)
+        # Every process has the same gradients.
+        monkeypatch.setattr("torch.distributed.all_reduce", lambda tensor: tensor.mul_(processes))
+        torch.manual_seed(0)
+        net = nn.Conv2d(3, 4, 3).to(memory_format=memory_format)
+        player = Player("discriminator", net, OptimizerRecipe(use=use))
+        for _ in range(3):
+            player.optimizer.zero_grad()
+            net(torch.randn(2, 3, 5, 5)).square().mean().backward()
+            player.share_gradients()
+            player.step(CLOCK)
+        return net.weight.detach()
+
+    expected = play(torch.contiguous_format, 1)
+    assert torch.allclose(play(torch.contiguous_format, 2), expected, atol=1e-6)
+    assert torch.allclose(play(torch.channels_last, 2), expected, atol=1e-6)
