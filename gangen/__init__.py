@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from gangen.networks import evaluating as evaluating
     from gangen.penalties import Judge as Judge
     from gangen.penalties import Penalty as Penalty
+    from gangen.rows import Rows as Rows
     from gangen.schedules import Schedule as Schedule
     from gangen.splits import StreamSplit as StreamSplit
     from gangen.splits import TensorSplit as TensorSplit
@@ -124,6 +125,7 @@ _NAMES = {
         "Judge",
         "Penalty",
     ),
+    "gangen.rows": ("Rows",),
     "gangen.schedules": ("Schedule",),
     "gangen.splits": (
         "StreamSplit",

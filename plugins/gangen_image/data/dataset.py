@@ -9,10 +9,9 @@ from torch import Tensor
 
 from gangen import StreamSplit, TensorSplit
 from gangen_image.codec import ImageCodec
-from gangen_image.data.files import Source
 from gangen_image.data.flipped import Flipped
 from gangen_image.data.holdout import hold_out
-from gangen_image.data.pictures import Reader
+from gangen_image.data.pictures import PictureRows
 from gangen_image.spec import ImageSpec
 
 CHANNELS = {"grey": 1, "rgb": 3}
@@ -60,16 +59,24 @@ class Dataset:
         buffer: Annotated[int, Ge(2)] = 10_000,
         seed: int = 0,
     ) -> None:
-        source = Source(path, image_column, label_column, streaming=streaming)
-        reader = Reader(source, CHANNELS[color], size, fit, max_unreadable)
+        reader = PictureRows(
+            path,
+            streaming=streaming,
+            image_column=image_column,
+            label_column=label_column,
+            channels=CHANNELS[color],
+            size=size,
+            fit=fit,
+            max_unreadable=max_unreadable,
+        )
         pictures = reader.read(buffer, seed=seed, epoch=0, buffer=buffer) if streaming else reader.read()
         labels = pictures.names()
         self.codec = ImageCodec(ImageSpec(CHANNELS[color], size, labels))
         columns = pictures.columns(labels, path)
         if isinstance(heldout, str):
-            other = Reader(source.other(heldout), CHANNELS[color], size, fit, max_unreadable)
             train = TensorSplit(**columns)
-            self.heldout = TensorSplit(**other.read().columns(labels, f"{path}, held out ({heldout})"))
+            other = reader.other(heldout).read()
+            self.heldout = TensorSplit(**other.columns(labels, f"{path}, held out ({heldout})"))
             skipped = frozenset()
         else:
             train, self.heldout = hold_out(columns, heldout, seed, path)
@@ -80,13 +87,13 @@ class Dataset:
 
 
 def read_epoch(
-    reader: Reader, labels: Sequence[str], skipped: frozenset[bytes], seed: int, buffer: int, epoch: int
+    reader: PictureRows, labels: Sequence[str], skipped: frozenset[bytes], seed: int, buffer: int, epoch: int
 ) -> Iterator[dict[str, Tensor]]:
     """The rows of one epoch, shuffled by ``(seed, epoch)``, without the images whose bytes are ``skipped``."""
     for pictures in reader.stream(seed=seed, epoch=epoch, buffer=buffer):
         if not pictures.images:
             continue
-        columns = pictures.columns(labels, reader.source.path)
+        columns = pictures.columns(labels, reader.path)
         for row, image in enumerate(columns["image"].numpy()):
             if image.tobytes() not in skipped:
                 yield {name: tensor[row] for name, tensor in columns.items()}

@@ -11,19 +11,20 @@ from torch import Tensor
 
 MODES = {1: "L", 3: "RGB"}
 Fit = Literal["crop", "pad"]
+Cell = Mapping[str, Any] | bytes | None
 
 
-def open_image(cell: Mapping[str, Any] | None) -> Image.Image:
-    """The picture in a row of an image column as ``datasets`` stores it: "bytes", or a "path" where those are None.
+def open_image(cell: Cell) -> Image.Image:
+    """The picture in a row of an image column: bytes, or as ``datasets`` stores it, "bytes" and a "path" for none.
 
     Raises:
         OSError, ValueError: it cannot be read; Pillow has more to raise for damaged files.
     """
     if cell is None:
         raise ValueError("there is none")
-    if cell["bytes"] is None:
-        return Image.open(cell["path"])
-    return Image.open(io.BytesIO(cell["bytes"]))
+    if isinstance(cell, bytes):
+        return Image.open(io.BytesIO(cell))
+    return Image.open(cell["path"] if cell["bytes"] is None else io.BytesIO(cell["bytes"]))
 
 
 def to_pixels(image: Image.Image, channels: int, size: int, fit: Fit) -> Tensor:

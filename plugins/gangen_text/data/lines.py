@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import DataError, StreamSplit
+from gangen import StreamSplit
 from gangen_text.codec import TextCodec
-from gangen_text.data.corpus import Texts, fit, hold_out, make_codec, to_rows, without
-from gangen_text.data.files import Source
+from gangen_text.data.corpus import fit, hold_out, make_codec, to_rows, without
+from gangen_text.data.files import TextRows
 
 
 class Lines:
     """Texts from ``path``: a file (txt, csv, tsv, json, jsonl, parquet; .gz too), a glob, a folder of such files, a
-    folder saved by ``datasets``, or a name on the hub.
+    folder saved by ``datasets``, or a name on the hub. Where it has splits, or files called so, "train" is read.
 
     ``column`` of a table is the text; ``label_column`` its label, where texts are to be asked for by label. Texts are
     stripped and blank ones left out.
@@ -56,12 +56,13 @@ class Lines:
         buffer: Annotated[int, Ge(2)] = 10_000,
         seed: int = 0,
     ) -> None:
-        source = Source(path, column, label_column, encoding)
-        texts = first(source, buffer) if streaming else source.read()
+        options = {"column": column, "label_column": label_column, "encoding": encoding}
+        source = TextRows(path, streaming=streaming, **options)
+        texts = source.read(buffer if streaming else None)
         if heldout_path is None:
             train, held = hold_out(texts, heldout, seed)
         else:
-            train, held = texts, Source(heldout_path, column, label_column, encoding).read()
+            train, held = texts, TextRows(heldout_path, **options).read()
         self.codec = make_codec(
             train.texts,
             sorted(set(texts.labels or ())),
@@ -78,7 +79,7 @@ class Lines:
         )
 
     def _epoch(
-        self, source: Source, too_long: Literal["drop", "cut"], seed: int, epoch: int, buffer: int
+        self, source: TextRows, too_long: Literal["drop", "cut"], seed: int, epoch: int, buffer: int
     ) -> Iterator[dict[str, Tensor]]:
         heldout = {row.tobytes() for row in self.heldout.tensors["tokens"].numpy()}
         for texts in source.stream(seed=seed, epoch=epoch, buffer=buffer):
@@ -86,20 +87,3 @@ class Lines:
             for row, tokens in enumerate(columns["tokens"].numpy()):
                 if tokens.tobytes() not in heldout:
                     yield {name: tensor[row] for name, tensor in columns.items()}
-
-
-def first(source: Source, count: int) -> Texts:
-    """The first ``count`` texts of ``source``, in its order.
-
-    Raises:
-        DataError: there are none.
-    """
-    texts, labels = [], []
-    for some in source.stream():
-        texts += some.texts
-        labels += some.labels or []
-        if len(texts) >= count:
-            break
-    if not texts:
-        raise DataError(f"{source.path} has no text in its column {source.column!r}")
-    return Texts(texts[:count], labels[:count] if source.label_column else None)

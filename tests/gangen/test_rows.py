@@ -1,0 +1,142 @@
+"""Rows of any source: what a path stands for, splits, shuffling, and what is said of what cannot be read."""
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+import datasets
+import pytest
+
+from gangen import DataError, Rows
+
+
+@dataclass(frozen=True)
+class Numbers(Rows):
+    """As a plugin would read numbers from tables."""
+
+    column: str = "x"
+    readers: ClassVar = {".csv": ("csv", {}), ".jsonl": ("json", {})}
+    wanted = "table of numbers"
+    hints: ClassVar = {"y": "; y is for those who measured it"}
+
+    def columns(self, features):
+        return [self.column]
+
+
+def numbers(path, *, column="x", order=(), **options):
+    rows = Numbers(str(path), column=column, **options)
+    return [value for chunk in rows.chunks(**dict(order)) for value in chunk.columns[column]]
+
+
+def write(path, values, column="x"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [column, *values] if path.suffix == ".csv" else [json.dumps({column: value}) for value in values]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def test_a_path_is_a_file_a_glob_or_a_folder(tmp_path):
+    write(tmp_path / "a [1]/one.csv", [1, 2])
+    write(tmp_path / "a [1]/deeper/two.csv", [3])
+    (tmp_path / "a [1]/notes.md").write_text("no numbers")
+    assert numbers(tmp_path / "a [1]/one.csv") == [1, 2]
+    assert numbers(f"{tmp_path}/*/one.csv") == [1, 2]
+    assert sorted(numbers(tmp_path / "a [1]")) == [1, 2, 3]
+
+
+def test_a_split_is_a_sub_folder_or_files_that_are_called_so(tmp_path):
+    write(tmp_path / "folders/train/a.csv", [1])
+    write(tmp_path / "folders/test/b.csv", [2])
+    write(tmp_path / "files/train.csv", [1])
+    write(tmp_path / "files/test-00000-of-00002.csv", [2])
+    write(tmp_path / "files/test-00001-of-00002.csv", [3])
+    assert numbers(tmp_path / "folders") == numbers(tmp_path / "files") == [1]
+    assert numbers(tmp_path / "folders", split="test") == [2]
+    assert numbers(tmp_path / "files", split="test") == [2, 3]
+
+
+def test_what_is_held_out_is_another_split_or_another_path(tmp_path):
+    rows = Numbers(str(write(tmp_path / "files/train.csv", [1]).parent))
+    write(tmp_path / "files/test.csv", [2])
+    write(tmp_path / "whole/test.csv", [2])
+    write(tmp_path / "whole/other.csv", [3])
+    assert rows.other("test").split == "test"
+    assert rows.other(str(tmp_path / "whole")).path == str(tmp_path / "whole")
+    assert Numbers("someone/numbers").other("test").split == "test"
+    with pytest.raises(DataError, match="has no split 'valid', and there is no file or folder"):
+        rows.other("valid")
+    with pytest.raises(DataError, match="as a whole includes its 'test'; put what to train on into"):
+        Numbers(str(tmp_path / "whole")).other("test")
+
+
+def test_saved_sets_have_splits_and_classes_have_names(tmp_path):
+    features = datasets.Features({"x": datasets.ClassLabel(names=["odd", "even"]), "y": datasets.Value("int64")})
+    made = datasets.Dataset.from_dict({"x": [1, 0, -1], "y": [5, 6, 7]}, features=features)
+    datasets.DatasetDict(train=made, test=made.select([1])).save_to_disk(tmp_path / "saved")
+    (chunk,) = Numbers(str(tmp_path / "saved")).chunks()
+    assert chunk.columns == {"x": ["even", "odd", None]}
+    assert chunk.classes == {"x": ("odd", "even")}
+    assert numbers(tmp_path / "saved", split="test") == ["odd"]
+    with pytest.raises(DataError, match=r"has no split 'valid'\nit has: train, test"):
+        numbers(tmp_path / "saved", split="valid")
+
+
+def test_an_epoch_is_a_permutation_by_seed_and_number(tmp_path):
+    path = write(tmp_path / "a.csv", range(50))
+    first, again, second, reseeded = (
+        numbers(path, order={"seed": seed, "epoch": epoch, "buffer": 50})
+        for seed, epoch in ((1, 0), (1, 0), (1, 1), (2, 0))
+    )
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert first == again
+    assert len({tuple(order) for order in (range(50), first, second, reseeded)}) == 4
+
+
+def test_media_of_a_folder_are_left_to_the_caller_to_decode(tmp_path):
+    class Folder(Rows):
+        readers: ClassVar = {".png": ("imagefolder", {})}
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/1.png").write_bytes(b"damaged")
+    (tmp_path / "a/notes.txt").write_text("no medium")
+    (chunk,) = Folder(str(tmp_path)).chunks()
+    assert [cell["path"].endswith("a/1.png") for cell in chunk.columns["image"]] == [True]
+    with pytest.raises(DataError, match="such files are read from a folder, not one by one"):
+        list(Folder(str(tmp_path / "a/1.png")).chunks())
+
+
+def test_labels_are_names(tmp_path):
+    for values, names in (([3, 1], ["3", "1"]), ([" a ", "b"], ["a", "b"])):
+        rows = Numbers(str(write(tmp_path / "a.jsonl", values)))
+        assert [rows.labels(chunk, "x") for chunk in rows.chunks()] == [names]
+    for value, message in ((None, "a row without a label in column 'x'"), (0.5, "the labels are floats, not names")):
+        rows = Numbers(str(write(tmp_path / "b.jsonl", [value])))
+        with pytest.raises(DataError, match=message):
+            [rows.labels(chunk, "x") for chunk in rows.chunks()]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("nowhere.csv", {}, "no file or folder"),
+        ("nothing*.csv", {}, "no file matches"),
+        ("empty", {}, r"folder .*empty holds no table of numbers"),
+        ("notes.md", {}, "holds no table of numbers"),
+        ("mixed", {}, r"files of several kinds \(.csv, .jsonl\); name those of one, such as '\*.csv'"),
+        ("a.csv", {"column": "xx"}, r"no column 'xx'; did you mean 'x'.\nit has: x"),
+        ("a.csv", {"column": "y"}, r"no column 'y'; y is for those who measured it"),
+        ("mixed/b.jsonl.gz", {"encoding": "latin-1"}, "encoding is for files that are neither packed nor parquet"),
+        ("no_table.jsonl", {}, "no_table.jsonl cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_message(name, options, message, tmp_path, capfd):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.md").write_text("no numbers")
+    (tmp_path / "no_table.jsonl").write_text("{no")
+    write(tmp_path / "a.csv", [1])
+    write(tmp_path / "mixed/a.csv", [1])
+    write(tmp_path / "mixed/b.jsonl", [1]).rename(tmp_path / "mixed/b.jsonl.gz")
+    with pytest.raises(DataError, match=message):
+        numbers(tmp_path / name, **options)
+    output = capfd.readouterr()
+    assert not output.out and not output.err
