@@ -23,7 +23,7 @@ from gangen.penalties import R1
 from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.training.compilation import compile_game
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, learning, networks_of
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.objectives.gan import ImageGAN
 from gangen_image.spec import ImageSpec
@@ -41,26 +41,27 @@ def game(norm: str, turns: tuple[str, ...], compiled: bool) -> Callable[[], Grad
     torch.manual_seed(0)
     nets = {"generator": DCGANGenerator(SPEC), "discriminator": DCGANDiscriminator(SPEC, norm=norm)}
     still = OptimizerRecipe(use="sgd", lr=Schedule(0.0))
-    players = Players({name: Player(name, net.train(), still) for name, net in nets.items()})
+    players = {name: Player(name, net.train(), still) for name, net in nets.items()}
+    networks = networks_of(players)
     objective = ImageGAN(SPEC, loss=NonSaturating(), lazy_penalties=[R1()])
     if compiled:
         compile_game(players, objective, print)
     images = SPEC.prepare(IMAGES)
 
     def step(learner: Player, loss: Callable[[], Tensor]) -> Gradients:
-        with players.learning([learner.name]), noise.shared(1):
+        with learning(players, [learner.name]), noise.shared(1):
             loss().backward()
             learner.step(CLOCK)
         named = learner.net.named_parameters()
         return {f"{learner.name}.{name}": it.grad for name, it in named if it.grad is not None}
 
     def penalty() -> Tensor:
-        return objective.lazy_penalties[0](lambda samples: players.discriminator(samples), images, images, CLOCK)
+        return objective.lazy_penalties[0](lambda samples: networks.discriminator(samples), images, images, CLOCK)
 
     def play() -> Gradients:
         gradients = {} if turns else step(players["discriminator"], penalty)
         for turn in (getattr(objective, name) for name in turns):
-            gradients |= step(players[turn.updates[0]], lambda turn=turn: turn(players, {"image": IMAGES}, CLOCK)[0])
+            gradients |= step(players[turn.updates[0]], lambda turn=turn: turn(networks, {"image": IMAGES}, CLOCK)[0])
         return gradients
 
     return play

@@ -19,7 +19,7 @@ from gangen.losses import NonSaturating
 from gangen.recipe.sections import OptimizerRecipe
 from gangen.splits import TensorSplit
 from gangen.training.phases import Phase, Turn
-from gangen.training.players import Player, Players
+from gangen.training.players import Player
 from gangen.training.trainer import Trainer
 
 BATCH, ROUNDS, STRETCHES = 64, 500, 21
@@ -62,7 +62,7 @@ def framework(points: torch.Tensor):
     trainer = Trainer(
         accelerator=Accelerator(cpu=True),
         data=Points(points),
-        players=Players(players),
+        players=players,
         phases=[phase],
     )
 

@@ -23,7 +23,7 @@ from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
 from gangen.training.phases import Phase, Turn
-from gangen.training.players import Player, Players
+from gangen.training.players import Player
 from gangen.training.trainer import Trainer
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.objectives.gan import ImageGAN
@@ -54,7 +54,7 @@ def trainer(images: Tensor, *, reuse_fakes: bool) -> Play:
     game = ImageGAN(SPEC, loss=NonSaturating(), reuse_fakes=reuse_fakes)
     turns = tuple(Turn(name, getattr(game, name), getattr(game, name).updates) for name in ("discriminate", "generate"))
     phase = Phase("adversarial", 10**9, turns, BATCH)
-    plays = Trainer(accelerator=Accelerator(cpu=True), data=Images(images), players=Players(players), phases=[phase])
+    plays = Trainer(accelerator=Accelerator(cpu=True), data=Images(images), players=players, phases=[phase])
 
     def play() -> None:
         for _ in range(ROUNDS):

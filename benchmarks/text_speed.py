@@ -17,7 +17,7 @@ import torch
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
 from gangen.recipe.sections import OptimizerRecipe
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, learning, networks_of
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.lstm import LSTMGenerator
 from gangen_text.objectives.seqgan import SeqGAN
@@ -45,25 +45,24 @@ def main() -> None:
     torch.manual_seed(0)
     generator = LSTMGenerator(SPEC, embedding_dim=32, hidden_dim=32)
     discriminator = CNNDiscriminator(SPEC, embedding_dim=64, filter_widths=WIDTHS, filter_counts=COUNTS, dropout=0.25)
-    players = Players(
-        {
-            "generator": Player("generator", generator, OptimizerRecipe(), clip=5.0),
-            "discriminator": Player("discriminator", discriminator, OptimizerRecipe()),
-        }
-    )
+    players = {
+        "generator": Player("generator", generator, OptimizerRecipe(), clip=5.0),
+        "discriminator": Player("discriminator", discriminator, OptimizerRecipe()),
+    }
+    networks = networks_of(players)
     game = SeqGAN(SPEC, loss=NonSaturating(), rollouts=ROLLOUTS)
     oracle = LSTMGenerator(SPEC, embedding_dim=32, hidden_dim=32, init_std=1.0)
     batch = {"tokens": oracle.sample(BATCH)}
     both = torch.cat([batch["tokens"], generator.sample(BATCH)])
 
     def step(turn: Callable) -> None:
-        with players.learning(turn.updates) as learners:
-            turn(players, batch, CLOCK)[0].backward()
+        with learning(players, turn.updates) as learners:
+            turn(networks, batch, CLOCK)[0].backward()
             for player in learners:
                 player.step(CLOCK)
 
     def discriminate() -> None:
-        with players.learning(("discriminator",)) as (player,):
+        with learning(players, ("discriminator",)) as (player,):
             game.loss.discriminator(*discriminator(both).split(BATCH)).backward()
             player.step(CLOCK)
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from gangen.model import Model as Model
     from gangen.model import load as load
     from gangen.model import sample as sample
+    from gangen.networks import Players as Players
     from gangen.networks import evaluating as evaluating
     from gangen.penalties import Judge as Judge
     from gangen.penalties import Penalty as Penalty
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from gangen.schedules import Schedule as Schedule
     from gangen.splits import StreamSplit as StreamSplit
     from gangen.splits import TensorSplit as TensorSplit
-    from gangen.training.players import Players as Players
 
 try:
     __version__ = version("gangen")
@@ -120,7 +120,10 @@ _NAMES = {
         "load",
         "sample",
     ),
-    "gangen.networks": ("evaluating",),
+    "gangen.networks": (
+        "Players",
+        "evaluating",
+    ),
     "gangen.penalties": (
         "Judge",
         "Penalty",
@@ -131,7 +134,6 @@ _NAMES = {
         "StreamSplit",
         "TensorSplit",
     ),
-    "gangen.training.players": ("Players",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = sorted(["__version__", "noise", *_MODULE_OF])

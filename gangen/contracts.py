@@ -44,12 +44,18 @@ def needs(**methods: str | Iterable[str]) -> Callable:
 
 @dataclass(frozen=True)
 class Clock:
-    """Where in its phase a turn is played: ``step`` of ``steps``, counted from 0, each of ``batch_size`` samples."""
+    """Where in its phase a turn is played: ``step`` of ``steps``, counted from 0, each of ``batch_size`` samples.
+
+    ``repeat`` counts the plays of the same turn within the step, and ``micro`` the micro-batches of such a play that
+    this process sees, both from 0.
+    """
 
     phase: str
     step: int
     steps: int
     batch_size: int = 1
+    repeat: int = 0
+    micro: int = 0
 
     @property
     def fraction(self) -> float:

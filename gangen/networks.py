@@ -1,10 +1,61 @@
-"""What is asked of any network: its size, and evaluation mode for a while."""
+"""The networks of a game, as turns, metrics and samplers see them; and what is asked of any: size, evaluation mode."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import nn
+
+
+class Players(Mapping[str, nn.Module]):
+    """The networks of a game by name: ``players.critic`` is ``players["critic"]``.
+
+    ``averages`` holds the moving averages of those that have one.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], averages: Mapping[str, nn.Module] | None = None) -> None:
+        self._networks = dict(networks)
+        self._averages = dict(averages or {})
+        # Remembered once: what is frozen from the start, such as the base of an adapter, stays so in `unfrozen`.
+        self._trainable = {name: trainable(net) for name, net in self._networks.items()}
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self._networks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._networks)
+
+    def __len__(self) -> int:
+        return len(self._networks)
+
+    def __getattr__(self, name: str) -> nn.Module:
+        try:
+            return self.__dict__["_networks"][name]
+        except KeyError:
+            raise AttributeError(f"no player called '{name}' in this game") from None
+
+    def averaged(self, name: str) -> nn.Module:
+        """The moving average of a player's weights, or the network itself where the recipe keeps none."""
+        return self._averages.get(name, self._networks[name])
+
+    @contextmanager
+    def unfrozen(self, name: str) -> Iterator[None]:
+        """Lets a turn make the part of a graph that belongs to a player whose turn comes later in the same step.
+
+        In turns that do not update a player its weights have no gradient; what is made in here has.
+        """
+        frozen = [parameter for parameter in self._trainable[name] if not parameter.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        try:
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(False)
+
+
+def trainable(net: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in net.parameters() if parameter.requires_grad]
 
 
 def count_parameters(net: nn.Module) -> int:

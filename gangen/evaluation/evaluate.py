@@ -18,13 +18,14 @@ from gangen.files import to_json, write_atomically
 from gangen.metrics.context import MetricContext, evaluate, joined, measure
 from gangen.metrics.tradeoff import Row
 from gangen.model import read_model
+from gangen.networks import Players
 from gangen.noise import mix
 from gangen.recipe.load import load_recipe
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.training import checkpoint
 from gangen.training.assemble import build_game, build_metrics
-from gangen.training.players import Players
+from gangen.training.players import networks_of
 
 # Close together, since curves are bent and compared along straight lines between their points.
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -64,9 +65,10 @@ class Trained:
         """
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
         data, players, _, _ = build_game(self.recipe, self.registry, device)
-        metrics = self._metrics(players, data, device)
+        networks = networks_of(players)
+        metrics = self._metrics(networks, data, device)
         step = checkpoint.restore_weights(players, self.checkpoint)
-        bench = MetricContext(players, data, device=device, seed=self.recipe.seed)
+        bench = MetricContext(networks, data, device=device, seed=self.recipe.seed)
         found = [measure(metric, bench) for metric in metrics]
         if changed := self.run.changed_extractors(bench.extractors):
             advice = f"move {self.run.extractors} away to measure anew"
@@ -87,7 +89,7 @@ class Trained:
             extractors=bench.extractors,
             warnings=bench.warnings,
             figures=joined(found, bench),
-            frontier=self._frontier(metrics, found, players, data, bench),
+            frontier=self._frontier(metrics, found, networks, data, bench),
         )
         write_atomically(self.record, to_json(result.to_plain(), indent=1))
         return result

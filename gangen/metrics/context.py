@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from gangen import noise
 from gangen.contracts import Batch, Data, Extractor, Metric
 from gangen.errors import UsageError
-from gangen.networks import evaluating
-from gangen.training.players import Players
+from gangen.networks import Players, evaluating
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from gangen.components.registry import Registry
 from gangen.contracts import Callback, Data, Metric
 from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError
 from gangen.metrics.context import MetricContext
-from gangen.networks import count_parameters
+from gangen.networks import Players, count_parameters
 from gangen.noise import mix
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
@@ -27,7 +27,7 @@ from gangen.training.callbacks.sheets import Samples
 from gangen.training.callbacks.signals import StopOnSignal
 from gangen.training.compatibility import find_blind_spots, find_misfits
 from gangen.training.phases import Phase, Turn
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, networks_of
 from gangen.training.trainer import Trainer
 
 # fp64 is not mixed: networks and noise are float64 throughout.
@@ -85,7 +85,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     RunDirectory(recipe.run).claim(recipe)
     device = torch.device("cpu")
     data, players, phases, _ = build_game(recipe, registry, device)
-    build_metrics(recipe, registry, players, data, device)
+    build_metrics(recipe, registry, networks_of(players), data, device)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
     lines += [
         f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"
@@ -106,7 +106,7 @@ def assemble(
 ) -> Trainer:
     """The trainer of a recipe on this process, at its first step."""
     data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
-    metrics = build_metrics(recipe, registry, players, data, accelerator.device)
+    metrics = build_metrics(recipe, registry, networks_of(players), data, accelerator.device)
     for player in players.values():
         player.synchronize()
     if recipe.trainer.compile:
@@ -116,7 +116,7 @@ def assemble(
     distributions = _distributions(recipe, registry)
 
     def export(folder: Path) -> None:
-        model.export(folder, players.averaged("generator"), data.codec, recipe, distributions)
+        model.export(folder, networks_of(players).averaged("generator"), data.codec, recipe, distributions)
 
     every, main = recipe.every, accelerator.is_main_process
     callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
@@ -143,7 +143,7 @@ def assemble(
 
 def build_game(
     recipe: Recipe, registry: Registry, device: torch.device, processes: int = 1
-) -> tuple[Data, Players, list[Phase], Any]:
+) -> tuple[Data, dict[str, Player], list[Phase], Any]:
     """Data, players, phases and the objective whose turns these play.
 
     Raises RecipeError for turns, players and sizes that do not fit each other.
@@ -184,7 +184,7 @@ def build_game(
                 phase.balance,
             )
         )
-    return data, Players(players), phases, objective
+    return data, players, phases, objective
 
 
 def build_metrics(

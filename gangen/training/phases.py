@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gangen.contracts import Batch, Clock, Stats
+from gangen.networks import Players
 from gangen.recipe.balance import Balance
 from gangen.recipe.sections import OptimizerRecipe
-from gangen.training.players import Players
 
 
 @dataclass(frozen=True)

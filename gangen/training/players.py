@@ -11,6 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gangen.collectives import broadcast, world_size
 from gangen.contracts import Clock, Stats
+from gangen.networks import Players, trainable
 from gangen.recipe.sections import HalfLife, OptimizerRecipe
 
 OPTIMIZERS = {
@@ -39,9 +40,8 @@ class Player:
         self.clip = clip
         self.weight_clip = weight_clip
         self.ema = ema
-        self.steps = 0  # since this process began; tells whether a graph is older than the weights in it
         # Remembered once: an adapter's frozen base must stay frozen when this player's turn comes again.
-        self.trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        self.trainable = trainable(net)
         self.average: nn.Module | None = None
         if ema is not None:
             self.average = copy.deepcopy(net).eval().requires_grad_(False)
@@ -108,7 +108,6 @@ class Player:
             self.optimizer.step()
         else:
             scaler.step(self.optimizer)
-        self.steps += 1
         if self.weight_clip is not None:
             with torch.no_grad():
                 torch._foreach_clamp_min_(self.trainable, -self.weight_clip)
@@ -130,48 +129,26 @@ class Player:
             averaged.copy_(buffer)
 
 
-class Players(Mapping[str, Player]):
-    """All players by name; ``players.generator`` is the generator's network itself."""
+def networks_of(players: Mapping[str, Player]) -> Players:
+    """What a game sees of its players: networks and averages."""
+    averages = {name: player.average for name, player in players.items() if player.average is not None}
+    return Players({name: player.net for name, player in players.items()}, averages)
 
-    def __init__(self, players: Mapping[str, Player]) -> None:
-        self._players = dict(players)
 
-    def __getitem__(self, name: str) -> Player:
-        return self._players[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._players)
-
-    def __len__(self) -> int:
-        return len(self._players)
-
-    def __getattr__(self, name: str) -> nn.Module:
-        try:
-            return self.__dict__["_players"][name].net
-        except KeyError:
-            raise AttributeError(f"no player called '{name}' in this game") from None
-
-    def averaged(self, name: str) -> nn.Module:
-        """The moving average of a player's network, or the network itself where the recipe keeps none."""
-        player = self._players[name]
-        return player.net if player.average is None else player.average
-
-    @contextmanager
-    def learning(self, names: Collection[str]) -> Iterator[list[Player]]:
-        """Freeze everybody but ``names``, whose gradients start from nothing."""
-        learners = [self._players[name] for name in names]
-        others = [
-            parameter for name, player in self._players.items() if name not in names for parameter in player.trainable
-        ]
+@contextmanager
+def learning(players: Mapping[str, Player], names: Collection[str]) -> Iterator[list[Player]]:
+    """Freeze everybody but ``names``, whose gradients start from nothing."""
+    learners = [players[name] for name in names]
+    others = [parameter for name, player in players.items() if name not in names for parameter in player.trainable]
+    for parameter in others:
+        parameter.requires_grad_(False)
+    for parameter in (parameter for player in learners for parameter in player.trainable):
+        parameter.grad = None
+    try:
+        yield learners
+    finally:
         for parameter in others:
-            parameter.requires_grad_(False)
-        for parameter in (parameter for player in learners for parameter in player.trainable):
-            parameter.grad = None
-        try:
-            yield learners
-        finally:
-            for parameter in others:
-                parameter.requires_grad_(True)
+            parameter.requires_grad_(True)
 
 
 class StepSize:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 from accelerate import Accelerator
@@ -14,7 +14,7 @@ from gangen.contracts import Callback, Clock, Data, Stats
 from gangen.errors import UsageError, did_you_mean
 from gangen.noise import mix
 from gangen.training.phases import Phase, Turn
-from gangen.training.players import Players
+from gangen.training.players import Player, learning, networks_of
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Trainer:
         *,
         accelerator: Accelerator,
         data: Data,
-        players: Players,
+        players: Mapping[str, Player],
         phases: Sequence[Phase],
         objective: nn.Module | None = None,
         accumulate: int = 1,
@@ -92,7 +92,8 @@ class Trainer:
         self.accelerator = accelerator
         self.device = accelerator.device
         self.data = data
-        self.players = players
+        self.players = dict(players)
+        self.networks = networks_of(players)
         self.phases = tuple(phases)
         self.objective = objective
         self.accumulate = accumulate
@@ -127,7 +128,7 @@ class Trainer:
         for turn in phase.turns:
             play = self.take if phase.allows(turn, self.state.balance) else self.skip
             for repeat in range(turn.times_at(self.state.step)):
-                play(turn, clock, repeat)
+                play(turn, replace(clock, repeat=repeat))
         if phase.balance is not None:
             self.follow_balance(phase)
         self.state.step += 1
@@ -139,14 +140,14 @@ class Trainer:
         for name, optimizer in phase.optimizers.items():
             self.players[name].use_optimizer(optimizer)
 
-    def take(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+    def take(self, turn: Turn, clock: Clock) -> None:
         """One turn: gradients of the whole batch, then a step of each of its players.
 
         The sizes of a player's steps cost as much as a few operations of its optimizer, so one step of each turn is
         measured between two readings of the meter: the first.
         """
-        with self.players.learning(turn.updates) as learners:
-            self.compute_gradients(turn, clock, repeat)
+        with learning(self.players, turn.updates) as learners:
+            self.compute_gradients(turn, clock)
             for player in learners:
                 player.share_gradients()
                 measure = self.meter.lacks(turn, f"{player.name}/gradient_norm")
@@ -155,14 +156,14 @@ class Trainer:
                 self.accelerator.scaler.update()
         self.state.batches += 1
 
-    def skip(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+    def skip(self, turn: Turn, clock: Clock) -> None:
         """Nobody learns from this turn; it is only watched where the balance needs its figure.
 
         Its batch counts as used: those of all other turns are the same whoever was left out.
         """
         if turn.name == self.phases[self.state.phase].balance.turn:
-            with self.players.learning(()):
-                for _ in self.losses(turn, clock, repeat):
+            with learning(self.players, ()):
+                for _ in self.losses(turn, clock):
                     pass
         self.state.batches += 1
 
@@ -177,17 +178,17 @@ class Trainer:
                 skipped = not phase.allows(turn, mean)
                 self.meter.add(turn, {"skipped": torch.full((), float(skipped), device=self.device)})
 
-    def compute_gradients(self, turn: Turn, clock: Clock, repeat: int = 0) -> None:
+    def compute_gradients(self, turn: Turn, clock: Clock) -> None:
         """Leave in ``.grad`` the mean over this process's micro-batches of the gradient of the turn's loss."""
-        for loss in self.losses(turn, clock, repeat):
+        for loss in self.losses(turn, clock):
             (loss if self.accelerator.scaler is None else self.accelerator.scaler.scale(loss)).backward()
 
-    def losses(self, turn: Turn, clock: Clock, repeat: int = 0) -> Iterator[Tensor]:
+    def losses(self, turn: Turn, clock: Clock) -> Iterator[Tensor]:
         """This process's micro-batches: of each the turn's loss as its share of their mean; figures go to the meter."""
         parts = world_size() * self.accumulate
         whole = self.phases[self.state.phase].batch_size
         size = whole // parts
-        seed = mix(self.seed, self.state.phase, clock.step, turn.name, repeat)
+        seed = mix(self.seed, self.state.phase, clock.step, turn.name, clock.repeat)
         for micro in range(self.accumulate):
             part = micro * world_size() + rank()
             self._seed_dropout(mix(seed, part))
@@ -195,7 +196,7 @@ class Trainer:
             batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
             draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
             with draws, self._autocast():
-                loss, stats = turn.loss(self.players, batch, clock)
+                loss, stats = turn.loss(self.networks, batch, replace(clock, micro=micro))
             self.meter.add(turn, stats)
             yield loss / self.accumulate if self.accumulate > 1 else loss
 

@@ -31,7 +31,7 @@ class Evaluate(Callback):
     def after_step(self, trainer: Trainer) -> None:
         if not due(trainer, self.every):
             return
-        evaluation = MetricContext(trainer.players, trainer.data, device=trainer.device, seed=trainer.seed)
+        evaluation = MetricContext(trainer.networks, trainer.data, device=trainer.device, seed=trainer.seed)
         figures = evaluate(self.metrics, evaluation)
         for change in self.run.changed_extractors(evaluation.extractors):
             evaluation.warn(change)

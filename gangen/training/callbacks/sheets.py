@@ -31,7 +31,7 @@ class Samples(Callback):
     def after_step(self, trainer: Trainer) -> None:
         if not due(trainer, self.every):
             return
-        codec, net = trainer.data.codec, trainer.players.averaged("generator")
+        codec, net = trainer.data.codec, trainer.networks.averaged("generator")
         sheet = {}
         with evaluating(net):
             for prompt in codec.prompts():

@@ -1,7 +1,6 @@
 """Image GANs: the discriminator tells images from fakes, the generator fools it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -22,7 +21,6 @@ from gangen import (
     at_least_float32,
     updates,
 )
-from gangen.training.players import Player
 from gangen_image.spec import ImageSpec, PointSpec
 
 
@@ -74,7 +72,7 @@ class ImageGAN(nn.Module):
         self.reuse_fakes = reuse_fakes
         asked = {"classify": auxiliary, "features": feature_matching}
         self.needs = {"discriminator": [method for method, weight in asked.items() if weight]}
-        self._kept: list[tuple[tuple[Clock, int], Tensor, Batch]] = []
+        self._kept: dict[int, tuple[Clock, Tensor, Batch]] = {}
 
     @updates("discriminator")
     def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
@@ -109,7 +107,7 @@ class ImageGAN(nn.Module):
         """Fool the discriminator."""
         images = self.spec.prepare(batch["image"])
         if self.reuse_fakes:
-            fakes, condition = self._take_kept(players, clock)
+            fakes, condition = self._take_kept(clock)
         else:
             fakes, condition = players.generator.sample(len(images), batch), batch
         fake = self._judge(players, condition)(fakes)
@@ -148,26 +146,22 @@ class ImageGAN(nn.Module):
 
     def _fakes(self, players: Players, batch: Batch, clock: Clock) -> Tensor:
         """Fakes without a graph, for the discriminator; kept with theirs where the generator is to use them again."""
-        if not self.reuse_fakes:
+        if not self.reuse_fakes or clock.repeat:
             with torch.no_grad():
                 return players.generator.sample(len(batch["image"]), batch)
-        # The trainer has frozen the generator, since this is not its turn; its part of the graph is made here all the
-        # same, and waits for the backward pass of its own turn.
-        with _unfrozen(players["generator"]):
+        with players.unfrozen("generator"):
             fakes = players.generator.sample(len(batch["image"]), batch)
-        made = clock, players["generator"].steps
-        self._kept = [kept for kept in self._kept if kept[0] == made]
-        self._kept.append((made, fakes, batch))
+        self._kept[clock.micro] = clock, fakes, batch
         return fakes.detach()
 
-    def _take_kept(self, players: Players, clock: Clock) -> tuple[Tensor, Batch]:
-        """The oldest fakes of this step, one micro-batch after the other."""
-        if not self._kept or self._kept[0][0] != (clock, players["generator"].steps):
+    def _take_kept(self, clock: Clock) -> tuple[Tensor, Batch]:
+        """The fakes of this step's first ``discriminate``, micro-batch by micro-batch."""
+        made, fakes, condition = self._kept.pop(clock.micro, (None, None, None))
+        if made != clock:
             raise RunError(
                 "reuse_fakes: generate found no fakes that the generator of this moment made in this step\n"
                 "play discriminate before generate in every step, and generate once; or turn reuse_fakes off"
             )
-        _, fakes, condition = self._kept.pop(0)
         return fakes, condition
 
 
@@ -180,14 +174,3 @@ def feature_distance(real: Tensor, fake: Tensor) -> Tensor:
     """
     real, fake = (all_mean(at_least_float32(features).mean(0)) for features in (real, fake))
     return (real - fake).square().sum()
-
-
-@contextmanager
-def _unfrozen(player: Player) -> Iterator[None]:
-    for parameter in player.trainable:
-        parameter.requires_grad_(True)
-    try:
-        yield
-    finally:
-        for parameter in player.trainable:
-            parameter.requires_grad_(False)

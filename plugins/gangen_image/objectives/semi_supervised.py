@@ -96,4 +96,4 @@ class Accuracy:
 
     def _judges(self, context: MetricContext) -> dict[str, nn.Module]:
         players = context.players
-        return {name: players.averaged(name) for name in players if hasattr(players[name].net, "classify")}
+        return {name: players.averaged(name) for name in players if hasattr(players[name], "classify")}

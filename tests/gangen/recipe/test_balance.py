@@ -17,7 +17,7 @@ from gangen.splits import TensorSplit
 from gangen.training import checkpoint
 from gangen.training.assemble import build_game
 from gangen.training.phases import Phase, Turn
-from gangen.training.players import Player, Players
+from gangen.training.players import Player
 from gangen.training.trainer import Trainer
 
 
@@ -56,7 +56,7 @@ class Rows:
 def tug_of_war(balance, turns=(("discriminate", 2), ("generate", 1)), steps=20, accumulate=1):
     game = TugOfWar()
     optimizer = OptimizerRecipe(use="sgd", lr=Schedule(1.0))
-    players = Players({name: Player(name, Strength(), optimizer) for name in ("generator", "discriminator")})
+    players = {name: Player(name, Strength(), optimizer) for name in ("generator", "discriminator")}
     played = tuple(Turn(name, getattr(game, name), getattr(game, name).updates, times) for name, times in turns)
     return game, Trainer(
         accelerator=Accelerator(cpu=True),

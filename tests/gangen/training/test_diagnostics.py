@@ -10,7 +10,7 @@ from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
 from gangen.training.phases import Phase, Turn
-from gangen.training.players import Player, Players
+from gangen.training.players import Player
 from gangen.training.trainer import Trainer
 
 CLOCK = Clock("phase", 0, 10)
@@ -99,9 +99,7 @@ def trainer():
     )
     players = {"generator": player(), "encoder": player()}
     players["encoder"].name = "encoder"
-    return Trainer(
-        accelerator=Accelerator(cpu=True), data=Rows(), players=Players(players), phases=[Phase("all", 9, turns, 4)]
-    )
+    return Trainer(accelerator=Accelerator(cpu=True), data=Rows(), players=players, phases=[Phase("all", 9, turns, 4)])
 
 
 def sizes(figures):

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from gangen.contracts import Clock
-from gangen.networks import evaluating
+from gangen.networks import Players, evaluating
 from gangen.recipe.sections import HalfLife, OptimizerRecipe
 from gangen.schedules import Schedule
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, learning, networks_of
 
 CLOCK = Clock("phase", 0, 10)
 
@@ -30,24 +30,19 @@ def with_gradient(player, values):
 
 
 def test_everybody_but_the_learners_is_frozen_and_gradients_flow_through_them():
-    players = Players(
-        {
-            "generator": Player("generator", linear(), sgd()),
-            "discriminator": Player("discriminator", nn.Linear(1, 1), sgd()),
-        }
-    )
-    with players.learning(["generator"]):
-        players.discriminator(players.generator(torch.ones(3, 2))).sum().backward()
-    assert players.generator.weight.grad is not None
-    assert players.discriminator.weight.grad is None
-    assert all(parameter.requires_grad for player in players.values() for parameter in player.net.parameters())
+    nets = Players({"generator": linear(), "discriminator": nn.Linear(1, 1)})
+    with learning({name: Player(name, net, sgd()) for name, net in nets.items()}, ["generator"]):
+        nets.discriminator(nets.generator(torch.ones(3, 2))).sum().backward()
+    assert nets.generator.weight.grad is not None
+    assert nets.discriminator.weight.grad is None
+    assert all(parameter.requires_grad for net in nets.values() for parameter in net.parameters())
 
 
 def test_a_parameter_that_was_frozen_from_the_start_stays_frozen():
     net = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1))
-    players = Players({"generator": Player("generator", net, sgd()), "other": Player("other", nn.Linear(1, 1), sgd())})
+    players = {"generator": Player("generator", net, sgd()), "other": Player("other", nn.Linear(1, 1), sgd())}
     for names in (["other"], ["generator"], ["other"]):
-        with players.learning(names):
+        with learning(players, names):
             pass
     assert [parameter.requires_grad for parameter in net.parameters()] == [False, False, True, True]
 
@@ -78,7 +73,7 @@ def test_average_follows_the_weights_by_its_decay_and_takes_buffers_over():
 
 
 def test_averaged_is_the_network_itself_where_none_is_kept():
-    players = Players(
+    players = networks_of(
         {"generator": Player("generator", linear(), sgd()), "other": Player("other", linear(), sgd(), ema=0.5)}
     )
     assert players.averaged("generator") is players.generator

@@ -14,7 +14,7 @@ from gangen.penalties import R1, R2
 from gangen.recipe.sections import OptimizerRecipe
 from gangen.training import compilation
 from gangen.training.compilation import compile_game
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, learning, networks_of
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
@@ -54,14 +54,14 @@ def gradients(family, *, compiled, **options):
     torch.manual_seed(0)
     generator, discriminator, *settings = FAMILIES[family]
     nets = {"generator": generator(SPEC, **settings[0]), "discriminator": discriminator(SPEC, **settings[1])}
-    players = Players({name: Player(name, net.double().train(), OptimizerRecipe()) for name, net in nets.items()})
+    players = {name: Player(name, net.double().train(), OptimizerRecipe()) for name, net in nets.items()}
     objective = ImageGAN(SPEC, loss=NonSaturating(), penalties=[R1(), R2()], **options)
     said, found = [], {}
     if compiled:
         compile_game(players, objective, said.append)
     for turn in (objective.discriminate, objective.generate):
-        with players.learning(turn.updates) as (learner,), noise.shared(1):
-            turn(players, BATCH, CLOCK)[0].backward()
+        with learning(players, turn.updates) as (learner,), noise.shared(1):
+            turn(networks_of(players), BATCH, CLOCK)[0].backward()
             found |= {
                 f"{learner.name}.{name}": weight.grad.clone()
                 for name, weight in learner.net.named_parameters()

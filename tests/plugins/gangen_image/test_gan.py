@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from gangen import cli, noise
 from gangen.contracts import Clock
 from gangen.errors import RunError, UsageError
 from gangen.losses import NonSaturating, RelativisticPaired
+from gangen.networks import Players
 from gangen.penalties import R1, R2
 from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, learning
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
 from gangen_image.objectives.augmentation import DiffAugment
 from gangen_image.objectives.gan import ImageGAN, feature_distance
@@ -34,14 +36,18 @@ def game(condition="projection"):
         "generator": MLPGenerator(SPEC, latent_dim=3, hidden_dim=8),
         "discriminator": MLPDiscriminator(SPEC, hidden_dim=8, condition=condition),
     }
+    return Players(nets)
+
+
+def everybody(nets):
     optimizer = OptimizerRecipe(use="sgd", lr=Schedule(0.1))
-    return Players({name: Player(name, net, optimizer) for name, net in nets.items()})
+    return {name: Player(name, net, optimizer) for name, net in nets.items()}
 
 
 def play(objective, players, turn, *, seed=1, clock=CLOCK, step=True):
     """A turn as the trainer plays it; returns its gradients by name, and its figures."""
     method = getattr(objective, turn)
-    with players.learning(method.updates) as (learner,):
+    with learning(everybody(players), method.updates) as (learner,):
         with noise.shared(seed):
             loss, stats = method(players, BATCH, clock)
         loss.backward()
@@ -114,36 +120,37 @@ def test_reused_fakes_give_the_gradients_of_the_plain_game_with_the_same_fakes()
 def test_reused_fakes_are_taken_one_micro_batch_after_the_other():
     players, objective = game(), ImageGAN(SPEC, loss=NonSaturating(), reuse_fakes=True)
     plain = ImageGAN(SPEC, loss=NonSaturating())
-    for seed in (1, 2):
-        play(objective, players, "discriminate", seed=seed, step=False)
-    for seed in (1, 2):
+    clocks = [replace(CLOCK, micro=micro) for micro in range(2)]
+    for seed, clock in enumerate(clocks):
+        play(objective, players, "discriminate", seed=seed, clock=clock, step=False)
+    for seed, clock in enumerate(clocks):
         expected = play(plain, players, "generate", seed=seed, step=False)[0]
-        found = play(objective, players, "generate", seed=9, step=False)[0]
+        found = play(objective, players, "generate", seed=9, clock=clock, step=False)[0]
         assert all(torch.allclose(found[name], expected[name], atol=1e-7) for name in expected)
 
 
 @pytest.mark.parametrize(
     "turns",
     [
-        [("generate", 3)],
-        [("discriminate", 2), ("generate", 3)],
-        [("discriminate", 3), ("generate", 3), ("generate", 3)],
-        [("discriminate", 3), ("discriminate", 3), ("generate", 3), ("generate", 3)],
+        [("generate", 3, 0)],
+        [("discriminate", 2, 0), ("generate", 3, 0)],
+        [("discriminate", 3, 0), ("generate", 3, 0), ("generate", 3, 0)],
+        [("discriminate", 3, 0), ("discriminate", 3, 1), ("generate", 3, 0), ("generate", 3, 1)],
     ],
     ids=["none", "of another step", "used up", "of an older generator"],
 )
 def test_stale_fakes_are_refused(turns):
     players, objective = game(), ImageGAN(SPEC, loss=NonSaturating(), reuse_fakes=True)
-    *before, (last, _) = turns
-    for turn, step in before:
-        play(objective, players, turn, clock=Clock("adversarial", step, 10))
+    *before, (last, now) = [(turn, Clock("adversarial", step, 10, repeat=repeat)) for turn, step, repeat in turns]
+    for turn, clock in before:
+        play(objective, players, turn, clock=clock)
     with pytest.raises(RunError, match="play discriminate before generate"):
-        play(objective, players, last)
+        play(objective, players, last, clock=now)
 
 
 def test_the_generator_stays_frozen_in_the_discriminators_turn_when_fakes_are_reused():
     players, objective = game(), ImageGAN(SPEC, loss=NonSaturating(), penalties=[R2()], reuse_fakes=True)
-    with players.learning(["discriminator"]):
+    with learning(everybody(players), ["discriminator"]):
         objective.discriminate(players, BATCH, CLOCK)[0].backward()
         assert not any(parameter.requires_grad for parameter in players.generator.parameters())
     assert all(parameter.grad is None for parameter in players.generator.parameters())

@@ -9,9 +9,10 @@ import torch
 from gangen import noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
+from gangen.networks import Players
 from gangen.penalties import R1, R2, GradientPenalty, LeCam, VirtualAdversarial
 from gangen.recipe.sections import OptimizerRecipe
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, learning
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
@@ -57,23 +58,24 @@ def plain_settings():
 
 
 def game(family, memory_format=torch.contiguous_format):
-    players = {}
+    nets = {}
     for name, (built, options) in zip(["generator", "discriminator"], FAMILIES[family], strict=True):
         torch.manual_seed(0)
         net = built(SPEC, **options).to(memory_format=memory_format)
         with torch.no_grad():
             for parameter in net.parameters():  # so that nothing is hidden by zeros and ones of the initialisation
                 parameter.add_(torch.randn(parameter.shape) * 0.1)
-        players[name] = Player(name, net, OptimizerRecipe())
-    return Players(players)
+        nets[name] = net
+    return Players(nets)
 
 
 def play(players, objective, context):
     """A step of both players; the loss of each turn and its gradient in one vector."""
     found = {}
+    everybody = {name: Player(name, net, OptimizerRecipe()) for name, net in players.items()}
     for turn in ("discriminate", "generate"):
         method = getattr(objective, turn)
-        with players.learning(method.updates) as (learner,):
+        with learning(everybody, method.updates) as (learner,):
             with noise.shared(1), context:
                 loss, _ = method(players, BATCH, CLOCK)
             loss.backward()

@@ -10,9 +10,10 @@ from gangen import cli, noise
 from gangen.contracts import Clock
 from gangen.errors import DataError, UsageError
 from gangen.metrics.context import MetricContext
+from gangen.networks import Players
 from gangen.recipe.sections import OptimizerRecipe
 from gangen.splits import TensorSplit
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, learning
 from gangen_image.codec import ImageCodec
 from gangen_image.data.few_labels import FewLabels
 from gangen_image.metrics.modes import Modes, good_per_mode
@@ -47,7 +48,7 @@ def game():
         "discriminator": MLPDiscriminator(SPEC, hidden_dim=8, condition="classifier"),
         "supervised": MLPDiscriminator(SPEC, hidden_dim=8, condition="classifier"),
     }
-    return Players({name: Player(name, net, OptimizerRecipe()) for name, net in nets.items()})
+    return Players(nets)
 
 
 def batch_of(data, size=8):
@@ -100,7 +101,8 @@ def test_the_discriminator_minimises_the_cross_entropy_of_one_class_more(context
 
 def test_the_generator_matches_mean_features_and_reaches_no_weight_of_the_discriminator():
     players, batch = game(), batch_of(FewLabels(of=Bars(), per_label=2))
-    with players.learning(["generator"]), noise.shared(1):
+    everybody = {name: Player(name, net, OptimizerRecipe()) for name, net in players.items()}
+    with learning(everybody, ["generator"]), noise.shared(1):
         loss, _ = SemiSupervised(SPEC).generate(players, batch, CLOCK)
         loss.backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in players.generator.parameters())
@@ -126,7 +128,7 @@ def test_accuracy_is_told_of_every_player_that_classifies():
     guess = players.discriminator.classify(SPEC.prepare(data.heldout.tensors["image"])).argmax(1)
     right = (guess == data.heldout.tensors["label"]).float().mean().item()
     assert figures == {"accuracy": pytest.approx(right), "accuracy_supervised": 0.5}
-    del players._players["discriminator"], players._players["supervised"]
+    players = Players({"generator": players.generator})
     with pytest.raises(UsageError, match="needs a discriminator with classify"):
         Accuracy().check(MetricContext(players, data, device=torch.device("cpu")))
 
@@ -166,8 +168,7 @@ def test_the_figures_of_modes():
         codec_class, modes, sd = None, torch.tensor([[0.0, 0.0], [1.0, 0.0]]), 0.1
         heldout = TensorSplit(image=torch.zeros(4, 2))
 
-    players = Players({"generator": Player("generator", torch.nn.Linear(1, 1), OptimizerRecipe())})
-    players["generator"].net = Fixed()
+    players = Players({"generator": Fixed()})
     figures = Modes(samples=100)(MetricContext(players, Pair(), device=torch.device("cpu")))
     expected = 0.75 * torch.tensor(1.5).log() + 0.25 * torch.tensor(0.5).log()
     assert figures == {"modes": 2, "good": 0.8, "kl": pytest.approx(expected.item())}

@@ -1,5 +1,6 @@
 """The text games: rewards that line up with tokens, a policy gradient that is one, losses over the right tokens."""
 
+import copy
 import itertools
 import math
 
@@ -10,8 +11,9 @@ from torch import nn
 from gangen import noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating, RelativisticAverage
+from gangen.networks import Players
 from gangen.recipe.sections import OptimizerRecipe
-from gangen.training.players import Player, Players
+from gangen.training.players import Player, learning
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.lstm import LSTMGenerator
 from gangen_text.objectives.gumbel import Gumbel
@@ -40,7 +42,11 @@ def game(spec, discriminator, **options):
     torch.manual_seed(0)
     generator = LSTMGenerator(spec, embedding_dim=6, hidden_dim=8, init_std=0.7).double()
     nets = {"generator": generator, "discriminator": discriminator.double()}
-    return Players({name: Player(name, net, OptimizerRecipe()) for name, net in nets.items()})
+    return Players(nets)
+
+
+def everybody(nets):
+    return {name: Player(name, net, OptimizerRecipe()) for name, net in nets.items()}
 
 
 def test_a_reward_that_is_constant_per_text_reaches_every_token_of_that_text():
@@ -142,12 +148,12 @@ def test_rollouts_are_judged_with_the_label_of_their_text():
 
 def test_the_average_rolls_out_where_asked():
     players = game(FIXED, Judge(lambda tokens: tokens[:, 2]))
-    averaged = Player("generator", players.generator, OptimizerRecipe(), ema=0.9)
+    average = copy.deepcopy(players.generator)
     with torch.no_grad():  # an average that always writes token 3
-        for parameter in averaged.average.parameters():
+        for parameter in average.parameters():
             parameter.zero_()
-        averaged.average.output.bias[3] = 1000.0
-    players = Players({"generator": averaged, "discriminator": players["discriminator"]})
+        average.output.bias[3] = 1000.0
+    players = Players(players, {"generator": average})
     objective = SeqGAN(FIXED, loss=NonSaturating(), rollouts=4, reward="logit", rollout_with="average")
     values = objective.values(players, torch.zeros(2, 5, dtype=torch.long), {})
     assert values.tolist() == [[3.0, 3.0, 0.0, 0.0, 0.0]] * 2
@@ -167,7 +173,7 @@ def test_relaxed_fakes_carry_the_discriminators_gradient_to_the_generator(loss):
     players = game(ENDING, CNNDiscriminator(ENDING, filter_widths=(2, 3), filter_counts=(4, 4)))
     batch = {"tokens": torch.tensor([[3, 4, 1, 2, 2, 2], [5, 6, 3, 4, 5, 1]]), "label": torch.tensor([0, 1])}
     objective = Gumbel(ENDING, loss=loss, temperature=0.5)
-    with players.learning(["generator"]):
+    with learning(everybody(players), ["generator"]):
         objective.relax(players, batch, CLOCK)[0].backward()
     assert all(
         parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in players.generator.parameters()
@@ -190,7 +196,7 @@ def test_the_discriminators_turn_leaves_the_generator_alone():
     players = game(ENDING, CNNDiscriminator(ENDING))
     batch = {"tokens": torch.tensor([[3, 4, 1, 2, 2, 2]] * 4), "label": torch.tensor([0, 1, 0, 1])}
     for objective in (SeqGAN(ENDING, loss=NonSaturating()), Gumbel(ENDING, loss=NonSaturating())):
-        with players.learning(["discriminator"]):
+        with learning(everybody(players), ["discriminator"]):
             loss, stats = objective.discriminate(players, batch, CLOCK)
             loss.backward()
         assert all(parameter.grad is None for parameter in players.generator.parameters())

@@ -155,7 +155,7 @@ def test_a_run_that_is_killed_while_the_best_model_is_written_goes_on(play, monk
     def die(*arguments):
         raise Killed
 
-    for module, name in (("gangen.best", "write_atomically"), ("gangen.model", "save_file")):
+    for module, name in (("gangen.training.callbacks.best", "write_atomically"), ("gangen.model", "save_file")):
         with monkeypatch.context() as patch:
             patch.setattr(f"{module}.{name}", die)
             with pytest.raises(Killed):
