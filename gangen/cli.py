@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gangen.errors import GangenError, RecipeError, UsageError, did_you_mean
+from gangen.errors import GangenError, UsageError, did_you_mean
+from gangen.failures import explain
 
 if TYPE_CHECKING:
     from gangen.components.registry import Registry
@@ -53,19 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        elif os.environ.get("RANK", "0") == "0":
-            print(f"gangen: error: {_message(error)}", file=sys.stderr)
+        elif words := explain(error):
+            print(words, file=sys.stderr)
         return error.exit_code if isinstance(error, GangenError) else 1
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, RecipeError) and len(error.problems) > 1:
-        return f"{len(error.problems)} things are wrong\n{error}"
-    lines = [str(error), *getattr(error, "__notes__", [])]
-    if not isinstance(error, GangenError):
-        lines[0] = f"{type(error).__name__}: {error}"
-        lines.append("run again with --debug for the traceback")
-    return "\n".join(lines)
 
 
 def _flags() -> argparse.ArgumentParser:

@@ -8,10 +8,12 @@ from typing import NamedTuple
 class GangenError(Exception):
     """Something that the user can act on.
 
-    The command line prints it without a traceback and ends with ``exit_code``.
+    The command line prints it without a traceback and ends with ``exit_code``. Where several processes play, ``shared``
+    says that all of them raise it alike, so that the main one speaks for all.
     """
 
     exit_code = 1
+    shared = False
 
 
 class UsageError(GangenError):
@@ -33,6 +35,8 @@ class Problem(NamedTuple):
 class RecipeError(UsageError):
     """Everything that is wrong with one recipe, a line each."""
 
+    shared = True
+
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
@@ -49,9 +53,13 @@ class DataError(GangenError):
 class RunError(GangenError):
     """A run cannot start, go on or be read."""
 
+    shared = True
+
 
 class CheckpointError(RunError):
     """A checkpoint is missing, incomplete or belongs to another game."""
+
+    shared = False
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

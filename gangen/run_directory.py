@@ -1,6 +1,9 @@
 """The folder of a run: recipe, plugins, metrics, samples, checkpoints, model."""
 
 import json
+import os
+import time
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -23,6 +26,7 @@ class RunDirectory:
         self.plugins = self.root / "plugins.json"
         self.extractors = self.root / "extractors.json"
         self.metrics = self.root / "metrics.jsonl"
+        self.errors = self.root / "error.txt"
         self.samples = self.root / "samples"
         self.checkpoints = self.root / "checkpoints"
         self.model = self.root / "model"
@@ -87,6 +91,14 @@ class RunDirectory:
             for name, digest in digests.items()
             if known.get(name, digest) != digest
         ]
+
+    def keep_traceback(self, error: Exception) -> None:
+        """Append it to ``error.txt``, and note in the error where it is."""
+        if self.root.is_dir():
+            with self.errors.open("a", encoding="utf-8") as file:
+                process = f"process {os.environ.get('RANK', '0')} of {os.environ.get('WORLD_SIZE', '1')}"
+                file.write(f"{time.ctime()}, {process}\n{''.join(traceback.format_exception(error))}\n")
+            error.add_note(f"the traceback is in {self.errors}")
 
     def append_metrics(self, row: Mapping[str, object]) -> None:
         with self.metrics.open("a", encoding="utf-8") as file:

@@ -17,6 +17,7 @@ from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.hookspecs import KINDS, MEMBERS, SINGULAR
 
 LOCAL = "local"
+_BUILT: dict[type, str] = {}
 
 
 class Registry:
@@ -150,6 +151,7 @@ class Registry:
                 f"{component} of {component.distribution} lacks {', '.join(lacks)}, which every {SINGULAR[use.kind]} "
                 "has; see gangen/contracts.py, and gangen/penalties.py for penalties"
             )
+        _BUILT[type(built)] = str(component)
         return built
 
     def _built(self, value: Any) -> Any:
@@ -193,6 +195,11 @@ class Registry:
             self._plugins[plugin.name] = plugin
         for component in plugin.components:
             self._components[component.kind][component.name] = component
+
+
+def name_of(thing: object) -> str:
+    """As which component a thing was built: "metric 'acme/radius'"; its class where it is none."""
+    return _BUILT.get(type(thing), type(thing).__qualname__)
 
 
 def _first_party_first(point: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from gangen import noise
+from gangen.components.registry import name_of
 from gangen.contracts import Batch, Data, Extractor, Metric
 from gangen.errors import UsageError
+from gangen.failures import during
 from gangen.networks import Players, evaluating
 
 T = TypeVar("T")
@@ -132,7 +134,8 @@ def evaluate(metrics: list[Metric], context: MetricContext) -> dict[str, float]:
 def measure(metric: Metric, context: MetricContext) -> dict[str, float]:
     """Figures of one metric; none, and a warning, where it cannot be taken of these samples."""
     try:
-        return metric(context)
+        with during(name_of(metric)):
+            return metric(context)
     except UsageError as error:
         context.warn(str(error))
         return {}

@@ -38,6 +38,7 @@ class Stopped(GangenError):
     """The run was asked to stop, and did so after saving a checkpoint."""
 
     exit_code = 130
+    shared = True
 
 
 def train(recipe: Recipe, registry: Registry) -> None:
@@ -76,6 +77,10 @@ def train(recipe: Recipe, registry: Registry) -> None:
                 f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
             )
         console.print(f"\ndone: {run.root}\n{_next_steps(run, trainer)}", markup=False, soft_wrap=True)
+    except Exception as error:
+        if not isinstance(error, GangenError):
+            run.keep_traceback(error)
+        raise
     finally:
         accelerator.end_training()
 

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from gangen import noise
 from gangen.collectives import all_mean, rank, world_size
+from gangen.components.registry import name_of
 from gangen.contracts import Callback, Clock, Data, Stats
 from gangen.errors import UsageError, did_you_mean
+from gangen.failures import during
 from gangen.noise import mix
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, learning, networks_of
@@ -108,17 +110,20 @@ class Trainer:
     def fit(self) -> None:
         """Play every phase from where ``state`` stands; a callback may set ``stopping`` to leave early."""
         try:
-            for callback in self.callbacks:
-                callback.start(self)
+            self._tell("start")
             while self.state.phase < len(self.phases) and not self.stopping:
-                self.play_step(self.phases[self.state.phase])
-                for callback in self.callbacks:
-                    callback.after_step(self)
-            for callback in self.callbacks:
-                callback.finish(self)
+                phase = self.phases[self.state.phase]
+                with during(f"phase {phase.name}, step {self.state.step + 1}"):
+                    self.play_step(phase)
+                    self._tell("after_step")
+            self._tell("finish")
         finally:
-            for callback in self.callbacks:
-                callback.close(self)
+            self._tell("close")
+
+    def _tell(self, moment: str) -> None:
+        for callback in self.callbacks:
+            with during(name_of(callback)):
+                getattr(callback, moment)(self)
 
     def play_step(self, phase: Phase) -> None:
         """Every turn of ``phase``, in order and as often as the recipe says, but for those that its balance forbids."""
@@ -127,8 +132,9 @@ class Trainer:
         clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size)
         for turn in phase.turns:
             play = self.take if phase.allows(turn, self.state.balance) else self.skip
-            for repeat in range(turn.times_at(self.state.step)):
-                play(turn, replace(clock, repeat=repeat))
+            with during(f"turn '{turn.name}' of {name_of(getattr(turn.play, '__self__', None))}"):
+                for repeat in range(turn.times_at(self.state.step)):
+                    play(turn, replace(clock, repeat=repeat))
         if phase.balance is not None:
             self.follow_balance(phase)
         self.state.step += 1
@@ -193,7 +199,8 @@ class Trainer:
             part = micro * world_size() + rank()
             self._seed_dropout(mix(seed, part))
             rows = range(part * size, (part + 1) * size)
-            batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
+            with during(f"a batch of {name_of(self.data)}"):
+                batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
             draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
             with draws, self._autocast():
                 loss, stats = turn.loss(self.networks, batch, replace(clock, micro=micro))

@@ -1,0 +1,78 @@
+"""Errors of other people's code in a few words: what went wrong, while what was done, and on whose line."""
+
+import os
+import sysconfig
+import traceback
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from gangen.errors import GangenError, RecipeError
+
+_LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")})
+
+
+class during:
+    """Notes, in an error that passes and that nobody raised on purpose, what was being done: "turn 'generate'"."""
+
+    __slots__ = ("what",)
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, GangenError):
+            error.add_note(f"in {self.what}")
+
+
+def explain(error: Exception) -> str:
+    """A short block for the terminal. Empty where every process has this error and another one tells of it."""
+    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if rank and isinstance(error, GangenError) and error.shared:
+        return ""
+    where = f" on process {rank} of {processes}" if processes > 1 and not getattr(error, "shared", False) else ""
+    return f"gangen: error{where}: {_words(error, processes)}"
+
+
+def summary(error: Exception) -> str:
+    """Class and message in a line."""
+    message = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {message}".rstrip(": ")
+
+
+def _words(error: Exception, processes: int) -> str:
+    notes = getattr(error, "__notes__", [])
+    if isinstance(error, RecipeError) and len(error.problems) > 1:
+        return f"{len(error.problems)} things are wrong\n{error}"
+    if isinstance(error, GangenError):
+        return "\n".join([str(error), *notes])
+    words = [summary(error), f"at {own_line(error)}", *notes]
+    if processes > 1 and _talking(error):
+        words = ["the others could not be reached, as when one of them has left: see what that one says", *notes[-1:]]
+    if not any("error.txt" in note for note in notes):
+        words.append("run again with --debug for the traceback")
+    return "\n".join(words)
+
+
+def _talking(error: Exception) -> bool:
+    """Whether it was torch that failed to reach other processes."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return isinstance(error, RuntimeError) and frame.f_globals.get("__name__", "").startswith("torch.distributed")
+
+
+def own_line(error: BaseException) -> str:
+    """``file:line: source`` of the innermost call that a plugin made, or of the innermost one where none is a plugin's.
+
+    Plugins may be installed, as libraries are: their packages are those that have an entry point.
+    """
+    plugins = {point.module.partition(".")[0] for point in entry_points(group="gangen")}
+    calls = traceback.extract_tb(error.__traceback__)
+    found = calls[-1]
+    for (frame, _), call in zip(traceback.walk_tb(error.__traceback__), calls, strict=True):
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package in plugins or not (package == "gangen" or call.filename.startswith((*_LIBRARIES, "<"))):
+            found = call
+    path, here = Path(found.filename), Path.cwd()
+    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{found.lineno}: {found.line}"
