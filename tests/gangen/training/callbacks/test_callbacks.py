@@ -30,7 +30,7 @@ guard: {use: guard, accuracy: 0.51, steps: 4}
 """
 
 
-class Killed(Exception):
+class Killed(BaseException):
     pass
 
 
