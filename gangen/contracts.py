@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 Batch = Mapping[str, Tensor]
-Stats = dict[str, Tensor]
+Stats = dict[str, Tensor | float]
 
 
 def updates(*players: str) -> Callable:
     """Mark a method of an objective as a turn that updates ``players``; everybody else is frozen while it is played.
 
-    The method takes ``(players, batch, clock)`` and returns ``(loss, stats)``: a scalar tensor and a dictionary of
-    detached scalar tensors to be logged. Gradients flow through frozen players.
+    The method takes ``(players, batch, clock)`` and returns ``(loss, stats)``: a scalar tensor, and a dictionary of
+    numbers or scalar tensors to be logged. Gradients flow through frozen players. With ``@updates()`` the turn teaches
+    nobody: it looks, or puts something aside for others, and its loss may be None.
     """
 
     def mark(method: Callable) -> Callable:

@@ -94,7 +94,7 @@ def _one_sided_balances(recipe: Recipe, turns: Turns) -> Iterable[Problem]:
         if phase.balance is None or not turns.keys() >= phase.turns.keys():
             continue
         player = phase.balance.player
-        sides = {player in turns[turn].updates for turn in phase.turns}
+        sides = {player in updated for turn in phase.turns if (updated := turns[turn].updates)}
         if len(sides) == 1:
             what = "every turn" if True in sides else "no turn"
             yield Problem(

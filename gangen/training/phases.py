@@ -2,8 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import unwrap
+from numbers import Real
+from typing import Any
 
+from torch import Tensor
+
+from gangen.components.registry import name_of
 from gangen.contracts import Batch, Clock, Stats
+from gangen.errors import PluginError
 from gangen.networks import Players
 from gangen.recipe.balance import Balance
 from gangen.recipe.sections import OptimizerRecipe
@@ -19,14 +27,39 @@ class Turn:
     times: int = 1
     every: int = 1
 
+    @cached_property
+    def title(self) -> str:
+        """What errors call it."""
+        return f"turn '{self.name}' of {name_of(getattr(self.play, '__self__', self.play))}"
+
     def times_at(self, step: int) -> int:
         return self.times if step % self.every == 0 else 0
 
-    def loss(self, players: Players, batch: Batch, clock: Clock) -> tuple:
-        """The scalar loss, and the figures to log with it."""
-        loss, stats = self.play(players, batch, clock)
-        figures: Stats = {"loss": loss.detach(), **stats}
-        return loss, figures
+    def loss(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor | None, Stats]:
+        """The scalar loss, None where the turn teaches nobody and has none, and the figures to log with it.
+
+        Raises PluginError for anything else.
+        """
+        returned = self.play(players, batch, clock)
+        if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping)):
+            raise self.complaint(
+                f"it must return a loss and a dictionary of figures, got {_show(returned)}\n"
+                "where there is nothing to log: return loss, {}"
+            )
+        loss, stats = returned
+        for name, figure in stats.items():
+            if not isinstance(figure, Tensor | Real) or (isinstance(figure, Tensor) and figure.ndim):
+                raise self.complaint(f"its figure '{name}' must be a number or a scalar tensor, got {_show(figure)}")
+        if loss is None and not self.updates:
+            return None, stats
+        if not isinstance(loss, Tensor) or loss.ndim:
+            raise self.complaint(f"its loss must be a scalar tensor, such as a mean, got {_show(loss)}")
+        return loss, {"loss": loss, **stats}
+
+    def complaint(self, what: str) -> PluginError:
+        """The error about a turn that does not keep to the contract, with the place where it is written."""
+        code = unwrap(self.play).__code__
+        return PluginError(f"{self.title}: {what}\nit is written at {code.co_filename}:{code.co_firstlineno}")
 
 
 @dataclass(frozen=True)
@@ -45,4 +78,10 @@ class Phase:
 
     def allows(self, turn: Turn, mean: float | None) -> bool:
         """Whether ``turn`` is played where the figure that balances this phase has the moving mean ``mean``."""
-        return self.balance is None or self.balance.allows(turn.updates, mean)
+        return self.balance is None or not turn.updates or self.balance.allows(turn.updates, mean)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {list(value.shape)}"
+    return repr(value) if isinstance(value, str | Real | None) else f"a {type(value).__name__}"

@@ -40,11 +40,13 @@ class State:
 class Meter:
     """Means of what turns report since the last reading; keeps tensors, so that nothing waits for the device."""
 
+    device: torch.device
     figures: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def add(self, turn: Turn, stats: Stats) -> None:
         for name, value in stats.items():
-            self.figures.setdefault(f"{turn.name}/{name}", []).append(value)
+            figure = torch.as_tensor(value, device=self.device).detach()  # a graph would be kept alive with it
+            self.figures.setdefault(f"{turn.name}/{name}", []).append(figure)
 
     def lacks(self, turn: Turn, name: str) -> bool:
         """Whether a turn has not reported a figure since the last reading."""
@@ -103,7 +105,7 @@ class Trainer:
         self.shared_noise = shared_noise
         self.callbacks = list(callbacks)
         self.state = State()
-        self.meter = Meter()
+        self.meter = Meter(self.device)
         self.stopping: str | None = None
         self._autocast = accelerator.autocast if accelerator.mixed_precision != "no" else nullcontext
 
@@ -132,7 +134,7 @@ class Trainer:
         clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size)
         for turn in phase.turns:
             play = self.take if phase.allows(turn, self.state.balance) else self.skip
-            with during(f"turn '{turn.name}' of {name_of(getattr(turn.play, '__self__', None))}"):
+            with during(turn.title):
                 for repeat in range(turn.times_at(self.state.step)):
                     play(turn, replace(clock, repeat=repeat))
         if phase.balance is not None:
@@ -152,6 +154,8 @@ class Trainer:
         The sizes of a player's steps cost as much as a few operations of its optimizer, so one step of each turn is
         measured between two readings of the meter: the first.
         """
+        if not turn.updates:
+            return self.watch(turn, clock)
         with learning(self.players, turn.updates) as learners:
             self.compute_gradients(turn, clock)
             for player in learners:
@@ -168,9 +172,15 @@ class Trainer:
         Its batch counts as used: those of all other turns are the same whoever was left out.
         """
         if turn.name == self.phases[self.state.phase].balance.turn:
-            with learning(self.players, ()):
-                for _ in self.losses(turn, clock):
-                    pass
+            self.watch(turn, clock)
+        else:
+            self.state.batches += 1
+
+    def watch(self, turn: Turn, clock: Clock) -> None:
+        """A turn for the sake of its figures, and of what the objective remembers: everybody is frozen."""
+        with learning(self.players, ()):
+            for _ in self.losses(turn, clock):
+                pass
         self.state.batches += 1
 
     def follow_balance(self, phase: Phase) -> None:
@@ -182,11 +192,14 @@ class Trainer:
                     figure = self.meter.last(balance.figure, times * self.accumulate)
                     self.state.balance = balance.follow(mean, figure.item())
                 skipped = not phase.allows(turn, mean)
-                self.meter.add(turn, {"skipped": torch.full((), float(skipped), device=self.device)})
+                self.meter.add(turn, {"skipped": float(skipped)})
 
     def compute_gradients(self, turn: Turn, clock: Clock) -> None:
         """Leave in ``.grad`` the mean over this process's micro-batches of the gradient of the turn's loss."""
         for loss in self.losses(turn, clock):
+            if not loss.requires_grad:
+                who = " and ".join(turn.updates)
+                raise turn.complaint(f"its loss does not depend on the weights of {who}, which is to learn from it")
             (loss if self.accelerator.scaler is None else self.accelerator.scaler.scale(loss)).backward()
 
     def losses(self, turn: Turn, clock: Clock) -> Iterator[Tensor]:
@@ -205,7 +218,8 @@ class Trainer:
             with draws, self._autocast():
                 loss, stats = turn.loss(self.networks, batch, replace(clock, micro=micro))
             self.meter.add(turn, stats)
-            yield loss / self.accumulate if self.accumulate > 1 else loss
+            if loss is not None:
+                yield loss / self.accumulate if self.accumulate > 1 else loss
 
     def _seed_dropout(self, seed: int) -> None:
         torch.default_generator.manual_seed(seed)

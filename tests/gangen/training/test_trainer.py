@@ -1,0 +1,130 @@
+"""What the trainer asks of a turn, and what it makes of what the turn returns."""
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from gangen.contracts import updates
+from gangen.errors import PluginError
+from gangen.recipe.sections import OptimizerRecipe
+from gangen.schedules import Schedule
+from gangen.splits import TensorSplit
+from gangen.training.phases import Phase, Turn
+from gangen.training.players import Player
+from gangen.training.trainer import Trainer
+
+
+class Rows:
+    train = TensorSplit(x=torch.arange(8.0)[:, None])
+
+
+def trainer_of(*plays, accumulate=1, times=1):
+    """A game of one player, ``pupil``, whose turns are ``plays``."""
+    turns = tuple(Turn(play.__name__, play, play.updates, times) for play in plays)
+    player = Player("pupil", nn.Linear(1, 1), OptimizerRecipe(use="sgd", lr=Schedule(0.1)))
+    return Trainer(
+        accelerator=Accelerator(cpu=True),
+        data=Rows(),
+        players={"pupil": player},
+        phases=[Phase("all", 5, turns, 4)],
+        accumulate=accumulate,
+    )
+
+
+def play_step(trainer):
+    trainer.play_step(trainer.phases[0])
+    return trainer.meter.read()
+
+
+def test_a_turn_that_teaches_nobody_is_played_and_logged_and_leaves_weights_alone():
+    @updates()
+    def look(players, batch, clock):
+        assert not players.pupil.weight.requires_grad
+        return None, {"mean": players.pupil(batch["x"]).mean(), "rows": len(batch["x"])}
+
+    @updates()
+    def judge(players, batch, clock):
+        return players.pupil(batch["x"]).mean(), {}
+
+    trainer = trainer_of(look, judge)
+    before = trainer.networks.pupil.weight.clone()
+    figures = play_step(trainer)
+    assert figures.keys() == {"look/mean", "look/rows", "judge/loss"}
+    assert figures["look/rows"] == 4
+    assert torch.equal(trainer.networks.pupil.weight, before)
+    assert trainer.state.batches == 2
+
+
+def test_the_clock_tells_repeats_and_micro_batches_apart():
+    seen = []
+
+    @updates("pupil")
+    def learn(players, batch, clock):
+        seen.append((clock.step, clock.repeat, clock.micro))
+        return players.pupil(batch["x"]).mean(), {}
+
+    trainer = trainer_of(learn, accumulate=2, times=2)
+    play_step(trainer)
+    play_step(trainer)
+    assert seen == [(step, repeat, micro) for step in (0, 1) for repeat in (0, 1) for micro in (0, 1)]
+
+
+def test_figures_may_be_numbers_or_tensors_and_keep_no_graph():
+    @updates("pupil")
+    def learn(players, batch, clock):
+        loss = players.pupil(batch["x"]).mean()
+        return loss, {"float": 0.5, "int": 2, "numpy": np.float32(0.25), "graph": loss * 0 + 3}
+
+    trainer = trainer_of(learn)
+    trainer.play_step(trainer.phases[0])
+    assert not any(figure.requires_grad for figures in trainer.meter.figures.values() for figure in figures)
+    figures = trainer.meter.read()
+    assert [figures[f"learn/{name}"] for name in ("float", "int", "numpy", "graph")] == [0.5, 2, 0.25, 3]
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (
+            lambda loss: loss.mean(),
+            r"must return a loss and a dictionary of figures, got a tensor of shape \[\]\nwhere",
+        ),
+        (lambda loss: None, "must return a loss and a dictionary of figures, got None"),
+        (lambda loss: (loss.mean(), [1.0]), "must return a loss and a dictionary of figures, got a tuple"),
+        (
+            lambda loss: (loss[:3], {}),
+            r"its loss must be a scalar tensor, such as a mean, got a tensor of shape \[3, 1\]",
+        ),
+        (lambda loss: (0.5, {}), "its loss must be a scalar tensor, such as a mean, got 0.5"),
+        (lambda loss: (None, {}), "its loss must be a scalar tensor, such as a mean, got None"),
+        (
+            lambda loss: (loss.mean().detach(), {}),
+            "its loss does not depend on the weights of pupil, which is to learn",
+        ),
+        (
+            lambda loss: (loss.mean(), {"text": "high"}),
+            "its figure 'text' must be a number or a scalar tensor, got 'high'",
+        ),
+        (lambda loss: (loss.mean(), {"all": loss}), r"its figure 'all' .* got a tensor of shape \[4, 1\]"),
+    ],
+    ids=[
+        "no figures",
+        "nothing",
+        "a list",
+        "a vector",
+        "a float",
+        "no loss",
+        "no gradient",
+        "text",
+        "a vector of figures",
+    ],
+)
+def test_what_a_turn_must_not_return_is_named_with_the_turn_and_its_place(returned, message):
+    @updates("pupil")
+    def learn(players, batch, clock):
+        return returned(players.pupil(batch["x"]))
+
+    with pytest.raises(PluginError, match=rf"turn 'learn' .*: .*{message}(.|\n)*written at .*test_trainer.py:\d+$"):
+        play_step(trainer_of(learn))
