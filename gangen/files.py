@@ -39,6 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, text: str) -> None:
+    """Write UTF-8 text to ``path``: killed at any moment, what was there before or all of the new text is there."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -153,7 +153,7 @@ def test_other_extractors_and_other_options_do_not_compare(seeds, wide, tmp_path
 def test_warnings_of_a_run_are_printed_and_shown(seeds, tmp_path):
     doubtful = result(tmp_path, "doubtful", 8, warnings=["too [few] samples"])
     assert f"warning: {doubtful.run}: too [few] samples" in printed([*seeds, doubtful])
-    assert f"{doubtful.run}: MetricContext: too [few] samples" in text_of([*seeds, doubtful], tmp_path / "page.html")
+    assert f"{doubtful.run}: Evaluation: too [few] samples" in text_of([*seeds, doubtful], tmp_path / "page.html")
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), float("inf")])

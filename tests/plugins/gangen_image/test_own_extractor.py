@@ -15,9 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from gangen import hookimpl
-from gangen.errors import UsageError
-from gangen.metrics.extraction import digest
+from gangen import UsageError, digest, hookimpl
 
 
 class LeNet:
