@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gangen.files import replacing as replacing
     from gangen.files import write_atomically as write_atomically
     from gangen.hookspecs import hookimpl as hookimpl
+    from gangen.losses import NonSaturating as NonSaturating
     from gangen.losses import accuracy as accuracy
     from gangen.losses import at_least_float32 as at_least_float32
     from gangen.metrics.context import MetricContext as MetricContext
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from gangen.model import sample as sample
     from gangen.networks import Players as Players
     from gangen.networks import evaluating as evaluating
+    from gangen.objectives import AdversarialGame as AdversarialGame
     from gangen.penalties import Judge as Judge
     from gangen.penalties import Penalty as Penalty
     from gangen.rows import Rows as Rows
@@ -100,6 +102,7 @@ _NAMES = {
     ),
     "gangen.hookspecs": ("hookimpl",),
     "gangen.losses": (
+        "NonSaturating",
         "accuracy",
         "at_least_float32",
     ),
@@ -124,6 +127,7 @@ _NAMES = {
         "Players",
         "evaluating",
     ),
+    "gangen.objectives": ("AdversarialGame",),
     "gangen.penalties": (
         "Judge",
         "Penalty",

@@ -5,10 +5,13 @@ A penalty is a module, so that what it remembers is saved with the run. It is ca
 condition and augmentation are bound already), ``real`` and ``fake`` are float ``[B, ...]`` without a graph, and the
 result is a scalar whose gradient reaches the discriminator's weights. All of it runs in float32 or better, under
 mixed precision too: a squared gradient in half precision is a few per cent off.
+
+A discriminator that judges packs of n samples (PacGAN) has one logit for n rows that follow each other. Such a pack is
+then the sample: means are over packs, and slopes and distances those of all rows of one together.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 import torch
@@ -21,11 +24,33 @@ from gangen.contracts import Clock
 from gangen.losses import at_least_float32
 from gangen.schedules import Schedule
 
-Judge = Callable[[Tensor], Tensor]
+
+class Judge:
+    """What maps samples ``[B, ...]`` to logits, float ``[B]``: ``ask``, but for samples that it was asked about before.
+
+    ``known`` are pairs of such samples and their logits, with their graph. Of these very tensors the loss and all
+    penalties see one pass of the discriminator: the same dropout and augmentation.
+    """
+
+    def __init__(self, ask: Callable[[Tensor], Tensor], *known: tuple[Tensor, Tensor]) -> None:
+        self.ask = ask
+        self.known = known
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        for seen, logits in self.known:
+            if seen is samples:
+                return logits
+        return self.ask(samples)
 
 
 class Penalty(nn.Module, ABC):
-    """``weight``, which may change over the phase, times ``size``."""
+    """``weight``, which may change over the phase, times ``size``.
+
+    ``differentiates`` says at which samples it takes ``gradient``: "real" and "fake" as they are. A game that asks the
+    discriminator about these anyway lets it keep a graph to them, and hands the logits on.
+    """
+
+    differentiates: Collection[str] = ()
 
     def __init__(self, *, weight: Schedule) -> None:
         super().__init__()
@@ -33,18 +58,22 @@ class Penalty(nn.Module, ABC):
 
     def forward(self, discriminator: Judge, real: Tensor, fake: Tensor, clock: Clock) -> Tensor:
         with torch.autocast(real.device.type, enabled=False):
-            size = self.size(discriminator, at_least_float32(real.detach()), at_least_float32(fake.detach()))
-            return self.weight(clock.fraction) * size
+            return self.weight(clock.fraction) * self.size(
+                discriminator, at_least_float32(real), at_least_float32(fake)
+            )
 
     @staticmethod
     def gradient(discriminator: Judge, samples: Tensor) -> Tensor:
-        """The gradient of each sample's logit by that sample, float ``[B, ...]``; can be differentiated by the weights.
+        """The gradient of each logit by what it judges, float ``[logits, features]``; can be differentiated by the
+        weights.
 
         The one way for a penalty to differentiate twice that works with compiled networks too.
         """
-        samples = samples.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
-        return slope
+        if not any(samples is seen and seen.requires_grad for seen, _ in getattr(discriminator, "known", ())):
+            samples = samples.detach().requires_grad_()
+        logits = discriminator(samples)
+        (slope,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
+        return slope.reshape(len(logits), -1)
 
     @abstractmethod
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
@@ -64,22 +93,27 @@ class GradientPenalty(Penalty):
 
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
         share = noise.uniform(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-        slopes = self.gradient(discriminator, torch.lerp(fake, real, share)).flatten(1).norm(dim=1)
+        slopes = self.gradient(discriminator, torch.lerp(fake, real, share)).norm(dim=1)
         return (slopes - self.center).square().mean()
 
 
 class R1(Penalty):
     """Mescheder et al. (2018), equation 9: ``E[|grad D(x)|^2] / 2`` on real samples; their gamma is ``weight``."""
 
+    differentiates = ("real",)
+
     def __init__(self, *, weight: Schedule = 10.0) -> None:
         super().__init__(weight=weight)
 
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
-        return self.gradient(discriminator, real).square().sum() / (2 * len(real))
+        slopes = self.gradient(discriminator, real)
+        return slopes.square().sum() / (2 * len(slopes))
 
 
 class R2(R1):
     """Mescheder et al. (2018), equation 10: R1 on fake samples."""
+
+    differentiates = ("fake",)
 
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
         return super().size(discriminator, fake, real)
@@ -131,13 +165,12 @@ class VirtualAdversarial(Penalty):
         self.xi = xi
 
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
-        with torch.no_grad():
-            fixed = discriminator(real)
+        fixed = discriminator(real).detach()
         direction = noise.normal(*real.shape, device=real.device, dtype=real.dtype)
         for _ in range(self.iterations):
-            moved = (real + self.xi * _unit(direction)).requires_grad_()
+            moved = (real + self.xi * _unit(direction, len(fixed))).requires_grad_()
             (direction,) = torch.autograd.grad(_divergence(fixed, discriminator(moved)), moved)
-        return _divergence(fixed, discriminator(real + self.epsilon * _unit(direction)))
+        return _divergence(fixed, discriminator(real + self.epsilon * _unit(direction, len(fixed))))
 
 
 def _divergence(fixed: Tensor, moved: Tensor) -> Tensor:
@@ -148,6 +181,8 @@ def _divergence(fixed: Tensor, moved: Tensor) -> Tensor:
     return (fixed.softmax(1) * difference).sum(1).mean()
 
 
-def _unit(direction: Tensor) -> Tensor:
-    length = direction.flatten(1).norm(dim=1).clamp(min=torch.finfo(direction.dtype).tiny)
-    return direction / length.view(-1, *[1] * (direction.dim() - 1))
+def _unit(direction: Tensor, count: int) -> Tensor:
+    """``direction`` scaled so that the norm of each of ``count`` packs of its rows is 1."""
+    packs = direction.reshape(count, -1)
+    length = packs.norm(dim=1, keepdim=True).clamp(min=torch.finfo(direction.dtype).tiny)
+    return (packs / length).reshape(direction.shape)

@@ -18,6 +18,11 @@ def gangen_losses(register: Register) -> None:
 
 
 @hookimpl
+def gangen_objectives(register: Register) -> None:
+    register("adversarial", "gangen.objectives:AdversarialGame", summary="the game of two; discriminate, generate")
+
+
+@hookimpl
 def gangen_penalties(register: Register) -> None:
     register("gradient_penalty", "gangen.penalties:GradientPenalty", summary="WGAN-GP: Gulrajani et al., 2017")
     register("r1", "gangen.penalties:R1", summary="Mescheder et al., 2018: squared slope at real samples")

@@ -63,7 +63,7 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
             trainer.enter(phase)
         for name, player in trainer.players.items():
             _load_player(player, checkpoint / name)
-        if trainer.objective is not None:
+        if trainer.objective is not None and trainer.objective.state_dict():
             trainer.objective.load_state_dict(load_file(checkpoint / "objective.safetensors"))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None

@@ -83,20 +83,28 @@ class Compiled:
 def compile_game(players: Mapping[str, Player], objective: Any, say: Say) -> None:
     """Compile, in place, what a game spends its time in: ``forward`` of every player and the slopes in penalties.
 
-    Weights, checkpoints and moving averages are as ever. Networks in evaluation mode are not compiled, since sheets
-    and metrics come in sizes of their own.
+    Weights, checkpoints and moving averages are as ever. Penalties that differentiate take a pass of their own through
+    the discriminator, with dropout and augmentation of its own. Networks in evaluation mode are not compiled, since
+    sheets and metrics come in sizes of their own.
     """
     for name, player in players.items():
         _compile_forward(player.net, name, say)
     slopes = Compiled(nested_gradient, _plain_gradient, "the gradient in penalties", say)
     for module in objective.modules() if isinstance(objective, nn.Module) else ():
         if isinstance(module, Penalty) and type(module).gradient is Penalty.gradient:
-            module.gradient = slopes
+            module.gradient = lambda judge, samples: slopes(getattr(judge, "ask", judge), samples)
+            module.differentiates = ()  # what is compiled for the loss has no second derivative
 
 
-def nested_gradient(discriminator: Judge, samples: Tensor) -> Tensor:
+def nested_gradient(discriminator: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
     """``Penalty.gradient`` inside one graph, which then has a backward pass: torch.compile has no double backward."""
-    return torch.func.grad(lambda x: discriminator(x).sum())(samples)
+
+    def total(samples: Tensor) -> tuple[Tensor, Tensor]:
+        logits = discriminator(samples)
+        return logits.sum(), logits
+
+    slope, logits = torch.func.grad(total, has_aux=True)(samples)
+    return slope.reshape(len(logits), -1)
 
 
 def generate_code(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable:
@@ -142,9 +150,9 @@ def _compile_forward(net: nn.Module, player: str, say: Say) -> None:
     net.forward = MethodType(forward, net)  # a copy of the network gets a method of its own
 
 
-def _plain_gradient(discriminator: Judge, samples: Tensor) -> Tensor:
+def _plain_gradient(discriminator: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
     with torch.compiler.set_stance("force_eager"):
-        return Penalty.gradient(discriminator, samples)
+        return Penalty.gradient(Judge(discriminator), samples)
 
 
 def _rehearse(function: Callable, inputs: Sequence[Tensor]) -> bool:

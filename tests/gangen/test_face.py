@@ -22,7 +22,7 @@ FLOORS = (
     {"model"},
     {"run_directory"},
     {"recipe"},
-    {"metrics"},
+    {"metrics", "objectives"},
     {"components"},
 )
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from gangen import noise
 from gangen.contracts import Clock
-from gangen.penalties import R1, R2, GradientPenalty, LeCam, VirtualAdversarial
+from gangen.penalties import R1, R2, GradientPenalty, Judge, LeCam, VirtualAdversarial
 
 CLOCK = Clock("adversarial", 0, 10)
 REAL = torch.tensor([[1.0, 2.0], [-0.5, 0.3], [0.2, -1.0]], dtype=torch.float64)
@@ -29,6 +29,57 @@ def test_r1_and_r2_are_half_the_mean_squared_slope_at_real_and_at_fake_samples()
     for penalty, samples in ((R1(weight=3.0), REAL), (R2(weight=3.0), FAKE)):
         expected = 3 / 2 * sum(slope.square().sum() for slope in slopes(samples)) / 3
         assert penalty(quadratic, REAL, FAKE, CLOCK).item() == pytest.approx(expected.item(), abs=1e-12)
+
+
+PACKED = torch.arange(16, dtype=torch.float64).reshape(4, 4).sin() + 2 * torch.eye(4, dtype=torch.float64)
+FOUR = torch.linspace(-1, 2, 8, dtype=torch.float64).reshape(4, 2)
+
+
+def pairs(x):
+    """One logit for two rows that follow each other: a quadratic form in all four numbers, not symmetric."""
+    packs = x.reshape(-1, 4)
+    return (packs @ PACKED * packs).sum(1) / 2
+
+
+def test_means_are_over_packs_where_the_discriminator_judges_packs():
+    slopes = [(PACKED + PACKED.T) @ pack / 2 for pack in FOUR.reshape(2, 4)]
+    squares = sum(float(slope @ slope) for slope in slopes) / 2
+    lengths = sum((float(slope @ slope) ** 0.5 - 1) ** 2 for slope in slopes) / 2
+    assert R1(weight=3.0)(pairs, FOUR, -FOUR, CLOCK).item() == pytest.approx(3 / 2 * squares, abs=1e-12)
+    assert R2(weight=3.0)(pairs, -FOUR, FOUR, CLOCK).item() == pytest.approx(3 / 2 * squares, abs=1e-12)
+    assert GradientPenalty()(pairs, FOUR, FOUR, CLOCK).item() == pytest.approx(10 * lengths, abs=1e-12)
+
+
+def test_the_virtual_adversary_moves_a_pack_as_a_whole():
+    weight, moved = torch.tensor([1.0, 2.0, -2.0, 4.0], dtype=torch.float64), []
+
+    def judge(x):
+        moved.append(x.detach())
+        return x.reshape(-1, 4) @ weight
+
+    VirtualAdversarial(epsilon=0.5)(judge, FOUR, FOUR, CLOCK)
+    for pack in (moved[-1] - FOUR).reshape(2, 4):
+        assert torch.allclose(pack.abs(), 0.5 * weight.abs() / 5)
+
+
+def test_what_the_discriminator_said_of_samples_before_it_is_not_asked_again():
+    torch.manual_seed(0)
+    net, asked = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 1)).double(), []
+
+    def ask(x):
+        asked.append(x)
+        return net(x).squeeze(1)
+
+    expected = [penalty(ask, REAL, FAKE, CLOCK) for penalty in (R1(), R2(), LeCam().double())]
+    real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
+    known = [(real, ask(real)), (fake, ask(fake))]
+    asked.clear()
+    found = [penalty(Judge(ask, *known), real, fake, CLOCK) for penalty in (R1(), R2(), LeCam().double())]
+    assert asked == []
+    gradients = [torch.autograd.grad(sum(sizes), list(net.parameters())[:3]) for sizes in (found, expected)]
+    assert all(torch.allclose(one, two, rtol=1e-12) for one, two in zip(*gradients, strict=True))
+    GradientPenalty()(Judge(ask, *known), real, fake, CLOCK)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("center", [0.0, 1.0])

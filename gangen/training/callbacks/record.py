@@ -1,12 +1,10 @@
 """What callbacks share: rows of figures and warnings, on the screen, in metrics.jsonl and in trackers."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
 
-from gangen.failures import own_line, summary
 from gangen.run_directory import RunDirectory
 from gangen.training.trainer import Trainer
 
@@ -14,33 +12,18 @@ from gangen.training.trainer import Trainer
 PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
 
 
-def record(
-    trainer: Trainer, run: RunDirectory, console: Console, figures: Mapping[str, float], doubts: Iterable[str] = ()
-) -> None:
-    """Figures into ``metrics.jsonl`` and trackers, and with them what callbacks warn of at their sight, and doubts."""
+def record(trainer: Trainer, run: RunDirectory, console: Console, figures: Mapping[str, float]) -> None:
+    """Figures into ``metrics.jsonl`` and trackers, and what callbacks warn of at their sight."""
     row = stamp(trainer) | figures
+    run.append_metrics(row)
     trainer.accelerator.log(dict(figures), step=trainer.state.total)
-    _write(trainer, run, console, [row], [*warnings_at(trainer, row), *doubts])
+    warn(trainer, run, console, warnings_at(trainer, row))
 
 
-@contextmanager
-def pardoning(trainer: Trainer, run: RunDirectory, console: Console, what: str) -> Iterator[None]:
-    """What only looks at a run does not end it: its error is a warning, and the traceback is in ``error.txt``."""
-    try:
-        yield
-    except Exception as error:
-        run.keep_traceback(error)
-        words = f"{what} failed, and training goes on: {summary(error)} (at {own_line(error)}; see {run.errors.name})"
-        _write(trainer, run, console, [], [words])
-
-
-def _write(trainer: Trainer, run: RunDirectory, console: Console, rows: list[dict], warnings: Iterable[str]) -> None:
-    """Append rows, and each warning that this run has not seen yet, at once; warnings go onto the screen too."""
-    if warnings := list(warnings):
-        known = {row.get("warning") for row in run.read_metrics()}
-        warnings = [warning for warning in dict.fromkeys(warnings) if warning not in known]
-    run.append_metrics(*rows, *(stamp(trainer) | {"warning": warning} for warning in warnings))
+def warn(trainer: Trainer, run: RunDirectory, console: Console, warnings: Iterable[str]) -> None:
+    """Onto the screen and into ``metrics.jsonl``."""
     for warning in warnings:
+        run.append_metrics(stamp(trainer) | {"warning": warning})
         console.print(f"warning: {warning}", style="yellow", **PLAIN)
 
 

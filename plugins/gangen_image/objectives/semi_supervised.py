@@ -1,18 +1,32 @@
 """Semi-supervised learning with a GAN: the discriminator is a classifier that also knows fakes."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
 from annotated_types import Ge
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import cross_entropy
 
-from gangen import Batch, Clock, MetricContext, Players, Stats, UsageError, at_least_float32, evaluating, needs, updates
+from gangen import (
+    AdversarialGame,
+    Batch,
+    Clock,
+    MetricContext,
+    NonSaturating,
+    Players,
+    Stats,
+    UsageError,
+    at_least_float32,
+    evaluating,
+    needs,
+    updates,
+)
 from gangen_image.objectives.gan import feature_distance
 from gangen_image.spec import ImageSpec
 
 
-class SemiSupervised:
+class SemiSupervised(AdversarialGame):
     """Salimans et al. (2016), section 5: K classes and a further one for fakes, whose logit is fixed at 0.
 
     With l the K logits of ``classify``, the probability that an image is real is Z / (Z + 1), Z = sum exp(l).
@@ -23,32 +37,31 @@ class SemiSupervised:
     labelled images alone: what image/accuracy then compares with.
     """
 
+    penalize = None  # no turn: this game has no penalties
+
     def __init__(self, spec: ImageSpec, *, unsupervised: Annotated[float, Ge(0)] = 1.0) -> None:
-        self.spec = spec
+        super().__init__(spec, loss=NonSaturating())
         self.unsupervised = unsupervised
+
+    def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
+        return lambda images: at_least_float32(players.discriminator.classify(images)).logsumexp(1)
 
     @updates("discriminator")
     @needs(discriminator="classify")
     def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """Classify the labelled images, and tell all images from fakes."""
-        with torch.no_grad():
-            fakes = players.generator.sample(len(batch["image"]), batch)
+        fakes = self.fixed_fakes(players, batch, clock)
         supervised = self._cross_entropy(players.discriminator, batch)
-        classify = players.discriminator.classify
-        real = at_least_float32(classify(self.spec.prepare(batch["image"]))).logsumexp(1)
-        fake = at_least_float32(classify(fakes)).logsumexp(1)
-        unsupervised = softplus(-real).mean() + softplus(fake).mean()
-        accuracy = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
-        loss = supervised + self.unsupervised * unsupervised
-        return loss, {"supervised": supervised.detach(), "accuracy": accuracy}
+        unsupervised, stats = self.tell_apart(players, batch, self.real(batch), fakes, clock)
+        return supervised + self.unsupervised * unsupervised, stats | {"supervised": supervised.detach()}
 
     @updates("generator")
     @needs(discriminator="features")
     def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """Match the mean of the discriminator's features."""
-        fakes = players.generator.sample(len(batch["image"]), batch)
+        fakes = self.fakes(players, batch, clock)
         with torch.no_grad():
-            target = players.discriminator.features(self.spec.prepare(batch["image"]))
+            target = players.discriminator.features(self.real(batch))
         return feature_distance(target, players.discriminator.features(fakes)), {}
 
     @updates("supervised")

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import torch
 from torch import Tensor
 
 from gangen import Batch, Clock, Part, Players, Schedule, Stats, needs, updates
@@ -26,7 +25,7 @@ class Gumbel(TextGame):
         temperature: Schedule = 1.0,
         straight_through: bool = False,
     ) -> None:
-        super().__init__(spec, loss)
+        super().__init__(spec, loss=loss)
         self.temperature = Schedule.of(temperature)
         self.straight_through = straight_through
 
@@ -42,9 +41,4 @@ class Gumbel(TextGame):
     @needs(generator="relaxed")
     def relax(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """Fool the discriminator with relaxed text, by backpropagation."""
-        fake = players.discriminator(self.fakes(players, batch, clock), batch)
-        real = None
-        if self.loss.relativistic:
-            with torch.no_grad():
-                real = players.discriminator(batch["tokens"], batch)
-        return self.loss.generator(real, fake), {}
+        return self.fool(players, batch, self.fakes(players, batch, clock), batch), {}

@@ -37,7 +37,7 @@ class SeqGAN(TextGame):
         whiten: bool = True,
         rollout_with: Literal["current", "average"] = "current",
     ) -> None:
-        super().__init__(spec, loss)
+        super().__init__(spec, loss=loss)
         self.rollouts = rollouts
         self.stride = stride
         self.reward = reward

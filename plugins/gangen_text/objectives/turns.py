@@ -1,22 +1,15 @@
-"""The turns that every text game shares: imitation (maximum likelihood) and the discriminator's."""
+"""What every text game shares: imitation (maximum likelihood), and how a discriminator sees tokens."""
 
 import torch
 from torch import Tensor
 
-from gangen import Batch, Clock, Loss, Players, Stats, accuracy, all_mean, all_sum, needs, updates
-from gangen_text.spec import TextSpec
+from gangen import AdversarialGame, Batch, Clock, Players, Stats, all_mean, all_sum, needs, updates
 
 
-class TextGame:
-    """Base of text objectives: an adversarial ``loss`` on logits, and how fakes are made."""
+class TextGame(AdversarialGame):
+    """Base of text objectives. Real rows are tokens int64 ``[B, L]``; fakes are such too, or float ``[B, L, V]``."""
 
-    def __init__(self, spec: TextSpec, loss: Loss) -> None:
-        self.spec = spec
-        self.loss = loss
-
-    def fakes(self, players: Players, batch: Batch, clock: Clock) -> Tensor:
-        """What the discriminator learns to tell from real text: tokens int64 ``[B, L]`` or rows float ``[B, L, V]``."""
-        return players.generator.sample(len(batch["tokens"]), batch)
+    penalize = generate = None  # no turns: tokens have no gradient
 
     @updates("generator")
     @needs(generator="log_prob")
@@ -26,24 +19,13 @@ class TextGame:
         log_prob = players.generator.log_prob(tokens, batch)
         return -token_mean(log_prob, self.spec.mask(tokens)), {}
 
-    @updates("discriminator")
-    @needs(generator="sample")
-    def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
-        """Tell the batch's texts from as many fakes, which carry the same labels."""
-        with torch.no_grad():
-            fakes = self.fakes(players, batch, clock)
-        if fakes.is_floating_point():
-            real, fake = players.discriminator(batch["tokens"], batch), players.discriminator(fakes, batch)
-        else:  # in one call, which is cheaper; neighbours stay neighbours, so that noise belongs to the batch's rows
-            both = torch.stack([batch["tokens"], fakes], dim=1).flatten(0, 1)
-            twice = {name: rows.repeat_interleave(2, dim=0) for name, rows in batch.items()}
-            real, fake = players.discriminator(both, twice).unflatten(0, (-1, 2)).unbind(1)
-        stats = {
-            "accuracy": accuracy(self.loss, real, fake),
-            "real": real.detach().mean(),
-            "fake": fake.detach().mean(),
-        }
-        return self.loss.discriminator(real, fake), stats
+    def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        if fake.is_floating_point():
+            return super().verdicts(players, batch, real, fake)
+        # In one call, which is cheaper; neighbours stay neighbours, so that noise belongs to the batch's rows.
+        both = torch.stack([real, fake], dim=1).flatten(0, 1)
+        twice = {name: rows.repeat_interleave(2, dim=0) for name, rows in batch.items()}
+        return self.judge(players, twice)(both).unflatten(0, (-1, 2)).unbind(1)
 
 
 def token_mean(values: Tensor, mask: Tensor) -> Tensor:

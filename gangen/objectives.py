@@ -1,0 +1,132 @@
+"""The game of two: a discriminator tells real rows from those of a generator, and the generator fools it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from gangen.components.options import Part
+from gangen.contracts import Batch, Clock, Stats, updates
+from gangen.errors import UsageError
+from gangen.losses import accuracy, at_least_float32
+from gangen.networks import Players
+from gangen.penalties import Judge
+
+
+class AdversarialGame(nn.Module):
+    """Goodfellow et al. (2014), with the loss and the penalties of your choice.
+
+    ``penalties`` are added to the loss of every ``discriminate``; where they look at the rows that the loss looks at,
+    one pass of the discriminator serves both. ``lazy_penalties`` are what the turn ``penalize`` plays, as in
+    ``penalize: {every: 16}`` (lazy regularisation, Karras et al. 2020, appendix B): weights count as they are, so a
+    penalty that is played every 16th step wants 16 times its weight.
+
+    The generator has ``sample(n, condition)``; the discriminator maps ``(rows, condition)`` to logits. The condition of
+    both is the batch. A game of your own overrides what differs: ``real``, ``fakes``, ``judge``, ``verdicts``,
+    ``figures``; or adds to what its turns return.
+    """
+
+    def __init__(
+        self,
+        spec: Any,
+        *,
+        loss: Annotated[Any, Part("losses")] = "non_saturating",
+        penalties: Sequence[Annotated[Any, Part("penalties")]] = (),
+        lazy_penalties: Sequence[Annotated[Any, Part("penalties")]] = (),
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.loss = loss
+        self.penalties = nn.ModuleList(penalties)
+        self.lazy_penalties = nn.ModuleList(lazy_penalties)
+
+    def real(self, batch: Batch) -> Tensor:
+        """The real rows of a batch, ``[B, ...]``: its first column, as ``prepare`` of the data's description makes it,
+        where it has that.
+        """
+        rows = next(iter(batch.values()))
+        prepare = getattr(self.spec, "prepare", None)
+        return rows if prepare is None else prepare(rows)
+
+    def fakes(self, players: Players, batch: Batch, clock: Clock) -> Tensor:
+        """As many rows of the generator, ``[B, ...]``, with their graph."""
+        return players.generator.sample(len(next(iter(batch.values()))), batch)
+
+    def fixed_fakes(self, players: Players, batch: Batch, clock: Clock) -> Tensor:
+        """Fakes without a graph: what the discriminator learns from."""
+        with torch.no_grad():
+            return self.fakes(players, batch, clock)
+
+    def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
+        """What maps rows to logits, float ``[B]``; one for several rows where the discriminator judges packs."""
+        return lambda rows: at_least_float32(players.discriminator(rows, condition))
+
+    def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of real rows and of fakes, which carry the same condition."""
+        judge = self.judge(players, batch)
+        return judge(real), judge(fake)
+
+    def figures(self, real: Tensor, fake: Tensor) -> Stats:
+        """What is logged of the logits of real rows and of fakes."""
+        return {
+            "accuracy": accuracy(self.loss, real, fake),
+            "real": real.detach().mean(),
+            "fake": fake.detach().mean(),
+        }
+
+    @updates("discriminator")
+    def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Tell the batch's real rows from as many fakes, which carry the same condition."""
+        real = self.real(batch)
+        return self.tell_apart(players, batch, real, self.fixed_fakes(players, batch, clock), clock)
+
+    @updates("discriminator")
+    def penalize(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """The lazy penalties alone."""
+        if not self.lazy_penalties:
+            raise UsageError("turn 'penalize' has nothing to play: give the objective lazy_penalties")
+        with torch.no_grad():
+            fake = self.fakes(players, batch, clock)
+        judge = Judge(self.judge(players, batch))
+        return _add_up(self.lazy_penalties, judge, self.real(batch), fake, clock)
+
+    @updates("generator")
+    def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Fool the discriminator."""
+        return self.fool(players, batch, self.fakes(players, batch, clock), batch), {}
+
+    def tell_apart(
+        self, players: Players, batch: Batch, real: Tensor, fake: Tensor, clock: Clock
+    ) -> tuple[Tensor, Stats]:
+        """The discriminator's loss with its penalties, and figures; ``fake`` has no graph."""
+        # Under mixed precision penalties ask again, in float32.
+        mixed = torch.is_autocast_enabled(real.device.type)
+        differentiated = {which for penalty in self.penalties for which in getattr(penalty, "differentiates", ())}
+        if not mixed and "real" in differentiated:
+            real = real.detach().requires_grad_()
+        if not mixed and "fake" in differentiated:
+            fake = fake.detach().requires_grad_()
+        said_real, said_fake = self.verdicts(players, batch, real, fake)
+        known = [] if mixed else [(real, said_real), (fake, said_fake)]
+        judge = Judge(self.judge(players, batch), *known)
+        penalty, stats = _add_up(self.penalties, judge, real, fake, clock)
+        return self.loss.discriminator(said_real, said_fake) + penalty, stats | self.figures(said_real, said_fake)
+
+    def fool(self, players: Players, batch: Batch, fake: Tensor, condition: Batch) -> Tensor:
+        """The generator's loss for ``fake``, which were made for ``condition``; ``batch`` has the real rows."""
+        said_fake = self.judge(players, condition)(fake)
+        said_real = None
+        if self.loss.relativistic:
+            with torch.no_grad():
+                said_real = self.judge(players, batch)(self.real(batch))
+        return self.loss.generator(said_real, said_fake)
+
+
+def _add_up(penalties: Iterable[Any], judge: Judge, real: Tensor, fake: Tensor, clock: Clock) -> tuple[Tensor, Stats]:
+    total, stats = torch.zeros((), device=real.device), {}
+    for penalty in penalties:
+        size = penalty(judge, real, fake, clock)
+        total = total + size
+        stats[type(penalty).__name__] = size.detach()
+    return total, stats
