@@ -136,9 +136,11 @@ def measured(seed: int) -> dict[str, dict[str, float]]:
     rows = {}
     for name, images in faults(clean, training, generator).items():
         players = SimpleNamespace(averaged=lambda _, images=images: Stand(images))
-        rows[name] = evaluate(metrics, MetricContext(players, data, device=torch.device("cpu"), seed=seed))
-    floor = {name.removesuffix("_real"): figure for name, figure in rows["none"].items() if name.endswith("_real")}
-    return rows | {"floor: training images": floor}
+        figures = evaluate(metrics, MetricContext(players, data, device=torch.device("cpu"), seed=seed))
+        rows[name] = {key: figure.value for key, figure in figures.items()}
+        if name == "none":
+            real = {key: figure.real for key, figure in figures.items() if figure.real is not None}
+    return rows | {"floor: training images": real}
 
 
 def print_row(name: str, figures: dict[str, float]) -> None:

@@ -99,8 +99,10 @@ def measured(seed: int) -> dict[str, dict[str, float]]:
     for name, faulty in faults(*texts, codec.decode(held[others]), chance).items():
         generator = Stand(codec.pack([tokens[: codec.spec.max_length - 1] for tokens in codec.tokenize(faulty)]))
         players = SimpleNamespace(averaged=lambda _, generator=generator: generator)
-        found[name] = evaluate(metrics, MetricContext(players, data, device=torch.device("cpu"), seed=seed))
-    real = {name.removesuffix("_real"): figure for name, figure in found["none"].items() if name.endswith("_real")}
+        figures = evaluate(metrics, MetricContext(players, data, device=torch.device("cpu"), seed=seed))
+        found[name] = {key: figure.value for key, figure in figures.items()}
+        if name == "none":
+            real = {key: figure.real for key, figure in figures.items() if figure.real is not None}
     return found | {"real texts": real}
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gangen.metrics.context import once_a_run as once_a_run
     from gangen.metrics.extraction import AgainstHeldOut as AgainstHeldOut
     from gangen.metrics.extraction import ExtractorMetric as ExtractorMetric
+    from gangen.metrics.figures import Figure as Figure
     from gangen.metrics.tradeoff import Axis as Axis
     from gangen.metrics.tradeoff import Tradeoff as Tradeoff
     from gangen.model import Model as Model
@@ -114,6 +115,7 @@ _NAMES = {
         "AgainstHeldOut",
         "ExtractorMetric",
     ),
+    "gangen.metrics.figures": ("Figure",),
     "gangen.metrics.tradeoff": (
         "Axis",
         "Tradeoff",

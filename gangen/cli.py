@@ -186,8 +186,8 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.evaluation.evaluate import Trained
     from gangen.evaluation.results import Request
     from gangen.report import write_report
-    from gangen.report.side_by_side import write_comparison
-    from gangen.report.standings import show
+    from gangen.report.side_by_side import write_side_by_side
+    from gangen.report.terminal import show
 
     if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
         raise UsageError(f"cannot write {options.output}: name a file in a folder that exists")
@@ -202,7 +202,7 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     for run in runs:
         print(f"report: {write_report(run.run)}")
     if options.output:
-        print(f"comparison: {write_comparison(results, options.output)}")
+        print(f"comparison: {write_side_by_side(results, options.output)}")
 
 
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:

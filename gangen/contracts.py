@@ -199,8 +199,11 @@ class Metric(Protocol):
     ``extractor`` is what it sees with, where it does; ``tradeoff`` is a ``gangen.Tradeoff``.
     """
 
-    def __call__(self, evaluation: Any) -> dict[str, float]:
-        """Figures by name. What is doubtful about them is said to ``evaluation.warn``."""
+    def __call__(self, evaluation: Any) -> Mapping[str, Any]:
+        """Figures by name, each a ``gangen.Figure`` or a number.
+
+        What is doubtful about them is said to ``evaluation.warn``.
+        """
 
 
 class Callback:
@@ -215,9 +218,9 @@ class Callback:
     def watch(self, row: Mapping[str, Any]) -> Iterable[str]:
         """On the main process, with every row of figures that is logged: of turns, or of metrics; returns warnings.
 
-        A row is that of ``metrics.jsonl``: the ``step``, the ``phase``, figures by name. A run that goes on shows its
-        earlier rows again before its first step, with None for figures that were not finite; so what is a function of
-        rows needs no place in a checkpoint.
+        A row is that of ``metrics.jsonl``: the ``step``, the ``phase``, figures by name: numbers of turns, and those of
+        metrics as ``gangen.Figure``. A run that goes on shows its earlier rows again before its first step; so what is
+        a function of rows needs no place in a checkpoint.
         """
         return ()
 

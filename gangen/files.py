@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from safetensors.torch import save
@@ -13,9 +14,11 @@ from torch import Tensor
 
 
 def to_json(content: object, indent: int | None = None) -> str:
-    """JSON of mappings, lists, words and numbers; nan and infinity are null, since JSON has no word for them."""
+    """JSON of mappings, lists, dataclasses, words and numbers; nan and infinity are null: JSON has no word for them."""
 
     def plain(value: object) -> object:
+        if is_dataclass(value):
+            value = {field.name: getattr(value, field.name) for field in fields(value)}
         if isinstance(value, Mapping):
             return {key: plain(entry) for key, entry in value.items()}
         if isinstance(value, list | tuple):

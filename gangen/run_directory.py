@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gangen.errors import RecipeError, RunError
 from gangen.files import to_json, write_atomically
+from gangen.metrics.figures import read_row
 from gangen.recipe.load import difference
 from gangen.recipe.sections import Recipe
 from gangen.recipe.source import RecipeSource
@@ -24,6 +25,7 @@ class RunDirectory:
         self.root = Path(root)
         self.recipe = self.root / "recipe.yaml"
         self.plugins = self.root / "plugins.json"
+        self.evaluation = self.root / "evaluation.json"
         self.extractors = self.root / "extractors.json"
         self.metrics = self.root / "metrics.jsonl"
         self.errors = self.root / "error.txt"
@@ -105,13 +107,15 @@ class RunDirectory:
             file.write(to_json(row))
 
     def read_metrics(self) -> Iterator[dict]:
-        """Rows of ``metrics.jsonl``; a last line that was cut off by a kill is left out."""
+        """Rows of ``metrics.jsonl``, as they were appended; a last line that was cut off by a kill is left out."""
         if self.metrics.exists():
             for line in self.metrics.read_text(encoding="utf-8").splitlines():
                 try:
-                    yield json.loads(line)
+                    row = json.loads(line)
                 except json.JSONDecodeError:
                     return
+                if isinstance(row, dict):
+                    yield read_row(row)
 
     def forget_after(self, step: int) -> None:
         """Drop metrics of steps beyond ``step``: the run that resumes there will write them again."""

@@ -14,8 +14,8 @@ from gangen.components.registry import Registry
 from gangen.contracts import Data, Metric
 from gangen.errors import RecipeError, RunError, UsageError
 from gangen.evaluation.results import SETTING, Frontier, Request, Result
-from gangen.files import to_json, write_atomically
 from gangen.metrics.context import MetricContext, evaluate, joined, measure
+from gangen.metrics.figures import Figure
 from gangen.metrics.tradeoff import Row
 from gangen.model import read_model
 from gangen.networks import Players
@@ -41,7 +41,6 @@ class Trained:
 
     def __init__(self, folder: Path | str, request: Request, registry: Registry) -> None:
         self.run = RunDirectory(folder)
-        self.record = self.run.root / "evaluation.json"
         self.registry = registry
         self.request = request
         if not self.run.recipe.is_file():
@@ -91,7 +90,7 @@ class Trained:
             figures=joined(found, bench),
             frontier=self._frontier(metrics, found, networks, data, bench),
         )
-        write_atomically(self.record, to_json(result.to_plain(), indent=1))
+        result.write(self.run.evaluation)
         return result
 
     def _metrics(self, players: Players, data: Data, device: torch.device) -> list[Metric]:
@@ -113,7 +112,7 @@ class Trained:
                 codec.render({row: codec.decode(samples) for row, samples in sheet.items()}, self.run.samples / name)
 
     def _frontier(
-        self, metrics: list[Metric], found: list[Row], players: Players, data: Data, bench: MetricContext
+        self, metrics: list[Metric], found: list[dict[str, Figure]], players: Players, data: Data, bench: MetricContext
     ) -> Frontier | None:
         """The sweep of the first trade-off that a metric declares and the metrics have both figures of."""
         temperatures = self._temperatures(players.averaged("generator"))
@@ -134,7 +133,7 @@ class Trained:
             rows = []
             for temperature in temperatures:
                 here = MetricContext(players, data, device=bench.device, seed=seed, settings={SETTING: temperature})
-                figures = {key: value for key, value in evaluate(swept, here).items() if not key.endswith("_real")}
+                figures = {name: figure.value for name, figure in evaluate(swept, here).items()}
                 for warning in [warning for warning in here.warnings if warning not in bench.warnings]:
                     bench.warn(f"at {SETTING} {temperature:g}: {warning}")
                 rows.append({SETTING: temperature} | figures)
@@ -145,8 +144,8 @@ class Trained:
             earlier = read_model(self.run.phases / phase, self.registry, bench.device).generator
             players.averaged("generator").load_state_dict(earlier.state_dict())
             baseline, again = sweep(self.recipe.seed), sweep(mix(self.recipe.seed, "again"))
-        beside = {name: value for figures in found for name, value in figures.items() if name.endswith("_real")}
-        real = {axis: beside[f"{axis}_real"] for axis in axes if f"{axis}_real" in beside}
+        beside = {name: figure.real for figures in found for name, figure in figures.items() if name in axes}
+        real = {name: value for name, value in beside.items() if value is not None}
         return Frontier(tradeoff, ours, phase, baseline, again, real)
 
     def _temperatures(self, generator: nn.Module) -> Sequence[float]:

@@ -1,13 +1,23 @@
 """What is asked of an evaluation, and what it found."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, TypeAdapter
 
 from gangen import __version__
 from gangen.evaluation.frontier import Comparison, compare, verdict
-from gangen.metrics.tradeoff import Row, Tradeoff
+from gangen.files import to_json, write_atomically
+from gangen.metrics.figures import Figure, read_row
+from gangen.metrics.tradeoff import Tradeoff
+
+# Null in a file is what was not finite.
+Row = Mapping[str, Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]]
 
 SETTING = "temperature"
 
@@ -31,15 +41,15 @@ class Request:
 class Frontier:
     """Figures at every temperature of a run's model, and of its baseline: what an earlier phase ended with.
 
-    ``again`` is the baseline drawn a second time, with other noise. ``real`` has those of the two figures that real
-    data have.
+    ``baseline_again`` is the baseline drawn a second time, with other noise. ``real`` has those of the two figures that
+    real data have.
     """
 
     tradeoff: Tradeoff
     model: list[Row]
-    phase: str | None
+    baseline_phase: str | None
     baseline: list[Row] | None
-    again: list[Row] | None
+    baseline_again: list[Row] | None
     real: Row
 
     @cached_property
@@ -47,22 +57,24 @@ class Frontier:
         """How the model stands to its baseline, if it has one."""
         if self.baseline is None:
             return None
-        found, itself = (compare(self.tradeoff, rows, self.baseline, self.real) for rows in (self.model, self.again))
+        found = compare(self.tradeoff, self.model, self.baseline, self.real)
+        itself = compare(self.tradeoff, self.baseline_again or [], self.baseline, self.real)
         return replace(found, noise=None if itself.gap is None else abs(itself.gap))
 
-    def to_plain(self) -> dict[str, Any]:
-        return {
-            "setting": SETTING,
-            "quality": self.tradeoff.quality.figure,
-            "diversity": self.tradeoff.diversity.figure,
-            "good": {axis.figure: axis.good for axis in (self.tradeoff.quality, self.tradeoff.diversity)},
-            "model": self.model,
-            "baseline": self.baseline,
-            "baseline_again": self.again,
-            "baseline_phase": self.phase,
-            "real": self.real,
-            "comparison": asdict(self.comparison) if self.comparison else None,
-        }
+    @property
+    def setting(self) -> str:
+        """What was swept."""
+        return SETTING
+
+    @property
+    def axes(self) -> tuple[str, str, str]:
+        """The setting, and the figures of quality and diversity; each point has all three."""
+        return self.setting, self.tradeoff.quality.figure, self.tradeoff.diversity.figure
+
+    @property
+    def sides(self) -> dict[str, list[Row]]:
+        """The model's points, and those of the baseline if there is one."""
+        return {"model": self.model} | ({} if self.baseline is None else {"baseline": self.baseline})
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,7 @@ class Result:
     recipe_sha256: str
     metrics: list[Mapping[str, Any]]
     extractors: Mapping[str, str]
-    figures: Row
+    figures: Mapping[str, Figure]
     warnings: list[str]
     frontier: Frontier | None
 
@@ -89,18 +101,23 @@ class Result:
         found = self.frontier and self.frontier.comparison
         return verdict(self.frontier.tradeoff, [found]) if found else None
 
-    def to_plain(self) -> dict[str, Any]:
-        """What stands in ``evaluation.json``."""
-        return {
-            "run": self.run,
-            "seed": self.seed,
-            "step": self.step,
-            "recipe_sha256": self.recipe_sha256,
-            "gangen": __version__,
-            "metrics": self.metrics,
-            "extractors": self.extractors,
-            "figures": self.figures,
-            "warnings": self.warnings,
-            "frontier": self.frontier and self.frontier.to_plain(),
-            "verdict": self.verdict,
-        }
+    def write(self, path: Path) -> None:
+        """Write ``evaluation.json``, which ``read`` reads; it says also what follows from the rest."""
+        frontier = self.frontier and vars(self.frontier) | {"comparison": self.frontier.comparison}
+        more = {"frontier": frontier, "verdict": self.verdict, "gangen": __version__}
+        write_atomically(path, to_json(vars(self) | more, indent=1))
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """What ``path`` holds; None where there is nothing, or it is damaged."""
+        try:
+            content = {"recipe": {}} | json.loads(path.read_text(encoding="utf-8"))
+            content["figures"] = read_row(content["figures"])
+            frontier = content["frontier"]
+            if frontier and "tradeoff" not in frontier:  # of before trade-offs were written as they are
+                axes = {side: frontier[side] for side in ("quality", "diversity")}
+                ends = {side: {"figure": name, "good": frontier["good"][name]} for side, name in axes.items()}
+                content["frontier"] = frontier | {"tradeoff": ends | {"setting": frontier["setting"]}}
+            return TypeAdapter(cls).validate_python(content)
+        except (OSError, ValueError, TypeError, AttributeError, LookupError):
+            return None

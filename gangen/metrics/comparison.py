@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 from torch import Tensor
@@ -12,14 +12,15 @@ from gangen.metrics.context import MetricContext, once_a_run
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
 from gangen.metrics.extraction import AgainstHeldOut, generated_features, held_out_features, training_features
+from gangen.metrics.figures import Figure, Good
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
 
 
 class Comparison(AgainstHeldOut):
     """What metrics have in common that compare the features of samples with those of held-out rows.
 
-    A figure's name gets that of the extractor, "kid_classifier", and "kid_classifier_real" is its floor: what training
-    rows reach in the place of samples. Generators are asked for exactly the labels of held-out rows, so the floor has
+    A figure's name gets that of the extractor, "kid_classifier". Beside it stands its floor: what training rows reach
+    in the place of samples. Generators are asked for exactly the labels of held-out rows, so the floor has
     as many training rows of each label as well, where data are labelled and in memory and have enough of them; else
     training rows come as they are drawn. Real rows are read once a run. Features are computed once for all metrics with
     the same extractor and n, which is ``samples``, or the number of held-out rows where they are fewer.
@@ -27,6 +28,9 @@ class Comparison(AgainstHeldOut):
     Most figures depend on n: they compare only at the same n, with the same extractor and data. The floor is not sharp
     where the extractor was fitted to training rows, which then look a little other than held-out ones.
     """
+
+    good: ClassVar[Good]
+    """Which end of its figures is good; see ``gangen.Figure``."""
 
     @abstractmethod
     def compare(self, real: Tensor, generated: Tensor) -> Mapping[str, float]:
@@ -36,7 +40,7 @@ class Comparison(AgainstHeldOut):
         """How many rows a figure needs lest it be degenerate; with fewer it comes with a warning."""
         return self.least
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         extractor, n = self.fitted_extractor(context), self.count(context)
         held_out, floor = self._real(context)
         if n < (wanted := self.wanted(held_out.shape[1])):
@@ -44,26 +48,26 @@ class Comparison(AgainstHeldOut):
                 f"{self.metric} is coarse: it compares {n} samples in the {held_out.shape[1]} features of "
                 f"'{extractor.name}' and wants {wanted}; raise samples of the metric, or heldout of the data"
             )
-        return _named(self.compare(held_out, generated_features(context, extractor, n)), extractor.name) | floor
+        found = self.compare(held_out, generated_features(context, extractor, n))
+        return {f"{name}_{extractor.name}": Figure(value, floor[name], self.good) for name, value in found.items()}
 
     @once_a_run
-    def _real(self, context: MetricContext) -> tuple[Tensor, dict[str, float]]:
+    def _real(self, context: MetricContext) -> tuple[Tensor, Mapping[str, float]]:
         """Features of held-out rows, and the floor."""
         extractor, n = self.fitted_extractor(context), self.count(context)
         held_out = held_out_features(context, extractor, n)
-        floor = self.compare(held_out, training_features(context, extractor, n))
-        return held_out, _named(floor, f"{extractor.name}_real")
+        return held_out, self.compare(held_out, training_features(context, extractor, n))
 
 
 class Frechet(Comparison):
     """Frechet distance of Gaussians fitted to features (Heusel et al., 2017); FID where features are Inception's.
 
-    ``frechet_NAME`` and its floor ``frechet_NAME_real``, NAME being the extractor's, see ``Comparison``. Both fall as n
-    grows. With n at or below the number of features the covariances have not full rank: figures are finite, and come
-    with a warning.
+    ``frechet_NAME``, NAME being the extractor's, and its floor, see ``Comparison``. Both fall as n grows. With n at or
+    below the number of features the covariances have not full rank: figures are finite, and come with a warning.
     """
 
     metric = "frechet"
+    good = "low"
 
     def wanted(self, features: int) -> int:
         """See Comparison."""
@@ -77,12 +81,13 @@ class Frechet(Comparison):
 class KID(Comparison):
     """Squared maximum mean discrepancy of features, unbiased (Binkowski et al., 2018); KID where they are Inception's.
 
-    ``kid_NAME`` and its floor ``kid_NAME_real``, NAME being the extractor's, see ``Comparison``. Its expectation does
+    ``kid_NAME``, NAME being the extractor's, and its floor, see ``Comparison``. Its expectation does
     not depend on n, and is 0 for two draws from one distribution. It is below 0 where both sides have the same number
     of each label, more alike than by chance: look at the floor.
     """
 
     metric = "kid"
+    good = "low"
 
     def compare(self, real: Tensor, generated: Tensor) -> dict[str, float]:
         """See Comparison."""
@@ -92,13 +97,14 @@ class KID(Comparison):
 class DivergenceFrontier(Comparison):
     """How much samples and real rows lack of each other, after MAUVE (Pillutla et al., 2021); 0 to 1, high is good.
 
-    ``divergence_frontier_NAME`` and its floor ``divergence_frontier_NAME_real``, NAME being the extractor's, see
-    ``Comparison`` and ``gangen.metrics.divergence.frontier_score``: features are put into n / 10 cells, and the shares
-    of the cells compared. It is near 1 for one distribution and near 0 for two that have nothing in common. Figures are
-    not those of the package mauve-text, which projects and normalises features.
+    ``divergence_frontier_NAME``, NAME being the extractor's, and its floor, see ``Comparison`` and
+    ``gangen.metrics.divergence.frontier_score``: features are put into n / 10 cells, and the shares of the cells
+    compared. It is near 1 for one distribution and near 0 for two that have nothing in common. Figures are not those of
+    the package mauve-text, which projects and normalises features.
     """
 
     metric = "divergence_frontier"
+    good = "high"
     least = 20
 
     def compare(self, real: Tensor, generated: Tensor) -> dict[str, float]:
@@ -112,10 +118,11 @@ class NearestNeighbour(Comparison):
     ``nearest_neighbour_NAME``, NAME being the extractor's, is one half where samples cannot be told from held-out rows,
     and 1 where they always can. ``nearest_neighbour_on_real_NAME`` and ``nearest_neighbour_on_fake_NAME`` are the
     accuracies on each side: samples of few kinds are nearest to one another, which is a low figure on real rows beside
-    a high one on fakes. With ``_real`` at the end the names are the floor, see ``Comparison``.
+    a high one on fakes. For the floor see ``Comparison``.
     """
 
     metric = "nearest_neighbour"
+    good = "low"
 
     def compare(self, real: Tensor, generated: Tensor) -> dict[str, float]:
         """See Comparison."""
@@ -132,12 +139,12 @@ class PRDC(Comparison):
 
     ``precision_NAME`` and ``density_NAME``, NAME being the extractor's, say how much of what is generated looks real;
     ``recall_NAME`` and ``coverage_NAME`` how much of what is real is generated. Samples are compared with held-out rows
-    by balls that reach to the k-th nearest neighbour, k being ``neighbours``. ``precision_NAME_real`` and so on are the
-    floor, see ``Comparison``. For generators as good as that, density is about 1, which it can exceed, and coverage
-    1 - 1 / 2^k.
+    by balls that reach to the k-th nearest neighbour, k being ``neighbours``. For the floor see ``Comparison``. For
+    generators as good as that, density is about 1, which it can exceed, and coverage 1 - 1 / 2^k.
     """
 
     metric = "prdc"
+    good = "high"
 
     def __init__(
         self,
@@ -153,7 +160,3 @@ class PRDC(Comparison):
     def compare(self, real: Tensor, generated: Tensor) -> dict[str, float]:
         """See Comparison."""
         return overlap(real, generated, k=self.neighbours)._asdict()
-
-
-def _named(figures: Mapping[str, float], suffix: str) -> dict[str, float]:
-    return {f"{name}_{suffix}": value for name, value in figures.items()}

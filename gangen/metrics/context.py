@@ -13,6 +13,7 @@ from gangen.components.registry import name_of
 from gangen.contracts import Batch, Data, Extractor, Metric
 from gangen.errors import UsageError
 from gangen.failures import during
+from gangen.metrics.figures import Figure, checked
 from gangen.networks import Players, evaluating
 
 T = TypeVar("T")
@@ -126,29 +127,33 @@ def fit_extractor(extractor: Extractor, data: Data, device: torch.device) -> Non
         torch.set_num_threads(threads)
 
 
-def evaluate(metrics: list[Metric], context: MetricContext) -> dict[str, float]:
+def evaluate(metrics: list[Metric], context: MetricContext) -> dict[str, Figure]:
     """Figures of all metrics by name, as ``measure`` takes them and ``joined`` puts them together."""
     return joined([measure(metric, context) for metric in metrics], context)
 
 
-def measure(metric: Metric, context: MetricContext) -> dict[str, float]:
-    """Figures of one metric; none, and a warning, where it cannot be taken of these samples."""
+def measure(metric: Metric, context: MetricContext) -> dict[str, Figure]:
+    """Figures of one metric; none, and a warning, where it cannot be taken of these samples.
+
+    Raises PluginError where it returns anything but figures.
+    """
     try:
         with during(name_of(metric)):
-            return metric(context)
+            found = metric(context)
     except UsageError as error:
         context.warn(str(error))
         return {}
+    return checked(name_of(metric), found)
 
 
-def joined(rows: Sequence[Mapping[str, float]], context: MetricContext) -> dict[str, float]:
+def joined(rows: Sequence[Mapping[str, Figure]], context: MetricContext) -> dict[str, Figure]:
     """All figures; the evaluation warns of those that are not finite, and of a name that two metrics use."""
-    figures: dict[str, float] = {}
+    figures: dict[str, Figure] = {}
     for row in rows:
         if twice := figures.keys() & row.keys():
             context.warn(f"two metrics report {', '.join(sorted(twice))}; the figures of the first are kept")
         figures |= {name: value for name, value in row.items() if name not in twice}
-    for name, value in figures.items():
-        if not math.isfinite(value):
-            context.warn(f"{name} is {value}: it says nothing of these samples")
+    for name, figure in figures.items():
+        if not math.isfinite(figure.value):
+            context.warn(f"{name} is {figure.value}: it says nothing of these samples")
     return figures

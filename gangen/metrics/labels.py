@@ -14,6 +14,7 @@ from gangen.contracts import Codec, Extractor, Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext, fit_extractor, once_a_run
 from gangen.metrics.extraction import ExtractorMetric, held_out
+from gangen.metrics.figures import Figure
 from gangen.splits import TensorSplit
 
 # Held-out rows that are looked at in one go.
@@ -69,33 +70,36 @@ class LabelAccuracy(Labelled):
     """Whether a conditional generator makes what it was asked for, and all of it.
 
     ``label_accuracy``: share of samples that the extractor gives the label they were asked for. Labels are asked for as
-    often as held-out rows have them. ``label_accuracy_real`` is the extractor's share of right answers on all held-out
-    rows: where that is low, the figure of samples means little. ``label_coverage``: the effective share of labels that
+    often as held-out rows have them. Beside it stands the extractor's share of right answers on all held-out rows:
+    where that is low, the figure of samples means little. ``label_coverage``: the effective share of labels that
     the extractor sees in samples, exp(entropy) by their number; 1 where all are equally frequent, 1 / labels where
-    there is but one; ``label_coverage_real`` is that of held-out rows.
+    there is but one; beside it that of held-out rows.
 
     A generator that makes one good sample of each label has a figure of 1 in both: look at prdc beside it.
     """
 
     metric = "label_accuracy"
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         logits, asked = self.logits(context, self.samples), context.conditions(self.samples)["label"].cpu()
-        figures = {"label_accuracy": _accuracy(logits, asked), "label_coverage": _coverage(logits)}
-        return figures | self._real(context)
+        accuracy, coverage = self._real(context)
+        return {
+            "label_accuracy": Figure(_accuracy(logits, asked), accuracy, "high"),
+            "label_coverage": Figure(_coverage(logits), coverage, "high"),
+        }
 
     @once_a_run
-    def _real(self, context: MetricContext) -> dict[str, float]:
+    def _real(self, context: MetricContext) -> tuple[float, float]:
         logits, labels = self.held_out(context, self.fitted_extractor(context))
-        return {"label_accuracy_real": _accuracy(logits, labels), "label_coverage_real": _coverage(logits)}
+        return _accuracy(logits, labels), _coverage(logits)
 
 
 class ReverseLabelAccuracy(Labelled):
     """Train on fakes, test on reals: the classification accuracy score of Ravuri and Vinyals (2019).
 
     ``reverse_label_accuracy``: the share of held-out rows that a student labels rightly, an extractor of the same kind
-    which has learned from n samples and the labels these were asked for. ``reverse_label_accuracy_real`` is that of a
-    student of n training rows: n is ``samples``, or the number of training rows where they are fewer. Samples that lack
+    which has learned from n samples and the labels these were asked for. Beside it stands that of a student of n
+    training rows: n is ``samples``, or the number of training rows where they are fewer. Samples that lack
     a part of the data cannot teach it. It costs as much as fitting the extractor, and twice that at first.
 
     Raises:
@@ -114,11 +118,11 @@ class ReverseLabelAccuracy(Labelled):
         # Before it learns anything, since another metric may have it fitted to the data.
         self._unfitted = copy.deepcopy(extractor)
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         data, n = context.data, self._count(context)
         rows = data.codec.batch_of(context.samples(n))
         taught = self._taught(context, TensorSplit(**rows, label=context.conditions(n)["label"]))
-        return {"reverse_label_accuracy": taught, "reverse_label_accuracy_real": self._real(context)}
+        return {"reverse_label_accuracy": Figure(taught, self._real(context), "high")}
 
     @once_a_run
     def _real(self, context: MetricContext) -> float:
@@ -160,20 +164,18 @@ class InceptionScore(Classified):
     """exp of the mean KL(p(y|x) | p(y)) (Salimans et al., 2016), of n samples in one split, where the paper has ten.
 
     ``inception_score_NAME``, NAME being the extractor's, is high where each sample has one label, surely, and all
-    together have many: at most the number of labels. ``inception_score_NAME_real`` is that of n held-out rows: n is
-    ``samples``, or the number of held-out rows where they are fewer. With Inception's logits it is the Inception score.
-    It does not look at real data, nor within a label.
+    together have many: at most the number of labels. Beside it stands that of n held-out rows: n is ``samples``, or the
+    number of held-out rows where they are fewer. With Inception's logits it is the Inception score. It does not look at
+    real data, nor within a label.
     """
 
     metric = "inception_score"
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         extractor, n = self.fitted_extractor(context), self._count(context)
         on_real = extractor.logits(context.data.codec.samples_of(held_out(context, n)))
-        return {
-            f"inception_score_{extractor.name}": inception_score(self.logits(context, n)),
-            f"inception_score_{extractor.name}_real": inception_score(on_real),
-        }
+        score = Figure(inception_score(self.logits(context, n)), inception_score(on_real), "high")
+        return {f"inception_score_{extractor.name}": score}
 
     def protocol(self, context: MetricContext) -> dict[str, Any]:
         """How many rows there were on each side, and who judged them."""

@@ -12,6 +12,7 @@ from gangen.contracts import Batch, Extractor
 from gangen.metrics.context import MetricContext, once_a_run
 from gangen.metrics.distances import as_float64
 from gangen.metrics.extraction import AgainstHeldOut, generated_features, held_out_features
+from gangen.metrics.figures import Figure
 from gangen.metrics.neighbours import EXACT, nearest_distances
 
 # Training rows that are looked at in one go.
@@ -27,9 +28,9 @@ class Memorised(AgainstHeldOut):
     extractor NAME; the training rows are the first ``training`` of them by the run's order, all where they are fewer.
     ``nearest_training_NAME`` is the median of samples by that of held-out rows: 1 for new samples, 0 for copies; nan,
     with a warning, where most held-out rows are copies themselves. ``memorised_NAME`` is the share of samples that are
-    at least as near as the nearest hundredth of held-out rows; ``memorised_NAME_real`` is that hundredth, or more where
-    held-out rows are equally near, as copies are. The comparison with held-out rows is that of Meehan et al. (2020),
-    who test ranks. The sheet "nearest_training_rows" shows the samples that came nearest, beside these rows.
+    at least as near as the nearest hundredth of held-out rows; beside it stands that hundredth, or more where held-out
+    rows are equally near, as copies are. The comparison with held-out rows is that of Meehan et al. (2020), who test
+    ranks. The sheet "nearest_training_rows" shows the samples that came nearest, beside these rows.
 
     Bad samples are far from everything, so look at prdc beside it: half copies and half noise has a median of its own.
     The extractor sets what counts as the same.
@@ -47,7 +48,7 @@ class Memorised(AgainstHeldOut):
         super().__init__(samples=samples, extractor=extractor)
         self.training = training
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         extractor, (_, held_out) = self.fitted_extractor(context), self._real(context)
         generated, reach = self._distances(context), held_out.quantile(RARE)
         if not held_out.median():
@@ -55,10 +56,10 @@ class Memorised(AgainstHeldOut):
                 f"to extractor '{extractor.name}' most held-out rows are copies of training rows, which leaves no "
                 "measure of nearness; hold out others"
             )
+        shares = ((distances <= reach).double().mean().item() for distances in (generated, held_out))
         return {
-            f"nearest_training_{extractor.name}": (generated.median() / held_out.median()).item(),
-            f"memorised_{extractor.name}": (generated <= reach).double().mean().item(),
-            f"memorised_{extractor.name}_real": (held_out <= reach).double().mean().item(),
+            f"nearest_training_{extractor.name}": Figure((generated.median() / held_out.median()).item()),
+            f"memorised_{extractor.name}": Figure(*shares, "low"),
         }
 
     def protocol(self, context: MetricContext) -> dict[str, Any]:

@@ -1,41 +1,44 @@
-"""By which figure the best model of a run is told, and which way is better."""
+"""By which figure the best model of a run is told, and which end of it is good."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-from gangen.components.messages import Finding, raise_findings, show
+from gangen.components.messages import Finding, show
 from gangen.components.options import Section
+from gangen.metrics.figures import Figure, Good
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeepBest(Section):
-    """The figure that decides, and which way is better: ``{lowest: nll}`` or ``{highest: label_accuracy}``."""
+    """The figure that decides: ``nll`` where its metric says which end is good; or ``{lowest: nll}``, ``highest``."""
 
     title: ClassVar = "keep_best"
+    shorthand: ClassVar = "figure"
 
+    figure: str | None = None
     lowest: str | None = None
     highest: str | None = None
 
-    @classmethod
-    def read(cls, value: Any, registry: Any = None) -> Self:
-        if isinstance(value, str):
-            choice = f"{{lowest: {value}}} or {{highest: {value}}}"
-            raise_findings([Finding((), f"keep_best does not know which way is better: write {choice}")])
-        return super().read(value, registry)
-
     def check(self) -> Iterable[Finding]:
-        if (self.lowest is None) == (self.highest is None):
-            both = f"got {show(self.lowest)} and {show(self.highest)}"
-            yield Finding((), f"keep_best needs one figure, either lowest or highest; {both}")
+        names = [name for name in (self.figure, self.lowest, self.highest) if name is not None]
+        if len(names) != 1:
+            got = " and ".join(map(show, names)) or "none"
+            yield Finding((), f"keep_best needs one figure: its name, or lowest or highest and its name; got {got}")
 
     @property
-    def figure(self) -> str:
-        return self.lowest or self.highest
+    def name(self) -> str:
+        return self.figure or self.lowest or self.highest
 
-    def prefers(self, value: float, best: float | None) -> bool:
-        """Whether ``value`` is finite and better than ``best``; of equals the first is kept."""
-        if not math.isfinite(value) or best is None:
-            return math.isfinite(value)
-        return value < best if self.lowest else value > best
+    @property
+    def good(self) -> Good | None:
+        """The end that was asked for; None leaves it to the figure."""
+        return "low" if self.lowest else "high" if self.highest else None
+
+    def prefers(self, figure: Figure, best: float | None) -> bool:
+        """Whether ``figure`` is finite and better than ``best``; of equals the first is kept."""
+        value, good = figure.value, self.good or figure.good
+        if not math.isfinite(value) or good is None or best is None:
+            return math.isfinite(value) and good is not None
+        return value < best if good == "low" else value > best

@@ -1,6 +1,6 @@
 """What a person reads of a run: ``report.html``, runs side by side on one page and in the terminal.
 
-``run`` and ``comparison`` write the pages from the parts that the other modules make; ``standings`` is the terminal's.
+``run`` and ``side_by_side`` write the pages, ``terminal`` prints; the other modules make their parts.
 """
 
 from gangen.report.run import write_report

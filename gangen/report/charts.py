@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
+
+from markupsafe import Markup, escape
 
 from gangen.errors import UsageError
 
@@ -41,6 +42,14 @@ _MANY, _FEW = 400, 30
 _WIDE = 50.0
 
 
+class Chart(NamedTuple):
+    """A drawing under its title, with a remark beside that."""
+
+    title: str
+    svg: Markup
+    remark: str = ""
+
+
 @dataclass(frozen=True)
 class Line:
     """One curve: its name, its points, its place in the palette."""
@@ -62,7 +71,7 @@ class Curve:
     dashed: bool = False
 
 
-def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, wide: bool = False) -> str:
+def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, wide: bool = False) -> Markup:
     """Figures over steps, as SVG; ``phases`` maps the name of each phase to the step that it starts after.
 
     Raises UsageError where matplotlib is missing.
@@ -99,7 +108,9 @@ def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, 
     return _embedded(svg, title)
 
 
-def frontier_chart(quality: str, diversity: str, curves: Sequence[Curve], reals: Sequence[tuple[float, float]]) -> str:
+def frontier_chart(
+    quality: str, diversity: str, curves: Sequence[Curve], reals: Sequence[tuple[float, float]]
+) -> Markup:
     """Quality against diversity, as SVG; ``reals`` are points ``(diversity, quality)`` of real data.
 
     Of a real point that has quality alone, which leaves NaN for its diversity, the chart shows the height.
@@ -169,7 +180,7 @@ def _drawing(title: str, size: tuple[float, float]) -> Iterator[tuple[Any, Strin
         figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
 
 
-def _embedded(svg: StringIO, title: str) -> str:
+def _embedded(svg: StringIO, title: str) -> Markup:
     """The drawing as an element of an HTML page: no header, no namespaces, no size of its own, the page's colour."""
     text = svg.getvalue()
     text = text[text.index("<svg") :]
@@ -178,4 +189,5 @@ def _embedded(svg: StringIO, title: str) -> str:
     head, rest = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     rest = re.sub(r' id="\w+_\d+"', "", rest)  # names of parts, which charts on one page share; nothing refers to them
-    return f'<svg {box[0] if box else ""} role="img" aria-label="{escape(title)}">{rest.replace(_INK, "currentColor")}'
+    rest = rest.replace(_INK, "currentColor")
+    return Markup(f'<svg {box[0] if box else ""} role="img" aria-label="{escape(title)}">{rest}')

@@ -3,141 +3,115 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
-from gangen.report.charts import Curve, frontier_chart
-from gangen.report.groups import cell
-from gangen.report.page import captioned, folded, is_number, number, section, table
-from gangen.report.records import Row, mapping
+from gangen.evaluation.results import Frontier, Row
+from gangen.metrics.figures import is_number
+from gangen.report.charts import Chart, Curve, frontier_chart
+from gangen.report.groups import Group, cell
+from gangen.report.page import number
 
 # More groups than one are told apart by colour, and their sides by the line; the sides of one by both.
 _SIDES = ("model", "baseline")
 
-Point = tuple[float, float]
-Rows = list[tuple[Any, Any, Any]]
+# The setting that is swept, and the names of two figures.
+Axes = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class _Sweep:
-    """What ``evaluation.json`` says of one frontier: rows ``(setting, quality, diversity)`` of each side."""
+class Plane:
+    """Frontiers of the same two figures: in words, drawn, and as a table; ``several``: of more than one group."""
 
-    axes: tuple[str, str, str]
-    good: Row
-    phase: str | None
-    sides: Mapping[str, Rows]
-    real: tuple[Any, Any]
-
-    @classmethod
-    def read(cls, content: Any) -> "_Sweep | None":
-        if not isinstance(content, dict):
-            return None
-        setting, quality, diversity = axes = tuple(
-            str(content.get(key, key)) for key in ("setting", "quality", "diversity")
-        )
-        sides = {side: content[side] for side in _SIDES if isinstance(content.get(side), list)}
-        rows = {
-            side: [
-                (at if is_number(at := row.get(setting)) else None, row.get(quality), row.get(diversity))
-                for row in rows
-                if isinstance(row, dict)
-            ]
-            for side, rows in sides.items()
-        }
-        real = mapping(content.get("real"))
-        phase = content.get("baseline_phase")
-        good = mapping(content.get("good"))
-        return cls(axes, good, None if phase is None else str(phase), rows, (real.get(quality), real.get(diversity)))
+    words: str
+    chart: Chart
+    heads: list[str]
+    rows: list[list[str]]
+    several: bool
 
 
-def frontiers(groups: Mapping[str, Sequence[Any]]) -> str:
-    """Quality against diversity by the name of a group; each has one frontier, as written down, for each of its runs.
-
-    There is one chart for all groups that trade the same two figures.
-    """
-    by_axes: dict[tuple[str, str, str], dict[str, list[_Sweep]]] = {}
-    for name, contents in groups.items():
-        for sweep in filter(None, map(_Sweep.read, contents)):
-            by_axes.setdefault(sweep.axes, {}).setdefault(name, []).append(sweep)
-    return "".join(_frontier(axes, sweeps) for axes, sweeps in by_axes.items())
+def planes(groups: Sequence[Group]) -> list[Plane]:
+    """One for all groups that trade the same two figures."""
+    by_axes: dict[Axes, dict[str, list[Frontier]]] = {}
+    for group in groups:
+        for frontier in group.frontiers:
+            by_axes.setdefault(frontier.axes, {}).setdefault(group.name, []).append(frontier)
+    return [_plane(axes, frontiers) for axes, frontiers in by_axes.items()]
 
 
-def _frontier(axes: tuple[str, str, str], groups: Mapping[str, list[_Sweep]]) -> str:
+def _plane(axes: Axes, groups: Mapping[str, list[Frontier]]) -> Plane:
     setting, quality, diversity = axes
-    reals = dict.fromkeys(_mean([(sweep.real[1], sweep.real[0]) for sweep in sweeps]) for sweeps in groups.values())
-    chart = frontier_chart(quality, diversity, list(_curves(groups)), list(reals))
-    good = {key: value for sweeps in groups.values() for key, value in sweeps[0].good.items()}
-    ends = ", ".join(f"{name}: {good[name]} is good" for name in (quality, diversity) if name in good)
-    drawn = captioned(f"{quality} against {diversity}", chart, ends)
-    heads, rows = _table(axes, groups)
-    if len(groups) == 1:
-        return section("The frontier", _words(setting, groups), _div(drawn + table(heads, rows, "numbers")))
-    return section(
-        "The frontier", _words(setting, groups), _div(drawn), folded("Its points", table(heads, rows, "numbers"))
-    )
+    reals = [_mean([_point(frontier.real, axes) for frontier in frontiers]) for frontiers in groups.values()]
+    svg = frontier_chart(quality, diversity, list(_curves(axes, groups)), list(dict.fromkeys(reals)))
+    tradeoff = next(iter(groups.values()))[0].tradeoff
+    ends = ", ".join(f"{axis.figure}: {axis.good} is good" for axis in (tradeoff.quality, tradeoff.diversity))
+    chart = Chart(f"{quality} against {diversity}", svg, ends)
+    return Plane(_words(setting, groups), chart, ["", *axes], list(_table(axes, groups)), len(groups) > 1)
 
 
-def _div(content: str) -> str:
-    return f'<div class="frontier">{content}</div>'
-
-
-def _words(setting: str, groups: Mapping[str, list[_Sweep]]) -> str:
+def _words(setting: str, groups: Mapping[str, list[Frontier]]) -> str:
     words = (
         f"What changing the {setting} trades: a model is better than another only where its whole curve is, not where "
         "a setting happens to suit one figure."
     )
-    phases = dict.fromkeys(sweep.phase for sweeps in groups.values() for sweep in sweeps if sweep.phase)
+    phases = dict.fromkeys(it.baseline_phase for frontiers in groups.values() for it in frontiers if it.baseline_phase)
     if phases:
         words += f" The baseline is what phase {' or '.join(phases)} ended with."
-    if any(len(sweeps) > 1 for sweeps in groups.values()):
+    if any(len(frontiers) > 1 for frontiers in groups.values()):
         words += " Thick lines are means over runs, thin lines single runs."
-    return f"<p>{escape(words)}</p>"
+    return words
 
 
-def _curves(groups: Mapping[str, list[_Sweep]]) -> Iterable[Curve]:
+def _curves(axes: Axes, groups: Mapping[str, list[Frontier]]) -> Iterable[Curve]:
     """A curve for each side of each group: of one group the sides have colours, of several the groups."""
-    for place, (name, sweeps) in enumerate(groups.items()):
+    for place, (name, frontiers) in enumerate(groups.items()):
         for number_of_side, side in enumerate(_SIDES):
-            runs = [sweep.sides[side] for sweep in sweeps if side in sweep.sides]
+            runs = [frontier.sides[side] for frontier in frontiers if side in frontier.sides]
             if runs:
                 yield Curve(
-                    name=f"{name} {side}".strip() if len(groups) > 1 else side,
-                    points=_mean_points(runs),
-                    runs=[_mean_points([rows]) for rows in runs] if len(runs) > 1 else [],
+                    name=f"{name} {side}" if len(groups) > 1 else side,
+                    points=_mean_points(axes, runs),
+                    runs=[_mean_points(axes, [rows]) for rows in runs] if len(runs) > 1 else [],
                     colour=place if len(groups) > 1 else number_of_side,
                     dashed=side == "baseline",
                 )
 
 
-def _mean_points(runs: Sequence[Rows]) -> list[tuple[float, float, str]]:
+def _mean_points(axes: Axes, runs: Sequence[Sequence[Row]]) -> list[tuple[float, float, str]]:
     """``(diversity, quality, setting)`` in the mean over runs, where all of them have both figures."""
     points = []
-    for setting in dict.fromkeys(setting for rows in runs for setting, _, _ in rows):
-        here = [(x, y) for rows in runs for at, y, x in rows if at == setting and is_number(x) and is_number(y)]
-        if len(here) == len(runs):
-            points.append((*_mean(here), number(setting) if setting is not None else ""))
+    for at, rows in _by_setting(axes, runs).items():
+        x, y = _mean([_point(row, axes) for row in rows])
+        if len(rows) == len(runs) and is_number(x) and is_number(y):
+            points.append((x, y, number(at)))
     return points
 
 
-def _mean(points: Sequence[tuple[Any, Any]]) -> Point:
+def _by_setting(axes: Axes, runs: Iterable[Sequence[Row]]) -> dict[float, list[Row]]:
+    found: dict[float, list[Row]] = {}
+    for row in (row for rows in runs for row in rows):
+        found.setdefault(row[axes[0]], []).append(row)
+    return found
+
+
+def _point(row: Row, axes: Axes) -> tuple[float, float]:
+    _, quality, diversity = axes
+    return row.get(diversity, math.nan), row.get(quality, math.nan)
+
+
+def _mean(points: Sequence[tuple[float, float]]) -> tuple[Any, ...]:
     """The mean of points; NaN for a coordinate that one of them lacks."""
-    return tuple(
-        sum(map(float, values)) / len(values) if all(map(is_number, values)) else math.nan
-        for values in zip(*points, strict=True)
-    )
+    return tuple(sum(values) / len(values) for values in zip(*points, strict=True))
 
 
-def _table(axes: tuple[str, str, str], groups: Mapping[str, list[_Sweep]]) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows: means and spreads of the figures at each setting, then those of real data."""
-    several, rows = len(groups) > 1, []
-    for name, sweeps in groups.items():
+def _table(axes: Axes, groups: Mapping[str, list[Frontier]]) -> Iterable[list[str]]:
+    """Means and spreads of the figures at each setting, then those of real data."""
+    figures = axes[1:]
+    for name, frontiers in groups.items():
         for side in _SIDES:
-            runs = [sweep.sides[side] for sweep in sweeps if side in sweep.sides]
-            for setting in dict.fromkeys(setting for run in runs for setting, _, _ in run):
-                here = [row for run in runs for row in run if row[0] == setting]
-                figures = [cell([row[axis] for row in here]) for axis in (1, 2)]
-                rows.append([f"{name} {side}" if several else side, number(setting), *figures])
-        if any(is_number(value) for sweep in sweeps for value in sweep.real):
-            figures = [cell([sweep.real[axis] for sweep in sweeps]) for axis in (0, 1)]
-            rows.append([f"real data of {name}" if several else "real data", "-", *figures])
-    return ["", *axes], rows
+            runs = [frontier.sides[side] for frontier in frontiers if side in frontier.sides]
+            for at, rows in _by_setting(axes, runs).items():
+                head = f"{name} {side}" if len(groups) > 1 else side
+                yield [head, number(at), *(cell([row.get(figure) for row in rows]) for figure in figures)]
+        if any(map(is_number, (value for frontier in frontiers for value in frontier.real.values()))):
+            cells = [cell([frontier.real.get(figure) for frontier in frontiers]) for figure in figures]
+            yield [f"real data of {name}" if len(groups) > 1 else "real data", "-", *cells]

@@ -6,13 +6,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from gangen.evaluation.frontier import spread_of, verdict
-from gangen.report.page import is_number, number
-
-if TYPE_CHECKING:
-    from gangen.evaluation.results import Result
+from gangen.evaluation.results import Frontier, Result
+from gangen.metrics.figures import is_number
+from gangen.report.page import number
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Group:
     """Runs of one recipe with different seeds."""
 
     name: str
-    results: list["Result"]
+    results: list[Result]
 
     @property
     def folders(self) -> list[str]:
@@ -39,17 +38,26 @@ class Group:
     @property
     def verdict(self) -> str | None:
         """How the runs stand to their baselines, in words; None where no run has one."""
-        frontiers = [result.frontier for result in self.results if result.frontier and result.frontier.comparison]
-        if not frontiers:
-            return None
-        return verdict(frontiers[0].tradeoff, [frontier.comparison for frontier in frontiers])
+        compared = [frontier for frontier in self.frontiers if frontier.comparison]
+        return verdict(compared[0].tradeoff, [frontier.comparison for frontier in compared]) if compared else None
 
-    def cell(self, figure: str) -> str:
-        """Mean and standard deviation of a figure over the runs that have it."""
-        return cell([result.figures[figure] for result in self.results if figure in result.figures])
+    @property
+    def frontiers(self) -> list[Frontier]:
+        """Those of the runs that have one."""
+        return [result.frontier for result in self.results if result.frontier]
+
+    @property
+    def beside(self) -> bool:
+        """Whether any figure has that of real data beside it."""
+        return any(figure.real is not None for result in self.results for figure in result.figures.values())
+
+    def cell(self, name: str, side: Literal["value", "real"] = "value") -> str:
+        """Mean and standard deviation of a figure, or of that of real data, over the runs that have it."""
+        found = [getattr(result.figures[name], side) for result in self.results if name in result.figures]
+        return cell([value for value in found if value is not None])
 
 
-def grouped(results: Iterable["Result"]) -> list[Group]:
+def grouped(results: Iterable[Result]) -> list[Group]:
     """Groups in the order of their first runs, whose names they have."""
     groups: dict[str, list[Result]] = {}
     for result in results:
@@ -61,7 +69,7 @@ def grouped(results: Iterable["Result"]) -> list[Group]:
     ]
 
 
-def figures_of(groups: Iterable[Group]) -> list[str]:
+def names_of(groups: Iterable[Group]) -> list[str]:
     """Names of all figures, in the order in which they first appear."""
     return list(dict.fromkeys(name for group in groups for result in group.results for name in result.figures))
 
@@ -119,7 +127,7 @@ def cell(values: Sequence[Any]) -> str:
     return text if len(finite) == len(values) else f"{text} ({len(finite)} of {len(values)})"
 
 
-def _options(result: "Result") -> Iterable[tuple[str, str]]:
+def _options(result: Result) -> Iterable[tuple[str, str]]:
     """Each metric of an evaluation, with the options of all its uses."""
     uses: dict[str, list[Mapping[str, Any]]] = {}
     for use in result.metrics:
@@ -127,7 +135,7 @@ def _options(result: "Result") -> Iterable[tuple[str, str]]:
     return [(name, json.dumps(options, sort_keys=True, default=str)) for name, options in uses.items()]
 
 
-def _disagreements(seen: Iterable[tuple[str, str, "Result"]]) -> dict[str, dict[str, str]]:
+def _disagreements(seen: Iterable[tuple[str, str, Result]]) -> dict[str, dict[str, str]]:
     """Of triples ``(name, key, result)`` the names with several keys: each key with its runs, as text."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, key, result in seen:
@@ -135,7 +143,7 @@ def _disagreements(seen: Iterable[tuple[str, str, "Result"]]) -> dict[str, dict[
     return {name: {key: ", ".join(runs) for key, runs in keys.items()} for name, keys in found.items() if len(keys) > 1}
 
 
-def _shared(result: "Result") -> dict[str, Any]:
+def _shared(result: Result) -> dict[str, Any]:
     """A recipe without what changes nothing but chance: folder, seed and number of threads."""
     recipe = {key: value for key, value in result.recipe.items() if key not in ("run", "seed")}
     trainer = {key: value for key, value in recipe.get("trainer", {}).items() if key != "threads"}

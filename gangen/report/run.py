@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from gangen.errors import RunError
-from gangen.report.figures import curves, newest
-from gangen.report.frontiers import frontiers
-from gangen.report.page import verdict, warnings, write_page
-from gangen.report.provenance import again, facts, measured
-from gangen.report.records import Row, doubts, read_evaluation, read_rows
-from gangen.report.samples import over_time, sheets_of_metrics
+from gangen.evaluation.results import Result
+from gangen.report import samples
+from gangen.report.figures import charts_of_metrics, charts_of_turns, newest, table
+from gangen.report.frontiers import planes
+from gangen.report.groups import grouped
+from gangen.report.page import write_page
+from gangen.report.provenance import facts, measured, reproduction
+from gangen.report.records import Row, read_rows, warnings_of
 from gangen.run_directory import RunDirectory
 
 
@@ -19,40 +21,42 @@ def write_report(run: RunDirectory) -> Path:
     """
     if not run.recipe.is_file() and not run.metrics.is_file():
         raise RunError(f"{run.root} is not a run directory: it has neither {run.recipe.name} nor {run.metrics.name}")
-    rows, evaluation = read_rows(run), read_evaluation(run)
+    rows, result = read_rows(run), Result.read(run.evaluation)
+    groups = grouped([result] if result else [])
+    figures, step = newest(rows)
+    if result and all(row["step"] <= result.step for row in rows):
+        # They stand alone, since training may have measured the same figures at other counts.
+        figures, step = result.figures, result.step
+    lines, beside = table(figures)
+    sheets, all_sheets = samples.over_time(run.samples)
     return write_page(
         run.root / "report.html",
+        "run.html",
         kicker="a run of gangen",
         title=run.root.resolve().name,
-        head=[verdict(_verdict(run, rows, evaluation)), warnings(doubts(rows, evaluation)), facts(run, rows)],
-        sections=[
-            newest(_measured(evaluation, rows) or rows),
-            frontiers({"": [evaluation.get("frontier")]}),
-            over_time(run.samples),
-            sheets_of_metrics(run.samples),
-            curves(rows),
-            measured({"": [evaluation]}),
-            again([run]),
-        ],
+        verdicts=[("", _verdict(run, rows, result))],
+        warnings=warnings_of(rows, result),
+        facts=facts(run, rows),
+        figures=lines,
+        beside=beside,
+        newest=step,
+        frontiers=planes(groups),
+        sheets=sheets,
+        all_sheets=all_sheets,
+        real=samples.of_real_data(run.samples),
+        other_sheets=samples.of_metrics(run.samples),
+        metric_charts=charts_of_metrics(rows),
+        turn_charts=charts_of_turns(rows),
+        measured=measured(groups),
+        **reproduction([run]),
     )
 
 
-def _verdict(run: RunDirectory, rows: list[Row], evaluation: Row) -> str:
-    steps, evaluated = max((row["step"] for row in rows), default=0), evaluation.get("step")
-    older = isinstance(evaluated, int) and evaluated < steps
-    if evaluation.get("verdict"):
-        gone_on = f"\nThis was found at step {evaluated:,}; the run has gone on to step {steps:,}." if older else ""
-        return f"{evaluation['verdict']}{gone_on}"
-    if isinstance(evaluated, int):
-        return f"Played {steps:,} steps; evaluated at step {evaluated:,}, without a baseline to compare with."
-    return f"Played {steps:,} steps; not evaluated yet: gangen eval {run.root}"
-
-
-def _measured(evaluation: Row, rows: list[Row]) -> list[Row]:
-    """What an evaluation found, as a row like those of training; none where there was none, or the run has gone on.
-
-    It stands alone, since training may have measured the same figures at other counts.
-    """
-    step, figures = evaluation.get("step"), evaluation.get("figures")
-    newer = isinstance(step, int) and all(row["step"] <= step for row in rows)
-    return [{"step": step} | figures] if newer and isinstance(figures, dict) else []
+def _verdict(run: RunDirectory, rows: list[Row], result: Result | None) -> str:
+    steps = max((row["step"] for row in rows), default=0)
+    if result is None:
+        return f"Played {steps:,} steps; not evaluated yet: gangen eval {run.root}"
+    if not result.verdict:
+        return f"Played {steps:,} steps; evaluated at step {result.step:,}, without a baseline to compare with."
+    gone_on = f"\nThis was found at step {result.step:,}; the run has gone on to step {steps:,}."
+    return f"{result.verdict}{gone_on if result.step < steps else ''}"

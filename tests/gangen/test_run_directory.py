@@ -1,8 +1,10 @@
+import math
 from pathlib import Path
 
 import pytest
 
 from gangen.errors import RunError
+from gangen.metrics.figures import Figure
 from gangen.recipe.load import load_recipe
 from gangen.run_directory import RunDirectory
 
@@ -59,6 +61,29 @@ def test_a_recipe_of_somebody_else_is_left_alone(recipe, tmp_path):
 
 def test_figures_that_are_not_finite_are_null(tmp_path):
     run = RunDirectory(tmp_path)
-    run.append_metrics({"step": 1, "good": 0.5, "bad": float("nan"), "rows": [float("inf"), 2]})
-    assert run.metrics.read_text() == '{"step": 1, "good": 0.5, "bad": null, "rows": [null, 2]}\n'
-    assert list(run.read_metrics()) == [{"step": 1, "good": 0.5, "bad": None, "rows": [None, 2]}]
+    run.append_metrics(
+        {"step": 1, "turn/loss": float("nan"), "good": Figure(0.5), "bad": Figure(float("inf"), 2.0, "low")}
+    )
+    values = '{"value": 0.5, "real": null, "good": null}', '{"value": null, "real": 2.0, "good": "low"}'
+    assert run.metrics.read_text() == f'{{"step": 1, "turn/loss": null, "good": {values[0]}, "bad": {values[1]}}}\n'
+    (row,) = run.read_metrics()
+    assert math.isnan(row["bad"].value) and (row["bad"].real, row["bad"].good) == (2.0, "low")
+    assert {name: entry for name, entry in row.items() if name != "bad"} == {
+        "step": 1,
+        "turn/loss": None,
+        "good": Figure(0.5),
+    }
+
+
+def test_rows_of_before_figures_were_values_are_read_as_figures(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.metrics.write_text(
+        '{"step": 1, "phase": "duel", "turn/loss": 0.5, "turn/real": 1.0}\n'
+        '{"step": 1, "phase": "duel", "kid": 3, "kid_real": 0.25, "on_real": null}\n'
+    )
+    turns, metrics = run.read_metrics()
+    assert turns == {"step": 1, "phase": "duel", "turn/loss": 0.5, "turn/real": 1.0}
+    assert metrics.keys() == {"step", "phase", "kid", "on_real"}
+    assert metrics["kid"] == Figure(3.0, 0.25) and math.isnan(metrics["on_real"].value)
+    run.forget_after(1)  # as a run does that goes on
+    assert list(run.read_metrics())[1]["kid"] == Figure(3.0, 0.25)

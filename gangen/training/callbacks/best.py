@@ -7,6 +7,7 @@ from typing import Any
 
 from gangen.errors import RunError, did_you_mean
 from gangen.files import write_atomically
+from gangen.metrics.figures import Figure
 from gangen.recipe.keep_best import KeepBest
 
 
@@ -30,19 +31,24 @@ class Best:
             for row in rows:
                 self._improves(row)
 
-    def offer(self, figures: Mapping[str, float], step: int) -> None:
+    def offer(self, figures: Mapping[str, Figure], step: int) -> None:
         """Export the model of ``step`` where ``figures`` are better than all before.
 
         Raises:
-            RunError: the figure is not among them.
+            RunError: the figure is not among them, or nobody knows which end of it is good.
         """
-        if self.rule.figure not in figures:
-            names = [name for name in figures if not name.endswith("_real")]
-            longer = [name for name in names if name.startswith(self.rule.figure)]
-            hint = f"; did you mean {longer[0]!r}?" if longer else did_you_mean(self.rule.figure, names)
+        wanted = self.rule.name
+        if wanted not in figures:
+            longer = [name for name in figures if name.startswith(wanted)]
+            hint = f"; did you mean {longer[0]!r}?" if longer else did_you_mean(wanted, figures)
             raise RunError(
-                f"keep_best: no metric reports {self.rule.figure!r}{hint}\n"
-                f"there are: {', '.join(names)}; the run may go on with another keep_best"
+                f"keep_best: no metric reports {wanted!r}{hint}\n"
+                f"there are: {', '.join(figures)}; the run may go on with another keep_best"
+            )
+        if not (self.rule.good or figures[wanted].good):
+            raise RunError(
+                f"keep_best: neither end of {wanted} is known to be good\n"
+                f"write {{lowest: {wanted}}} or {{highest: {wanted}}}; the run may go on so"
             )
         if not self._improves(figures):
             return
@@ -51,8 +57,8 @@ class Best:
         write_atomically(self.about, json.dumps(self.name | {"value": self.value, "step": step}, indent=1) + "\n")
 
     def _improves(self, figures: Mapping[str, Any]) -> bool:
-        value = figures.get(self.rule.figure)  # None where it was not finite
-        better = value is not None and self.rule.prefers(value, self.value)
+        figure = figures.get(self.rule.name)
+        better = figure is not None and self.rule.prefers(figure, self.value)
         if better:
-            self.value = figures[self.rule.figure]
+            self.value = figure.value
         return better

@@ -36,7 +36,7 @@ class Evaluate(Callback):
         for change in self.run.changed_extractors(evaluation.extractors):
             evaluation.warn(change)
         phase, step = position(trainer)
-        words = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        words = "  ".join(f"{name} {figure}" for name, figure in figures.items())
         self.console.print(f"evaluation after {trainer.phases[phase].name} {step}: {words}", **PLAIN)
         record(trainer, self.run, self.console, figures)
         new = [warning for warning in evaluation.warnings if warning not in self._said]

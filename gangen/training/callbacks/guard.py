@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Interval
 
 from gangen.contracts import Callback
+from gangen.metrics.figures import Figure, is_number
 
 # Fewer readings of a figure say nothing of its course; gradient norms are compared with the median of the newest many.
 _FEW, _SOME, _MANY = 3, 10, 50
@@ -28,9 +29,9 @@ class Guard(Callback):
     - A gradient explodes: its norm is ``explosion`` times the median of its last 50 readings.
     - The generator's gradient vanishes: in three readings in a row its norm was at most ``vanishing`` times the median
       of its first ten.
-    - Collapse: the figure ``unique`` of an evaluation, the share of distinct samples, is below ``unique``; or one of
-      ``keeps``, figures that are high where samples are diverse, fell below half of the best that it was; "coverage"
-      there means "coverage_NAME" too, whatever the extractor.
+    - Collapse: the figure ``unique`` of an evaluation, the share of distinct samples, is below ``unique``; or one that
+      is good where it is high fell below half of the best that it was; what is beyond real data is no better than
+      these. ``keeps`` names those to look at, where not all; "coverage" means "coverage_NAME" too.
 
     Losses that compare logits only with each other (relativistic ones, Wasserstein's) leave it open where zero is, so a
     discriminator may win there without an accuracy that shows it; and Wasserstein's is meant to win.
@@ -44,7 +45,7 @@ class Guard(Callback):
         explosion: Annotated[float, Gt(1)] = 100.0,
         vanishing: Annotated[float, Interval(ge=0, lt=1)] = 1e-3,
         unique: Annotated[float, Interval(ge=0, le=1)] = 0.5,
-        keeps: tuple[str, ...] = ("unique", "entropy", "modes", "coverage", "label_coverage", "label_accuracy"),
+        keeps: tuple[str, ...] | None = None,
     ) -> None:
         self.accuracy = accuracy
         self.steps = steps
@@ -67,7 +68,9 @@ class Guard(Callback):
             self._phase = row["phase"]
             self._winning.clear()
         for name, value in row.items():
-            if not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, Figure):
+                yield from self._collapses(name, value)
+            if not is_number(value):
                 continue
             turn, _, figure = name.rpartition("/")
             if figure == "accuracy" and turn:
@@ -76,8 +79,6 @@ class Guard(Callback):
             elif figure == "gradient_norm":
                 yield from self._explodes(turn, value)
                 yield from self._vanishes(turn, value)
-            elif not turn:
-                yield from self._collapses(name, value)
 
     def _wins(self, turn: str, accuracy: float, step: int) -> Iterator[str]:
         readings = self._winning.setdefault(turn, [])
@@ -136,14 +137,20 @@ class Guard(Callback):
                 "a penalty (r1); where it is 0 from the start, no gradient reaches the generator at all"
             )
 
-    def _collapses(self, figure: str, value: float) -> Iterator[str]:
-        if figure == "unique" and value < self.unique and self._first(figure, "collapse"):
+    def _collapses(self, name: str, figure: Figure) -> Iterator[str]:
+        value = figure.value
+        if name == "unique" and value < self.unique and self._first(name, "collapse"):
             yield f"collapse: {value:.0%} unique samples. {_COLLAPSE}"
-        if figure.endswith("_real") or not any(figure == name or figure.startswith(f"{name}_") for name in self.keeps):
+        if self.keeps is None:
+            kept = figure.good == "high"
+        else:
+            kept = any(name == keep or name.startswith(f"{keep}_") for keep in self.keeps)
+        if not kept or not math.isfinite(value):
             return
-        best = self._best[figure] = max(value, self._best.get(figure, value))
-        if value < best / 2 and best > _LITTLE and self._first(figure, "collapse"):
-            yield f"collapse: {figure} fell to {value:.3g} from {best:.3g}. {_COLLAPSE}"
+        reached = value if figure.real is None else min(value, figure.real)
+        best = self._best[name] = max(reached, self._best.get(name, reached))
+        if value < best / 2 and best > _LITTLE and self._first(name, "collapse"):
+            yield f"collapse: {name} fell to {value:.3g} from {best:.3g}. {_COLLAPSE}"
 
     def _first(self, what: str, fault: str) -> bool:
         """Whether this fault was not warned of before."""
@@ -153,7 +160,7 @@ class Guard(Callback):
 
 
 _COLLAPSE = (
-    "Samples become alike: go back to a model from before, and try a lower learning rate of the generator, "
+    "Samples become alike, or bad: go back to a model from before, and try a lower learning rate of the generator, "
     "a relativistic loss with the penalties r1 and r2, or a shorter phase"
 )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
+from gangen.metrics.figures import Figure
 from gangen.run_directory import RunDirectory
 from gangen.training.trainer import Trainer
 
@@ -12,12 +13,19 @@ from gangen.training.trainer import Trainer
 PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
 
 
-def record(trainer: Trainer, run: RunDirectory, console: Console, figures: Mapping[str, float]) -> None:
+def record(trainer: Trainer, run: RunDirectory, console: Console, figures: Mapping[str, float | Figure]) -> None:
     """Figures into ``metrics.jsonl`` and trackers, and what callbacks warn of at their sight."""
     row = stamp(trainer) | figures
     run.append_metrics(row)
-    trainer.accelerator.log(dict(figures), step=trainer.state.total)
+    trainer.accelerator.log(_numbers(figures), step=trainer.state.total)
     warn(trainer, run, console, warnings_at(trainer, row))
+
+
+def _numbers(figures: Mapping[str, float | Figure]) -> dict[str, float]:
+    """For trackers, which know nothing but numbers: those of real data have names with ``_real``."""
+    numbers = {name: figure.value if isinstance(figure, Figure) else figure for name, figure in figures.items()}
+    beside = {name: getattr(figure, "real", None) for name, figure in figures.items()}
+    return numbers | {f"{name}_real": real for name, real in beside.items() if real is not None}
 
 
 def warn(trainer: Trainer, run: RunDirectory, console: Console, warnings: Iterable[str]) -> None:

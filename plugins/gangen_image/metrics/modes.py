@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen import MetricContext, Part, UsageError, once_a_run
+from gangen import Figure, MetricContext, Part, UsageError, once_a_run
 
 
 class Modes:
@@ -28,15 +28,15 @@ class Modes:
         if getattr(context.data, "modes", None) is None:
             raise UsageError("metric image/modes needs data with known modes, as image/points has; take it out")
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         modes, samples = context.data.modes, context.samples(self.samples)
         counts = good_per_mode(samples, modes.to(samples), self.radius * context.data.sd)
         share = counts / counts.sum().clamp(min=1)
         kl = torch.special.xlogy(share, share * len(modes)).sum() if counts.any() else torch.tensor(len(modes)).log()
         return {
-            "modes": int((counts > 0).sum()),
-            "good": counts.sum().item() / self.samples,
-            "kl": kl.item(),
+            "modes": Figure((counts > 0).sum().item(), good="high"),
+            "good": Figure(counts.sum().item() / self.samples, good="high"),
+            "kl": Figure(kl.item(), good="low"),
         }
 
 
@@ -47,9 +47,9 @@ class StackedModes:
     ``samples``, or the number of held-out images where they are fewer. ``modes`` counts the triples that occur, of
     1,000 where there are ten labels. ``kl`` is KL(p || q) in nats, p being the shares of the triples in the samples and
     q the product of the shares that the labels have in the training digits, which is the distribution that training
-    images are drawn from. ``modes_real`` and ``kl_real`` are those of n held-out images, labelled in the same way:
-    finite n and wrong labels have their part in both. Noise is labelled too, so look at samples beside it. Figures
-    compare at the same n only; published ones are mostly of 25,600 or 26,000 samples, by classifiers of their own.
+    images are drawn from. Beside both stand those of n held-out images, labelled in the same way: finite n and wrong
+    labels have their part in both. Noise is labelled too, so look at samples beside it. Figures compare at the same n
+    only; published ones are mostly of 25,600 or 26,000 samples, by classifiers of their own.
 
     Raises:
         UsageError: the data are no stacked digits, these have no labels, or the extractor does not classify.
@@ -74,24 +74,25 @@ class StackedModes:
             raise UsageError(f"metric image/stacked_modes: extractor '{self.extractor.name}' does not classify")
         self.extractor.check(digits)
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
-        return self._figures(context, context.samples(self.count(context))) | self._real(context)
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
+        modes, kl = zip(self._counted(context, context.samples(self.count(context))), self._real(context), strict=True)
+        return {"modes": Figure(*modes, "high"), "kl": Figure(*kl, "low")}
 
     @once_a_run
-    def _real(self, context: MetricContext) -> dict[str, float]:
+    def _real(self, context: MetricContext) -> tuple[int, float]:
         data, n = context.data, self.count(context)
         rows = data.heldout.batch(0, range(n), n, seed=context.seed, device=context.device)
-        real = self._figures(context, data.codec.samples_of(rows))
-        return {f"{name}_real": figure for name, figure in real.items()}
+        return self._counted(context, data.codec.samples_of(rows))
 
-    def _figures(self, context: MetricContext, images: Tensor) -> dict[str, float]:
+    def _counted(self, context: MetricContext, images: Tensor) -> tuple[int, float]:
+        """(modes, kl) of images float ``[n, 3, 28, 28]``."""
         digits = context.data.digits
         classify = context.fitted(self.extractor, digits).logits
         labels = classify(images.flatten(0, 1)[:, None]).argmax(1).cpu().view(len(images), -1)
         known = torch.bincount(digits.train.tensors["label"].cpu(), minlength=len(digits.codec.spec.labels)).double()
         modes, counts = labels.unique(dim=0, return_counts=True)
         share, expected = counts.double() / len(images), (known / known.sum())[modes].prod(1)
-        return {"modes": len(modes), "kl": (share * (share / expected).log()).sum().item()}
+        return len(modes), (share * (share / expected).log()).sum().item()
 
     def count(self, context: MetricContext) -> int:
         """How many images are labelled on each side."""

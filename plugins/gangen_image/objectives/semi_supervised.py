@@ -12,6 +12,7 @@ from gangen import (
     AdversarialGame,
     Batch,
     Clock,
+    Figure,
     MetricContext,
     NonSaturating,
     Players,
@@ -94,7 +95,7 @@ class Accuracy:
         if not self._judges(context) or "label" not in context.data.heldout.tensors:
             raise UsageError("metric image/accuracy needs a discriminator with classify() and held-out labels")
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         data = context.data
         images, labels = data.heldout.tensors["image"], data.heldout.tensors["label"]
         figures = {}
@@ -104,7 +105,8 @@ class Accuracy:
                 for image, label in zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True):
                     guess = net.classify(data.codec.spec.prepare(image.to(context.device))).argmax(1)
                     right += (guess == label.to(guess.device)).sum().item()
-            figures["accuracy" if name == "discriminator" else f"accuracy_{name}"] = right / len(labels)
+            key = "accuracy" if name == "discriminator" else f"accuracy_{name}"
+            figures[key] = Figure(right / len(labels), good="high")
         return figures
 
     def _judges(self, context: MetricContext) -> dict[str, nn.Module]:

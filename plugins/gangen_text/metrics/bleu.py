@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from gangen import Axis, MetricContext, Tradeoff, UsageError, once_a_run
+from gangen import Axis, Figure, MetricContext, Tradeoff, UsageError, once_a_run
 from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
 
 LONGEST = 5
@@ -97,8 +97,8 @@ class Bleu(OfText):
 
     References are held-out texts, that many by the seed, or all. BLEU is that of Papineni et al. (2002) for single
     texts, uniform weights, smoothed by method 1 of Chen and Cherry (2014): equal to nltk's ``sentence_bleu``. It rises
-    with the number of references, so figures compare only at the same ones. ``bleu_2_real`` and so on are the same of
-    as many training texts. Safe, short, repeated texts score above real ones: look at Self-BLEU beside it.
+    with the number of references, so figures compare only at the same ones. Beside them stand those of as many training
+    texts. Safe, short, repeated texts score above real ones: look at Self-BLEU beside it.
 
     unit: "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
     """
@@ -116,17 +116,16 @@ class Bleu(OfText):
         self.references = references
         self.unit = unit
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         references, floor = self._real(context)
         texts = read(context.samples(self.samples), context.data.codec, self.unit)
-        return _figures("bleu", references.mean(texts)) | floor
+        return _figures("bleu", references.mean(texts), floor, "high")
 
     @once_a_run
-    def _real(self, context: MetricContext) -> tuple[References, dict[str, float]]:
+    def _real(self, context: MetricContext) -> tuple[References, list[float]]:
         """The references, and what training texts score against them."""
         references = References(real(context, context.data.heldout, self.references, self.unit))
-        train = real(context, context.data.train, self.samples, self.unit)
-        return references, _figures("bleu", references.mean(train), "_real")
+        return references, references.mean(real(context, context.data.train, self.samples, self.unit))
 
     def protocol(self, context: MetricContext) -> dict[str, object]:
         """Counts, tokenization, reference set and smoothing."""
@@ -138,7 +137,7 @@ class SelfBleu(OfText):
     """``self_bleu_2`` to ``self_bleu_5`` (Zhu et al., 2018): BLEU of each text against all others; low is diverse.
 
     BLEU as in text/bleu, on n texts: n is ``samples``, or the number of held-out texts where they are fewer.
-    ``self_bleu_2_real`` and so on are the same of n held-out texts. Both rise with n, so figures compare only at the
+    Beside them stand those of n held-out texts. Both rise with n, so figures compare only at the
     same one. Nonsense is diverse, too: look at BLEU beside it.
 
     unit: "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
@@ -156,15 +155,14 @@ class SelfBleu(OfText):
         if len(context.data.heldout) < 2:
             raise UsageError("metric text/self_bleu needs more than one held-out text; raise heldout of the data")
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         samples = context.samples(available(context.data.heldout, self.samples))
         texts = read(samples, context.data.codec, self.unit)
-        return _figures("self_bleu", self_bleu(texts)) | self._real(context)
+        return _figures("self_bleu", self_bleu(texts), self._real(context), "low")
 
     @once_a_run
-    def _real(self, context: MetricContext) -> dict[str, float]:
-        texts = real(context, context.data.heldout, self.samples, self.unit)
-        return _figures("self_bleu", self_bleu(texts), "_real")
+    def _real(self, context: MetricContext) -> list[float]:
+        return self_bleu(real(context, context.data.heldout, self.samples, self.unit))
 
     def protocol(self, context: MetricContext) -> dict[str, object]:
         """Counts, tokenization, reference set and smoothing."""
@@ -181,6 +179,7 @@ def _means(scores: list[list[float]]) -> list[float]:
     return [math.fsum(column) / len(scores) for column in zip(*scores, strict=True)]
 
 
-def _figures(name: str, means: list[float], suffix: str = "") -> dict[str, float]:
+def _figures(name: str, means: list[float], real: list[float], good: str) -> dict[str, Figure]:
     # BLEU-1 knows nothing of order and is not reported.
-    return {f"{name}_{n}{suffix}": mean for n, mean in enumerate(means, start=1) if n > 1}
+    pairs = enumerate(zip(means, real, strict=True), start=1)
+    return {f"{name}_{n}": Figure(*pair, good) for n, pair in pairs if n > 1}

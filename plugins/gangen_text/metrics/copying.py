@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from gangen import MetricContext, UsageError, once_a_run
+from gangen import Figure, MetricContext, UsageError, once_a_run
 from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
 
 
@@ -64,8 +64,8 @@ class Copied(OfText):
     ``copied``: share of samples that are a training text, word by word from beginning to end. ``copied_run``: mean of
     the longest run of words (n-gram) that a sample has in common with any one training text, as a share of the sample's
     length; 1 for a sample that is a part of a training text, 0 for one without a known word, and for an empty one.
-    ``copied_real`` and ``copied_run_real`` are the same of as many held-out texts: language repeats itself, the more
-    the shorter texts are, and only what is above them is copying.
+    Beside them stand those of as many held-out texts: language repeats itself, the more the shorter texts are, and only
+    what is above them is copying.
 
     training: how many training texts to look at, by the seed; all, if None.
     unit: "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
@@ -92,18 +92,18 @@ class Copied(OfText):
                 "metric text/copied cannot look at all texts of a stream; say how many, as in training: 100000"
             )
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         originals, floor = self._real(context)
-        copied, run = shares(read(context.samples(self.samples), context.data.codec, self.unit), originals)
-        return {"copied": copied, "copied_run": run} | floor
+        found = shares(read(context.samples(self.samples), context.data.codec, self.unit), originals)
+        pairs = zip(("copied", "copied_run"), found, floor, strict=True)
+        return {name: Figure(share, real, "low") for name, share, real in pairs}
 
     @once_a_run
-    def _real(self, context: MetricContext) -> tuple[Originals, dict[str, float]]:
+    def _real(self, context: MetricContext) -> tuple[Originals, tuple[float, float]]:
         """The training texts, and what of held-out ones stands in them."""
         data = context.data
         originals = Originals(real(context, data.train, self.training, self.unit))
-        copied, run = shares(real(context, data.heldout, self.samples, self.unit), originals)
-        return originals, {"copied_real": copied, "copied_run_real": run}
+        return originals, shares(real(context, data.heldout, self.samples, self.unit), originals)
 
     def protocol(self, context: MetricContext) -> dict[str, object]:
         """How many texts were on each side, and what they were cut into."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge
 
-from gangen import MetricContext, UsageError, once_a_run
+from gangen import Figure, MetricContext, UsageError, once_a_run
 from gangen_text.metrics.words import OfText, Text, read, real, unit_in_words
 
 
@@ -14,8 +14,8 @@ class Lengths(OfText):
     """``length_distance``: how far the lengths of ``samples`` texts are from those of all held-out texts, in words.
 
     It is the 1-Wasserstein distance of the two histograms: by how many words the texts of one side must be made
-    longer or shorter, on average, to have the lengths of the other. ``length_distance_real`` is its floor, the same of
-    as many training texts.
+    longer or shorter, on average, to have the lengths of the other. Beside it stands its floor, that
+    of as many training texts.
 
     unit: "words" and punctuation marks, or "tokens" of the data's tokenizer.
     """
@@ -24,10 +24,10 @@ class Lengths(OfText):
         self.samples = samples
         self.unit = unit
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         heldout, floor = self._real(context)
         texts = read(context.samples(self.samples), context.data.codec, self.unit)
-        return {"length_distance": length_distance(texts, heldout), "length_distance_real": floor}
+        return {"length_distance": Figure(length_distance(texts, heldout), floor, "low")}
 
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[list[Text], float]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import Axis, MetricContext, Tradeoff, UsageError, evaluating, once_a_run
+from gangen import Axis, Figure, MetricContext, Tradeoff, UsageError, evaluating, once_a_run
 from gangen_text.metrics.words import OfText
 
 
@@ -24,14 +24,14 @@ class HeldOutNLL(OfText):
         if not hasattr(context.generator, "log_prob"):
             raise UsageError(f"metric text/nll: generator {type(context.generator).__name__} has no log_prob()")
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         generator, spec = context.generator, context.data.codec.spec
         total = count = 0.0
         with evaluating(generator):
             for batch in _batches(context):
                 total -= generator.log_prob(batch["tokens"], batch, **context.settings).double().sum().item()
                 count += spec.mask(batch["tokens"]).sum().item()
-        return {"nll": total / count}
+        return {"nll": Figure(total / count, good="low")}
 
     def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many held-out texts there were."""
@@ -43,7 +43,7 @@ class OracleNLL:
 
     ``nll_oracle_median`` is that of the middle sample: a mean far below it comes from a few samples that repeat a token
     which the oracle likes. A low figure alone says little: cold samples have one too. Look at diversity beside it.
-    ``nll_oracle_real`` is that of all held-out texts, which the oracle wrote itself.
+    Beside ``nll_oracle`` stands that of all held-out texts, which the oracle wrote itself.
 
     Raises:
         UsageError: the data has no oracle.
@@ -60,12 +60,11 @@ class OracleNLL:
                 "metric text/nll_oracle needs an oracle: use data text/oracle, or take the metric out of the recipe"
             )
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         nll = context.data.oracle.nll(context.samples(self.samples)).double()
         return {
-            "nll_oracle": nll.mean().item(),
-            "nll_oracle_median": nll.median().item(),
-            "nll_oracle_real": self._real(context),
+            "nll_oracle": Figure(nll.mean().item(), self._real(context), "low"),
+            "nll_oracle_median": Figure(nll.median().item(), good="low"),
         }
 
     @once_a_run

@@ -5,7 +5,7 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import Axis, MetricContext, Tradeoff, UsageError, once_a_run
+from gangen import Axis, Figure, MetricContext, Tradeoff, UsageError, once_a_run
 from gangen_text.metrics.kneser_ney import KneserNey
 from gangen_text.metrics.words import OfText, available, real_rows
 
@@ -14,7 +14,7 @@ class ForwardNLL(OfText):
     """``forward_nll``: of ``samples`` texts under an n-gram model of training texts, in nats per token; low is fluent.
 
     The model is ``KneserNey`` of that ``order``; tokens are those of the data's tokenizer, and the end is one of them.
-    ``forward_nll_real`` is that of all held-out texts under the same model. Good samples are near it. Samples that
+    Beside it stands that of all held-out texts under the same model. Good samples are near it. Samples that
     repeat what is likely are below it, and far below are copies of training texts: look at ``reverse_nll`` and at
     text/copied beside it. Both figures depend on the tokenizer and on the training texts, not on ``samples``, but for
     chance.
@@ -45,9 +45,9 @@ class ForwardNLL(OfText):
                 "metric text/forward_nll cannot learn from all texts of a stream; say how many, as in training: 100000"
             )
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         model, real = self._real(context)
-        return {"forward_nll": model.nll(context.samples(self.samples)), "forward_nll_real": real}
+        return {"forward_nll": Figure(model.nll(context.samples(self.samples)), real, "low")}
 
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[KneserNey, float]:
@@ -69,8 +69,8 @@ class ReverseNLL(OfText):
     What real texts have and samples have not, words or turns of phrase, is unlikely under a model of samples (Zhao et
     al., 2018, reverse perplexity; Caccia et al., 2020), so samples that lack either diversity or quality raise it. The
     model is ``KneserNey`` of that ``order``, and learns from n texts: n is ``samples``, or the number of training texts
-    where they are fewer. ``reverse_nll_real`` is that of n training texts in the place of samples. All held-out texts
-    are scored.
+    where they are fewer. Beside it stands that of n training texts in the place of samples. All held-out texts are
+    scored.
 
     Both figures fall as n grows, so they compare only at the same n, and with the same tokenizer. With more samples the
     two are further apart, and chance has less of a say; the default is what can be had at each temperature of a sweep.
@@ -80,11 +80,11 @@ class ReverseNLL(OfText):
         self.samples = samples
         self.order = order
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         data, (heldout, real) = context.data, self._real(context)
         samples = context.samples(available(data.train, self.samples))
         model = KneserNey(samples, data.codec.spec, order=self.order)
-        return {"reverse_nll": model.nll(heldout), "reverse_nll_real": real}
+        return {"reverse_nll": Figure(model.nll(heldout), real, "low")}
 
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[Tensor, float]:

@@ -7,7 +7,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import MetricContext, once_a_run
+from gangen import Figure, MetricContext, once_a_run
 from gangen_text.metrics.words import OfText, available, real_rows
 from gangen_text.spec import TextSpec
 
@@ -15,7 +15,7 @@ from gangen_text.spec import TextSpec
 class Variety(OfText):
     """What figures have in common that say how different texts are from one another.
 
-    ``name`` is that of n samples, ``name`` with ``_real`` that of n held-out texts: n is ``samples``, or the number of
+    Beside the figure ``name`` of n samples stands that of n held-out texts: n is ``samples``, or the number of
     held-out texts where they are fewer. Such figures change with n, so that they compare at the same n only.
     """
 
@@ -25,9 +25,9 @@ class Variety(OfText):
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000) -> None:
         self.samples = samples
 
-    def __call__(self, context: MetricContext) -> dict[str, float]:
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
         found = self.measure(context.samples(self.count(context)), context.data.codec.spec)
-        return {self.name: found, f"{self.name}_real": self._real(context)}
+        return {self.name: Figure(found, self._real(context), "high")}
 
     @once_a_run
     def _real(self, context: MetricContext) -> float:
@@ -47,8 +47,8 @@ class Variety(OfText):
 class Distinct(Variety):
     """``distinct_N`` (Li et al., 2016): distinct n-grams over all n-grams of samples; ends are no part of them.
 
-    ``distinct_N_real`` is that of as many held-out texts (see ``Variety``). Good samples are near it: nonsense has
-    more distinct n-grams than real texts. It falls with the number of samples.
+    Good samples are near the figure of held-out texts (see ``Variety``): nonsense has more distinct n-grams. It falls
+    with the number of samples.
     """
 
     def __init__(self, *, n: Annotated[int, Ge(1)] = 2, samples: Annotated[int, Ge(1)] = 1000) -> None:
@@ -64,9 +64,8 @@ class Distinct(Variety):
 class Entropy(Variety):
     """``entropy_N`` (Ent-n, Zhang et al., 2018): entropy in nats of the n-grams of samples; ends are no part of them.
 
-    Unlike distinct-n it sees whether n-grams are used evenly, and not only which. ``entropy_N_real`` is that of as many
-    held-out texts (see ``Variety``). Good samples are near it: nonsense has more. It rises with the number of samples,
-    and with their length.
+    Unlike distinct-n it sees whether n-grams are used evenly, and not only which. Good samples are near the figure of
+    held-out texts (see ``Variety``): nonsense has more. It rises with the number of samples, and with their length.
     """
 
     def __init__(self, *, n: Annotated[int, Ge(1)] = 2, samples: Annotated[int, Ge(1)] = 1000) -> None:
@@ -81,7 +80,7 @@ class Entropy(Variety):
 
 
 class Unique(Variety):
-    """``unique``: share of distinct texts among samples; ``unique_real``, among held-out texts (see ``Variety``)."""
+    """``unique``: share of distinct texts among samples, beside that among held-out texts (see ``Variety``)."""
 
     name = "unique"
 

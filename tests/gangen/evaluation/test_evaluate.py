@@ -71,11 +71,13 @@ def test_what_is_found_is_written_down(runs):
     assert (found["seed"], found["step"]) == (0, 3)
     assert found["recipe_sha256"] == hashlib.sha256(recipe).hexdigest()
     assert found["metrics"][1] == {"use": "text/nll_oracle", "samples": 20}
-    names = ["nll", "nll_oracle", "nll_oracle_median", "nll_oracle_real", "unique", "unique_real"]
-    assert list(found["figures"]) == names
+    assert list(found["figures"]) == ["nll", "nll_oracle", "nll_oracle_median", "unique"]
+    assert found["figures"]["nll_oracle"].keys() == {"value", "real", "good"}
+    assert [figure["good"] for figure in found["figures"].values()] == ["low", "low", "low", "high"]
 
     frontier = found["frontier"]
-    assert (frontier["setting"], frontier["quality"], frontier["diversity"]) == ("temperature", "nll_oracle", "nll")
+    assert frontier["tradeoff"]["quality"] == {"figure": "nll_oracle", "good": "low"}
+    assert frontier["tradeoff"]["diversity"] == {"figure": "nll", "good": "low"}
     assert frontier["baseline_phase"] == "pretrain"
     assert [row["temperature"] for row in frontier["model"]] == [0.5, 1.0]
     assert [row["temperature"] for row in frontier["baseline"]] == [0.5, 1.0]
@@ -87,9 +89,9 @@ def test_what_is_found_is_written_down(runs):
     assert f"the baseline differs from itself by {frontier['comparison']['noise']:.2g}" in found["verdict"]
     # At temperature 1 a sweep measures what the metrics do, and another one of any of its figures.
     assert {key: frontier["model"][1][key] for key in ("nll", "nll_oracle")} == {
-        key: found["figures"][key] for key in ("nll", "nll_oracle")
+        key: found["figures"][key]["value"] for key in ("nll", "nll_oracle")
     }
-    assert frontier["real"] == {"nll_oracle": found["figures"]["nll_oracle_real"]}
+    assert frontier["real"] == {"nll_oracle": found["figures"]["nll_oracle"]["real"]}
     for figure in ("nll", "nll_oracle"):
         assert frontier["model"][0][figure] != frontier["model"][1][figure]
     assert frontier["baseline"][1]["nll"] != frontier["model"][1]["nll"]
@@ -104,7 +106,7 @@ def test_the_weights_are_those_of_the_model_that_is_sampled_from(runs):
     model = load("runs/o0", registry=registry)
     heldout = registry.build(load_recipe("runs/o0/recipe.yaml", registry=registry).data).heldout.tensors["tokens"]
     nll = -model.generator.log_prob(heldout).mean().item()
-    assert evaluated("o0", "--no-sweep")["figures"]["nll"] == pytest.approx(nll, abs=1e-6)
+    assert evaluated("o0", "--no-sweep")["figures"]["nll"]["value"] == pytest.approx(nll, abs=1e-6)
 
 
 def test_evaluating_again_finds_the_same(runs):
@@ -138,8 +140,8 @@ def test_other_metrics_and_counts_can_be_asked_for(runs):
     options = [{key: value for key, value in metric.items() if key != "protocol"} for metric in found["metrics"]]
     assert options == [{"use": "text/unique", "samples": 7}, {"use": "text/distinct", "n": 2, "samples": 7}]
     assert found["metrics"][0]["protocol"]["held-out rows"] == 7
-    assert list(found["figures"]) == ["unique", "unique_real", "distinct_2", "distinct_2_real"]
-    assert round(found["figures"]["unique"] * 7, 6).is_integer()
+    assert list(found["figures"]) == ["unique", "distinct_2"]
+    assert round(found["figures"]["unique"]["value"] * 7, 6).is_integer()
     assert found["frontier"] is found["verdict"] is None
 
 
@@ -154,8 +156,8 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group(runs, capsys):
     assert cli.main(["eval", "runs/o0", "runs/o1", "runs/longer", "--no-sweep"]) == 0
     lines = capsys.readouterr().out.splitlines()
     figures = [json.loads(Path("runs", name, "evaluation.json").read_text())["figures"] for name in ("o0", "o1")]
-    mean = sum(each["nll"] for each in figures) / 2
-    spread = abs(figures[0]["nll"] - figures[1]["nll"]) / 2**0.5
+    mean = sum(each["nll"]["value"] for each in figures) / 2
+    spread = abs(figures[0]["nll"]["value"] - figures[1]["nll"]["value"]) / 2**0.5
     row = next(line.split() for line in lines if line.split()[:1] == ["nll"])
     group, alone = row[1], row[2]
     shown = [float(part) for part in group.split("±")]
@@ -166,7 +168,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group(runs, capsys):
 def test_real_data_stand_beside_figures(runs, capsys):
     found = evaluated("o0", "--metric", "text/bleu", "--no-sweep")
     line = next(line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["bleu_4"])
-    assert line[1:] == [f"{found['figures'][name]:.4g}" for name in ("bleu_4", "bleu_4_real")]
+    assert line[1:] == [f"{found['figures']['bleu_4'][side]:.4g}" for side in ("value", "real")]
 
 
 @pytest.mark.parametrize(
@@ -230,9 +232,9 @@ def test_all_uses_of_a_metric_are_taken_and_of_equal_names_the_first(runs):
     uses = "[{use: text/distinct, n: 1}, {use: text/distinct, n: 2}, {use: text/distinct, n: 2, samples: 5}]"
     recipe.write_text(f"{text[:start]}metrics: {uses}\n" + "".join(_after(text[start:])))
     found = evaluated("o0", "--metric", "distinct", "--no-sweep")
-    assert list(found["figures"]) == ["distinct_1", "distinct_1_real", "distinct_2", "distinct_2_real"]
+    assert list(found["figures"]) == ["distinct_1", "distinct_2"]
     [warning] = found["warnings"]
-    assert warning == "two metrics report distinct_2, distinct_2_real; the figures of the first are kept"
+    assert warning == "two metrics report distinct_2; the figures of the first are kept"
 
 
 def _after(text):
@@ -245,7 +247,7 @@ def _after(text):
 
 def test_metrics_can_be_given_with_options_as_in_a_recipe(runs):
     found = evaluated("o0", "--metric", "{use: text/distinct, n: 1},unique,{use: text/distinct, n: 2}", "--no-sweep")
-    assert [name for name in found["figures"] if "real" not in name] == ["distinct_1", "unique", "distinct_2"]
+    assert list(found["figures"]) == ["distinct_1", "unique", "distinct_2"]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +274,7 @@ def test_samples_that_metrics_find_worth_looking_at_are_drawn(runs):
     assert Path("runs/points/samples/nearest_training_rows.png").stat().st_size > 1000
 
 
-def test_doubts_are_written_down_and_shown(runs, capsys):
+def test_warnings_are_written_down_and_shown(runs, capsys):
     found = evaluated("points", "--metric", "frechet", "--samples", "2")
     [warning] = found["warnings"]
     assert warning.startswith("frechet is coarse: it compares 2 samples in the 2 features of 'identity' and wants 3")

@@ -1,18 +1,21 @@
 """Metrics that look through an extractor, against formulas written out by hand."""
 
 import math
+import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from gangen.errors import UsageError
+from gangen.errors import PluginError, UsageError
 from gangen.files import digest
 from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
 from gangen.metrics.context import MetricContext, evaluate
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
+from gangen.metrics.figures import Figure, checked
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy, inception_score
 from gangen.metrics.memorised import Memorised
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
@@ -104,9 +107,9 @@ def test_figures_stand_beside_those_of_training_rows_with_the_same_labels():
     figures = Frechet(samples=1000, extractor=Pixels())(bench(Drawn(), heldout, train))
     real = gaussian(prepared(heldout.tensors["x"]).flatten(1))
     drawn = gaussian(Drawn().sample(500)[:40].flatten(1))
-    assert figures.keys() == {"frechet_pixels", "frechet_pixels_real"}
-    assert figures["frechet_pixels_real"] > 0
-    assert figures["frechet_pixels"] == pytest.approx(frechet_distance(drawn, real), abs=1e-9)
+    assert figures.keys() == {"frechet_pixels"}
+    assert figures["frechet_pixels"].real > 0
+    assert figures["frechet_pixels"].value == pytest.approx(frechet_distance(drawn, real), abs=1e-9)
 
 
 class Labels(Pixels):
@@ -125,13 +128,13 @@ def spelled(*counts):
 def test_the_floor_has_as_many_of_each_label_as_held_out_rows():
     heldout = spelled(5, 10, 1)
     matched = bench(Drawn(), heldout, spelled(60, 20, 20))
-    assert Frechet(extractor=Labels())(matched)["frechet_pixels_real"] == pytest.approx(0, abs=1e-9)
+    assert Frechet(extractor=Labels())(matched)["frechet_pixels"].real == pytest.approx(0, abs=1e-9)
     # Of the second label there are not enough: as many as there are held-out ones, as they are drawn.
     lacking = bench(Drawn(), heldout, spelled(60, 9, 20))
     drawn = lacking.data.train.batch(0, range(16), 16, seed=0, device="cpu")["x"]
     gaussians = [gaussian(Labels().features(images)) for images in (drawn, heldout.tensors["x"])]
     expected = pytest.approx(frechet_distance(*gaussians), abs=1e-6)
-    assert Frechet(extractor=Labels())(lacking)["frechet_pixels_real"] == expected != 0
+    assert Frechet(extractor=Labels())(lacking)["frechet_pixels"].real == expected != 0
 
 
 def test_data_without_labels_have_a_floor_as_they_are_drawn():
@@ -140,7 +143,7 @@ def test_data_without_labels_have_a_floor_as_they_are_drawn():
     drawn = train.batch(0, range(30), 30, seed=0, device="cpu")["x"]
     gaussians = [gaussian(prepared(images).flatten(1)) for images in (drawn, heldout.tensors["x"])]
     figures = Frechet(extractor=Pixels())(evaluation)
-    assert figures["frechet_pixels_real"] == pytest.approx(frechet_distance(*gaussians), abs=1e-9)
+    assert figures["frechet_pixels"].real == pytest.approx(frechet_distance(*gaussians), abs=1e-9)
 
 
 def test_kernel_overlap_and_nearest_neighbours_are_those_of_the_features():
@@ -148,15 +151,15 @@ def test_kernel_overlap_and_nearest_neighbours_are_those_of_the_features():
     evaluation = bench(Drawn(), heldout, train)
     real = prepared(heldout.batch(0, range(30), 30, seed=0, device="cpu")["x"]).flatten(1)
     drawn = Drawn().sample(500)[:30].flatten(1)
-    assert KID(samples=30, extractor=Pixels())(evaluation)["kid_pixels"] == kernel_distance(real, drawn)
+    assert KID(samples=30, extractor=Pixels())(evaluation)["kid_pixels"].value == kernel_distance(real, drawn)
     figures = PRDC(samples=30, neighbours=3, extractor=Pixels())(evaluation)
     names = ("precision", "recall", "density", "coverage")
-    assert tuple(figures[f"{name}_pixels"] for name in names) == overlap(real, drawn, k=3)
-    assert {f"{name}_pixels_real" for name in names} < figures.keys()
+    assert tuple(figures[f"{name}_pixels"].value for name in names) == overlap(real, drawn, k=3)
+    assert all(figure.real is not None and figure.good == "high" for figure in figures.values())
     figures = NearestNeighbour(samples=30, extractor=Pixels())(evaluation)
     names = ("nearest_neighbour", "nearest_neighbour_on_real", "nearest_neighbour_on_fake")
-    assert tuple(figures[f"{name}_pixels"] for name in names) == nearest_neighbour_test(real, drawn)
-    assert {f"{name}_pixels_real" for name in names} < figures.keys()
+    assert tuple(figures[f"{name}_pixels"].value for name in names) == nearest_neighbour_test(real, drawn)
+    assert all(figure.real is not None and figure.good == "low" for figure in figures.values())
 
 
 def test_metrics_of_one_evaluation_share_features():
@@ -178,7 +181,7 @@ def test_metrics_of_one_evaluation_share_features():
 
 def test_frechet_of_fewer_images_than_features_is_finite():
     figures = Frechet(samples=3, extractor=Pixels())(bench(Drawn(), split(40), split(40, seed=1)))
-    assert all(0 < value < 100 for value in figures.values())
+    assert all(0 < figure.value < 100 for figure in figures.values())
 
 
 @pytest.mark.parametrize("metric", [Frechet, KID, NearestNeighbour, Memorised])
@@ -191,7 +194,7 @@ def test_balls_need_more_images_than_neighbours():
     with pytest.raises(UsageError, match=r"metric prdc compares 7 .* needs at least 8; raise heldout"):
         PRDC(samples=7, neighbours=7, extractor=Pixels()).check(bench(Drawn(), split(30), split(40)))
     figures = PRDC(samples=8, neighbours=7, extractor=Pixels())(bench(Drawn(), split(30), split(40)))
-    assert all(0 <= figure <= 8 / 7 for figure in figures.values())
+    assert all(0 <= figure.value <= 8 / 7 for figure in figures.values())
 
 
 def test_frechet_reads_training_rows_once_for_the_same_data_and_again_for_others():
@@ -204,7 +207,7 @@ def test_frechet_reads_training_rows_once_for_the_same_data_and_again_for_others
     for seed in (1, 2):
         train = Once(x=split(100, seed=seed).tensors["x"])
         evaluation = bench(Drawn(), split(40), train)
-        floors += [metric(evaluation)["frechet_pixels_real"] for _ in range(2)]
+        floors += [metric(evaluation)["frechet_pixels"].real for _ in range(2)]
         assert train.asked == 1
     assert floors[0] == floors[1] != floors[2]
 
@@ -217,9 +220,9 @@ def test_memorised_tells_copies_of_training_rows_from_new_ones():
         (new.tensors["x"], pytest.approx(1, abs=0.2), pytest.approx(0.01, abs=0.02)),
     ):
         figures = Memorised(extractor=Pixels())(bench(Again(prepared(images)), heldout, train))
-        assert figures["nearest_training_pixels"] == ratio
-        assert figures["memorised_pixels"] == share
-        assert figures["memorised_pixels_real"] == pytest.approx(0.01, abs=0.005)
+        assert figures["nearest_training_pixels"].value == ratio
+        assert figures["memorised_pixels"].value == share
+        assert figures["memorised_pixels"].real == pytest.approx(0.01, abs=0.005)
 
 
 def test_memorised_is_a_ratio_of_medians_to_all_training_rows(monkeypatch):
@@ -233,8 +236,8 @@ def test_memorised_is_a_ratio_of_medians_to_all_training_rows(monkeypatch):
 
     real = nearest(prepared(heldout.tensors["x"]).flatten(1))
     drawn = nearest(Drawn().sample(500)[:20].flatten(1))
-    assert figures["nearest_training_pixels"] == pytest.approx((drawn.median() / real.median()).item())
-    assert figures["memorised_pixels"] == pytest.approx((drawn < real.quantile(0.01)).double().mean().item())
+    assert figures["nearest_training_pixels"].value == pytest.approx((drawn.median() / real.median()).item())
+    assert figures["memorised_pixels"].value == pytest.approx((drawn < real.quantile(0.01)).double().mean().item())
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -272,14 +275,14 @@ def test_copies_are_seen_where_held_out_rows_have_copies_too():
     train, heldout = split(300, seed=1), split(200)
     heldout.tensors["x"][:6] = train.tensors["x"][:6]
     figures = Memorised(extractor=Pixels())(bench(Again(prepared(train.tensors["x"])), heldout, train))
-    assert figures["memorised_pixels"] == 1
-    assert figures["memorised_pixels_real"] == pytest.approx(0.03)
+    assert figures["memorised_pixels"].value == 1
+    assert figures["memorised_pixels"].real == pytest.approx(0.03)
 
 
 def test_held_out_rows_that_are_trained_on_leave_no_measure():
     rows = split(20)
     evaluation = bench(Drawn(), rows, rows)
-    assert not math.isfinite(Memorised(extractor=Pixels())(evaluation)["nearest_training_pixels"])
+    assert not math.isfinite(Memorised(extractor=Pixels())(evaluation)["nearest_training_pixels"].value)
     assert "most held-out rows are copies of training rows, which leaves no measure" in evaluation.warnings[0]
 
 
@@ -303,15 +306,15 @@ def test_label_accuracy_is_the_share_that_carries_the_label_it_was_asked_for(bat
     for wrong in ((), (1,), (0, 1, 2)):
         figures = LabelAccuracy(samples=20, extractor=Pixels())(bench(Obedient(*wrong), heldout, batch_size=batch_size))
         right = sum(label not in wrong for label in asked.tolist()) / 20
-        assert (figures["label_accuracy"], figures["label_accuracy_real"]) == (pytest.approx(right), pytest.approx(0.8))
+        assert figures["label_accuracy"] == Figure(pytest.approx(right), pytest.approx(0.8), "high")
 
 
 def test_label_coverage_is_the_effective_share_of_labels_that_are_seen():
     heldout = spelled(10, 10, 20)
     figures = LabelAccuracy(samples=40, extractor=Pixels())(bench(Obedient(0), heldout))
     # Asked for 10, 10, 20 of each label, it takes the first for the second: 0, 20, 20.
-    assert figures["label_coverage"] == pytest.approx(2 / 3)
-    assert figures["label_coverage_real"] == pytest.approx(2**1.5 / 3)  # 1/4, 1/4, 1/2: one bit and a half
+    assert figures["label_coverage"].value == pytest.approx(2 / 3)
+    assert figures["label_coverage"].real == pytest.approx(2**1.5 / 3)  # 1/4, 1/4, 1/2: one bit and a half
 
 
 def test_label_accuracy_needs_labels_and_a_classifier():
@@ -356,7 +359,7 @@ def test_samples_teach_a_student_which_is_tested_on_held_out_rows():
     for wrong, expected in (((), 1.0), ((0, 1, 2), 0.0)):
         evaluation = bench(Obedient(*wrong), heldout, train)
         metric = ReverseLabelAccuracy(samples=60, extractor=extractor)
-        assert metric(evaluation) == {"reverse_label_accuracy": expected, "reverse_label_accuracy_real": 1.0}
+        assert metric(evaluation) == {"reverse_label_accuracy": Figure(expected, 1.0, "high")}
         assert metric.protocol(evaluation)["training rows"] == 60
     batch = train.batch(0, range(150), 150, seed=0, device="cpu")
     rows = prepared(batch["x"]).flatten(1)
@@ -386,8 +389,8 @@ def test_inception_score_is_one_to_the_number_of_labels_and_equals_that_of_torch
     score.update(logits)
     assert inception_score(logits) == pytest.approx(score.compute()[0].item(), rel=1e-6)
     figures = InceptionScore(samples=30, extractor=Pixels())(bench(Drawn(), split(20), split(40)))
-    assert figures["inception_score_pixels"] == inception_score(Drawn().sample(500).flatten(1)[:20, :3])
-    assert figures["inception_score_pixels_real"] == pytest.approx(
+    assert figures["inception_score_pixels"].value == inception_score(Drawn().sample(500).flatten(1)[:20, :3])
+    assert figures["inception_score_pixels"].real == pytest.approx(
         inception_score(prepared(split(20).tensors["x"]).flatten(1)[:, :3])
     )
 
@@ -396,8 +399,8 @@ def test_the_divergence_frontier_is_that_of_the_features():
     heldout, train = split(200), split(400, seed=1)
     figures = DivergenceFrontier(extractor=Pixels())(bench(Drawn(), heldout, train))
     real = prepared(heldout.batch(0, range(200), 200, seed=0, device="cpu")["x"]).flatten(1)
-    assert figures["divergence_frontier_pixels"] == frontier_score(real, Drawn().sample(500)[:200].flatten(1))
-    assert figures["divergence_frontier_pixels"] < 0.1 < 0.5 < figures["divergence_frontier_pixels_real"]
+    assert figures["divergence_frontier_pixels"].value == frontier_score(real, Drawn().sample(500)[:200].flatten(1))
+    assert figures["divergence_frontier_pixels"].value < 0.1 < 0.5 < figures["divergence_frontier_pixels"].real
 
 
 def test_data_bring_an_extractor_along_that_metrics_share_by_its_key():
@@ -408,7 +411,8 @@ def test_data_bring_an_extractor_along_that_metrics_share_by_its_key():
     for metric in metrics:
         metric.check(evaluation)
     figures = evaluate(metrics, evaluation)
-    assert figures["frechet_pixels"] == Frechet(extractor=Pixels())(bench(Drawn(), heldout, train))["frechet_pixels"]
+    alone = Frechet(extractor=Pixels())(bench(Drawn(), heldout, train))
+    assert figures["frechet_pixels"] == alone["frechet_pixels"]
     assert evaluation.extractors == {"pixels": "0"}
     protocol = {"samples": 40, "held-out rows": 40, "extractor": "pixels"}
     assert [metric.protocol(evaluation) for metric in metrics] == [protocol, protocol]
@@ -455,13 +459,13 @@ def test_a_metric_that_cannot_be_taken_costs_no_run():
         raise UsageError("these samples have no measure")
 
     evaluation = bench(Drawn(), split(40))
-    assert evaluate([refuses, lambda evaluation: {"good": 1.0}], evaluation) == {"good": 1.0}
+    assert evaluate([refuses, lambda evaluation: {"good": 1.0}], evaluation) == {"good": Figure(1.0)}
     assert evaluation.warnings == ["these samples have no measure"]
 
 
 def test_a_figure_that_is_not_finite_is_warned_of():
     evaluation = bench(Drawn(), split(40))
-    assert math.isnan(evaluate([lambda evaluation: {"good": math.nan}], evaluation)["good"])
+    assert math.isnan(evaluate([lambda evaluation: {"good": math.nan}], evaluation)["good"].value)
     assert evaluation.warnings == ["good is nan: it says nothing of these samples"]
 
 
@@ -478,3 +482,36 @@ def test_real_data_are_looked_at_again_for_other_data_or_another_seed():
     again.data, again.seed = other.data, 7
     metric(again)
     assert len(looks) == 7
+
+
+@pytest.mark.parametrize("found", [2, 2.0, True + 1, np.float32(2), np.int64(2), torch.tensor(2.0), np.array(2.0)])
+def test_figures_may_be_numbers_of_any_kind(found):
+    evaluation = bench(Drawn(), split(40))
+    for returned, expected in (
+        ({"good": found}, Figure(2.0)),
+        ({"good": Figure(found, found, "low")}, Figure(2.0, 2.0, "low")),
+    ):
+        figures = evaluate([lambda evaluation, returned=returned: returned], evaluation)
+        assert figures == {"good": expected}
+        assert type(figures["good"].value) is float
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (None, "metric 'acme/radius' returned NoneType None; it returns figures by name"),
+        (3.0, "returned float 3.0; it returns figures by name"),
+        ({"radius": "wide"}, "metric 'acme/radius' returned str 'wide' as radius; a figure is a number"),
+        ({"radius": "0.5"}, "returned str '0.5' as radius"),
+        ({"radius": None}, "returned NoneType None as radius"),
+        ({"radius": torch.ones(1)}, "as radius; a figure is a number, or a gangen.Figure of numbers"),
+        ({"radius": {"mean": 1.0}}, "returned dict {'mean': 1.0} as radius"),
+        ({"radius": Figure(1.0, real="one")}, "as radius; a figure is a number"),
+        ({"radius": Figure(1.0, good="best")}, "radius is good at 'best', which is none of 'high', 'low' and None"),
+        ({"step": 1.0}, "returned a figure called 'step'"),
+        ({"turn/radius": 1.0}, "returned a figure called 'turn/radius'"),
+    ],
+)
+def test_what_is_no_figure_is_refused_with_the_metric_and_its_name(found, message):
+    with pytest.raises(PluginError, match=re.escape(message)):
+        checked("metric 'acme/radius'", found)

@@ -1,12 +1,14 @@
 """The report as its reader meets it: what it says, what it leaves out, what a browser makes of it."""
 
 import json
+import math
 import random
 import re
 import shutil
 import subprocess
 import sys
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +18,9 @@ from PIL import Image
 
 from gangen.cli import main
 from gangen.errors import RunError
+from gangen.evaluation.results import Frontier, Result
+from gangen.metrics.figures import Figure
+from gangen.metrics.tradeoff import Axis, Tradeoff
 from gangen.report import write_report
 from gangen.report.charts import thinned
 from gangen.run_directory import RunDirectory
@@ -24,20 +29,18 @@ pytest.importorskip("matplotlib")
 
 ROWS = [
     {"step": 10, "phase": "warm", "judge/loss": 0.7, "judge/accuracy": 0.5, "judge/critic/gradient_norm": 2.0},
-    {"step": 10, "phase": "warm", "distance": 91.25, "distance_real": 3.875},
+    {"step": 10, "phase": "warm", "distance": Figure(91.25, 3.875, "low")},
     {"step": 20, "phase": "duel", "judge/loss": 0.5, "judge/accuracy": 0.75, "judge/critic/gradient_norm": 500.0},
-    {"step": 20, "phase": "duel", "distance": 7.125, "distance_real": 3.875, "modes": 24},
+    {"step": 20, "phase": "duel", "distance": Figure(7.125, 3.875, "low"), "modes": Figure(24)},
 ]
-FRONTIER = {
-    "setting": "temperature",
-    "quality": "fit",
-    "diversity": "spread",
-    "good": {"fit": "high", "spread": "low"},
-    "model": [{"temperature": 0.5, "fit": 0.61, "spread": 0.2}, {"temperature": 1.0, "fit": 0.42, "spread": 0.7}],
-    "baseline_phase": "warm",
-    "baseline": [{"temperature": 1.0, "fit": 0.33, "spread": 0.65}],
-    "real": {"fit": 0.87, "spread": 0.91},
-}
+FRONTIER = Frontier(
+    tradeoff=Tradeoff(Axis("fit", "high"), Axis("spread", "low")),
+    model=[{"temperature": 0.5, "fit": 0.61, "spread": 0.2}, {"temperature": 1.0, "fit": 0.42, "spread": 0.7}],
+    baseline_phase="warm",
+    baseline=[{"temperature": 1.0, "fit": 0.33, "spread": 0.65}],
+    baseline_again=[{"temperature": 1.0, "fit": 0.34, "spread": 0.65}],
+    real={"fit": 0.87, "spread": 0.91},
+)
 ATTACK = "<script>alert(1)</script>"
 
 
@@ -83,6 +86,12 @@ def run(tmp_path: Path) -> RunDirectory:
     return run
 
 
+def evaluate(run: RunDirectory, **found) -> None:
+    """Leave an evaluation behind."""
+    nothing = {"step": 20, "metrics": [], "extractors": {}, "figures": {}, "warnings": [], "frontier": None}
+    Result(run=str(run.root), seed=77, recipe={}, recipe_sha256="", **nothing | found).write(run.evaluation)
+
+
 def page(run: RunDirectory) -> Page:
     return Page(write_report(run).read_text(encoding="utf-8"))
 
@@ -104,7 +113,7 @@ def test_every_group_of_figures_has_its_chart_with_the_phases(run):
     assert [caption.strip() for caption in captions] == [
         "distance",
         "Losses",
-        "Discriminator&#x27;s accuracy",
+        "Discriminator&#39;s accuracy",
         "Gradient norms",
     ]
     charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
@@ -115,9 +124,9 @@ def test_every_group_of_figures_has_its_chart_with_the_phases(run):
 
 def test_what_it_says_before_and_after_an_evaluation(run):
     assert f"Played 20 steps; not evaluated yet: gangen eval {run.root}" in page(run).text
-    (run.root / "evaluation.json").write_text(json.dumps({"verdict": "the model dominates.", "frontier": FRONTIER}))
+    evaluate(run, frontier=FRONTIER)
     read = page(run)
-    assert "The model dominates." in read.text and "not evaluated" not in read.text
+    assert "Dominates its baseline: at equal spread" in read.text and "not evaluated" not in read.text
     assert "spread: low is good" in read.text and "what phase warm ended with" in read.text
     for row in (["model", "0.5", "0.61", "0.2"], ["baseline", "1", "0.33", "0.65"], ["real data", "-", "0.87", "0.91"]):
         assert row in read.cells
@@ -125,14 +134,12 @@ def test_what_it_says_before_and_after_an_evaluation(run):
 
 
 def test_figures_of_an_evaluation_take_the_place_of_older_ones(run):
-    figures = {"distance": 6.5, "distance_real": 4.0, "fresh": 0.25}
-    found = {"step": 20, "verdict": None, "figures": figures, "frontier": None}
-    (run.root / "evaluation.json").write_text(json.dumps(found))
+    evaluate(run, figures={"distance": Figure(6.5, 4.0, "low"), "fresh": Figure(0.25)})
     read = page(run)
     assert ["distance", "6.5", "4"] in read.cells and ["fresh", "0.25", "-"] in read.cells
     assert not any(cells[:1] == ["modes"] for cells in read.cells)  # of training, perhaps at another count
     assert "evaluated at step 20, without a baseline" in read.text
-    run.append_metrics({"step": 30, "phase": "duel", "distance": 5.5})
+    run.append_metrics({"step": 30, "phase": "duel", "distance": Figure(5.5, 3.875, "low")})
     assert ["distance", "5.5", "3.875"] in page(run).cells
 
 
@@ -142,15 +149,8 @@ def test_how_figures_were_measured(run):
     metrics = [
         {"use": "acme/distance", "samples": 1000, "extractor": extractor, "protocol": protocol},
         {"use": "acme/modes"},
-        "damaged",
     ]
-    found = {
-        "step": 20,
-        "metrics": metrics,
-        "extractors": {"eye": "0123456789abcdef"},
-        "warnings": ["too <few> samples"],
-    }
-    (run.root / "evaluation.json").write_text(json.dumps(found))
+    evaluate(run, metrics=metrics, extractors={"eye": "0123456789abcdef"}, warnings=["too <few> samples"])
     read = page(run)
     options = "samples 1,000, extractor acme/eye (width 16, bias no)"
     assert ["acme/distance", options, "samples 900\nextractor eye, SHA-256 01234567…"] in read.cells
@@ -176,18 +176,16 @@ def test_sheets_of_metrics_have_sections_of_their_own(run):
 
 
 def test_a_verdict_on_an_earlier_step_says_so(run):
-    content = {"step": 10, "verdict": "The model dominates."}
-    (run.root / "evaluation.json").write_text(json.dumps(content))
+    evaluate(run, step=10, frontier=FRONTIER)
     assert "found at step 10; the run has gone on to step 20" in page(run).text
-    (run.root / "evaluation.json").write_text(json.dumps(content | {"step": 20}))
+    evaluate(run, step=20, frontier=FRONTIER)
     assert "gone on" not in page(run).text
 
 
 def test_a_frontier_without_a_baseline_or_real_data_is_drawn(run):
-    content = FRONTIER | {"baseline": None, "baseline_phase": None, "real": None}
-    (run.root / "evaluation.json").write_text(json.dumps({"frontier": content}))
+    evaluate(run, frontier=replace(FRONTIER, baseline=None, baseline_phase=None, baseline_again=None, real={}))
     read = page(run)
-    assert "0.61" in read.text and "baseline" not in read.text
+    assert "0.61" in read.text and not any(cells[0] in ("baseline", "real data") for cells in read.cells)
 
 
 def test_warnings_are_on_top(run):
@@ -249,6 +247,49 @@ def test_what_is_too_large_or_of_another_kind_is_a_link(run):
     assert links == ["samples/step-00000010.csv", "samples/step-00000020.txt"]
 
 
+@pytest.mark.parametrize(
+    ("name", "tag", "media"),
+    [
+        ("step-00000020.wav", "audio", "audio/"),
+        ("step-00000020.mp4", "video", "video/mp4"),
+        ("step-00000020.jpg", "img", "image/jpeg"),
+    ],
+)
+def test_sheets_are_shown_by_what_they_are(run, name, tag, media):
+    content = b"RIFF or whatever a browser makes of it"
+    (run.samples / name).write_bytes(content)
+    text = write_report(run).read_text(encoding="utf-8")
+    [shown] = Page(text).tagged(tag)
+    head, data = shown["src"].split(";base64,")
+    assert head.startswith(f"data:{media}") and b64decode(data) == content
+    assert "controls" in shown or tag == "img"
+    assert "media-src data:" in text[: text.index("</head>")]
+
+
+def test_sound_that_is_too_large_is_a_link(run):
+    (run.samples / "step-00000020.wav").write_bytes(bytes(3_000_000))
+    read = page(run)
+    assert [link["href"] for link in read.tagged("a")] == ["samples/step-00000020.wav"] and not read.tagged("audio")
+
+
+def test_rows_and_evaluations_of_before_figures_were_values_have_the_same_page(run):
+    evaluate(run, figures={"distance": Figure(6.5, 4.0)}, frontier=FRONTIER)
+    new = write_report(run).read_text(encoding="utf-8")
+    older = json.loads(run.evaluation.read_text())
+    sides = {side: axis["figure"] for side, axis in older["frontier"].pop("tradeoff").items() if side != "setting"}
+    older["frontier"] |= sides | {"setting": "temperature", "good": {"fit": "high", "spread": "low"}}
+    older["figures"] = {"distance": 6.5, "distance_real": 4.0}
+    run.evaluation.write_text(json.dumps(older))
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    for row in lines:
+        for name in [name for name, entry in row.items() if isinstance(entry, dict)]:
+            figure = row.pop(name)
+            row |= {name: figure["value"]} | ({} if figure["real"] is None else {f"{name}_real": figure["real"]})
+    run.metrics.write_text("".join(json.dumps(row) + "\n" for row in lines))
+    assert "distance_real" in run.metrics.read_text()
+    assert write_report(run).read_text(encoding="utf-8") == new
+
+
 def test_long_runs_keep_the_page_small_and_their_peaks(run):
     for step in range(21, 5000):
         run.append_metrics({"step": step, "phase": "duel", "judge/loss": step % 7})
@@ -263,12 +304,13 @@ def test_text_of_a_stranger_is_text(run):
     run.plugins.write_text(json.dumps({ATTACK: ATTACK}))
     (run.samples / "step-00000020.txt").write_text(f"{ATTACK}\n$name ${{verdict}}\n")
     (run.samples / f"step-{ATTACK.replace('/', '')}.bin").write_text("")
-    run.append_metrics({"step": 30, "phase": ATTACK, ATTACK: 1.0, "a/--><b>$x_1$": 2.0, "warning": ATTACK})
-    run.append_metrics({"step": 40, "phase": '"><img src=x>', ATTACK: 2.0, "a/--><b>$x_1$": 3.0})
-    names = {"setting": ATTACK, "quality": '"><b>', "diversity": "$\\frac{"}
-    points = [{ATTACK: 1.0, '"><b>': 0.5, "$\\frac{": 0.5}]
-    evaluation = {"verdict": ATTACK, "frontier": names | {"model": points, "baseline": None, "real": {}}}
-    (run.root / "evaluation.json").write_text(json.dumps(evaluation))
+    name = "<b>" + ATTACK.replace("/", "")  # a name with "/" is that of a turn's figure
+    run.append_metrics({"step": 30, "phase": ATTACK, name: Figure(1.0), "a/--><b>$x_1$": 2.0, "warning": ATTACK})
+    run.append_metrics({"step": 40, "phase": '"><img src=x>', name: Figure(2.0), "a/--><b>$x_1$": 3.0})
+    points = [{"temperature": 1.0, '"><b>': 0.5, "$\\frac{": 0.5}]
+    tradeoff = Tradeoff(Axis('"><b>', "high"), Axis("$\\frac{", "low"))
+    frontier = Frontier(tradeoff, points, ATTACK, points, points, {})
+    evaluate(run, figures={name: Figure(1.0)}, warnings=[ATTACK], metrics=[{"use": ATTACK}], frontier=frontier)
     read = page(run)
     assert len(read.tagged("script")) == 1 and "alert(1)" not in str(read.tags[:12])
     assert not read.tagged("b") and not read.tagged("img")
@@ -296,16 +338,12 @@ def test_a_run_that_has_only_begun_has_a_report(run):
 
 
 def test_figures_that_are_not_finite_do_not_stop_it(run):
-    run.append_metrics({"step": 30, "phase": "duel", "judge/loss": float("nan"), "distance": float("inf")})
+    run.append_metrics({"step": 30, "phase": "duel", "judge/loss": float("nan"), "distance": Figure(math.inf, 3.875)})
     run.append_metrics({"step": 40, "phase": "duel", "warning": "\ud800"})
     assert ["distance", "-", "3.875"] in page(run).cells
-    found = {
-        "step": 40,
-        "figures": {"distance": 10**400, "distance_real": 3.875, "modes": None},
-        "frontier": FRONTIER | {"real": {"fit": None}},
-    }
-    found["frontier"]["model"] = [{"temperature": 0.5, "fit": None, "spread": 0.2}, "damaged"]
-    (run.root / "evaluation.json").write_text(json.dumps(found))
+    model = [{"temperature": 0.5, "fit": math.nan, "spread": 0.2}]
+    frontier = replace(FRONTIER, model=model, real={"fit": math.nan})
+    evaluate(run, step=40, figures={"distance": Figure(10**400, 3.875), "modes": Figure(math.nan)}, frontier=frontier)
     cells = page(run).cells
     assert ["distance", "-", "3.875"] in cells
     assert ["model", "0.5", "-", "0.2"] in cells
@@ -319,12 +357,10 @@ def test_figures_that_are_not_finite_do_not_stop_it(run):
         json.dumps(
             {key: [[]] for key in ("step", "figures", "frontier", "metrics", "extractors", "warnings", "verdict")}
         ),
-        json.dumps({"frontier": {"model": [{"temperature": [1], "fit": {}}, 3], "baseline_phase": {}, "good": 1}}),
-        json.dumps({"metrics": [{"use": {}, "protocol": {"extractor": [1]}}, None], "extractors": {"eye": None}}),
     ],
 )
 def test_a_damaged_evaluation_does_not_stop_it(run, damaged):
-    (run.root / "evaluation.json").write_text(damaged)
+    run.evaluation.write_text(damaged)
     assert ["distance", "7.125", "3.875"] in page(run).cells
 
 

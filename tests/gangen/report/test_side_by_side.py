@@ -13,9 +13,10 @@ from rich.console import Console
 from gangen.cli import main
 from gangen.errors import RunError
 from gangen.evaluation.results import Frontier, Result
+from gangen.metrics.figures import Figure
 from gangen.metrics.tradeoff import Axis, Tradeoff
-from gangen.report.side_by_side import write_comparison
-from gangen.report.standings import show
+from gangen.report.side_by_side import write_side_by_side
+from gangen.report.terminal import show
 
 pytest.importorskip("matplotlib")
 
@@ -44,9 +45,7 @@ def frontier(shift: float) -> Frontier:
     return Frontier(tradeoff, rows(0.9), "warm", rows(0.8), rows(0.81), {"fit": 0.95, "spread": 0.9})
 
 
-def result(
-    folder: Path, name: str, seed: int = 0, recipe: dict = RECIPE, distance: float | None = 7.0, **changes
-) -> Result:
+def result(folder: Path, name: str, seed: int = 0, recipe: dict = RECIPE, distance: float = 7.0, **changes) -> Result:
     """A run's result, and what the pages read from its folder."""
     samples = folder / name / "samples"
     samples.mkdir(parents=True)
@@ -62,7 +61,7 @@ def result(
         "recipe_sha256": "",
         "metrics": [{"use": "acme/distance", "samples": 1000}],
         "extractors": {"eye": "0123456789"},
-        "figures": {"distance": distance, "distance_real": 3.5},
+        "figures": {"distance": Figure(distance, 3.5, "low")},
         "warnings": [],
         "frontier": None,
     }
@@ -81,7 +80,7 @@ def wide(tmp_path: Path) -> Result:
 
 def text_of(results: list[Result], path: Path) -> str:
     """What a reader sees, a space between parts."""
-    page = write_comparison(results, path).read_text(encoding="utf-8").split("</style>")[1].split("<script>")[0]
+    page = write_side_by_side(results, path).read_text(encoding="utf-8").split("</style>")[1].split("<script>")[0]
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
@@ -151,12 +150,12 @@ def test_other_extractors_and_other_options_do_not_compare(seeds, wide, tmp_path
 
 
 def test_warnings_of_a_run_are_printed_and_shown(seeds, tmp_path):
-    doubtful = result(tmp_path, "doubtful", 8, warnings=["too [few] samples"])
-    assert f"warning: {doubtful.run}: too [few] samples" in printed([*seeds, doubtful])
-    assert f"{doubtful.run}: Evaluation: too [few] samples" in text_of([*seeds, doubtful], tmp_path / "page.html")
+    odd = result(tmp_path, "odd", 8, warnings=["too [few] samples"])
+    assert f"warning: {odd.run}: too [few] samples" in printed([*seeds, odd])
+    assert f"{odd.run}: Evaluation: too [few] samples" in text_of([*seeds, odd], tmp_path / "page.html")
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize("missing", [float("nan"), float("inf")])
 def test_figures_that_are_not_finite_are_left_out_and_counted(seeds, missing, tmp_path):
     broken = result(tmp_path, "broken", 9, distance=missing)
     for text in (printed([*seeds, broken]), text_of([*seeds, broken], tmp_path / "page.html")):
@@ -167,16 +166,18 @@ def test_figures_that_are_not_finite_are_left_out_and_counted(seeds, missing, tm
 def test_text_of_a_stranger_is_text(seeds, tmp_path):
     recipe = {ATTACK: ATTACK, "data": {"use": ATTACK}}
     metrics = [{"use": ATTACK, ATTACK: [ATTACK]}]
-    evil = result(tmp_path, "<b>", recipe=recipe, figures={ATTACK: 1.0}, metrics=metrics, extractors={ATTACK: ATTACK})
+    evil = result(
+        tmp_path, "<b>", recipe=recipe, figures={ATTACK: Figure(1.0)}, metrics=metrics, extractors={ATTACK: ATTACK}
+    )
     (Path(evil.run) / "samples" / "step-00000020.txt").write_text(ATTACK)
-    page = write_comparison([*seeds, evil], tmp_path / "page.html").read_text()
+    page = write_side_by_side([*seeds, evil], tmp_path / "page.html").read_text()
     assert page.count("<script") == 1 and "<b>" not in page
     assert page.count("&lt;script&gt;alert(1)") > 5
 
 
 def test_what_cannot_be_written_is_an_error(seeds, tmp_path):
     with pytest.raises(RunError, match="cannot write"):
-        write_comparison(seeds, tmp_path / "nowhere" / "page.html")
+        write_side_by_side(seeds, tmp_path / "nowhere" / "page.html")
 
 
 def test_eval_writes_the_page_besides_the_reports(tmp_path, monkeypatch, capsys):
@@ -201,7 +202,7 @@ def test_a_folder_that_is_not_there_is_refused_before_anything_is_measured(tmp_p
 def test_a_browser_renders_it_without_complaint(seeds, tmp_path):
     results = [*seeds, result(tmp_path, "other", recipe={}, frontier=frontier(0.1))]
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
-    page = write_comparison(results, tmp_path / "page.html").as_uri()
+    page = write_side_by_side(results, tmp_path / "page.html").as_uri()
     command = ["chromium", *options, f"--user-data-dir={tmp_path / 'browser'}", page]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "CONSOLE" not in done.stderr and "late s0" in done.stdout

@@ -204,6 +204,6 @@ metrics:
     rows = [row for row in rows if "warning" not in row]
     assert [row["step"] for row in rows] == [1, 2]
     for row in rows:
-        assert row["label_accuracy_real"] > 0.5 > row["label_accuracy"]
-        assert row["frechet_classifier"] > 5 * row["frechet_classifier_real"] > 0
-        assert row["frechet_classifier_real"] == rows[0]["frechet_classifier_real"]
+        assert row["label_accuracy"]["real"] > 0.5 > row["label_accuracy"]["value"]
+        assert row["frechet_classifier"]["value"] > 5 * row["frechet_classifier"]["real"] > 0
+        assert row["frechet_classifier"]["real"] == rows[0]["frechet_classifier"]["real"]

@@ -86,7 +86,7 @@ def recipe(tmp_path):
 def test_a_recipe_measures_with_a_network_from_a_file_beside_it(recipe, tmp_path):
     assert cli.main([recipe(28)]) == 0
     (row,) = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert row["frechet_lenet"] > 5 * row["frechet_lenet_real"] > 0
+    assert row["frechet_lenet"]["value"] > 5 * row["frechet_lenet"]["real"] > 0
 
 
 def test_data_that_it_refuses_are_told_before_any_training(recipe, tmp_path, capsys):

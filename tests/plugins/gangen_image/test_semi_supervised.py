@@ -10,6 +10,7 @@ from gangen import cli, noise
 from gangen.contracts import Clock
 from gangen.errors import DataError, UsageError
 from gangen.metrics.context import MetricContext
+from gangen.metrics.figures import Figure
 from gangen.networks import Players
 from gangen.recipe.sections import OptimizerRecipe
 from gangen.splits import TensorSplit
@@ -127,7 +128,10 @@ def test_accuracy_is_told_of_every_player_that_classifies():
     figures = Accuracy(batch_size=7)(MetricContext(players, data, device=torch.device("cpu")))
     guess = players.discriminator.classify(SPEC.prepare(data.heldout.tensors["image"])).argmax(1)
     right = (guess == data.heldout.tensors["label"]).float().mean().item()
-    assert figures == {"accuracy": pytest.approx(right), "accuracy_supervised": 0.5}
+    assert figures == {
+        "accuracy": Figure(pytest.approx(right), good="high"),
+        "accuracy_supervised": Figure(0.5, good="high"),
+    }
     players = Players({"generator": players.generator})
     with pytest.raises(UsageError, match="needs a discriminator with classify"):
         Accuracy().check(MetricContext(players, data, device=torch.device("cpu")))
@@ -150,7 +154,7 @@ metrics: [image/accuracy]
 """)
     assert cli.main([str(recipe)]) == 0
     last = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1])
-    assert min(last["accuracy"], last["accuracy_supervised"]) > 0.3
+    assert min(last[name]["value"] for name in ("accuracy", "accuracy_supervised")) > 0.3
 
 
 def test_modes_are_counted_by_their_good_samples():
@@ -171,6 +175,10 @@ def test_the_figures_of_modes():
     players = Players({"generator": Fixed()})
     figures = Modes(samples=100)(MetricContext(players, Pair(), device=torch.device("cpu")))
     expected = 0.75 * torch.tensor(1.5).log() + 0.25 * torch.tensor(0.5).log()
-    assert figures == {"modes": 2, "good": 0.8, "kl": pytest.approx(expected.item())}
+    assert {name: (figure.value, figure.good) for name, figure in figures.items()} == {
+        "modes": (2, "high"),
+        "good": (0.8, "high"),
+        "kl": (pytest.approx(expected.item()), "low"),
+    }
     with pytest.raises(UsageError, match="needs data with known modes"):
         Modes().check(MetricContext(players, Bars(), device=torch.device("cpu")))

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from gangen.errors import UsageError
+from gangen.metrics.figures import Figure
 from gangen.splits import StreamSplit
 from gangen_text.metrics.copying import Copied, Originals, shares
 
@@ -42,14 +43,11 @@ def test_copies_beside_those_among_held_out_texts(bench):
     samples = ["A dog sits on the bench", "dog sits on", "a zebra eats grass", ""]
     heldout = ["a cat sits on the snow", "cat"]
     figures = Copied()(bench(samples, train, heldout))
-    assert figures == pytest.approx(
-        {
-            "copied": 1 / 4,
-            "copied_run": (6 / 6 + 3 / 3 + 1 / 4 + 0) / 4,
-            "copied_real": 0.0,
-            "copied_run_real": (3 / 6 + 1 / 1) / 2,
-        }
-    )
+    runs = (6 / 6 + 3 / 3 + 1 / 4 + 0) / 4, (3 / 6 + 1 / 1) / 2
+    assert figures == {
+        "copied": Figure(1 / 4, 0.0, "low"),
+        "copied_run": Figure(*map(pytest.approx, runs), "low"),
+    }
 
 
 def test_training_texts_are_read_once(bench, captions):
@@ -63,8 +61,8 @@ def test_training_texts_are_read_once(bench, captions):
 def test_part_of_the_training_texts_has_fewer_copies(bench, captions):
     train = captions(100, 1)
     evaluation = bench(train, train, captions(9, 3))
-    assert Copied()(evaluation)["copied"] == 1.0
-    assert 0 < Copied(training=20)(evaluation)["copied"] < 1
+    assert Copied()(evaluation)["copied"].value == 1.0
+    assert 0 < Copied(training=20)(evaluation)["copied"].value < 1
 
 
 def test_a_stream_needs_a_number_of_texts(bench, captions):
@@ -76,7 +74,7 @@ def test_a_stream_needs_a_number_of_texts(bench, captions):
         Copied().check(evaluation)
     metric = Copied(training=10, samples=10)
     metric.check(evaluation)
-    assert metric(evaluation)["copied"] == 1.0
+    assert metric(evaluation)["copied"].value == 1.0
 
 
 def test_nothing_to_compare_is_refused():

@@ -6,6 +6,7 @@ from statistics import fmean
 import pytest
 
 from gangen.errors import UsageError
+from gangen.metrics.figures import Figure
 from gangen_text.metrics.lengths import Lengths, length_distance
 
 
@@ -38,7 +39,7 @@ def test_distance_by_hand():
 def test_samples_against_held_out_beside_training_texts(bench):
     evaluation = bench(["a b", ""], ["a b c d.", "a b"], ["a b c", "a b c", "a b c"])
     metric = Lengths()
-    figures = {"length_distance": pytest.approx(2.0), "length_distance_real": pytest.approx(1.5)}
+    figures = {"length_distance": Figure(pytest.approx(2.0), pytest.approx(1.5), "low")}
     assert metric(evaluation) == figures
     evaluation.data.train = None
     assert metric(evaluation) == figures
@@ -47,8 +48,8 @@ def test_samples_against_held_out_beside_training_texts(bench):
 def test_tokens_may_stand_for_words(bench):
     # One token, three words.
     evaluation = bench(["don't"], ["don't"], ["a b c d e"])
-    assert Lengths()(evaluation)["length_distance"] == pytest.approx(2.0)
-    assert Lengths(unit="tokens")(evaluation)["length_distance"] == pytest.approx(4.0)
+    assert Lengths()(evaluation)["length_distance"].value == pytest.approx(2.0)
+    assert Lengths(unit="tokens")(evaluation)["length_distance"].value == pytest.approx(4.0)
 
 
 def test_nothing_to_compare_is_refused():

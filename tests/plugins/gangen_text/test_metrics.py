@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from gangen.errors import UsageError
+from gangen.metrics.figures import Figure
 from gangen.splits import TensorSplit
 from gangen_text.data.oracle import OracleData
 from gangen_text.metrics.likelihood import HeldOutNLL, OracleNLL
@@ -46,7 +47,7 @@ def test_nll_is_the_mean_over_true_tokens(batch_size):
     heldout = TensorSplit(tokens=ROWS, label=torch.tensor([0, 1, 0]))
     bench = evaluation(heldout=heldout, generator=Fixed().train(), batch_size=batch_size)
     # Tokens that count: 3 4 2, then 5 2 each one more, then 3 3 3 2.
-    assert HeldOutNLL()(bench) == {"nll": pytest.approx((9 + 9 + 11) / 9)}
+    assert HeldOutNLL()(bench) == {"nll": Figure(pytest.approx((9 + 9 + 11) / 9), good="low")}
     assert bench.generator.training
 
 
@@ -62,7 +63,7 @@ def test_nll_of_a_uniform_guess_is_the_logarithm_of_the_vocabulary():
     net.output.weight.data.zero_()
     net.output.bias.data.zero_()
     bench = evaluation(heldout=data.heldout, generator=net, spec=data.codec.spec)
-    assert HeldOutNLL()(bench)["nll"] == pytest.approx(math.log(50), abs=1e-5)
+    assert HeldOutNLL()(bench)["nll"].value == pytest.approx(math.log(50), abs=1e-5)
 
 
 def test_oracle_nll_is_the_mean_of_samples():
@@ -71,9 +72,12 @@ def test_oracle_nll_is_the_mean_of_samples():
     bench = evaluation(samples, heldout=data.heldout, spec=data.codec.spec, oracle=data.oracle)
     nll = data.oracle.nll(samples[:4])
     expected = {
-        "nll_oracle": pytest.approx(nll.mean().item()),
-        "nll_oracle_median": pytest.approx(nll.sort()[0][1].item()),
-        "nll_oracle_real": pytest.approx(data.oracle.nll(data.heldout.tensors["tokens"]).mean().item()),
+        "nll_oracle": Figure(
+            pytest.approx(nll.mean().item()),
+            pytest.approx(data.oracle.nll(data.heldout.tensors["tokens"]).mean().item()),
+            "low",
+        ),
+        "nll_oracle_median": Figure(pytest.approx(nll.sort()[0][1].item()), good="low"),
     }
     assert OracleNLL(samples=4)(bench) == expected
 
@@ -96,7 +100,7 @@ def varied(samples, heldout=HELDOUT, spec=SPEC):
 def test_distinct_counts_ngrams_of_text(n, figure, real):
     # 3 4 | 5 | 3 3 3: unigrams 3 4 5, bigrams 34 33 33, one trigram. 3 4 3 | 4 3 | 4 3: bigrams 34 43 43 43.
     found = Distinct(n=n)(varied(ROWS))
-    assert found == {f"distinct_{n}": pytest.approx(figure), f"distinct_{n}_real": pytest.approx(real)}
+    assert found == {f"distinct_{n}": Figure(pytest.approx(figure), pytest.approx(real), "high")}
 
 
 def entropy(*counts):
@@ -109,14 +113,14 @@ def entropy(*counts):
 )
 def test_entropy_is_that_of_ngrams_of_text(n, figure, real):
     found = Entropy(n=n)(varied(ROWS))
-    assert found == {f"entropy_{n}": pytest.approx(figure), f"entropy_{n}_real": pytest.approx(real)}
+    assert found == {f"entropy_{n}": Figure(pytest.approx(figure), pytest.approx(real), "high")}
 
 
 def test_unique_looks_at_texts_up_to_their_end():
     samples = torch.tensor([[3, 4, 2, 0], [3, 4, 2, 5], [3, 4, 5, 2], [3, 4, 5, 5]])
     heldout = torch.cat([HELDOUT, samples[2:3]])
-    assert Unique()(varied(samples, heldout)) == {"unique": 0.75, "unique_real": 0.75}
-    assert Unique(samples=2)(varied(samples, HELDOUT[1:])) == {"unique": 0.5, "unique_real": 0.5}
+    assert Unique()(varied(samples, heldout)) == {"unique": Figure(0.75, 0.75, "high")}
+    assert Unique(samples=2)(varied(samples, HELDOUT[1:])) == {"unique": Figure(0.5, 0.5, "high")}
 
 
 @pytest.mark.parametrize("metric", [Distinct, Entropy, Unique])
@@ -140,13 +144,13 @@ def test_held_out_texts_are_read_once():
     figures = metric(bench)
     bench.data.heldout.batch = None
     assert metric(bench) == figures
-    assert metric(varied(ROWS, ROWS))["distinct_2_real"] == figures["distinct_2"]
+    assert metric(varied(ROWS, ROWS))["distinct_2"].real == figures["distinct_2"].value
 
 
 def test_data_without_an_end_counts_every_token():
     spec = TextSpec(vocab_size=6, max_length=4, start=0)
     samples = torch.tensor([[0, 2, 0, 2], [2, 0, 2, 0]])
     bench = varied(samples, samples[:2], spec)
-    assert Distinct(n=2)(bench)["distinct_2"] == pytest.approx(2 / 6)
-    assert Entropy(n=2)(bench)["entropy_2"] == pytest.approx(math.log(2))
-    assert Unique()(bench)["unique"] == 1.0
+    assert Distinct(n=2)(bench)["distinct_2"].value == pytest.approx(2 / 6)
+    assert Entropy(n=2)(bench)["entropy_2"].value == pytest.approx(math.log(2))
+    assert Unique()(bench)["unique"].value == 1.0

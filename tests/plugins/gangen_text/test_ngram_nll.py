@@ -5,6 +5,7 @@ import random
 import pytest
 
 from gangen.errors import UsageError
+from gangen.metrics.figures import Figure
 from gangen.splits import StreamSplit
 from gangen_text.metrics.kneser_ney import KneserNey
 from gangen_text.metrics.ngram_nll import ForwardNLL, ReverseNLL
@@ -38,30 +39,30 @@ def one_text(texts):
 
 def test_good_samples_are_where_real_texts_are(figures):
     found = figures(list)
-    assert found.keys() == {"forward_nll", "forward_nll_real", "reverse_nll", "reverse_nll_real"}
-    assert found["forward_nll"] == pytest.approx(found["forward_nll_real"], abs=0.05)
-    assert found["reverse_nll"] == pytest.approx(found["reverse_nll_real"], abs=0.05)
+    assert found.keys() == {"forward_nll", "reverse_nll"}
+    assert found["forward_nll"].value == pytest.approx(found["forward_nll"].real, abs=0.05)
+    assert found["reverse_nll"].value == pytest.approx(found["reverse_nll"].real, abs=0.05)
 
 
 def test_shuffled_words_raise_both(figures):
     found = figures(shuffled)
-    assert found["forward_nll"] > found["forward_nll_real"] + 2
-    assert found["reverse_nll"] > found["reverse_nll_real"] + 1
+    assert found["forward_nll"].value > found["forward_nll"].real + 2
+    assert found["reverse_nll"].value > found["reverse_nll"].real + 1
 
 
 def test_repeated_texts_raise_the_reverse_one_alone(figures):
     found = figures(repeated)
-    assert found["forward_nll"] == pytest.approx(found["forward_nll_real"], abs=0.1)
-    assert found["reverse_nll"] > found["reverse_nll_real"] + 0.5
+    assert found["forward_nll"].value == pytest.approx(found["forward_nll"].real, abs=0.1)
+    assert found["reverse_nll"].value > found["reverse_nll"].real + 0.5
 
 
 def test_one_text_only_is_still_worse_and_finite(figures):
-    assert 50 > figures(one_text)["reverse_nll"] > figures(repeated)["reverse_nll"] + 0.5
+    assert 50 > figures(one_text)["reverse_nll"].value > figures(repeated)["reverse_nll"].value + 0.5
 
 
 def test_words_that_no_text_has_are_finite(bench):
     found = both(bench(["x y z"], ["a b c", "a b"], ["d e f"]))
-    assert all(0 < value < 20 for value in found.values())
+    assert all(0 < figure.value < 20 for figure in found.values())
 
 
 def test_figures_are_those_of_models_of_either_side(bench, captions):
@@ -70,13 +71,12 @@ def test_figures_are_those_of_models_of_either_side(bench, captions):
     data, spec = evaluation.data, evaluation.data.codec.spec
     rows, real, unseen = evaluation.samples(40), data.train.tensors["tokens"], data.heldout.tensors["tokens"]
     forward, reverse = KneserNey(real, spec, order=2), KneserNey(rows, spec, order=2)
-    assert ForwardNLL(order=2)(evaluation) == pytest.approx(
-        {"forward_nll": forward.nll(rows), "forward_nll_real": forward.nll(unseen)}
-    )
-    assert ReverseNLL(order=2, samples=40)(evaluation)["reverse_nll"] == pytest.approx(reverse.nll(unseen))
+    expected = Figure(pytest.approx(forward.nll(rows)), pytest.approx(forward.nll(unseen)), "low")
+    assert ForwardNLL(order=2)(evaluation) == {"forward_nll": expected}
+    assert ReverseNLL(order=2, samples=40)(evaluation)["reverse_nll"].value == pytest.approx(reverse.nll(unseen))
     # Of a thousand samples only sixty are looked at, since there are but sixty training texts to compare with.
     everything = ReverseNLL(order=2)
-    assert everything(evaluation)["reverse_nll_real"] == pytest.approx(forward.nll(unseen))
+    assert everything(evaluation)["reverse_nll"].real == pytest.approx(forward.nll(unseen))
     assert everything.protocol(evaluation) == {"samples": 60, "held-out rows": 30, "training rows": 60}
 
 
@@ -85,7 +85,7 @@ def test_equally_many_texts_are_learned_from(bench, captions):
     evaluation = bench(captions(90, 1), captions(60, 2), captions(30, 3))
     samples = evaluation.samples
     evaluation.samples = lambda n: asked.append(n) or samples(n)
-    few, all_of_them = (ReverseNLL(samples=n)(evaluation)["reverse_nll_real"] for n in (20, 90))
+    few, all_of_them = (ReverseNLL(samples=n)(evaluation)["reverse_nll"].real for n in (20, 90))
     assert asked == [20, 60]
     assert few > all_of_them
 
@@ -112,8 +112,8 @@ def test_a_stream_needs_a_number_of_texts(bench, captions):
     metric = ForwardNLL(training=10)
     metric.check(evaluation)
     ten = KneserNey(rows[:10], evaluation.data.codec.spec)
-    assert metric(evaluation)["forward_nll"] == pytest.approx(ten.nll(evaluation.samples(30)))
+    assert metric(evaluation)["forward_nll"].value == pytest.approx(ten.nll(evaluation.samples(30)))
     assert metric.protocol(evaluation)["training rows"] == 10
     spec, heldout = evaluation.data.codec.spec, evaluation.data.heldout.tensors["tokens"]
-    found = ReverseNLL(samples=10)(evaluation)["reverse_nll_real"]
+    found = ReverseNLL(samples=10)(evaluation)["reverse_nll"].real
     assert found == pytest.approx(KneserNey(rows[:10], spec).nll(heldout))

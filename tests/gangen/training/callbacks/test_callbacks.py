@@ -7,6 +7,7 @@ import pytest
 from gangen import model
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError, RunError
+from gangen.metrics.figures import Figure
 from gangen.recipe.load import load_recipe
 from gangen.training.assemble import train
 from gangen.training.trainer import Trainer
@@ -82,10 +83,10 @@ def weights(folder):
 def test_the_best_model_is_kept_and_sampled_from(side, better, play):
     run = play(f"keep_best={{{side}: good}}")
     evaluations = [row for row in rows(run) if "good" in row]
-    assert len({row["good"] for row in evaluations}) > 3
-    best = better(evaluations, key=lambda row: row["good"])
+    assert len({row["good"]["value"] for row in evaluations}) > 3
+    best = better(evaluations, key=lambda row: row["good"]["value"])
     told = json.loads((run / "best/best.json").read_text())
-    assert told == {side: "good", "value": best["good"], "step": best["step"]}
+    assert told == {side: "good", "value": best["good"]["value"], "step": best["step"]}
     assert len(model.load(run / "best").sample(n=3, seed=0)) == 3
 
 
@@ -99,6 +100,32 @@ def test_the_best_model_is_that_of_its_step(side, play):
     else:
         play("every.checkpoint=1", run="short")
     assert weights(run / "best") == weights(run.parent / "short/model")
+
+
+@pytest.mark.parametrize(("figure", "better"), [("good", max), ("kl", min)])
+def test_a_figure_that_knows_its_good_end_needs_no_other_word(figure, better, play):
+    run = play(f"keep_best={figure}", "every.checkpoint=1")
+    best = better((row for row in rows(run) if figure in row), key=lambda row: row[figure]["value"])
+    told = json.loads((run / "best/best.json").read_text())
+    assert told == {"figure": figure, "value": best[figure]["value"], "step": best["step"]}
+
+
+def test_a_figure_that_does_not_know_its_good_end_is_told_with_what_to_write(play, monkeypatch):
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", lambda self, evaluation: {"good": 0.5})
+    with pytest.raises(
+        RunError, match=r"neither end of good is known to be good\nwrite {lowest: good} or {highest: good}"
+    ):
+        play("keep_best=good")
+
+
+def test_trackers_are_given_numbers(play, monkeypatch):
+    logged = []
+    monkeypatch.setattr("accelerate.Accelerator.log", lambda self, values, **options: logged.append(values))
+    found = {"good": Figure(0.5, 0.75, "high"), "far": 2}
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", lambda self, evaluation: found)
+    play()
+    assert {"good": 0.5, "good_real": 0.75, "far": 2.0} in logged
+    assert all(type(value) is float for values in logged for value in values.values())
 
 
 def test_what_a_phase_ended_with_is_kept(play):
@@ -144,9 +171,9 @@ def test_a_run_may_go_on_with_another_figure_and_keeps_what_it_finds_from_there(
     with pytest.raises(Killed):
         play(f"keep_best={before}", until=9)  # goes on from step 7
     found = [row for row in rows(play()) if "good" in row and row["step"] > 7]
-    best = max(found, key=lambda row: row["good"])
+    best = max(found, key=lambda row: row["good"]["value"])
     told = json.loads((play() / "best/best.json").read_text())
-    assert (told["value"], told["step"]) == (best["good"], best["step"])
+    assert (told["value"], told["step"]) == (best["good"]["value"], best["step"])
 
 
 def test_a_run_that_is_killed_while_the_best_model_is_written_goes_on(play, monkeypatch):
@@ -173,9 +200,11 @@ def test_a_figure_that_no_metric_reports_is_named_and_the_run_may_go_on(play):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("keep_best=kl", r"does not know which way is better: write {lowest: kl} or {highest: kl}"),
-        ("keep_best.lowest=kl", r"keep_best needs one figure, either lowest or highest; got 'kl' and 'good'"),
-        ("keep_best.highest=null", r"keep_best needs one figure, either lowest or highest; got null and null"),
+        ("keep_best.lowest=kl", r"needs one figure: its name, or lowest or highest and its name; got 'kl' and 'good'"),
+        (
+            "keep_best.highest=null",
+            r"keep_best needs one figure: its name, or lowest or highest and its name; got none",
+        ),
         ("metrics=[]", r"keep_best compares evaluations, and there are none"),
         ("every.evaluate=0", r"keep_best compares evaluations, and there are none"),
         ("phases.a/b={steps: 1, turns: {generate: 1}}", r"'a/b' cannot be the name of a phase"),
@@ -188,7 +217,7 @@ def test_what_cannot_be_kept_is_refused_before_training(override, message, recip
 
 def test_a_complete_recipe_says_how_it_is_guarded(recipe):
     plain = recipe().to_dict()
-    assert plain["keep_best"] == {"lowest": None, "highest": "good"}
+    assert plain["keep_best"] == {"figure": None, "lowest": None, "highest": "good"}
     assert plain["guard"]["use"] == "gangen/guard" and plain["guard"]["explosion"] == 100.0
 
 
@@ -207,7 +236,7 @@ def test_doubts_are_kept_with_the_figures_once(play, recipe, monkeypatch):
     ]
     assert doubts == ["these samples are few"]
     assert "bad is nan: it says nothing of these samples" in [row.get("warning") for row in found]
-    assert {row["bad"] for row in found if "bad" in row} == {None}
+    assert {row["bad"]["value"] for row in found if "bad" in row} == {None}
 
 
 def test_a_run_goes_on_after_a_figure_that_was_not_finite(play, monkeypatch):

@@ -4,18 +4,25 @@ import math
 
 import pytest
 
+from gangen.metrics.figures import Figure
 from gangen.training.callbacks.guard import Guard
 
 
 def warnings(rows, every=10, phase="adversarial", **options):
-    """What a guard says of rows of figures that are ``every`` steps apart: (step, warning)."""
+    """What a guard says of rows that are ``every`` steps apart: (step, warning). Numbers of metrics are good high."""
     guard = Guard(**options)
     return [
         (step, warning)
         for number, figures in enumerate(rows, 1)
         for step in [number * every]
-        for warning in guard.watch({"step": step, "phase": phase, **figures})
+        for warning in guard.watch(
+            {"step": step, "phase": phase, **{name: of(name, it) for name, it in figures.items()}}
+        )
     ]
+
+
+def of(name, entry):
+    return entry if "/" in name or isinstance(entry, Figure) else Figure(entry, good="high")
 
 
 def accuracies(values):
@@ -103,19 +110,23 @@ def test_what_was_there_and_is_lost_is_told_of():
     [(step, words)] = warnings([{"modes": 2}, {"modes": 24}, {"modes": 13}, {"modes": 11}, {"modes": 3}], every=100)
     assert step == 400
     assert words.startswith("collapse: modes fell to 11 from 24. ")
-    assert warnings([{"coverage": 0.04}, {"coverage": 0.01}, {"nll": 9.0}, {"nll": 2.0}]) == []
+    assert warnings([{"coverage": 0.04}, {"coverage": 0.01}]) == []
+    assert warnings([{"nll": Figure(9.0, good="low")}, {"nll": Figure(2.0, good="low")}]) == []
+    assert warnings([{"nearest": Figure(9.0)}, {"nearest": Figure(2.0)}]) == []
 
 
-def test_figures_that_carry_an_extractor_are_watched_too_but_not_those_of_real_data_or_nulls():
-    [(step, words)] = warnings([{"coverage_classifier": 0.9}, {"coverage_classifier": 0.2}], every=100)
-    assert (step, words[:51]) == (200, "collapse: coverage_classifier fell to 0.2 from 0.9.")
-    assert warnings([{"coverage_classifier_real": 0.9}, {"coverage_classifier_real": 0.2}]) == []
-    assert warnings([{"coverage": 0.9}, {"coverage": None}, {"coverage": math.nan}, {"coverage": 0.8}]) == []
+def test_what_was_above_real_data_may_fall_to_them():
+    rows = [{"entropy": Figure(value, 4.0, "high")} for value in (9.0, 4.5, 2.5, 1.5)]
+    [(step, words)] = warnings(rows, every=100)
+    assert (step, words[:36]) == (400, "collapse: entropy fell to 1.5 from 4")
+
+
+def test_figures_that_are_not_finite_are_no_fall():
+    assert warnings([{"coverage": 0.9}, {"coverage": math.nan}, {"coverage": 0.8}]) == []
 
 
 def test_thresholds_are_options():
     assert warnings([{"unique": 0.12}], unique=0.1) == []
     assert [step for step, _ in warnings(accuracies([0.9] * 10), accuracy=0.9, steps=20)] == [30]
-    assert [words[:18] for _, words in warnings([{"recall": 0.8}, {"recall": 0.3}], keeps=("recall",))] == [
-        "collapse: recall f"
-    ]
+    fallen = [{"recall_eye": 0.8, "modes": 9}, {"recall_eye": 0.3, "modes": 1}]
+    assert [words[:27] for _, words in warnings(fallen, keeps=("recall",))] == ["collapse: recall_eye fell t"]

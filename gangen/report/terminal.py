@@ -6,9 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from gangen.evaluation.results import SETTING, Result
-from gangen.report.figures import REAL, is_floor
-from gangen.report.groups import Group, cell, disagreements, figures_of, grouped
+from gangen.evaluation.results import Result
+from gangen.report.groups import Group, cell, disagreements, grouped, names_of
 
 # Text as it is: no wrapping, no markup in what users wrote.
 _PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
@@ -19,7 +18,7 @@ def show(results: Sequence[Result], console: Console) -> None:
     groups = grouped(results)
     console.print(_figures(groups))
     for group in groups:
-        if any(result.frontier for result in group.results):
+        if group.frontiers:
             console.print(_frontier(group))
             words = group.verdict or "there is no earlier phase to compare with"
             console.print(f"{', '.join(group.folders)}: {words}\n", **_PLAIN)
@@ -29,41 +28,35 @@ def show(results: Sequence[Result], console: Console) -> None:
 
 
 def _figures(groups: Sequence[Group]) -> Table:
-    names = figures_of(groups)
-    real = [name for name in names if is_floor(name, names)]
     table = _table("figure")
-    beside = [any(name in result.figures for result in group.results for name in real) for group in groups]
-    for group, has_real in zip(groups, beside, strict=True):
+    for group in groups:
         table.add_column("\n".join([*group.folders, f"step {group.steps}"]), justify="right")
-        if has_real:
+        if group.beside:
             table.add_column("real", justify="right")
-    for name in (name for name in names if name not in real):
-        cells = []
-        for group, has_real in zip(groups, beside, strict=True):
-            cells += [group.cell(name), group.cell(name + REAL)] if has_real else [group.cell(name)]
-        table.add_row(name, *cells)
+    for name in names_of(groups):
+        sides = ((group, side) for group in groups for side in (("value", "real") if group.beside else ("value",)))
+        table.add_row(name, *(group.cell(name, side) for group, side in sides))
     return table
 
 
 def _frontier(group: Group) -> Table:
-    frontiers = [result.frontier for result in group.results if result.frontier]
-    first = frontiers[0]
+    first = group.frontiers[0]
     axes = [first.tradeoff.quality, first.tradeoff.diversity]
-    sides = ["model", "baseline"] if first.baseline is not None else ["model"]
     good = ", ".join(f"{axis.figure}: {axis.good} is good" for axis in axes)
-    against = f"; baseline: phase {first.phase}" if first.phase else ""
-    table = _table(SETTING, title=f"frontier of {', '.join(group.folders)} ({good}{against})")
-    for side in sides:
+    against = f"; baseline: phase {first.baseline_phase}" if first.baseline_phase else ""
+    table = _table(first.setting, title=f"frontier of {', '.join(group.folders)} ({good}{against})")
+    for side in first.sides:
         for axis in axes:
             table.add_column(f"{side}\n{axis.figure}", justify="right")
-    for temperature in dict.fromkeys(row[SETTING] for row in first.model):
+    for at in dict.fromkeys(row[first.setting] for row in first.model):
         cells = []
-        for side in sides:
-            rows = [row for each in frontiers for row in getattr(each, side) or () if row[SETTING] == temperature]
+        for side in first.sides:
+            sweeps = [frontier.sides.get(side, ()) for frontier in group.frontiers]
+            rows = [row for sweep in sweeps for row in sweep if row[first.setting] == at]
             cells += [cell([row[axis.figure] for row in rows]) for axis in axes]
-        table.add_row(f"{temperature:g}", *cells)
-    if any(axis.figure + REAL in result.figures for axis in axes for result in group.results):
-        table.add_row("real", *(group.cell(axis.figure + REAL) for axis in axes), style="bold")
+        table.add_row(f"{at:g}", *cells)
+    if any(frontier.real for frontier in group.frontiers):
+        table.add_row("real", *(group.cell(axis.figure, "real") for axis in axes), style="bold")
     return table
 
 
