@@ -102,9 +102,9 @@ class RunDirectory:
                 file.write(f"{time.ctime()}, {process}\n{''.join(traceback.format_exception(error))}\n")
             error.add_note(f"the traceback is in {self.errors}")
 
-    def append_metrics(self, row: Mapping[str, object]) -> None:
+    def append_metrics(self, *rows: Mapping[str, object]) -> None:
         with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(to_json(row))
+            file.write("".join(map(to_json, rows)))
 
     def read_metrics(self) -> Iterator[dict]:
         """Rows of ``metrics.jsonl``, as they were appended; a last line that was cut off by a kill is left out."""

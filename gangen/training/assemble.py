@@ -23,6 +23,7 @@ from gangen.training.callbacks.best import Best
 from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluate
 from gangen.training.callbacks.progress import Log
+from gangen.training.callbacks.record import PLAIN
 from gangen.training.callbacks.sheets import Samples
 from gangen.training.callbacks.signals import StopOnSignal
 from gangen.training.compatibility import find_blind_spots, find_misfits
@@ -56,19 +57,15 @@ def train(recipe: Recipe, registry: Registry) -> None:
             checkpoint.restore(trainer, found)
         if accelerator.is_main_process:
             run.forget_after(trainer.state.total)
-        if found and trainer.state.phase == len(trainer.phases):
+        finished = trainer.state.phase == len(trainer.phases)
+        if finished:
+            end = f"{run.root} is finished: all {trainer.state.total} steps were played"
+        else:
+            end = f"\ndone: {run.root}"
+            where = f"from step {trainer.state.total}" if found else "from the start"
             console.print(
-                f"{run.root} is finished: all {trainer.state.total} steps were played\n{_next_steps(run, trainer)}",
-                markup=False,
-                soft_wrap=True,
+                f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}", **PLAIN
             )
-            return
-        where = f"from step {trainer.state.total}" if found else "from the start"
-        console.print(
-            f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}",
-            markup=False,
-            soft_wrap=True,
-        )
         with compilation.explaining():
             trainer.fit()
         accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
@@ -76,7 +73,7 @@ def train(recipe: Recipe, registry: Registry) -> None:
             raise Stopped(
                 f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
             )
-        console.print(f"\ndone: {run.root}\n{_next_steps(run, trainer)}", markup=False, soft_wrap=True)
+        console.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
     except Exception as error:
         if not isinstance(error, GangenError):
             run.keep_traceback(error)
@@ -117,21 +114,21 @@ def assemble(
     if recipe.trainer.compile:
         console.print("compile: the first steps take longer, minutes where networks are large")
         compilation.check_compiler(accelerator.device)
-        compilation.compile_game(players, objective, lambda words: console.print(words, markup=False, soft_wrap=True))
+        compilation.compile_game(players, objective, lambda words: console.print(words, **PLAIN))
     distributions = _distributions(recipe, registry)
 
     def export(folder: Path) -> None:
         model.export(folder, networks_of(players).averaged("generator"), data.codec, recipe, distributions)
 
     every, main = recipe.every, accelerator.is_main_process
+    # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.
     callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
-    if main:
-        callbacks.append(Samples(run, every.sample, console))
-        best = recipe.keep_best and Best(recipe.keep_best, run.best, export)
-        callbacks.append(Evaluate(run, every.evaluate, metrics, console, best))
     callbacks += [registry.build(use) for use in recipe.observers]
     if main:
         callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
+        callbacks.append(Samples(run, every.sample, console))
+        best = recipe.keep_best and Best(recipe.keep_best, run.best, export)
+        callbacks.append(Evaluate(run, every.evaluate, metrics, console, best))
     callbacks.append(StopOnSignal())
     return Trainer(
         accelerator=accelerator,

@@ -1,6 +1,7 @@
 """A local plugin: kills its own process at the moment that the environment names, once per run directory.
 
-GANGEN_KILL=step:7 after the callbacks of step 7; GANGEN_KILL=write:3 while the third safetensors file is written.
+GANGEN_KILL=step:7 before the checkpoint of step 7, metric:2 in the second evaluation, after the checkpoint of its step,
+write:3 while the third safetensors file is written.
 """
 
 import os
@@ -9,6 +10,7 @@ import signal
 from gangen import hookimpl
 from gangen.contracts import Callback
 from gangen.training import checkpoint
+from gangen.training.callbacks import evaluations
 
 moment, _, count = os.environ.get("GANGEN_KILL", "never:0").partition(":")
 
@@ -36,6 +38,17 @@ if moment == "write":
         complete(tensors, path)
 
     checkpoint.save_file = save_half
+
+if moment.startswith("metric"):
+    measure, taken = evaluations.measure, []
+
+    def measure_none(metric, context):
+        taken.append(metric)
+        if len(taken) == int(count):
+            os.kill(os.getpid(), signal.SIGTERM if moment == "metric-term" else signal.SIGKILL)
+        return measure(metric, context)
+
+    evaluations.measure = measure_none
 
 
 @hookimpl

@@ -87,15 +87,24 @@ def remains(run):
 
 @pytest.mark.parametrize(
     ("moment", "processes"),
-    [("step:7", 1), ("step:10", 1), ("step:14", 1), ("write:2", 1), ("write:23", 1), ("step:13", 2)],
+    [
+        ("step:7", 1),
+        ("step:10", 1),
+        ("step:14", 1),
+        ("write:2", 1),
+        ("write:23", 1),
+        ("metric:2", 1),
+        ("metric:4", 1),
+        ("step:13", 2),
+    ],
 )
 def test_a_killed_run_resumes_to_the_bit(moment, processes, recipe, unharmed, python):
     path, run = recipe(f"{moment.replace(':', '')}x{processes}")
     killed = python("-m", "gangen", path, processes=processes, check=False, GANGEN_KILL=moment)
     assert killed.returncode != 0
-    assert not (run / "checkpoints/step-00000017").exists()
+    assert (run / "checkpoints/step-00000017").exists() == (moment == "metric:4")
     again = python("-m", "gangen", path, processes=processes, check=False)
-    assert f"done: {run}" in again.stdout, again.stderr
+    assert f"{run}\nsamples:" in again.stdout or f"{run} is finished" in again.stdout, again.stderr
     expected, found = remains(unharmed(processes)), remains(run)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
@@ -132,6 +141,17 @@ def test_sigterm_saves_and_the_same_command_goes_on(recipe, unharmed, python):
     assert (run / weights).read_bytes() == (unharmed(1) / weights).read_bytes()
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)
+
+
+def test_sigterm_in_an_evaluation_loses_neither_the_step_nor_the_figures(recipe, unharmed, python):
+    path, run = recipe("long")
+    stopped = python("-m", "gangen", path, check=False, GANGEN_KILL="metric-term:1")
+    assert stopped.returncode == 130
+    assert "stopped by SIGTERM after step 6; the same command goes on from there" in stopped.stderr
+    assert (run / "checkpoints/latest").read_text() == "step-00000006\n"
+    assert "from step 6" in python("-m", "gangen", path).stdout
+    expected, found = remains(unharmed(1)), remains(run)
+    assert [name for name in expected if found[name] != expected[name]] == []
 
 
 def test_a_finished_run_says_so_and_changes_nothing(recipe, unharmed, python):

@@ -1,12 +1,17 @@
 """The recipe's metrics while a run trains."""
 
+from collections.abc import Mapping
+
 from rich.console import Console
 
+from gangen.components.registry import name_of
 from gangen.contracts import Callback, Metric
-from gangen.metrics.context import MetricContext, evaluate
+from gangen.errors import RunError
+from gangen.metrics.context import MetricContext, joined, measure
+from gangen.metrics.figures import Figure
 from gangen.run_directory import RunDirectory
 from gangen.training.callbacks.best import Best
-from gangen.training.callbacks.record import PLAIN, due, position, record, warn
+from gangen.training.callbacks.record import PLAIN, due, pardoning, position, record
 from gangen.training.trainer import Trainer
 
 
@@ -21,26 +26,34 @@ class Evaluate(Callback):
         self.metrics = metrics
         self.console = console
         self.best = best
-        self._said: set[str] = set()
 
     def start(self, trainer: Trainer) -> None:
-        self._said = {row["warning"] for row in self.run.read_metrics() if "warning" in row}
+        rows = [row for row in self.run.read_metrics() if "warning" not in row]
         if self.best:
-            self.best.recall(self.run.read_metrics())
+            self.best.recall(rows)
+        # Killed between a checkpoint and the evaluation of its step; figures of turns have a "/" in their names.
+        step = trainer.state.total
+        if step and not any(row["step"] == step and "/" not in "".join(row) for row in rows):
+            self.after_step(trainer)
 
     def after_step(self, trainer: Trainer) -> None:
         if not due(trainer, self.every):
             return
         evaluation = MetricContext(trainer.networks, trainer.data, device=trainer.device, seed=trainer.seed)
-        figures = evaluate(self.metrics, evaluation)
+        found: list[Mapping[str, Figure]] = [{} for _ in self.metrics]
+        for index, metric in enumerate(self.metrics):
+            with pardoning(trainer, self.run, self.console, name_of(metric)):
+                found[index] = measure(metric, evaluation)
+        figures = joined(found, evaluation)
         for change in self.run.changed_extractors(evaluation.extractors):
             evaluation.warn(change)
         phase, step = position(trainer)
         words = "  ".join(f"{name} {figure}" for name, figure in figures.items())
         self.console.print(f"evaluation after {trainer.phases[phase].name} {step}: {words}", **PLAIN)
-        record(trainer, self.run, self.console, figures)
-        new = [warning for warning in evaluation.warnings if warning not in self._said]
-        self._said.update(new)
-        warn(trainer, self.run, self.console, new)
-        if self.best:
-            self.best.offer(figures, trainer.state.total)
+        try:
+            if self.best:
+                self.best.offer(figures, trainer.state.total)
+        except RunError:
+            if all(found):  # else the figure may be one of those that could not be taken this time
+                raise
+        record(trainer, self.run, self.console, figures, evaluation.warnings)

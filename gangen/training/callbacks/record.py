@@ -1,10 +1,12 @@
 """What callbacks share: rows of figures and warnings, on the screen, in metrics.jsonl and in trackers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
+from gangen.failures import own_line, summary
 from gangen.metrics.figures import Figure
 from gangen.run_directory import RunDirectory
 from gangen.training.trainer import Trainer
@@ -13,12 +15,17 @@ from gangen.training.trainer import Trainer
 PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
 
 
-def record(trainer: Trainer, run: RunDirectory, console: Console, figures: Mapping[str, float | Figure]) -> None:
-    """Figures into ``metrics.jsonl`` and trackers, and what callbacks warn of at their sight."""
+def record(
+    trainer: Trainer,
+    run: RunDirectory,
+    console: Console,
+    figures: Mapping[str, float | Figure],
+    doubts: Iterable[str] = (),
+) -> None:
+    """Figures into ``metrics.jsonl`` and trackers, and with them what callbacks warn of at their sight, and doubts."""
     row = stamp(trainer) | figures
-    run.append_metrics(row)
     trainer.accelerator.log(_numbers(figures), step=trainer.state.total)
-    warn(trainer, run, console, warnings_at(trainer, row))
+    warn(trainer, run, console, [*warnings_at(trainer, row), *doubts], row)
 
 
 def _numbers(figures: Mapping[str, float | Figure]) -> dict[str, float]:
@@ -28,10 +35,24 @@ def _numbers(figures: Mapping[str, float | Figure]) -> dict[str, float]:
     return numbers | {f"{name}_real": real for name, real in beside.items() if real is not None}
 
 
-def warn(trainer: Trainer, run: RunDirectory, console: Console, warnings: Iterable[str]) -> None:
-    """Onto the screen and into ``metrics.jsonl``."""
+@contextmanager
+def pardoning(trainer: Trainer, run: RunDirectory, console: Console, what: str) -> Iterator[None]:
+    """What only looks at a run does not end it: its error is a warning, and the traceback is in ``error.txt``."""
+    try:
+        yield
+    except Exception as error:
+        run.keep_traceback(error)
+        words = f"{what} failed, and training goes on: {summary(error)} (at {own_line(error)}; see {run.errors.name})"
+        warn(trainer, run, console, [words])
+
+
+def warn(trainer: Trainer, run: RunDirectory, console: Console, warnings: list[str], *rows: Mapping[str, Any]) -> None:
+    """What this run was not warned of yet: on the screen, and in ``metrics.jsonl``, at once with ``rows`` before it."""
+    if warnings:
+        known = {row.get("warning") for row in run.read_metrics()}
+        warnings = [warning for warning in dict.fromkeys(warnings) if warning not in known]
+    run.append_metrics(*rows, *(stamp(trainer) | {"warning": warning} for warning in warnings))
     for warning in warnings:
-        run.append_metrics(stamp(trainer) | {"warning": warning})
         console.print(f"warning: {warning}", style="yellow", **PLAIN)
 
 

@@ -7,7 +7,7 @@ from gangen.contracts import Callback
 from gangen.networks import evaluating
 from gangen.noise import mix
 from gangen.run_directory import RunDirectory
-from gangen.training.callbacks.record import PLAIN, due, position
+from gangen.training.callbacks.record import PLAIN, due, pardoning, position
 from gangen.training.trainer import Trainer
 
 
@@ -23,14 +23,22 @@ class Samples(Callback):
         self.console = console
 
     def start(self, trainer: Trainer) -> None:
-        codec = trainer.data.codec
-        if self.every and trainer.state.total == 0 and hasattr(codec, "reals"):
-            rows = {prompt: codec.reals(trainer.data.heldout, prompt, codec.per_prompt) for prompt in codec.prompts()}
-            codec.render({prompt: codec.decode(real) for prompt, real in rows.items()}, self.run.samples / "real")
+        codec, step = trainer.data.codec, trainer.state.total
+        if step and (trainer.state.phase < len(trainer.phases) or not any(self.run.samples.glob(f"step-{step:08d}*"))):
+            self.after_step(trainer)  # again, since a kill may have come between a checkpoint and the sheet of its step
+        elif self.every and not step and hasattr(codec, "reals"):
+            with pardoning(trainer, self.run, self.console, "a sheet of held-out rows"):
+                rows = {
+                    prompt: codec.reals(trainer.data.heldout, prompt, codec.per_prompt) for prompt in codec.prompts()
+                }
+                codec.render({prompt: codec.decode(real) for prompt, real in rows.items()}, self.run.samples / "real")
 
     def after_step(self, trainer: Trainer) -> None:
-        if not due(trainer, self.every):
-            return
+        if due(trainer, self.every):
+            with pardoning(trainer, self.run, self.console, "a sheet of samples"):
+                self._draw(trainer)
+
+    def _draw(self, trainer: Trainer) -> None:
         codec, net = trainer.data.codec, trainer.networks.averaged("generator")
         sheet = {}
         with evaluating(net):

@@ -63,6 +63,7 @@ def play(recipe, tmp_path, monkeypatch):
             train(recipe(*overrides, run=run), recipe.registry)
         return tmp_path / run
 
+    play.run = tmp_path / "run"
     return play
 
 
@@ -246,3 +247,55 @@ def test_a_run_goes_on_after_a_figure_that_was_not_finite(play, monkeypatch):
         play(until=9)
     run = play()
     assert json.loads((run / "best/best.json").read_text())["value"] == 0.4
+
+
+def fails(error):
+    def fail(*arguments):
+        raise error
+
+    return fail
+
+
+def test_a_metric_that_raises_is_a_warning_and_training_goes_on(play, monkeypatch, capsys):
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", fails(ZeroDivisionError("by nothing")))
+    run = play("keep_best=null")
+    warned = [row["warning"] for row in rows(run) if "failed" in row.get("warning", "")]
+    assert len(warned) == 1 and capsys.readouterr().out.count("ZeroDivisionError") == 1
+    assert warned[0].startswith("metric 'image/modes' failed, and training goes on: ZeroDivisionError: by nothing (at ")
+    assert "raise error" in warned[0] and warned[0].endswith("see error.txt)")
+    monkeypatch.undo()
+    assert weights(run / "model") == weights(play("keep_best=null", run="well") / "model")
+    assert "Traceback" in (run / "error.txt").read_text()
+
+
+def test_the_best_model_waits_for_a_metric_that_raised(play, monkeypatch):
+    values = [0.1, ValueError("odd"), 0.3, 0.2, 0.2, 0.2]
+
+    def measure(metric, evaluation):
+        if isinstance(value := values.pop(0), ValueError):
+            raise value
+        return {"good": value}
+
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", measure)
+    assert json.loads((play() / "best/best.json").read_text())["step"] == 6
+
+
+@pytest.mark.parametrize("fault", ["render", "decode", "reals"])
+def test_a_sheet_that_cannot_be_shown_is_a_warning_and_training_goes_on(fault, play, monkeypatch):
+    monkeypatch.setattr(f"gangen_image.data.points.PointCodec.{fault}", fails(OSError("the disk is full")))
+    run = play("every.sample=4", "metrics=[]", "every.evaluate=0", "keep_best=null")
+    warned = [row["warning"] for row in rows(run) if "sheet" in row.get("warning", "")]
+    assert warned and all("failed, and training goes on: OSError: the disk is full" in words for words in warned)
+    assert (run / "model/generator.safetensors").exists() and rows(run)[-1]["step"] == 12
+
+
+def test_a_step_is_kept_before_it_is_looked_at(play, monkeypatch):
+    seen = []
+
+    def look(metric, evaluation):
+        seen.append((play.run / "checkpoints/latest").read_text())
+        return {"good": 0.5}
+
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", look)
+    play("every.checkpoint=2")
+    assert seen == [f"step-{step:08d}\n" for step in (2, 4, 6, 8, 10, 12)]
