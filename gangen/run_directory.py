@@ -2,20 +2,25 @@
 
 import json
 import os
+import re
 import time
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gangen.components.registry import Registry
 from gangen.errors import RecipeError, RunError
 from gangen.files import to_json, write_atomically
 from gangen.metrics.figures import read_row
-from gangen.recipe.load import difference
+from gangen.recipe.load import difference, load_recipe
 from gangen.recipe.sections import Recipe
-from gangen.recipe.source import RecipeSource
 
-# What may differ when a run goes on: none of it changes what is trained.
-_FREE = ("run", "resume", "metrics", "keep_best", "guard")
+# What may differ when a run goes on, as keys of a recipe begin: none of it changes the mathematics of training. What
+# stands in files of `code` is compared by its digest.
+_FREE = (
+    *("run:", "resume:", "code", "every.", "metrics", "keep_best", "guard", "callbacks", "sampler"),
+    *("trainer.threads:", "trainer.trackers", "trainer.keep_checkpoints:"),
+)
 
 
 class RunDirectory:
@@ -35,48 +40,77 @@ class RunDirectory:
         self.best = self.root / "best"
         self.phases = self.root / "phases"
 
-    def claim(self, recipe: Recipe) -> None:
-        """Check that ``recipe`` may be played here, before anything is written.
+    def claim(self, recipe: Recipe, registry: Registry | None = None) -> list[str]:
+        """Check that ``recipe`` may be played here, before anything is written; returns what to say of it.
 
-        A run that ended before its first checkpoint has nothing to lose: its recipe may change.
+        A run that ended before its first checkpoint has nothing to lose: its recipe may change. One that goes on may
+        have another length of the phase that it is in, or that it ended with, and other phases after that.
 
         Raises RunError when another recipe was played here, or when ``resume`` is false and any was.
         """
         if self.root.exists() and not self.root.is_dir():
             raise RunError(f"{self.root} is a file; choose a folder with run=...")
         if not self.recipe.exists() or self._empty():
-            return
+            return []
         if not recipe.resume:
             raise RunError(f"{self.root} holds a run already and resume is false\nchoose another folder with run=...")
         try:
-            old = RecipeSource.read(self.recipe).tree
+            moved = [f"code={json.dumps([str(path) for path in recipe.code])}"] if recipe.code else []
+            old, new = load_recipe(self.recipe, moved, registry).to_dict(), recipe.to_dict()
         except RecipeError as error:
             raise RunError(f"{error}\nthis run's recipe cannot be read; choose another folder with run=...") from None
-        new = recipe.to_dict()
-        changes = difference(*({key: value for key, value in it.items() if key not in _FREE} for it in (old, new)))
+        remarks = []
+        begun, rest = _begun(old["phases"], self._steps_played() or 0)
+        if begun and list(new["phases"])[: len(begun)] == begun:
+            old["phases"], new["phases"] = ({name: it["phases"][name] for name in begun} for it in (old, new))
+            before, after = (it["phases"][begun[-1]] for it in (old, new))
+            if before["steps"] != after["steps"] > rest:
+                stretched = f"from {before['steps']:,} steps to {after['steps']:,}: its schedules are stretched with it"
+                remarks = [f"phase {begun[-1]} goes {stretched}, from step {rest + 1:,} of it on"]
+                before["steps"] = after["steps"]
+        changes = [change for change in difference(old, new) if not change.startswith(_FREE)]
         if changes:
             lines = "\n".join(f"  {change}" for change in changes)
+            played = f" (step {rest:,} of phase {begun[-1]} was played)" if begun else ""
             raise RunError(
                 f"{self.root} holds a run of another recipe; it differs in\n{lines}\n"
-                "undo the change to go on with that run, or start a new one with run=..."
+                f"undo the change to go on with that run{played}, or start a new one with run=..."
             )
+        return remarks
 
-    def begin(self, recipe: Recipe, plugins: Mapping[str, str]) -> None:
-        """Create the folder and write down what is about to run."""
+    def begin(self, recipe: Recipe, plugins: Mapping[str, str]) -> list[str]:
+        """Create the folder and write down what is about to run; returns what is not as it was when it ran before.
+
+        ``plugins`` says what each plugin, and each local file, is.
+        """
+        try:
+            before = json.loads(self.plugins.read_text(encoding="utf-8")) if self._steps_played() is not None else {}
+        except (OSError, ValueError):
+            before = {}
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
-            if not self.recipe.exists() or self._empty():
-                write_atomically(self.recipe, recipe.to_yaml())
+            write_atomically(self.recipe, recipe.to_yaml())
             write_atomically(self.plugins, to_json(plugins, indent=1))
         except OSError as error:
             raise RunError(
                 f"cannot write to {self.root}: {error.strerror}\nchoose another folder with run=..."
             ) from None
+        return [
+            f"{name} has changed since this run was last played, and may train otherwise: {before[name]} -> {now}"
+            for name, now in plugins.items()
+            if before.get(name, now) != now
+        ]
 
     def _empty(self) -> bool:
         """Whether a run began here, which the record of its plugins tells, and never came to a checkpoint."""
-        return self.plugins.exists() and not (self.checkpoints / "latest").exists()
+        return self.plugins.exists() and self._steps_played() is None
+
+    def _steps_played(self) -> int | None:
+        """As many as the newest checkpoint says; None where there is none."""
+        pointer = self.checkpoints / "latest"
+        digits = pointer.exists() and re.search(r"\d+", pointer.read_text(encoding="utf-8"))
+        return int(digits[0]) if digits else None
 
     def changed_extractors(self, digests: Mapping[str, str]) -> list[str]:
         """In words, which extractors are not what they were in evaluations before; others are written down."""
@@ -122,3 +156,13 @@ class RunDirectory:
         rows = [row for row in self.read_metrics() if row["step"] <= step]
         if self.metrics.exists():
             write_atomically(self.metrics, "".join(map(to_json, rows)))
+
+
+def _begun(phases: Mapping[str, Mapping], played: int) -> tuple[list[str], int]:
+    """The phases that ``played`` steps have come to, and how many of these steps are in the last of them."""
+    names = list(phases) if played else []
+    for number, name in enumerate(names, 1):
+        if played <= phases[name]["steps"]:
+            return names[:number], played
+        played -= phases[name]["steps"]
+    return names, played

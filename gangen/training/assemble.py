@@ -1,5 +1,6 @@
 """From a recipe to a game that can be played; what can be known to fail fails here, before any training."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from gangen.training.callbacks.best import Best
 from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluate
 from gangen.training.callbacks.progress import Log
-from gangen.training.callbacks.record import PLAIN
+from gangen.training.callbacks.record import PLAIN, warn
 from gangen.training.callbacks.sheets import Samples
 from gangen.training.callbacks.signals import StopOnSignal
 from gangen.training.compatibility import find_blind_spots, find_misfits
@@ -45,18 +46,20 @@ class Stopped(GangenError):
 def train(recipe: Recipe, registry: Registry) -> None:
     """Play a recipe from its start, or from the newest checkpoint in its run directory, to its end."""
     run = RunDirectory(recipe.run)
-    run.claim(recipe)
+    remarks = run.claim(recipe, registry)
     accelerator = _accelerator(recipe, run)
     console = Console(quiet=not accelerator.is_main_process)
     try:
         trainer = assemble(recipe, registry, accelerator, run, console)
         if accelerator.is_main_process:
-            run.begin(recipe, _distributions(recipe, registry))
+            digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
+            remarks += run.begin(recipe, _distributions(recipe, registry) | digests)
         found = checkpoint.latest(run.checkpoints)
         if found:
             checkpoint.restore(trainer, found)
         if accelerator.is_main_process:
             run.forget_after(trainer.state.total)
+            warn(trainer, run, console, remarks)
         finished = trainer.state.phase == len(trainer.phases)
         if finished:
             end = f"{run.root} is finished: all {trainer.state.total} steps were played"
@@ -84,7 +87,7 @@ def train(recipe: Recipe, registry: Registry) -> None:
 
 def check(recipe: Recipe, registry: Registry) -> list[str]:
     """Build the whole game on the CPU without training or writing; returns what it found, a line each."""
-    RunDirectory(recipe.run).claim(recipe)
+    RunDirectory(recipe.run).claim(recipe, registry)
     device = torch.device("cpu")
     data, players, phases, _ = build_game(recipe, registry, device)
     build_metrics(recipe, registry, networks_of(players), data, device)

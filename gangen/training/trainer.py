@@ -32,6 +32,13 @@ class State:
     batches: int = 0
     balance: float | None = None
 
+    def find_place(self, lengths: Sequence[int]) -> None:
+        """Phase and step by the steps done in all: since they were saved, the phase that was played may be longer."""
+        self.phase, self.step = 0, self.total
+        while self.phase < len(lengths) and self.step >= lengths[self.phase]:
+            self.step -= lengths[self.phase]
+            self.phase += 1
+
     def enter_next_phase(self) -> None:
         self.phase, self.step, self.balance = self.phase + 1, 0, None
 
@@ -234,6 +241,7 @@ class Trainer:
 
     def load_state_dict(self, saved: Mapping) -> None:
         self.state = State(**saved["state"])
+        self.state.find_place([phase.steps for phase in self.phases])
         self.meter.figures = {
             name: [torch.tensor(value, device=self.device) for value in values]
             for name, values in saved["figures"].items()

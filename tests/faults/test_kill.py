@@ -167,11 +167,15 @@ def test_a_changed_recipe_is_refused_with_the_difference(recipe, unharmed, pytho
     run = unharmed(1)
     before = remains(run)
     path, _ = recipe("unharmed1")
-    refused = python("-m", "gangen", path, "phases.adversarial.steps=70", "seed=3", check=False)
+    refused = python("-m", "gangen", path, "phases.adversarial.steps=5", "seed=3", check=False)
     assert refused.returncode == 1
     assert "holds a run of another recipe" in refused.stderr
-    assert "phases.adversarial.steps" in refused.stderr and "7" in refused.stderr and "70" in refused.stderr
-    assert "seed" in refused.stderr and "Traceback" not in refused.stderr
+    assert "phases.adversarial.steps: 7 -> 5\n" in refused.stderr
+    assert (
+        "(step 7 of phase adversarial was played)" in refused.stderr
+        and "seed" in refused.stderr
+        and "Traceback" not in refused.stderr
+    )
     assert remains(run) == before
 
 

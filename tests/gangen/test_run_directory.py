@@ -19,10 +19,10 @@ phases: {{pretrain: {{steps: {steps}, turns: {{imitate: 1}}}}}}
 
 @pytest.fixture
 def recipe(tmp_path):
-    def write(steps: int, run: str = "run"):
+    def write(steps: int, *overrides: str, run: str = "run"):
         path = tmp_path / "lstm.yaml"
         path.write_text(RECIPE.format(run=tmp_path / run, steps=steps))
-        return load_recipe(path)
+        return load_recipe(path, overrides)
 
     return write
 
@@ -35,17 +35,64 @@ def test_a_run_without_a_checkpoint_may_change_its_recipe(recipe, tmp_path):
     assert load_recipe(run.recipe).phases["pretrain"].steps == 7
 
 
-def test_a_run_with_a_checkpoint_may_not(recipe, tmp_path):
+@pytest.fixture
+def played(recipe, tmp_path):
+    """A run that played 3 of 5 steps."""
     run = RunDirectory(tmp_path / "run")
-    run.begin(recipe(5), {})
+    run.begin(recipe(5), {"text": "gangen 1", "mine.py": "SHA-256 a"})
     (run.checkpoints / "latest").write_text("step-00000003\n")
-    run.claim(recipe(5))
-    with pytest.raises(
-        RunError, match=r"holds a run of another recipe; it differs in\n  phases.pretrain.steps: 5 -> 7"
-    ):
-        run.claim(recipe(7))
-    run.begin(recipe(7), {})
-    assert load_recipe(run.recipe).phases["pretrain"].steps == 5
+    return run
+
+
+def test_a_run_with_a_checkpoint_may_not(recipe, played):
+    assert played.claim(recipe(5)) == []
+    with pytest.raises(RunError, match=r"holds a run of another recipe; it differs in\n  seed: 0 -> 1\nundo"):
+        played.claim(recipe(5, "seed=1"))
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_steps_that_were_played_stay(steps, recipe, played):
+    message = r"phases.pretrain.steps: 5 -> \d\nundo the change to go on with that run \(step 3 of phase pretrain was"
+    with pytest.raises(RunError, match=message):
+        played.claim(recipe(steps))
+
+
+@pytest.mark.parametrize("steps", [4, 9])
+def test_a_phase_that_is_played_may_have_another_end_and_says_what_that_means(steps, recipe, played):
+    [said] = played.claim(recipe(steps))
+    assert said.startswith(f"phase pretrain goes from 5 steps to {steps}: its schedules are stretched with it")
+
+
+def test_phases_that_did_not_begin_may_be_others(recipe, played):
+    assert played.claim(recipe(5, "phases.more={steps: 2, turns: {imitate: 1}}")) == []
+    played.begin(recipe(5, "phases.more={steps: 2, turns: {imitate: 1}}"), {})
+    assert played.claim(recipe(5)) == []
+    (played.checkpoints / "latest").write_text("step-00000006\n")
+    with pytest.raises(RunError, match=r"phases.more.steps: 2 -> absent"):
+        played.claim(recipe(5))
+    with pytest.raises(RunError, match=r"phases.pretrain.steps: 5 -> 6"):
+        played.claim(recipe(6, "phases.more={steps: 2, turns: {imitate: 1}}"))
+
+
+def test_what_does_not_change_the_mathematics_may_differ(recipe, played):
+    free = ("every.log=3", "trainer.threads=2", "trainer.keep_checkpoints=9", "metrics=[text/nll]", "guard=null")
+    assert played.claim(recipe(5, *free, "callbacks=[guard]", "trainer.trackers=[tensorboard]")) == []
+    for override in ("trainer.batch_size=4", "trainer.precision=bf16", "players.generator.hidden_dim=3"):
+        with pytest.raises(RunError, match=override.partition("=")[0]):
+            played.claim(recipe(5, override))
+
+
+def test_what_a_later_version_added_to_recipes_is_no_difference(recipe, played):
+    text = "".join(line for line in played.recipe.read_text().splitlines(True) if "clip" not in line)
+    played.recipe.write_text(text)
+    assert played.claim(recipe(5)) == []
+
+
+def test_plugins_and_files_that_changed_are_told_of_once(recipe, played):
+    now = {"text": "gangen 2", "mine.py": "SHA-256 b", "new": "1"}
+    said = played.begin(recipe(5), now)
+    assert [words.partition(" has changed")[0] for words in said] == ["text", "mine.py"]
+    assert said[0].endswith("gangen 1 -> gangen 2") and played.begin(recipe(5), now) == []
 
 
 def test_a_recipe_of_somebody_else_is_left_alone(recipe, tmp_path):

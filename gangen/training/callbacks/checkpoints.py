@@ -26,13 +26,18 @@ class Checkpoints(Callback):
 
     def start(self, trainer: Trainer) -> None:
         self._saved = trainer.state.total
+        if self._saved:
+            self._keep_phase(trainer)  # once the last phase, where others were added to a run that had ended
 
     def after_step(self, trainer: Trainer) -> None:
+        self._keep_phase(trainer)
+        if due(trainer, self.every):
+            self._save(trainer)
+
+    def _keep_phase(self, trainer: Trainer) -> None:
         state = trainer.state
         if state.step == 0 and state.phase < len(trainer.phases):
             self.export(self.run.phases / trainer.phases[state.phase - 1].name)
-        if due(trainer, self.every):
-            self._save(trainer)
 
     def finish(self, trainer: Trainer) -> None:
         if trainer.state.total != self._saved:

@@ -68,7 +68,8 @@ def warnings_at(trainer: Trainer, row: Mapping[str, Any]) -> list[str]:
 def position(trainer: Trainer) -> tuple[int, int]:
     """Phase number and steps done in it, where the end of a phase is not yet the start of the next."""
     state = trainer.state
-    return (state.phase, state.step) if state.step else (state.phase - 1, trainer.phases[state.phase - 1].steps)
+    begun = state.step or not state.total
+    return (state.phase, state.step) if begun else (state.phase - 1, trainer.phases[state.phase - 1].steps)
 
 
 def due(trainer: Trainer, every: int) -> bool:

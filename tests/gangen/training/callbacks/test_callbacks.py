@@ -299,3 +299,39 @@ def test_a_step_is_kept_before_it_is_looked_at(play, monkeypatch):
     monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", look)
     play("every.checkpoint=2")
     assert seen == [f"step-{step:08d}\n" for step in (2, 4, 6, 8, 10, 12)]
+
+
+def test_a_run_that_ended_can_be_played_longer(play, capsys):
+    run = play()
+    capsys.readouterr()
+    play("phases.adversarial.steps=14")
+    said = capsys.readouterr().out
+    assert "from step 12" in said and "phase adversarial goes from 8 steps to 14: its schedules are stretched" in said
+    assert rows(run)[-1]["step"] == 18 and (run / "checkpoints/latest").read_text() == "step-00000018\n"
+    play("phases.adversarial.steps=14", "phases.more={steps: 3, turns: {generate: 1}}")
+    assert rows(run)[-1]["step"] == 21 and rows(run)[-1]["phase"] == "more"
+    assert {folder.name for folder in (run / "phases").iterdir()} == {"warm_up", "adversarial"}
+    whole = ("phases.adversarial.steps=14", "phases.more={steps: 3, turns: {generate: 1}}")
+    assert weights(play(*whole, run="whole") / "model") == weights(run / "model")  # its schedules are constant
+    assert weights(run / "phases/adversarial") == weights(run.parent / "whole/phases/adversarial")
+
+
+def test_a_run_goes_on_with_another_way_of_looking_at_it(play):
+    with pytest.raises(Killed):
+        play(until=8)
+    run = play(
+        "every={log: 3, evaluate: 3, checkpoint: 2}", "trainer.keep_checkpoints=1", "metrics=[]", "keep_best=null"
+    )
+    assert [folder.name for folder in (run / "checkpoints").glob("step*")] == ["step-00000012"]
+    assert weights(run / "model") == weights(play(run="whole") / "model")
+
+
+def test_a_local_file_that_changed_is_told_of(play, tmp_path, capsys):
+    code = tmp_path / "mine.py"
+    code.write_text("")
+    with pytest.raises(Killed):
+        play(f"code=[{code}]", until=9)
+    code.write_text("# another")
+    run = play(f"code=[{code}]")
+    assert "warning: mine.py has changed since this run was last played" in capsys.readouterr().out
+    assert [row["step"] for row in rows(run) if "mine.py" in row.get("warning", "")] == [7]
