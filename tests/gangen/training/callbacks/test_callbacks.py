@@ -274,7 +274,7 @@ def test_the_best_model_waits_for_a_metric_that_raised(play, monkeypatch):
     def measure(metric, evaluation):
         if isinstance(value := values.pop(0), ValueError):
             raise value
-        return {"good": value}
+        return {"good": Figure(value, good="high")}
 
     monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", measure)
     assert json.loads((play() / "best/best.json").read_text())["step"] == 6
@@ -294,7 +294,7 @@ def test_a_step_is_kept_before_it_is_looked_at(play, monkeypatch):
 
     def look(metric, evaluation):
         seen.append((play.run / "checkpoints/latest").read_text())
-        return {"good": 0.5}
+        return {"good": Figure(0.5)}
 
     monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", look)
     play("every.checkpoint=2")
