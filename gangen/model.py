@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gangen import noise
+from gangen.components.messages import problems_of
 from gangen.components.options import read_use
 from gangen.components.registry import Registry
 from gangen.contracts import Codec
@@ -124,9 +126,11 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         raise RunError(f"{folder / 'gangen.json'} cannot be read: {error}") from None
     codec_class = _find(registry, "data", data, plugins).load().codec_class
     component = _find(registry, "generators", str(generator.get("use")), plugins)
-    use, findings = read_use("generators", generator, registry)
-    if findings:
-        raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {findings[0].message}")
+    try:
+        use = read_use("generators", generator, registry)
+    except ValidationError as error:
+        message = problems_of(error)[0][1]
+        raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {message}") from None
     try:
         codec = codec_class.load(folder)
         net = registry.build(use, codec.spec)

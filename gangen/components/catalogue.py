@@ -77,7 +77,7 @@ def _component(component: Component) -> Iterator[str]:
         yield f"  {component.summary}"
     rows = [
         (name, _words(annotation), "required" if default is REQUIRED else _written(default))
-        for name, annotation, default in component.options().parameters
+        for name, annotation, default in component.options.parameters
     ]
     if not rows:
         yield "  no options"

@@ -11,7 +11,7 @@ from typing import Any
 import pluggy
 
 from gangen import hookspecs
-from gangen.components.options import OptionSet
+from gangen.components.options import Options
 from gangen.components.signatures import resolve
 from gangen.errors import PluginError, did_you_mean
 from gangen.hookspecs import KINDS, SINGULAR
@@ -49,13 +49,10 @@ class Component:
         except PluginError as error:
             raise PluginError(f"{self} of {self.distribution}: {error}") from error
 
-    def options(self) -> OptionSet:
-        """What its constructor can be told, read without importing it where possible."""
-        return self._options
-
     @cached_property
-    def _options(self) -> OptionSet:
-        return OptionSet.of(str(self), self.target)
+    def options(self) -> Options:
+        """What its constructor can be told, read without importing it where possible."""
+        return Options.of(str(self), self.target)
 
 
 @dataclass(frozen=True)

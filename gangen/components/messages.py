@@ -1,9 +1,16 @@
 """What pydantic finds wrong with a value, in plain words."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from gangen.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic_core import ValidationError
+
+Keys = tuple[str | int, ...]
+Line = Mapping[str, Any]
 
 EXPECTED = {
     "int_type": "an integer",
@@ -35,36 +42,45 @@ LENGTHS = {
 }
 
 
-class Finding(NamedTuple):
-    """One thing wrong with a value: the way to it from where the reading began, and what."""
+def refusal(problems: Iterable[tuple[Keys, str]]) -> "ValidationError":
+    """The error to raise in a pydantic validator about what is wrong at paths inside its value.
 
-    path: tuple[str | int, ...]
-    message: str
-
-
-def raise_findings(findings: Iterable[Finding]) -> None:
-    """Hand findings to the pydantic validator that is running; it puts its own path before theirs."""
+    pydantic puts the way to the value before them, and collects them with everything else that is wrong.
+    """
     from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
     details = [
-        InitErrorDetails(type=PydanticCustomError("finding", "{message}", {"message": message}), loc=path, input=None)
-        for path, message in findings
+        InitErrorDetails(type=PydanticCustomError("sentence", "{message}", {"message": message}), loc=path, input=None)
+        for path, message in problems
     ]
-    if details:
-        raise ValidationError.from_exception_data("value", details)
+    return ValidationError.from_exception_data("recipe", details)
 
 
-def findings_of(errors: Iterable[Mapping[str, Any]], value: Any, label: str) -> list[Finding]:
-    """Findings from the ``errors()`` of a ValidationError about ``value``; ``label`` names the value.
+def problems_of(error: "ValidationError") -> list[tuple[Keys, str]]:
+    """Everything that is wrong: the way to it, and what."""
+    return [(line["loc"], line["msg"]) for line in error.errors()]
+
+
+@contextmanager
+def in_plain_words(owner: str, value: Mapping[str, Any], names: Iterable[str]) -> Iterator[None]:
+    """Say in gangen's words what pydantic finds wrong with ``value``, the options ``names`` of ``owner``.
 
     A union reports each of its branches: those that reached deeper into the value are kept, and branches that stopped
     at one place become one sentence.
     """
-    places: dict[tuple[str | int, ...], list[Mapping[str, Any]]] = {}
-    for error in errors:
-        places.setdefault(_path_in(value, error["loc"]), []).append(error)
-    deepest = [path for path in places if not any(other[: len(path)] == path and other != path for other in places)]
-    return [Finding(path, message) for path in deepest for message in _messages(places[path], path, label)]
+    from pydantic_core import ValidationError
+
+    try:
+        yield
+    except ValidationError as error:
+        lines = [(_path_in(value, line["loc"]), line) for line in error.errors()]
+        places: dict[Keys, list[Line]] = {}
+        for path, line in lines:
+            in_branch = 1 < len(line["loc"]) > len(path)
+            if not (in_branch and any(other[: len(path)] == path and other != path for other, _ in lines)):
+                places.setdefault(path, []).append(line)
+        problems = [(path, words) for path, found in places.items() for words in _sentences(found, path, owner, names)]
+        raise refusal(problems) from None
 
 
 def show(value: Any) -> str:
@@ -83,7 +99,7 @@ def show(value: Any) -> str:
     return repr(value)
 
 
-def _path_in(value: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _path_in(value: Any, location: Keys) -> Keys:
     """The elements of pydantic's location that lead through the value; the others name branches of a union."""
     path: list[str | int] = []
     for element in location:
@@ -95,18 +111,27 @@ def _path_in(value: Any, location: tuple[str | int, ...]) -> tuple[str | int, ..
     return tuple(path)
 
 
-def _messages(errors: list[Mapping[str, Any]], path: tuple[str | int, ...], label: str) -> list[str]:
-    name = ".".join(map(str, (label, *path)))
-    found = [error["msg"] for error in errors if error["type"] == "finding"]
-    if found:
-        return found
-    for error in errors:
-        if error["type"] in LENGTHS:
-            return [f"{name} {LENGTHS[error['type']].format(**error.get('ctx', {}))}"]
-        if error["type"] not in EXPECTED:
-            return [f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}"]
-    expected = dict.fromkeys(EXPECTED[error["type"]].format(**error.get("ctx", {})) for error in errors)
-    given = errors[0]["input"]
-    choices = "".join(error["ctx"]["expected"] for error in errors if error["type"] == "literal_error").split("'")[1::2]
+def _sentences(lines: list[Line], path: Keys, owner: str, names: Iterable[str]) -> list[str]:
+    said = []
+    for line in lines:
+        name = line["loc"][-1] if line["loc"] else ""
+        match line["type"], len(line["loc"]):
+            case "sentence", _:
+                said.append(line["msg"])
+            case "extra_forbidden", 1:
+                said.append(f"unknown option {name!r} for {owner}{did_you_mean(name, names)}")
+            case "missing", 1:
+                said.append(f"{owner} needs {name!r}")
+    if said:
+        return said
+    name = ".".join(map(str, path))
+    for line in lines:
+        if line["type"] in LENGTHS:
+            return [f"{name} {LENGTHS[line['type']].format(**line.get('ctx', {}))}"]
+        if line["type"] not in EXPECTED:
+            return [f"{name}: {line['msg'][:1].lower()}{line['msg'][1:]}"]
+    expected = dict.fromkeys(EXPECTED[line["type"]].format(**line.get("ctx", {})) for line in lines)
+    given = lines[0]["input"]
+    choices = "".join(line["ctx"]["expected"] for line in lines if line["type"] == "literal_error").split("'")[1::2]
     hint = did_you_mean(given, choices) if isinstance(given, str) else ""
     return [f"{name} must be {' or '.join(expected)}, got {show(given)}{hint}"]

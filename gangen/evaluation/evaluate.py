@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
+from gangen.components.messages import problems_of
 from gangen.components.options import Use, read_use
 from gangen.components.registry import Registry
 from gangen.contracts import Data, Metric
@@ -178,8 +180,8 @@ def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Us
 
 
 def _use(value: Any, registry: Registry) -> Use:
-    use, findings = read_use("metrics", value, registry)
-    if findings:
+    try:
+        return read_use("metrics", value, registry)
+    except ValidationError as error:
         name = value if isinstance(value, str) else value.get("use", value)
-        raise UsageError(f"metric {name}: " + "; ".join(finding.message for finding in findings))
-    return use
+        raise UsageError(f"metric {name}: " + "; ".join(message for _, message in problems_of(error))) from None

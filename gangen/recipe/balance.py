@@ -1,17 +1,15 @@
 """Balance: who may learn, while one player is too weak or too strong for the others."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from annotated_types import Interval
 
-from gangen.components.messages import Finding
-from gangen.components.options import Section
+from gangen.components.messages import Keys
+from gangen.recipe.strict import Section
 
 
-@dataclass(frozen=True, kw_only=True)
-class Balance(Section):
+class Balance(Section, title="a balance"):
     """Keeps a player about as strong as its opponents.
 
     ``figure``, written turn/figure, tells how strong ``player`` is: the higher, the stronger. The moving mean of its
@@ -19,17 +17,15 @@ class Balance(Section):
     ``high`` only the others, in between all. ``decay`` is the share of the mean that outlasts one more value.
     """
 
-    title: ClassVar = "a balance"
-
     player: str
     figure: str
     low: float
     high: float
     decay: Annotated[float, Interval(ge=0, lt=1)] = 0.9
 
-    def check(self) -> Iterable[Finding]:
+    def check(self) -> Iterable[tuple[Keys, str]]:
         if self.low >= self.high:
-            yield Finding(("low",), f"low must be less than high, got {self.low} and {self.high}")
+            yield ("low",), f"low must be less than high, got {self.low} and {self.high}"
 
     @property
     def turn(self) -> str:

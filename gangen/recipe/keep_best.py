@@ -2,30 +2,27 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
-from gangen.components.messages import Finding, show
-from gangen.components.options import Section
+from gangen.components.messages import Keys, show
 from gangen.metrics.figures import Figure, Good
+from gangen.recipe.strict import Section
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeepBest(Section):
+class KeepBest(Section, title="keep_best"):
     """The figure that decides: ``nll`` where its metric says which end is good; or ``{lowest: nll}``, ``highest``."""
 
-    title: ClassVar = "keep_best"
     shorthand: ClassVar = "figure"
 
     figure: str | None = None
     lowest: str | None = None
     highest: str | None = None
 
-    def check(self) -> Iterable[Finding]:
+    def check(self) -> Iterable[tuple[Keys, str]]:
         names = [name for name in (self.figure, self.lowest, self.highest) if name is not None]
         if len(names) != 1:
             got = " and ".join(map(show, names)) or "none"
-            yield Finding((), f"keep_best needs one figure: its name, or lowest or highest and its name; got {got}")
+            yield (), f"keep_best needs one figure: its name, or lowest or highest and its name; got {got}"
 
     @property
     def name(self) -> str:

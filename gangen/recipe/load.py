@@ -1,9 +1,13 @@
 """Read a recipe: YAML, overrides, local code, and every check that needs no network."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from gangen.components.messages import problems_of
 from gangen.components.registry import Registry
 from gangen.errors import PluginError
 from gangen.recipe.sections import Recipe
@@ -23,15 +27,13 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     tree = source.tree
     tree.setdefault("run", f"runs/{path.stem}")
     _load_code(source, registry)
-    values, findings = Recipe.options().validate(tree, registry)
-    recipe = None
-    if not findings:
-        recipe = Recipe(**values)
-        findings = list(recipe.check())
-    for keys, message in findings:
-        source.wrong(keys, message)
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(tree), context=registry)
+    except ValidationError as error:
+        for keys, message in problems_of(error):
+            source.wrong(keys, message)
     source.stop_if_wrong()
-    object.__setattr__(recipe, "_source", source)
+    vars(recipe)["_source"] = source  # no field: where a recipe was written does not tell it from an equal one
     return recipe
 
 

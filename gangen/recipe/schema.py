@@ -1,10 +1,10 @@
 """JSON Schema of recipes, with the options of every installed component, for completion and checks in editors."""
 
-from collections.abc import Mapping
+import json
 from typing import Any
 
 from gangen.components.component import Component
-from gangen.components.options import DEFINITION
+from gangen.components.options import DEFINITION, untitled
 from gangen.components.registry import Registry
 from gangen.errors import PluginError
 from gangen.hookspecs import KINDS, SINGULAR
@@ -13,14 +13,15 @@ from gangen.recipe.sections import PLAYER_KINDS, PlayerSettings, Recipe
 
 def recipe_schema(registry: Registry) -> dict[str, Any]:
     """The schema of a recipe that uses what is in ``registry``."""
-    settings = PlayerSettings.options().json_schema()["properties"]
-    recipe = Recipe.options().json_schema()
-    recipe["required"].remove("run")
-    definitions = {kind: _choice(registry, kind, {}) for kind in KINDS}
+    schema, player = (section.model_json_schema(schema_generator=untitled()) for section in (Recipe, PlayerSettings))
+    schema["required"].remove("run")
+    definitions = schema["$defs"] | player["$defs"] | {kind: _choice(registry, kind, {}) for kind in KINDS}
     for kind in PLAYER_KINDS:
-        definitions[f"player_{kind}"] = _choice(registry, kind, {"kind": {"const": kind}, **settings})
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "a gangen recipe", **recipe}
-    return _with_references({**schema, "$defs": definitions})
+        definitions[f"player_{kind}"] = _choice(registry, kind, {"kind": {"const": kind}, **player["properties"]})
+    schema |= {"$defs": definitions}
+    schema |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "a gangen recipe"}
+    # pydantic looks up references itself and does not know ours.
+    return json.loads(json.dumps(schema).replace(f'"{DEFINITION}": "', '"$ref": "#/$defs/'))
 
 
 def _choice(registry: Registry, kind: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def _choice(registry: Registry, kind: str, settings: dict[str, Any]) -> dict[str
 
 def _options(component: Component, settings: dict[str, Any]) -> dict[str, Any]:
     try:
-        schema = component.options().json_schema()
+        schema = component.options.json_schema()
     except PluginError:  # its options are unknown, and so anything may be given
         return {}
     return {**schema, "properties": {"use": {"description": component.summary}, **schema["properties"], **settings}}
@@ -48,13 +49,3 @@ def _options(component: Component, settings: dict[str, Any]) -> dict[str, Any]:
 def _names(component: Component, components: list[Component]) -> list[str]:
     unique = sum(other.bare_name == component.bare_name for other in components) == 1
     return [component.name, component.bare_name] if unique else [component.name]
-
-
-def _with_references(schema: Any) -> Any:
-    match schema:
-        case Mapping():
-            entries = {key: _with_references(value) for key, value in schema.items() if key != DEFINITION}
-            return entries | ({"$ref": f"#/$defs/{schema[DEFINITION]}"} if DEFINITION in schema else {})
-        case list():
-            return [_with_references(item) for item in schema]
-    return schema

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
+from gangen.components.messages import Keys
 from gangen.errors import Problem, RecipeError
 
-Keys = tuple[str | int, ...]
 Nodes = tuple[yaml.Node, ...]
 
 # The scalars of YAML 1.2's core schema: PyYAML's own are those of 1.1, where 1e-3 is text and "no" is false.
@@ -48,7 +48,7 @@ for _tag, (_pattern, _first) in SCALARS.items():
 
 
 class Place(NamedTuple):
-    """Where a key stands: a line and column of a file, or an override, whose line is 0."""
+    """Where a key stands: a line and column of a file, or an override, whose line is 0 and whose column its number."""
 
     source: str
     line: int = 0
@@ -87,8 +87,8 @@ class RecipeSource:
         if not isinstance(source.tree, dict):
             what = "is empty" if source.tree is None else "is not a mapping of keys to values"
             raise RecipeError([Problem(str(path), f"the recipe {what}")])
-        for override in overrides:
-            source._override(override)
+        for number, override in enumerate(overrides):
+            source._override(override, number)
         return source
 
     def where(self, *keys: str | int) -> Place:
@@ -162,8 +162,8 @@ class RecipeSource:
     def _place(self, node: yaml.Node) -> Place:
         return Place(str(self.path), node.start_mark.line + 1, node.start_mark.column + 1)
 
-    def _override(self, override: str) -> None:
-        place = Place(override)
+    def _override(self, override: str, number: int) -> None:
+        place = Place(override, column=number)
         dotted, equals, text = override.partition("=")
         keys: list[str | int] = list(dotted.split("."))
         if not equals or "" in keys:
@@ -213,7 +213,7 @@ def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     """
     source = RecipeSource(Path())
     source.tree = {}
-    for assignment in assignments:
-        source._override(assignment)
+    for number, assignment in enumerate(assignments):
+        source._override(assignment, number)
     source.stop_if_wrong()
     return source.tree

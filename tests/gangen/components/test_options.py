@@ -4,8 +4,10 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from annotated_types import Ge
+from pydantic import ValidationError
 
-from gangen.components.options import OptionSet, Part, Use, read_use, to_plain
+from gangen.components.messages import problems_of
+from gangen.components.options import Options, Part, Use, read_use, to_plain
 from gangen.components.registry import Registry
 from gangen.components.signatures import REQUIRED, from_object
 from gangen.errors import PluginError
@@ -27,16 +29,18 @@ def net(
 ) -> None: ...
 
 
-OPTIONS = OptionSet("generator 'acme/net'", from_object(net))
+OPTIONS = Options("generator 'acme/net'", from_object(net))
 
 
-def messages(values: dict) -> list[str]:
-    return [message for _, message in OPTIONS.validate(values, None)[1]]
+def problems(read, *arguments) -> list[tuple]:
+    """What reading finds wrong: paths and messages."""
+    with pytest.raises(ValidationError) as raised:
+        read(*arguments)
+    return problems_of(raised.value)
 
 
 def test_every_option_has_its_default():
-    values, findings = OPTIONS.validate({}, None)
-    assert findings == []
+    values = OPTIONS.read({})
     assert values == {
         "width": 32,
         "rate": 1.0,
@@ -53,8 +57,7 @@ def test_every_option_has_its_default():
 
 def test_given_values_become_what_the_constructor_asks_for():
     given = {"rate": 2, "pair": [0, 1], "sizes": [1, 2], "place": "data", "temperature": {"start": 1, "end": 0}}
-    values, findings = OPTIONS.validate(given, None)
-    assert findings == []
+    values = OPTIONS.read(given)
     assert (values["rate"], values["pair"], values["sizes"], values["place"]) == (2.0, (0.0, 1.0), [1, 2], Path("data"))
     assert values["temperature"](0.5) == 0.5
     assert {name: to_plain(values[name]) for name in given} == given | {
@@ -85,19 +88,19 @@ def test_given_values_become_what_the_constructor_asks_for():
     ],
 )
 def test_what_is_wrong_is_said_in_plain_words(given, message):
-    assert messages(given) == [message]
+    assert [found for _, found in problems(OPTIONS.read, given)] == [message]
 
 
 def test_everything_that_is_wrong_is_found_at_once():
-    _, findings = OPTIONS.validate({"width": 0, "rate": "x", "pair": [1, "a"], "new": 1}, None)
-    assert [path for path, _ in findings] == [("new",), ("width",), ("rate",), ("pair", 1)]
+    found = problems(OPTIONS.read, {"width": 0, "rate": "x", "pair": [1, "a"], "new": 1})
+    assert {path for path, _ in found} == {("new",), ("width",), ("rate",), ("pair", 1)}
 
 
 def test_an_option_without_a_default_is_needed():
     def reader(*, path: str) -> None: ...
 
-    _, findings = OptionSet("data source 'acme/x'", from_object(reader)).validate({}, None)
-    assert findings == [((), "data source 'acme/x' needs 'path'")]
+    options = Options("data source 'acme/x'", from_object(reader))
+    assert problems(options.read, {}) == [((), "data source 'acme/x' needs 'path'")]
 
 
 def test_options_that_no_recipe_can_give_are_the_plugins_fault():
@@ -106,7 +109,7 @@ def test_options_that_no_recipe_can_give_are_the_plugins_fault():
     def opaque(*, thing: Opaque = None) -> None: ...
 
     with pytest.raises(PluginError, match="loss 'acme/x' has a type that no recipe can give"):
-        OptionSet("loss 'acme/x'", from_object(opaque)).validate({}, None)
+        Options("loss 'acme/x'", from_object(opaque)).read({})
 
 
 STATIC = """
@@ -128,7 +131,7 @@ def build(spec, *, loss: Annotated[Any, Part("losses")] = "hinge", pair: tuple[i
 
 def test_plain_sources_are_read_without_importing_them(install):
     install("acme", STATIC, module="gangen_acme_static")
-    of = lambda name: OptionSet.of("it", f"gangen_acme_static:{name}").parameters  # noqa: E731
+    of = lambda name: Options.of("it", f"gangen_acme_static:{name}").parameters  # noqa: E731
     assert [(name, default) for name, _, default in of("Base")] == [("width", 32), ("mode", "a"), ("more", 3)]
     assert of("Inherits") == of("Base")
     assert of("Plain") == []
@@ -155,23 +158,22 @@ class Data:
 
 def test_other_sources_are_imported(install):
     install("acme", IMPORTED, module="gangen_acme_imported")
-    found = OptionSet.of("it", "gangen_acme_imported:ByName").parameters
+    found = Options.of("it", "gangen_acme_imported:ByName").parameters
     assert [(name, default) for name, _, default in found] == [("width", 7), ("text", "a"), ("plain", 3)]
     assert found[1].annotation is str
-    data = OptionSet.of("it", "gangen_acme_imported:Data").parameters
+    data = Options.of("it", "gangen_acme_imported:Data").parameters
     assert [(name, default) for name, _, default in data] == [("width", REQUIRED), ("depth", 2)]
 
 
 def test_a_module_that_cannot_be_imported_is_the_plugins_fault():
     with pytest.raises(PluginError, match="cannot load 'gangen_nowhere:X': ModuleNotFoundError"):
-        OptionSet.of("it", "gangen_nowhere:X")
+        Options.of("it", "gangen_nowhere:X")
 
 
 def test_components_are_chosen_by_name_or_mapping(echo):
-    by_name, findings = read_use("objectives", "echo/gan", echo)
-    assert findings == []
+    by_name = read_use("objectives", "echo/gan", echo)
     assert by_name == Use("objectives", "echo/gan", {"loss": Use("losses", "gangen/non_saturating", {})})
-    by_mapping, _ = read_use("objectives", {"use": "echo/gan", "loss": {"use": "non_saturating"}}, echo)
+    by_mapping = read_use("objectives", {"use": "echo/gan", "loss": {"use": "non_saturating"}}, echo)
     assert by_mapping == by_name
     assert by_name.to_plain() == {"use": "echo/gan", "loss": {"use": "gangen/non_saturating"}}
 
@@ -197,10 +199,9 @@ def test_components_are_chosen_by_name_or_mapping(echo):
     ],
 )
 def test_problems_of_parts_have_their_path(echo, value, path, message):
-    _, findings = read_use("objectives", value, echo)
-    assert findings == [(path, message)]
+    assert problems(read_use, "objectives", value, echo) == [(path, message)]
 
 
 def test_the_fixture_is_read_without_importing_torch_modules(echo: Registry):
-    assert echo.find("generators", "echo/mlp").options().names == ["latent_dim", "hidden_dim"]
+    assert echo.find("generators", "echo/mlp").options.names == ["latent_dim", "hidden_dim"]
     assert "gangen_echo.networks" not in sys.modules

@@ -222,4 +222,4 @@ def test_the_core_brings_its_losses_through_the_same_hooks():
     assert {"gangen/minimax", "gangen/non_saturating", "gangen/hinge", "gangen/wasserstein"} <= losses
     for name in losses:
         if name.startswith("gangen/"):
-            assert Registry.discover().find("losses", name).options().parameters == []
+            assert Registry.discover().find("losses", name).options.parameters == []

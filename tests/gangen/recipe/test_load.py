@@ -224,7 +224,7 @@ def test_settings_are_read_like_overrides():
         read_assignments(["x"])
 
 
-NEEDS_KIND = "player 'critic' needs a 'kind' of generators, discriminators or encoders"
+NEEDS_KIND = "a player needs a 'kind' of generators, discriminators or encoders"
 OPTIMIZER = "{lr: 1e-3, betas: [0, 0.9]}"
 DISCRIMINATOR = "discriminator: echo/mlp"
 
@@ -256,7 +256,7 @@ def test_the_structure_is_checked(problems, old, new, message):
 def test_empty_players_and_phases_are_refused(problems):
     text = "data: echo/ring\nobjective: echo/gan\nplayers: {}\nphases: {}\n"
     assert problems(text) == [
-        "tiny.yaml:3:1: players must be a mapping of at least one player, got an empty mapping",
+        "tiny.yaml:3:1: players needs 1 or more entries, got 0",
         "tiny.yaml:4:1: phases needs 1 or more entries, got 0",
     ]
 

@@ -1,0 +1,46 @@
+"""What all sections of a recipe have in common: fixed keys, strict types, and errors in plain words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, GetJsonSchemaHandler, model_validator
+from pydantic_core import PydanticKnownError
+
+from gangen.components.messages import Keys, in_plain_words, refusal
+from gangen.components.options import to_plain
+
+
+class Section(BaseModel, extra="forbid", frozen=True, strict=True, protected_namespaces=()):
+    """A part of a recipe. Its title names it in errors: ``class Every(Section, title="every")``.
+
+    ``shorthand`` names the field that a bare value fills: ``discriminate: 5`` says ``discriminate: {times: 5}``.
+    """
+
+    shorthand: ClassVar[str | None] = None
+
+    def check(self) -> Iterable[tuple[Keys, str]]:
+        """What is wrong with the values taken together: where, and what."""
+        return ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, value: Any, handler: Any) -> Self:
+        if isinstance(value, cls):
+            return value
+        if cls.shorthand and isinstance(value, str | int | float):
+            value = {cls.shorthand: value}
+        if not isinstance(value, Mapping):
+            raise PydanticKnownError("dict_type")
+        with in_plain_words(str(cls.model_config["title"]), value, cls.model_fields):
+            section = handler(value)
+        if problems := list(section.check()):
+            raise refusal(problems)
+        return section
+
+    def to_plain(self) -> dict[str, Any]:
+        return {name: to_plain(getattr(self, name)) for name in type(self).model_fields}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        mapping = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [{"type": ["string", "number"]}, dict(mapping)]} if cls.shorthand else mapping
