@@ -1,12 +1,11 @@
 """The figures of a run: the newest of each, and all of them as curves."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from gangen.metrics.figures import Figure, is_number
 from gangen.report.charts import Chart, Line, line_chart
-from gangen.report.page import number
 from gangen.report.records import Row
 
 # Figures of turns by the last part of their names; what is in no group goes into the last one.
@@ -34,13 +33,6 @@ def newest(rows: Iterable[Row]) -> tuple[dict[str, Figure], int]:
 
 def figures_of(row: Row) -> dict[str, Figure]:
     return {name: entry for name, entry in row.items() if isinstance(entry, Figure)}
-
-
-def table(figures: Mapping[str, Figure]) -> tuple[list[list[str]], bool]:
-    """Rows of name, figure, and that of real data beside it; and whether there is any of the latter."""
-    beside = any(figure.real is not None for figure in figures.values())
-    sides = ("value", "real") if beside else ("value",)
-    return [[name, *(number(getattr(figure, side)) for side in sides)] for name, figure in figures.items()], beside
 
 
 def charts_of_metrics(rows: list[Row]) -> list[Chart]:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from gangen.evaluation.frontier import spread_of, verdict
 from gangen.evaluation.results import Frontier, Result
 from gangen.metrics.figures import is_number
 from gangen.report.page import number
+
+Side = Literal["value", "real"]
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,17 @@ class Group:
         return [result.frontier for result in self.results if result.frontier]
 
     @property
-    def beside(self) -> bool:
-        """Whether any figure has that of real data beside it."""
-        return any(figure.real is not None for result in self.results for figure in result.figures.values())
+    def data(self) -> Any:
+        """What the recipe names as its data."""
+        return name_of_data(self.results[0].recipe)
 
-    def cell(self, name: str, side: Literal["value", "real"] = "value") -> str:
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Those that figures have: there may be nothing of real data beside any."""
+        real = any(figure.real is not None for result in self.results for figure in result.figures.values())
+        return ("value", "real") if real else ("value",)
+
+    def cell(self, name: str, side: Side = "value") -> str:
         """Mean and standard deviation of a figure, or of that of real data, over the runs that have it."""
         found = [getattr(result.figures[name], side) for result in self.results if name in result.figures]
         return cell([value for value in found if value is not None])
@@ -74,6 +83,12 @@ def names_of(groups: Iterable[Group]) -> list[str]:
     return list(dict.fromkeys(name for group in groups for result in group.results for name in result.figures))
 
 
+def name_of_data(recipe: Mapping[str, Any]) -> Any:
+    """What a recipe names as its data."""
+    data = recipe.get("data")
+    return data.get("use") if isinstance(data, Mapping) else data
+
+
 def differences(groups: Sequence[Group]) -> dict[str, list[str]]:
     """The settings in which the recipes of groups differ: dotted path to a value for each group."""
     settings = [dict(_settings(group.recipe)) for group in groups]
@@ -82,30 +97,26 @@ def differences(groups: Sequence[Group]) -> dict[str, list[str]]:
     return {path: found for path, found in values.items() if len(set(found)) > 1}
 
 
-def disagreements(groups: Iterable[Group]) -> list[str]:
+def disagreements(groups: Sequence[Group]) -> list[str]:
     """Warnings of figures that do not compare: of extractors that are not the same, of metrics with other options."""
+    seeds = Counter((group.name, result.seed) for group in groups for result in group.results)
+    twice = [seed for seed, count in seeds.items() if count > 1]
     results = [result for group in groups for result in group.results]
-    extractors = _disagreements(
-        (name, digest, result) for result in results for name, digest in result.extractors.items()
-    )
-    metrics = _disagreements((name, options, result) for result in results for name, options in _options(result))
-    eyes = [
-        f"extractor {name} is not the same in all runs, figures with its name do not compare: "
-        + "; ".join(f"{digest[:8]} in {runs}" for digest, runs in which.items())
-        for name, which in extractors.items()
-    ]
-    seeds = [(group, result.seed) for group in groups for result in group.results]
-    twice = dict.fromkeys((group.name, seed) for group, seed in seeds if seeds.count((group, seed)) > 1)
-    same = [f"{name} has seed {seed} more than once: its spread is not that of seeds" for name, seed in twice]
-    return (
-        same
-        + eyes
-        + [
+    extractors = ((name, digest, result) for result in results for name, digest in result.extractors.items())
+    metrics = ((name, options, result) for result in results for name, options in _options(result))
+    return [
+        *(f"{name} has seed {seed} more than once: its spread is not that of seeds" for name, seed in twice),
+        *(
+            f"extractor {name} is not the same in all runs, figures with its name do not compare: "
+            + "; ".join(f"{digest[:8]} in {runs}" for digest, runs in which.items())
+            for name, which in _disagreements(extractors).items()
+        ),
+        *(
             f"{name} was measured with other options, counts or data in {' than in '.join(which.values())}: "
             "its figures do not compare"
-            for name, which in metrics.items()
-        ]
-    )
+            for name, which in _disagreements(metrics).items()
+        ),
+    ]
 
 
 def cell(values: Sequence[Any]) -> str:

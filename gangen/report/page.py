@@ -31,6 +31,7 @@ def write_page(path: Path, template: str, **content: Any) -> Path:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    pages.filters["number"] = number
     style, script = (Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     # Names the page's only script, so that a browser runs no other.
     script_hash = "sha256-" + b64encode(hashlib.sha256(script.encode()).digest()).decode()

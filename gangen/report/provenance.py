@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from gangen.evaluation.results import Result
-from gangen.report.groups import Group
+from gangen.report.groups import Group, name_of_data
 from gangen.report.records import Row, read_plugins, read_recipe
 from gangen.run_directory import RunDirectory
 
@@ -19,18 +19,12 @@ def facts(run: RunDirectory, rows: list[Row]) -> dict[str, Any]:
     recipe = read_recipe(run)
     ends = {row["phase"]: row["step"] for row in rows if isinstance(row.get("phase"), str)}
     known = {
-        "data": data_of(recipe),
+        "data": name_of_data(recipe),
         "phases": ", ".join(f"{phase} to step {end:,}" for phase, end in ends.items()),
         "seed": recipe.get("seed"),
         "plugins": ", ".join(map(str, read_plugins(run))),
     }
     return {name: fact for name, fact in known.items() if fact not in (None, "")}
-
-
-def data_of(recipe: Mapping[str, Any]) -> Any:
-    """What a recipe names as its data."""
-    data = recipe.get("data")
-    return data.get("use") if isinstance(data, Mapping) else data
 
 
 def measured(groups: Sequence[Group]) -> list[tuple[list[str], list[list[str]]]]:

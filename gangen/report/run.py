@@ -5,9 +5,9 @@ from pathlib import Path
 from gangen.errors import RunError
 from gangen.evaluation.results import Result
 from gangen.report import samples
-from gangen.report.figures import charts_of_metrics, charts_of_turns, newest, table
+from gangen.report.figures import charts_of_metrics, charts_of_turns, newest
 from gangen.report.frontiers import planes
-from gangen.report.groups import grouped
+from gangen.report.groups import Group
 from gangen.report.page import write_page
 from gangen.report.provenance import facts, measured, reproduction
 from gangen.report.records import Row, read_rows, warnings_of
@@ -22,12 +22,11 @@ def write_report(run: RunDirectory) -> Path:
     if not run.recipe.is_file() and not run.metrics.is_file():
         raise RunError(f"{run.root} is not a run directory: it has neither {run.recipe.name} nor {run.metrics.name}")
     rows, result = read_rows(run), Result.read(run.evaluation)
-    groups = grouped([result] if result else [])
+    groups = [Group("", [result])] if result else []
     figures, step = newest(rows)
     if result and all(row["step"] <= result.step for row in rows):
         # They stand alone, since training may have measured the same figures at other counts.
         figures, step = result.figures, result.step
-    lines, beside = table(figures)
     sheets, all_sheets = samples.over_time(run.samples)
     return write_page(
         run.root / "report.html",
@@ -37,8 +36,7 @@ def write_report(run: RunDirectory) -> Path:
         verdicts=[("", _verdict(run, rows, result))],
         warnings=warnings_of(rows, result),
         facts=facts(run, rows),
-        figures=lines,
-        beside=beside,
+        figures=figures,
         newest=step,
         frontiers=planes(groups),
         sheets=sheets,

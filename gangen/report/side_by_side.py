@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from gangen.evaluation.results import Result
 from gangen.report import samples
 from gangen.report.frontiers import planes
-from gangen.report.groups import Group, differences, disagreements, grouped, names_of
+from gangen.report.groups import Group, Side, differences, disagreements, grouped, names_of
 from gangen.report.page import write_page
-from gangen.report.provenance import data_of, measured, reproduction
+from gangen.report.provenance import measured, reproduction
 from gangen.report.records import read_rows, warnings_of
 from gangen.run_directory import RunDirectory
 
@@ -32,19 +31,11 @@ def write_side_by_side(results: Sequence[Result], path: Path) -> Path:
             for result in results
             for message in warnings_of(read_rows(RunDirectory(result.run)), result)
         ],
-        groups=[
-            [
-                group.name,
-                "\n".join(f"{result.run} (seed {result.seed})" for result in group.results),
-                group.steps,
-                data_of(group.recipe),
-            ]
-            for group in groups
-        ],
-        setting_heads=["setting", *(group.name for group in groups)],
+        groups=groups,
         differences=[[path, *values] for path, values in differences(groups).items()],
+        names=names_of(groups),
+        columns=_columns(groups),
         spread=len(results) > len(groups),
-        **_figures(groups),
         frontiers=planes(groups),
         sheets=samples.side_by_side({it.name: RunDirectory(it.folders[0]).samples for it in groups}, path.parent),
         measured=measured(groups),
@@ -58,14 +49,9 @@ def _verdicts(groups: Sequence[Group]) -> list[tuple[str, str]]:
     return [(group.name, group.verdict or "has no baseline to compare with") for group in groups]
 
 
-def _figures(groups: Sequence[Group]) -> dict[str, Any]:
-    """A column for each group and one for real data, or one for each group where these are not the same thing."""
-    apart = len({str(group.recipe.get("data")) for group in groups}) > 1 or bool(disagreements(groups))
+def _columns(groups: Sequence[Group]) -> list[tuple[Group, Side]]:
+    """One for each group and one for real data, or one for each group where these are not the same thing."""
     everything = Group("", [result for group in groups for result in group.results])
-    columns: list[tuple[str, Group, str]] = []
-    for group in groups:
-        columns.append((f"{group.name}\nstep {group.steps}", group, "value"))
-        columns += [("real data", group, "real")] if everything.beside and apart else []
-    columns += [("real data", everything, "real")] if everything.beside and not apart else []
-    rows = [[name, *(group.cell(name, side) for _, group, side in columns)] for name in names_of(groups)]
-    return {"figure_heads": ["figure", *(head for head, _, _ in columns)], "figures": rows}
+    if len({str(group.recipe.get("data")) for group in groups}) > 1 or disagreements(groups):
+        return [(group, side) for group in groups for side in everything.sides]
+    return [*((group, "value") for group in groups), *((everything, side) for side in everything.sides[1:])]

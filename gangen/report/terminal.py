@@ -31,11 +31,10 @@ def _figures(groups: Sequence[Group]) -> Table:
     table = _table("figure")
     for group in groups:
         table.add_column("\n".join([*group.folders, f"step {group.steps}"]), justify="right")
-        if group.beside:
+        if "real" in group.sides:
             table.add_column("real", justify="right")
     for name in names_of(groups):
-        sides = ((group, side) for group in groups for side in (("value", "real") if group.beside else ("value",)))
-        table.add_row(name, *(group.cell(name, side) for group, side in sides))
+        table.add_row(name, *(group.cell(name, side) for group in groups for side in group.sides))
     return table
 
 
