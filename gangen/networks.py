@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Players(Mapping[str, nn.Module]):
@@ -54,8 +54,23 @@ class Players(Mapping[str, nn.Module]):
                 parameter.requires_grad_(False)
 
 
-def trainable(net: nn.Module) -> list[nn.Parameter]:
+def trainable(net: nn.Module) -> list[Tensor]:
     return [parameter for parameter in net.parameters() if parameter.requires_grad]
+
+
+def state_of(net: nn.Module) -> dict[str, Tensor]:
+    """What is kept of a network: its ``state_dict``, or the part of it that its attribute ``state_names`` lists.
+
+    A network has ``state_names`` where it builds the rest from its options, as an adapter does its pretrained base.
+    """
+    state = net.state_dict()
+    return {name: state[name] for name in getattr(net, "state_names", state)}
+
+
+def load_state(net: nn.Module, kept: Mapping[str, Tensor]) -> None:
+    """Put back what ``state_of`` gave. Raises RuntimeError where names or shapes are not those of ``net``."""
+    built = net.state_dict().keys() - state_of(net).keys()
+    net.load_state_dict({name: tensor for name, tensor in net.state_dict().items() if name in built} | dict(kept))
 
 
 def count_parameters(net: nn.Module) -> int:

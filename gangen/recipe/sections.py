@@ -109,19 +109,37 @@ class Every(Section, title="every"):
 
 
 class HalfLife(Section, title="a moving average"):
-    """A moving average that forgets half within ``half_life`` samples, whatever the batch.
+    """A moving average that forgets half within ``half_life`` samples, whatever the batch; it may follow a schedule.
 
-    Early in a phase, while that is more than ``ramp_up`` times the samples seen in it, half is forgotten within the
-    latter (the EMA of StyleGAN2 and R3GAN, with 0.05).
+    While that is more than ``ramp_up`` times the samples that the player has learned from since the run began, half is
+    forgotten within the latter (the EMA of StyleGAN2 and R3GAN). With null there is no such beginning.
     """
 
-    half_life: Annotated[float, Gt(0)]
-    ramp_up: Annotated[float, Gt(0)] | None = None
+    half_life: Schedule
+    ramp_up: Annotated[float, Gt(0)] | None = 0.05
 
-    def decay(self, batch_size: int, seen: int) -> float:
-        """The share of the average that outlasts one more step of ``batch_size`` samples after ``seen`` of them."""
-        half_life = self.half_life if self.ramp_up is None else min(self.half_life, self.ramp_up * seen)
+    def check(self) -> Iterable[tuple[Keys, str]]:
+        if min(self.half_life(0.0), self.half_life(1.0)) <= 0:
+            yield ("half_life",), "half_life must be greater than 0, from the first step on"
+
+    def decay(self, batch_size: int, seen: int, fraction: float) -> float:
+        """The share of the average that outlasts a step of ``batch_size`` samples after ``seen`` of them.
+
+        ``fraction`` is the progress of the phase.
+        """
+        half_life = self.half_life(fraction)
+        if self.ramp_up is not None:
+            half_life = min(half_life, self.ramp_up * seen)
         return 0.5 ** (batch_size / half_life) if half_life else 0.0
+
+
+class CopyOf(Section, title="a copy"):
+    """A snapshot of another player, taken when a phase begins and, with ``every``, after so many steps in it again."""
+
+    shorthand: ClassVar = "player"
+
+    player: str
+    every: Annotated[int, Ge(1)] | None = None
 
 
 class PlayerSettings(Section, title="a player"):
@@ -129,12 +147,30 @@ class PlayerSettings(Section, title="a player"):
 
     ``ema`` is the decay of a moving average of the weights, or its half-life; ``clip`` is the largest norm of a
     gradient; ``weight_clip`` keeps every weight between minus that and that after each step, as in WGAN.
+
+    A ``frozen`` player never learns. ``init`` names another whose weights this one begins with. ``copy_of`` makes it a
+    snapshot of another, frozen but for being taken anew. A player with ``init`` or ``copy_of`` needs no ``use``.
     """
 
     optimizer: OptimizerRecipe = OptimizerRecipe()
     ema: Annotated[float, Interval(ge=0, lt=1)] | HalfLife | None = None
     clip: Annotated[float, Gt(0)] | None = None
     weight_clip: Annotated[float, Gt(0)] | None = None
+    frozen: bool = False
+    init: str | None = None
+    copy_of: CopyOf | None = None
+
+    def check(self) -> Iterable[tuple[Keys, str]]:
+        if self.init is not None and self.copy_of is not None:
+            yield ("init",), "a copy begins as what it is a copy of; leave out init or copy_of"
+        for name in ("ema", "clip", "weight_clip") if self.frozen or self.copy_of is not None else ():
+            if getattr(self, name) is not None:
+                yield (name,), f"{name} is for players that learn, and this one does not"
+
+    @property
+    def original(self) -> str | None:
+        """The player whose weights this one takes over."""
+        return self.copy_of.player if self.copy_of else self.init
 
 
 class PlayerRecipe(PlayerSettings, title="a player"):
@@ -164,14 +200,29 @@ class PlayerRecipe(PlayerSettings, title="a player"):
 
 
 def _with_kinds(players: Any) -> Any:
-    """Players as mappings, with the kinds that follow from their names."""
+    """Players as mappings, with the kinds that follow from their names; copies have the component of the original."""
     if not isinstance(players, Mapping):
         return players
     kinds = {name: {"kind": kind} for name in players for kind in PLAYER_KINDS if name.startswith(SINGULAR[kind])}
-    return {
-        name: kinds.get(name, {}) | (dict(given) if isinstance(given, Mapping) else {"use": given})
-        for name, given in players.items()
-    }
+    plain = {name: dict(given) if isinstance(given, Mapping) else {"use": given} for name, given in players.items()}
+    complete = {name: kinds.get(name, {}) | given for name, given in plain.items()}
+    problems = []
+    for name, given in plain.items():
+        for key in ("init", "copy_of"):
+            original = given.get(key)
+            original = original.get("player") if isinstance(original, Mapping) else original
+            if not isinstance(original, str):
+                continue
+            if original not in (others := plain.keys() - {name}):
+                problems.append(((name, key), f"there is no other player {original!r}{did_you_mean(original, others)}"))
+            elif plain[original].get("init") or plain[original].get("copy_of"):
+                problems.append(((name, key), f"{original!r} is a copy itself: name the player that it is a copy of"))
+            elif "use" not in given:
+                component = {k: v for k, v in complete[original].items() if k not in PlayerSettings.model_fields}
+                complete[name] = component | given
+    if problems:
+        raise refusal(problems)
+    return complete
 
 
 class Recipe(Section, title="the recipe"):

@@ -164,7 +164,14 @@ def build_game(
         torch.manual_seed(mix(recipe.seed, "initial weights", name))
         net = registry.build(chosen.component, data.codec.spec).to(device).train()
         players[name] = Player(
-            name, net, chosen.optimizer, ema=chosen.ema, clip=chosen.clip, weight_clip=chosen.weight_clip
+            name,
+            net,
+            chosen.optimizer,
+            frozen=chosen.frozen,
+            copy_of=chosen.copy_of,
+            ema=chosen.ema,
+            clip=chosen.clip,
+            weight_clip=chosen.weight_clip,
         )
     objective = registry.build(recipe.objective, data.codec.spec)
     if isinstance(objective, nn.Module):
@@ -173,6 +180,9 @@ def build_game(
     problems = find_misfits(recipe, objective, turns, players, processes)
     if problems:
         raise RecipeError(problems)
+    for name, chosen in recipe.players.items():
+        if chosen.original is not None:
+            players[name].take_over(players[chosen.original])
     phases = []
     for name, phase in recipe.phases.items():
         played = [

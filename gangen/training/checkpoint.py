@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,8 +13,12 @@ from safetensors.torch import load_file, save_file
 
 from gangen.errors import CheckpointError
 from gangen.files import write_atomically
+from gangen.networks import load_state, state_of
 from gangen.training.players import Player
 from gangen.training.trainer import Trainer
+
+# Format 1 had no number, and did not count the samples that a player had seen.
+FORMAT = 2
 
 
 def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
@@ -26,10 +31,11 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     for player_name, player in trainer.players.items():
-        _save_player(player, temporary / player_name)
+        if player.changes:
+            _save_player(player, temporary / player_name)
     if trainer.objective is not None:
         save_file(_contiguous(trainer.objective.state_dict()), temporary / "objective.safetensors")
-    (temporary / "state.json").write_text(json.dumps(trainer.state_dict()), encoding="utf-8")
+    (temporary / "state.json").write_text(json.dumps({"format": FORMAT} | trainer.state_dict()), encoding="utf-8")
     for path in [*temporary.rglob("*"), temporary]:
         _flush(path)
     if final.exists():  # left by a run that was killed before `latest` moved
@@ -54,30 +60,51 @@ def latest(folder: Path) -> Path | None:
 
 
 def restore(trainer: Trainer, checkpoint: Path) -> None:
-    """Put players and counters back to where ``save`` found them. Raises CheckpointError for a damaged one."""
-    try:
-        saved = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+    """Put players and counters back to where ``save`` found them.
+
+    Raises CheckpointError for a damaged one, and for one of a format of later versions.
+    """
+    with _explaining(checkpoint):
+        saved = _read_state(checkpoint)
+        if "seen" not in saved:
+            seen = saved["state"]["total"] * trainer.phases[0].batch_size
+            saved["seen"] = dict.fromkeys(trainer.players, seen)
         trainer.load_state_dict(saved)
         state = trainer.state
         for phase in trainer.phases[: state.phase + (state.step > 0)]:
             trainer.enter(phase)
         for name, player in trainer.players.items():
-            _load_player(player, checkpoint / name)
+            _load_weights(player, checkpoint / name)
+            _load_optimizer(player, checkpoint / name)
         if trainer.objective is not None and trainer.objective.state_dict():
             trainer.objective.load_state_dict(load_file(checkpoint / "objective.safetensors"))
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
 
 
 def restore_weights(players: Mapping[str, Player], checkpoint: Path) -> int:
     """The networks of all players, without what training needs besides; returns the step that they are from.
 
-    Raises CheckpointError for a damaged checkpoint.
+    Raises CheckpointError as ``restore`` does.
     """
-    try:
+    with _explaining(checkpoint):
         for name, player in players.items():
             _load_weights(player, checkpoint / name)
-        return json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["state"]["total"]
+        return _read_state(checkpoint)["state"]["total"]
+
+
+def _read_state(checkpoint: Path) -> dict:
+    saved = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+    if saved.get("format", 1) > FORMAT:
+        raise CheckpointError(
+            f"checkpoint {checkpoint} is of format {saved['format']}, and this gangen knows formats up to {FORMAT}\n"
+            "a later version of gangen wrote it: go on with that one"
+        )
+    return saved
+
+
+@contextmanager
+def _explaining(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
 
@@ -96,9 +123,11 @@ def _flush(path: Path) -> None:
 
 def _save_player(player: Player, folder: Path) -> None:
     folder.mkdir()
-    save_file(_contiguous(player.net.state_dict()), folder / "model.safetensors")
+    save_file(_contiguous(state_of(player.net)), folder / "model.safetensors")
     if player.average is not None:
-        save_file(_contiguous(player.average.state_dict()), folder / "average.safetensors")
+        save_file(_contiguous(state_of(player.average)), folder / "average.safetensors")
+    if not player.trainable:
+        return
     saved = player.optimizer.state_dict()
     tensors = {f"{index}.{key}": value for index, row in saved["state"].items() for key, value in row.items()}
     save_file(_contiguous(tensors), folder / "optimizer.safetensors")
@@ -106,13 +135,15 @@ def _save_player(player: Player, folder: Path) -> None:
 
 
 def _load_weights(player: Player, folder: Path) -> None:
-    player.net.load_state_dict(load_file(folder / "model.safetensors"))
+    if player.changes:
+        load_state(player.net, load_file(folder / "model.safetensors"))
     if player.average is not None:
-        player.average.load_state_dict(load_file(folder / "average.safetensors"))
+        load_state(player.average, load_file(folder / "average.safetensors"))
 
 
-def _load_player(player: Player, folder: Path) -> None:
-    _load_weights(player, folder)
+def _load_optimizer(player: Player, folder: Path) -> None:
+    if not player.trainable:
+        return
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in load_file(folder / "optimizer.safetensors").items():
         index, _, name = key.partition(".")

@@ -1,14 +1,15 @@
 """What in a recipe does not fit together, known once its game is built: reported before any training."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gangen.contracts import Metric
 from gangen.errors import Problem, did_you_mean
+from gangen.networks import state_of
 from gangen.recipe.sections import Recipe
 from gangen.training.players import Player
 
-Turns = Mapping[str, Callable]
+Turns = Mapping[str, Any]
 
 
 def find_misfits(
@@ -21,6 +22,8 @@ def find_misfits(
     return [
         *_unknown_turns(recipe, turns),
         *_missing_players(recipe, turns),
+        *_wrong_learners(recipe, turns, players),
+        *_unlike_copies(recipe, players),
         *_missing_methods(recipe, objective, turns, players),
         *_one_sided_balances(recipe, turns),
         *_odd_batches(recipe, processes),
@@ -74,6 +77,41 @@ def _missing_players(recipe: Recipe, turns: Turns) -> Iterable[Problem]:
                 )
 
 
+def _wrong_learners(recipe: Recipe, turns: Turns, players: Mapping[str, Player]) -> Iterable[Problem]:
+    """Players that are to learn and cannot."""
+    still = {name for name, player in recipe.players.items() if player.frozen or player.copy_of}
+    for name, player in players.items():
+        if name not in still and not player.trainable:
+            message = f"player '{name}' has no parameters to learn; set frozen: true"
+            yield Problem(recipe.where("players", name), message)
+    for phase, name in _played(recipe, turns):
+        for learner in still.intersection(turns[name].updates):
+            message = f"turn '{name}' of '{recipe.objective.name}' updates '{learner}', which never learns here"
+            yield Problem(recipe.where("phases", phase, "turns", name), message)
+    for phase in recipe.phases:
+        for learner in still.intersection(recipe.phases[phase].optimizers):
+            message = f"'{learner}' never learns, so it has no optimizer"
+            yield Problem(recipe.where("phases", phase, "optimizers", learner), message)
+
+
+def _unlike_copies(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Problem]:
+    """Players that are to take over weights of another one whose network is built otherwise."""
+    for name, player in recipe.players.items():
+        if player.original is None:
+            continue
+        shapes, wanted = (
+            {key: list(tensor.shape) for key, tensor in state_of(players[it].net).items()}
+            for it in (player.original, name)
+        )
+        for key in [key for key in shapes | wanted if shapes.get(key) != wanted.get(key)][:1]:
+            has, other = (it.get(key, "not there") for it in (wanted, shapes))
+            yield Problem(
+                recipe.where("players", name, "copy_of" if player.copy_of else "init"),
+                f"'{name}' cannot take over the weights of '{player.original}', whose network is another: "
+                f"{key} is {has} here and {other} there",
+            )
+
+
 def _missing_methods(recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player]) -> Iterable[Problem]:
     """Methods that a turn asks of a player, or the whole objective with the options that it was given."""
     needs = [(f"turn '{name}' of ", getattr(turns[name], "needs", {}), "") for _, name in _played(recipe, turns)]
@@ -104,7 +142,7 @@ def _one_sided_balances(recipe: Recipe, turns: Turns) -> Iterable[Problem]:
 
 
 def _odd_batches(recipe: Recipe, processes: int) -> Iterable[Problem]:
-    sizes = {("trainer", "batch_size"): recipe.trainer.batch_size}
+    sizes: dict[tuple[str, ...], int] = {("trainer", "batch_size"): recipe.trainer.batch_size}
     sizes |= {
         ("phases", name, "batch_size"): phase.batch_size for name, phase in recipe.phases.items() if phase.batch_size
     }

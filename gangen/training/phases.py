@@ -80,6 +80,10 @@ class Phase:
         """Whether ``turn`` is played where the figure that balances this phase has the moving mean ``mean``."""
         return self.balance is None or not turn.updates or self.balance.allows(turn.updates, mean)
 
+    def watches(self, turn: Turn) -> bool:
+        """Whether the figure that balances this phase is that of ``turn``."""
+        return self.balance is not None and turn.name == self.balance.turn
+
 
 def _show(value: Any) -> str:
     if isinstance(value, Tensor):

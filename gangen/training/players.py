@@ -3,16 +3,18 @@
 import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gangen.collectives import broadcast, world_size
 from gangen.contracts import Clock, Stats
-from gangen.networks import Players, trainable
-from gangen.recipe.sections import HalfLife, OptimizerRecipe
+from gangen.networks import Players, load_state, state_of, trainable
+from gangen.recipe.sections import CopyOf, HalfLife, OptimizerRecipe
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -23,7 +25,13 @@ OPTIMIZERS = {
 
 
 class Player:
-    """One network of the game and everything that changes its weights."""
+    """One network of the game and everything that changes its weights.
+
+    A frozen one never learns, and neither does a copy of another player, which is brought up to date now and then: both
+    are in evaluation mode.
+    """
+
+    optimizer: torch.optim.Optimizer  # where there is anything to learn
 
     def __init__(
         self,
@@ -31,6 +39,8 @@ class Player:
         net: nn.Module,
         optimizer: OptimizerRecipe,
         *,
+        frozen: bool = False,
+        copy_of: CopyOf | None = None,
         ema: float | HalfLife | None = None,
         clip: float | None = None,
         weight_clip: float | None = None,
@@ -40,17 +50,31 @@ class Player:
         self.clip = clip
         self.weight_clip = weight_clip
         self.ema = ema
+        self.copy_of = copy_of
+        self.seen = 0  # samples that it has learned from
+        if frozen or copy_of is not None:
+            net.eval().requires_grad_(False)
         # Remembered once: an adapter's frozen base must stay frozen when this player's turn comes again.
         self.trainable = trainable(net)
         self.average: nn.Module | None = None
         if ema is not None:
-            self.average = copy.deepcopy(net).eval().requires_grad_(False)
-            self._pair = list(self.average.parameters()), list(net.parameters())
-        self.use_optimizer(optimizer)
+            # What does not learn is shared with the network, not copied: it may be large.
+            shared = {id(parameter): parameter for parameter in net.parameters() if not parameter.requires_grad}
+            self.average = copy.deepcopy(net, shared)
+            pairs = zip(self.average.parameters(), net.parameters(), strict=True)
+            self._pair = tuple(zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True))
+            self.average.eval().requires_grad_(False)
+        if self.trainable:
+            self.use_optimizer(optimizer)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the network is ever another one than that which its options and the seed of the run make."""
+        return bool(self.trainable) or self.copy_of is not None
 
     def use_optimizer(self, recipe: OptimizerRecipe) -> None:
         """Start afresh with the optimizer that ``recipe`` describes."""
-        options = {"eps": recipe.eps, "weight_decay": recipe.weight_decay}
+        options: dict[str, Any] = {"eps": recipe.eps, "weight_decay": recipe.weight_decay}
         if recipe.use in ("adam", "adamw"):
             options |= {"betas": tuple(beta(0.0) for beta in recipe.betas), "fused": True}
         elif recipe.use == "sgd":
@@ -62,10 +86,14 @@ class Player:
 
     def synchronize(self) -> None:
         """Take over parameters and buffers of process 0."""
+        nets = [self.net] if self.average is None else [self.net, self.average]
         with torch.no_grad():
-            broadcast([*self.net.parameters(), *self.net.buffers()])
-        if self.average is not None:
-            self.average.load_state_dict(self.net.state_dict())
+            broadcast([tensor for net in nets for tensor in (*net.parameters(), *net.buffers())])
+
+    def take_over(self, other: "Player") -> None:
+        """Set the weights and buffers to those that ``other`` has now, whose network is built alike."""
+        for net in [self.net] if self.average is None else [self.net, self.average]:
+            load_state(net, state_of(other.net))
 
     def share_gradients(self) -> None:
         """Replace every gradient by its mean over all processes, in one flat reduction per dtype.
@@ -113,20 +141,29 @@ class Player:
                 torch._foreach_clamp_min_(self.trainable, -self.weight_clip)
                 torch._foreach_clamp_max_(self.trainable, self.weight_clip)
         if self.average is not None:
-            self._follow(clock)
+            self._follow(self.average, clock)
+        self.seen += clock.batch_size
         # Gradients that overflow in half precision are no fault: the scaler takes no step then, and there is no size.
         if size is None or (scaler is not None and not size.gradient_norm.isfinite()):
             return {}
         return {f"{self.name}/{name}": figure for name, figure in size.figures().items()}
 
     @torch.no_grad()
-    def _follow(self, clock: Clock) -> None:
-        decay = self.ema
-        if isinstance(decay, HalfLife):
-            decay = decay.decay(clock.batch_size, clock.step * clock.batch_size)
-        get_ema_multi_avg_fn(decay)(*self._pair, None)
-        for averaged, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
+    def _follow(self, average: nn.Module, clock: Clock) -> None:
+        get_ema_multi_avg_fn(self._decay(clock))(*self._pair, None)
+        for averaged, buffer in zip(average.buffers(), self.net.buffers(), strict=True):
             averaged.copy_(buffer)
+
+    def _decay(self, clock: Clock) -> float:
+        """The share of the average that outlasts a step: less in the beginning, when it would keep untrained weights.
+
+        A constant decay is at most (1 + t) / (10 + t) after t steps, as in TensorFlow's ExponentialMovingAverage; they
+        are counted over all phases, in batches of this one.
+        """
+        if isinstance(self.ema, HalfLife):
+            return self.ema.decay(clock.batch_size, self.seen, clock.fraction)
+        steps = self.seen / clock.batch_size
+        return min(self.ema or 0.0, (1 + steps) / (10 + steps))
 
 
 def networks_of(players: Mapping[str, Player]) -> Players:
@@ -157,23 +194,17 @@ class StepSize:
     Keeps a copy of the weights for as long as it lives. Nothing here waits for the device.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = [parameter.detach() for parameter in parameters if parameter.grad is not None]
         self.before = [parameter.clone() for parameter in self.parameters]
-        self.gradient_norm = total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        self.gradient_norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
 
     def figures(self) -> Stats:
         """``gradient_norm`` before clipping; ``update_size``, the norm of the change over that of the weights."""
         if not self.parameters:
             return {}
-        change = total_norm(torch._foreach_sub(self.parameters, self.before))
-        weights = total_norm(self.parameters)
+        change = get_total_norm(torch._foreach_sub(self.parameters, self.before))
+        weights = get_total_norm(self.parameters)
         # Weights of exactly zero have not changed, or went back to zero: no division by it either way.
         size = change / weights.clamp(min=torch.finfo(weights.dtype).tiny)
         return {"gradient_norm": self.gradient_norm, "update_size": size}
-
-
-def total_norm(tensors: Sequence[Tensor]) -> Tensor:
-    """The Euclidean norm of all entries of all tensors together, scalar."""
-    norms = torch._foreach_norm(list(tensors)) if tensors else [torch.zeros(())]
-    return torch.linalg.vector_norm(torch.stack(norms))

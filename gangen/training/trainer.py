@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 import torch
 from accelerate import Accelerator
@@ -15,6 +15,7 @@ from gangen.contracts import Callback, Clock, Data, Stats
 from gangen.errors import UsageError, did_you_mean
 from gangen.failures import during
 from gangen.noise import mix
+from gangen.recipe.balance import Balance
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, learning, networks_of
 
@@ -138,6 +139,7 @@ class Trainer:
         """Every turn of ``phase``, in order and as often as the recipe says, but for those that its balance forbids."""
         if self.state.step == 0:
             self.enter(phase)
+        self.renew_copies(phase)
         clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size)
         for turn in phase.turns:
             play = self.take if phase.allows(turn, self.state.balance) else self.skip
@@ -145,7 +147,7 @@ class Trainer:
                 for repeat in range(turn.times_at(self.state.step)):
                     play(turn, replace(clock, repeat=repeat))
         if phase.balance is not None:
-            self.follow_balance(phase)
+            self.follow_balance(phase, phase.balance)
         self.state.step += 1
         self.state.total += 1
         if self.state.step == phase.steps:
@@ -154,6 +156,12 @@ class Trainer:
     def enter(self, phase: Phase) -> None:
         for name, optimizer in phase.optimizers.items():
             self.players[name].use_optimizer(optimizer)
+
+    def renew_copies(self, phase: Phase) -> None:
+        """Take snapshots of players when a phase begins, and after every so many steps where the recipe says so."""
+        for player in self.players.values():
+            if (copied := player.copy_of) and self.state.step % (copied.every or phase.steps) == 0:
+                player.take_over(self.players[copied.player])
 
     def take(self, turn: Turn, clock: Clock) -> None:
         """One turn: gradients of the whole batch, then a step of each of its players.
@@ -178,7 +186,7 @@ class Trainer:
 
         Its batch counts as used: those of all other turns are the same whoever was left out.
         """
-        if turn.name == self.phases[self.state.phase].balance.turn:
+        if self.phases[self.state.phase].watches(turn):
             self.watch(turn, clock)
         else:
             self.state.batches += 1
@@ -190,9 +198,9 @@ class Trainer:
                 pass
         self.state.batches += 1
 
-    def follow_balance(self, phase: Phase) -> None:
+    def follow_balance(self, phase: Phase, balance: Balance) -> None:
         """Take this step's figure into the moving mean that decides over the next step; note who was left out."""
-        balance, mean = phase.balance, self.state.balance
+        mean = self.state.balance
         for turn in phase.turns:
             if times := turn.times_at(self.state.step):
                 if turn.name == balance.turn:
@@ -237,11 +245,20 @@ class Trainer:
         """Everything beside the players that a resumed run needs, as JSON."""
         figures = {name: [value.item() for value in values] for name, values in self.meter.figures.items()}
         scaler = self.accelerator.scaler
-        return {"state": asdict(self.state), "figures": figures, "scaler": scaler.state_dict() if scaler else None}
+        return {
+            "state": asdict(self.state),
+            "figures": figures,
+            "seen": {name: player.seen for name, player in self.players.items()},
+            "scaler": scaler.state_dict() if scaler else None,
+        }
 
     def load_state_dict(self, saved: Mapping) -> None:
-        self.state = State(**saved["state"])
+        """Put back what ``state_dict`` gave; counters that this version does not know are left out."""
+        known = {entry.name for entry in fields(State)}
+        self.state = State(**{name: value for name, value in saved["state"].items() if name in known})
         self.state.find_place([phase.steps for phase in self.phases])
+        for name, player in self.players.items():
+            player.seen = saved["seen"][name]
         self.meter.figures = {
             name: [torch.tensor(value, device=self.device) for value in values]
             for name, values in saved["figures"].items()

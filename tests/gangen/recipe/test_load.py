@@ -7,7 +7,7 @@ import pytest
 from gangen.components.options import Use
 from gangen.errors import RecipeError
 from gangen.recipe.load import difference, load_recipe
-from gangen.recipe.sections import OptimizerRecipe, TurnTimes
+from gangen.recipe.sections import CopyOf, OptimizerRecipe, TurnTimes
 from gangen.recipe.source import RecipeSource, dump, read_assignments
 from gangen.schedules import Schedule
 
@@ -251,6 +251,42 @@ DISCRIMINATOR = "discriminator: echo/mlp"
 def test_the_structure_is_checked(problems, old, new, message):
     assert old in TINY
     assert problems(TINY.replace(old, new, 1))[0].startswith(f"tiny.yaml:{message}")
+
+
+def with_players(players: str) -> str:
+    return TINY.replace("objective:", f"{players}\nobjective:", 1)
+
+
+def test_a_copy_is_of_the_component_of_its_original(read):
+    recipe = read(with_players("  earlier: {copy_of: generator}\n  pupil: {init: generator, clip: 1.0}"))
+    for name in ("earlier", "pupil"):
+        assert recipe.players[name].component == recipe.players["generator"].component
+        assert recipe.players[name].optimizer == OptimizerRecipe()
+    assert recipe.players["earlier"].copy_of == CopyOf(player="generator")
+    assert read(recipe.to_yaml()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("player", "message"),
+    [
+        ("{copy_of: generatr}", "there is no other player 'generatr'; did you mean 'generator'?"),
+        ("{copy_of: {player: generator, every: 0}}", "every must be at least 1, got 0"),
+        ("{init: pupil}", "there is no other player 'pupil'"),
+        ("{init: generator, copy_of: generator}", "a copy begins as what it is a copy of; leave out init or copy_of"),
+        ("{copy_of: generator, ema: 0.9}", "ema is for players that learn, and this one does not"),
+        ("{use: echo/mlp, kind: generators, frozen: true, clip: 1}", "clip is for players that learn"),
+    ],
+)
+def test_copies_and_frozen_players_that_cannot_be_are_refused(player, message, problems):
+    [problem] = problems(with_players(f"  pupil: {player}"))
+    assert problem.startswith("tiny.yaml:9:")
+    assert message in problem
+
+
+def test_a_copy_of_a_copy_is_refused(problems):
+    assert problems(with_players("  first: {copy_of: generator}\n  second: {copy_of: first}")) == [
+        "tiny.yaml:10:12: 'first' is a copy itself: name the player that it is a copy of"
+    ]
 
 
 def test_empty_players_and_phases_are_refused(problems):

@@ -4,11 +4,12 @@ import re
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError
 from gangen.recipe.load import load_recipe
-from gangen.training.assemble import check
+from gangen.training.assemble import build_game, check
 from gangen.training.compatibility import find_blind_spots
 
 RECIPE = """\
@@ -87,6 +88,60 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
 )
 def test_what_does_not_fit_is_refused(overrides, message, recipe):
     assert message in refusal(recipe, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("player", "phases", "message"),
+    [
+        (
+            "discriminator: {use: image/mlp, frozen: true}",
+            "{}",
+            "8:51: turn 'discriminate' of 'image/gan' updates 'discriminator', which never learns here",
+        ),
+        (
+            "then: {copy_of: generator, hidden_dim: 7}",
+            "{}",
+            "6:10: 'then' cannot take over the weights of 'generator', whose network is another: "
+            "linears.0.weight is [7, 2] here and [128, 2] there",
+        ),
+        ("then: {copy_of: generator}", "{then: adam}", "9:30: 'then' never learns, so it has no optimizer"),
+    ],
+)
+def test_players_that_cannot_learn_or_be_copied_are_refused(player, phases, message, recipe):
+    text = recipe.read_text().replace("  adversarial: {", f"  adversarial: {{optimizers: {phases}, ")
+    keep = "" if player.startswith("discriminator") else "\n  discriminator: image/mlp"
+    recipe.write_text(text.replace("\n  discriminator: image/mlp", f"{keep}\n  {player}"))
+    assert f"points.yaml:{message}" in refusal(recipe)
+
+
+def test_a_player_without_parameters_must_be_frozen(recipe, tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "from gangen import hookimpl\n"
+        "class Nothing(nn.Module):\n"
+        "    def __init__(self, spec): super().__init__()\n"
+        "@hookimpl\n"
+        "def gangen_encoders(register): register('nothing', f'{__name__}:Nothing')\n"
+    )
+    players = "encoder: {use: local/nothing, frozen: FROZEN}\nobjective: image/gan"
+    text = f"code: {tmp_path / 'net.py'}\n" + recipe.read_text().replace("objective: image/gan", f"  {players}")
+    recipe.write_text(text.replace("FROZEN", "false"))
+    registry = Registry.discover()
+    with pytest.raises(RecipeError, match=r"player 'encoder' has no parameters to learn; set frozen: true"):
+        check(load_recipe(recipe, (), registry), registry)
+    recipe.write_text(text.replace("FROZEN", "true"))
+    registry = Registry.discover()
+    assert check(load_recipe(recipe, (), registry), registry)
+
+
+def test_a_player_may_begin_as_another(recipe):
+    recipe.write_text(recipe.read_text().replace("  discriminator: ", "  then: {init: generator}\n  discriminator: "))
+    registry = Registry.discover()
+    _, players, _, _ = build_game(load_recipe(recipe, (), registry), registry, torch.device("cpu"))
+    assert all(
+        torch.equal(mine, theirs) and mine is not theirs
+        for mine, theirs in zip(*(players[name].trainable for name in ("generator", "then")), strict=True)
+    )
 
 
 def test_a_game_needs_a_generator(recipe):

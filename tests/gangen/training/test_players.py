@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gangen.contracts import Clock
-from gangen.networks import Players, evaluating
+from gangen.networks import Players, evaluating, load_state, state_of
 from gangen.recipe.sections import HalfLife, OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.training.players import Player, learning, networks_of
@@ -62,6 +62,7 @@ def test_clipping_bounds_the_norm_of_the_whole_gradient():
 def test_average_follows_the_weights_by_its_decay_and_takes_buffers_over():
     net = nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 1))
     player = Player("generator", net, sgd(), ema=0.75)
+    player.seen = 1000
     before = net[1].weight.detach().clone()
     for parameter in net.parameters():
         parameter.grad = torch.ones_like(parameter)
@@ -103,17 +104,74 @@ def test_betas_follow_their_schedules():
 
 @pytest.mark.parametrize(("step", "half_life"), [(1, 0.1 * 8), (1000, 64)])
 def test_an_average_with_a_half_life_keeps_half_after_so_many_samples(step, half_life):
-    player = Player("generator", linear(), sgd(), ema=HalfLife(half_life=64, ramp_up=0.1))
+    player = Player("generator", linear(), sgd(), ema=HalfLife(half_life=Schedule(64), ramp_up=0.1))
+    player.seen = 8 * step
     before = player.average.weight.clone()
-    with_gradient(player, [1.0, 1.0]).step(Clock("phase", step, 2000, batch_size=8))
+    with_gradient(player, [1.0, 1.0]).step(Clock("phase", 0, 2000, batch_size=8))
     decay = 0.5 ** (8 / half_life)
     assert torch.allclose(player.average.weight, decay * before + (1 - decay) * player.net.weight)
 
 
 def test_an_average_that_ramps_up_starts_as_the_network():
-    player = with_gradient(Player("generator", linear(), sgd(), ema=HalfLife(half_life=64, ramp_up=0.1)), [1.0, 1.0])
+    player = with_gradient(
+        Player("generator", linear(), sgd(), ema=HalfLife(half_life=Schedule(64), ramp_up=0.1)), [1.0, 1.0]
+    )
     player.step(Clock("phase", 0, 10, batch_size=8))
     assert torch.equal(player.average.weight, player.net.weight)
+
+
+def test_a_constant_decay_ramps_up_by_the_steps_of_the_player_over_all_phases():
+    player, decays = Player("generator", linear(), sgd(), ema=0.5), []
+    for phase in ("first", "second"):
+        for step in range(4):
+            before = player.average.weight.clone()
+            with_gradient(player, [1.0, 1.0]).step(Clock(phase, step, 4, batch_size=8))
+            decays.append(((player.average.weight - player.net.weight) / (before - player.net.weight))[0, 0].item())
+    assert decays == pytest.approx([min(0.5, (1 + t) / (10 + t)) for t in range(8)], rel=1e-4)
+
+
+def test_an_average_is_not_overwritten_when_a_phase_begins():
+    player = Player("generator", linear(), sgd(), ema=HalfLife(half_life=Schedule(64), ramp_up=0.1))
+    for phase, steps in (("first", 20), ("second", 1)):
+        for step in range(steps):
+            with_gradient(player, [1.0, 1.0]).step(Clock(phase, step, steps, batch_size=8))
+    assert (player.average.weight - player.net.weight).abs().max() > 0.1
+
+
+def test_a_half_life_follows_its_schedule():
+    player = Player("generator", linear(), sgd(), ema=HalfLife(half_life=Schedule(8, 80), ramp_up=None))
+    before = player.average.weight.clone()
+    with_gradient(player, [1.0, 1.0]).step(Clock("phase", 10, 11, batch_size=8))
+    decay = 0.5 ** (8 / 80)
+    assert torch.allclose(player.average.weight, decay * before + (1 - decay) * player.net.weight)
+
+
+def test_a_frozen_player_is_evaluated_and_never_learns():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    player = Player("teacher", net.train(), sgd(), frozen=True)
+    assert not any(module.training for module in net.modules())
+    with learning({"teacher": player, "other": Player("other", linear(), sgd())}, ["other"]):
+        assert net(torch.ones(1, 2, requires_grad=True)).requires_grad  # gradients flow through it
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_an_average_shares_what_never_learns_with_the_network():
+    net = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1))
+    player = Player("generator", net, sgd(), ema=0.9)
+    assert player.average[0].weight is net[0].weight
+    assert player.average[1].weight is not net[1].weight
+
+
+def test_what_is_kept_of_a_network_is_what_it_names():
+    net, other = (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1, bias=False)) for _ in range(2))
+    assert state_of(net).keys() == net.state_dict().keys()
+    net.state_names = other.state_names = ["1.weight"]
+    assert state_of(net).keys() == {"1.weight"}
+    load_state(other, state_of(net))
+    assert torch.equal(other[1].weight, net[1].weight)
+    assert not torch.equal(other[0].weight, net[0].weight)
+    with pytest.raises(RuntimeError, match=r"Missing key.*1\.weight"):
+        load_state(other, {})
 
 
 def test_weight_clipping_bounds_every_weight():

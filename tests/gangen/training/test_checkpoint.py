@@ -1,0 +1,131 @@
+"""What a checkpoint keeps of players, copies and counters, and which checkpoints are read."""
+
+import json
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+from torch import nn
+
+from gangen.contracts import updates
+from gangen.errors import CheckpointError
+from gangen.recipe.sections import CopyOf, OptimizerRecipe
+from gangen.splits import TensorSplit
+from gangen.training import checkpoint
+from gangen.training.phases import Phase, Turn
+from gangen.training.players import Player
+from gangen.training.trainer import Trainer
+
+
+class Rows:
+    train = TensorSplit(x=torch.arange(8.0)[:, None] / 8)
+
+
+@updates("pupil")
+def learn(players, batch, clock):
+    """Be unlike what one was, and unlike the teacher."""
+    x = batch["x"]
+    return -(players.pupil(x) - players.earlier(x) - players.teacher(x) + 1).square().mean(), {}
+
+
+class Adapter(nn.Module):
+    """A large base that its options make, and a little that learns."""
+
+    def __init__(self):
+        super().__init__()
+        self.base, self.adapter = nn.Linear(1, 1), nn.Linear(1, 1)
+        self.base.requires_grad_(False).weight.fill_(0.5)
+        self.base.bias.fill_(0.25)
+        self.state_names = ["adapter.weight", "adapter.bias"]
+
+    def forward(self, x):
+        return self.adapter(self.base(x))
+
+
+def trainer_of(every=None):
+    torch.manual_seed(0)
+    players = {
+        "pupil": Player("pupil", Adapter(), OptimizerRecipe(), ema=0.5),
+        "earlier": Player("earlier", Adapter(), OptimizerRecipe(), copy_of=CopyOf(player="pupil", every=every)),
+        "teacher": Player("teacher", nn.Linear(1, 1), OptimizerRecipe(), frozen=True),
+    }
+    turns = (Turn("learn", learn, learn.updates),)
+    phases = [Phase("first", 5, turns, 4), Phase("second", 5, turns, 4)]
+    return Trainer(accelerator=Accelerator(cpu=True), data=Rows(), players=players, phases=phases)
+
+
+def play(trainer, steps):
+    for _ in range(steps):
+        trainer.play_step(trainer.phases[trainer.state.phase])
+    return trainer
+
+
+def weights(trainer, name):
+    return torch.cat([tensor.flatten() for tensor in trainer.networks[name].state_dict().values()])
+
+
+@pytest.mark.parametrize(("every", "renewed"), [(None, {0, 5}), (2, {0, 2, 4, 5, 7, 9})])
+def test_a_copy_is_renewed_when_a_phase_begins_and_every_so_many_steps(every, renewed):
+    trainer = trainer_of(every)
+    for step in range(10):
+        before = weights(trainer, "pupil")
+        play(trainer, 1)
+        assert torch.equal(weights(trainer, "earlier"), before) == (step in renewed)
+
+
+@pytest.mark.parametrize("every", [None, 3])
+@pytest.mark.parametrize("at", [2, 5, 7])
+def test_a_run_with_copies_and_frozen_players_resumes_to_the_bit(every, at, tmp_path):
+    whole = play(trainer_of(every), 10)
+    checkpoint.save(play(trainer_of(every), at), tmp_path, keep=1)
+    resumed = trainer_of(every)
+    checkpoint.restore(resumed, checkpoint.latest(tmp_path))
+    play(resumed, 10 - at)
+    for name in whole.players:
+        assert torch.equal(weights(resumed, name), weights(whole, name)), name
+    assert torch.equal(resumed.players["pupil"].average.adapter.weight, whole.players["pupil"].average.adapter.weight)
+
+
+def test_only_what_changes_is_kept(tmp_path):
+    saved = checkpoint.save(play(trainer_of(), 1), tmp_path, keep=1)
+    files = {str(path.relative_to(saved)) for path in saved.rglob("*.*")}
+    pupil = {f"pupil/{name}" for name in ("model.safetensors", "average.safetensors", "optimizer.safetensors")}
+    assert files == pupil | {"pupil/optimizer.json", "earlier/model.safetensors", "state.json"}
+    for name in ("model", "average"):
+        assert load_file(saved / f"pupil/{name}.safetensors").keys() == {"adapter.weight", "adapter.bias"}
+
+
+def rewrite(saved, change):
+    state = json.loads((saved / "state.json").read_text())
+    change(state)
+    (saved / "state.json").write_text(json.dumps(state))
+
+
+def test_a_checkpoint_of_the_first_format_goes_on(tmp_path):
+    saved = checkpoint.save(play(trainer_of(), 7), tmp_path, keep=1)
+
+    def age(state):
+        del state["format"], state["seen"]
+
+    rewrite(saved, age)
+    resumed = trainer_of()
+    checkpoint.restore(resumed, saved)
+    assert resumed.state.total == 7
+    assert resumed.players["pupil"].seen == 28
+
+
+def test_a_counter_of_another_version_is_left_out(tmp_path):
+    saved = checkpoint.save(play(trainer_of(), 7), tmp_path, keep=1)
+    rewrite(saved, lambda state: state["state"].update(moons=3))
+    resumed = trainer_of()
+    checkpoint.restore(resumed, saved)
+    assert resumed.state.step == 2
+
+
+def test_a_checkpoint_of_a_later_format_says_so(tmp_path):
+    saved = checkpoint.save(play(trainer_of(), 1), tmp_path, keep=1)
+    rewrite(saved, lambda state: state.update(format=3))
+    for read in (checkpoint.restore, lambda trainer, saved: checkpoint.restore_weights(trainer.players, saved)):
+        with pytest.raises(CheckpointError, match=r"is of format 3, and this gangen knows formats up to 2\na later"):
+            read(trainer_of(), saved)
