@@ -8,17 +8,20 @@ in both steps, the discriminator's weights take a gradient in both, Adam as it c
 best" is the loop that does what the trainer does, without the trainer. Prints CPU milliseconds a round, the median of
 interleaved stretches, images a second, and how many times the first row's those are. What the trainer itself costs is
 too little to be seen here: see framework_cost.py.
+
+The last two rows are the discriminator's step alone with R1 and R2, in the pass of the loss and in passes of their own.
 """
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
 from gangen.losses import NonSaturating
+from gangen.penalties import R1, R2, Penalty
 from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
@@ -46,14 +49,20 @@ class Images:
         self.train = TensorSplit(image=images)
 
 
-def trainer(images: Tensor, *, reuse_fakes: bool) -> Play:
+def trainer(
+    images: Tensor,
+    *,
+    reuse_fakes: bool = False,
+    turns: Sequence[str] = ("discriminate", "generate"),
+    penalties: Sequence[Penalty] = (),
+) -> Play:
     optimizer = OptimizerRecipe(lr=Schedule(RATE), betas=tuple(Schedule(beta) for beta in BETAS))
     players = {
         name: Player(name, net, optimizer) for name, net in zip(("generator", "discriminator"), networks(), strict=True)
     }
-    game = ImageGAN(SPEC, loss=NonSaturating(), reuse_fakes=reuse_fakes)
-    turns = tuple(Turn(name, getattr(game, name), getattr(game, name).updates) for name in ("discriminate", "generate"))
-    phase = Phase("adversarial", 10**9, turns, BATCH)
+    game = ImageGAN(SPEC, loss=NonSaturating(), penalties=penalties, reuse_fakes=reuse_fakes)
+    played = tuple(Turn(name, getattr(game, name), getattr(game, name).updates) for name in turns)
+    phase = Phase("adversarial", 10**9, played, BATCH)
     plays = Trainer(accelerator=Accelerator(cpu=True), data=Images(images), players=players, phases=[phase])
 
     def play() -> None:
@@ -107,6 +116,13 @@ def best_by_hand(images: Tensor, *, reuse_fakes: bool) -> Play:
     return play
 
 
+def apart(*penalties: Penalty) -> list[Penalty]:
+    """Penalties that ask the discriminator by themselves."""
+    for penalty in penalties:
+        penalty.differentiates = ()
+    return list(penalties)
+
+
 def real_batch(images: Tensor) -> Tensor:
     return images[torch.randint(len(images), (BATCH,))].float() / 127.5 - 1
 
@@ -123,9 +139,11 @@ def main() -> None:
     contenders = {
         "autograd everywhere": autograd_everywhere(images),
         "by hand, best": best_by_hand(images, reuse_fakes=False),
-        "trainer": trainer(images, reuse_fakes=False),
+        "trainer": trainer(images),
         "by hand, best, reuse_fakes": best_by_hand(images, reuse_fakes=True),
         "trainer, reuse_fakes": trainer(images, reuse_fakes=True),
+        "D, R1 and R2, one pass": trainer(images, turns=["discriminate"], penalties=[R1(), R2()]),
+        "D, R1 and R2, passes apart": trainer(images, turns=["discriminate"], penalties=apart(R1(), R2())),
     }
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for stretch in range(STRETCHES + 1):
