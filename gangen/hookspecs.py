@@ -1,7 +1,8 @@
 """The hooks that a plugin may implement: one per kind of component, all of one shape, and one for recipes.
 
 A hook is handed ``register(name, target, summary="")`` and calls it once per component. ``target`` is an import string,
-``"module:attribute"``, which is resolved only when a recipe names the component: listing plugins imports no networks.
+``"module:attribute"``, or ``".module:attribute"`` below the plugin's own package. It is resolved only when a recipe
+names the component: listing plugins imports no networks.
 """
 
 from collections.abc import Callable, Iterable

@@ -82,19 +82,20 @@ def stage(module: ModuleType, namespace: str, distribution: str, version: str) -
         raise PluginError(str(error)) from error
     plugin = Plugin(namespace, distribution, version)
     for kind in KINDS:
-        getattr(manager.hook, f"gangen_{kind}")(register=_register_into(plugin, kind))
+        getattr(manager.hook, f"gangen_{kind}")(register=_register_into(plugin, kind, module.__name__))
     for folder in (folder for folders in manager.hook.gangen_recipes() for folder in folders):
         for path in sorted(Path(folder).glob("*.yaml")):
             plugin.recipes[path.stem if namespace == CORE else f"{namespace}/{path.stem}"] = path
     return plugin
 
 
-def _register_into(plugin: Plugin, kind: str) -> Callable[..., None]:
+def _register_into(plugin: Plugin, kind: str, package: str) -> Callable[..., None]:
     def register(name: str, target: str, *, summary: str = "") -> None:
         if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)):
             raise PluginError(f"{name!r} is not a name for a {SINGULAR[kind]}: use letters, digits, '_', '-' and '.'")
         if not (isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target)):
             raise PluginError(f"{SINGULAR[kind]} {name!r} needs an import string 'module:attribute', got {target!r}")
+        target = package + target if target.startswith(".") else target
         component = Component(kind, f"{plugin.name}/{name}", target, summary, plugin.distribution, plugin.version)
         if any(other.kind == kind and other.name == component.name for other in plugin.components):
             raise PluginError(f"{component} is registered twice")

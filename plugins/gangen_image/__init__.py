@@ -7,102 +7,58 @@ from gangen import hookimpl
 
 @hookimpl
 def gangen_data(register: Callable) -> None:
-    register(
-        "dataset",
-        "gangen_image.data.dataset:Dataset",
-        summary="any images that `datasets` reads: folders, tables, hub names",
-    )
-    register("arrays", "gangen_image.data.arrays:Arrays", summary="IDX files as MNIST ships them, .npz and .npy")
-    register("digits", "gangen_image.data.digits:Digits", summary="built in: 5,000 handwritten digits of MNIST")
-    register(
-        "stacked", "gangen_image.data.stacked:Stacked", summary="Stacked MNIST: three digits as channels, 1,000 modes"
-    )
-    register("few_labels", "gangen_image.data.few_labels:FewLabels", summary="other data with only a few of its labels")
-    register(
-        "points", "gangen_image.data.points:Points", summary="points of a ring, a grid or one Gaussian in the plane"
-    )
+    register("dataset", ".data.dataset:Dataset", summary="any images that `datasets` reads: folders, tables, hub names")
+    register("arrays", ".data.arrays:Arrays", summary="IDX files as MNIST ships them, .npz and .npy")
+    register("digits", ".data.digits:Digits", summary="built in: 5,000 handwritten digits of MNIST")
+    register("stacked", ".data.stacked:Stacked", summary="Stacked MNIST: three digits as channels, 1,000 modes")
+    register("few_labels", ".data.few_labels:FewLabels", summary="other data with only a few of its labels")
+    register("points", ".data.points:Points", summary="points of a ring, a grid or one Gaussian in the plane")
 
 
 @hookimpl
 def gangen_generators(register: Callable) -> None:
-    register(
-        "mlp", "gangen_image.networks.mlp:MLPGenerator", summary="multilayer perceptron, for points and small images"
-    )
-    register(
-        "dcgan", "gangen_image.networks.dcgan:DCGANGenerator", summary="transposed convolutions: Radford et al., 2016"
-    )
-    register("resnet", "gangen_image.networks.resnet:ResNetGenerator", summary="residual blocks (SNGAN, BigGAN)")
-    register(
-        "r3gan", "gangen_image.networks.r3gan:R3GANGenerator", summary="modern residual blocks: Huang et al., 2024"
-    )
-    register("style", "gangen_image.networks.style:StyleGenerator", summary="modulated convolutions: StyleGAN2")
+    register("mlp", ".networks.mlp:MLPGenerator", summary="multilayer perceptron, for points and small images")
+    register("dcgan", ".networks.dcgan:DCGANGenerator", summary="transposed convolutions: Radford et al., 2016")
+    register("resnet", ".networks.resnet:ResNetGenerator", summary="residual blocks (SNGAN, BigGAN)")
+    register("r3gan", ".networks.r3gan:R3GANGenerator", summary="modern residual blocks: Huang et al., 2024")
+    register("style", ".networks.style:StyleGenerator", summary="modulated convolutions: StyleGAN2")
 
 
 @hookimpl
 def gangen_discriminators(register: Callable) -> None:
-    register(
-        "mlp",
-        "gangen_image.networks.mlp:MLPDiscriminator",
-        summary="multilayer perceptron, for points and small images",
-    )
-    register(
-        "dcgan", "gangen_image.networks.dcgan:DCGANDiscriminator", summary="strided convolutions: Radford et al., 2016"
-    )
-    register("resnet", "gangen_image.networks.resnet:ResNetDiscriminator", summary="residual blocks (SNGAN, BigGAN)")
-    register(
-        "r3gan", "gangen_image.networks.r3gan:R3GANDiscriminator", summary="modern residual blocks: Huang et al., 2024"
-    )
-    register("style", "gangen_image.networks.style:StyleDiscriminator", summary="residual convolutions: StyleGAN2")
+    register("mlp", ".networks.mlp:MLPDiscriminator", summary="multilayer perceptron, for points and small images")
+    register("dcgan", ".networks.dcgan:DCGANDiscriminator", summary="strided convolutions: Radford et al., 2016")
+    register("resnet", ".networks.resnet:ResNetDiscriminator", summary="residual blocks (SNGAN, BigGAN)")
+    register("r3gan", ".networks.r3gan:R3GANDiscriminator", summary="modern residual blocks: Huang et al., 2024")
+    register("style", ".networks.style:StyleDiscriminator", summary="residual convolutions: StyleGAN2")
 
 
 @hookimpl
 def gangen_objectives(register: Callable) -> None:
-    register("gan", "gangen_image.objectives.gan:ImageGAN", summary="the game of two; turns discriminate, generate")
-    register(
-        "semi_supervised",
-        "gangen_image.objectives.semi_supervised:SemiSupervised",
-        summary="a discriminator that also tells the labels apart",
-    )
+    register("gan", ".objectives.gan:ImageGAN", summary="the game of two; turns discriminate, generate")
+    register("semi_supervised", ".objectives.semi_supervised:SemiSupervised", summary="it also tells labels apart")
 
 
 @hookimpl
 def gangen_penalties(register: Callable) -> None:
-    register(
-        "consistency", "gangen_image.objectives.consistency:Consistency", summary="CR-GAN, bCR: Zhang et al., 2020"
-    )
+    register("consistency", ".objectives.consistency:Consistency", summary="CR-GAN, bCR: Zhang et al., 2020")
 
 
 @hookimpl
 def gangen_augmentations(register: Callable) -> None:
-    register("diffaugment", "gangen_image.objectives.augmentation:DiffAugment", summary="always: Zhao et al., 2020")
-    register(
-        "adaptive", "gangen_image.objectives.augmentation:Adaptive", summary="ADA, as need be: Karras et al., 2020"
-    )
+    register("diffaugment", ".objectives.augmentation:DiffAugment", summary="always: Zhao et al., 2020")
+    register("adaptive", ".objectives.augmentation:Adaptive", summary="ADA, as need be: Karras et al., 2020")
 
 
 @hookimpl
 def gangen_extractors(register: Callable) -> None:
-    register(
-        "classifier",
-        "gangen_image.extractors.classifier:Classifier",
-        summary="a small network that learns the data's labels",
-    )
-    register("identity", "gangen_image.extractors.identity:Identity", summary="the points or pixels themselves")
-    register(
-        "inception",
-        "gangen_image.extractors.inception:Inception",
-        summary="the network of the FID; needs the package torch-fidelity",
-    )
+    register("classifier", ".extractors.classifier:Classifier", summary="a small network that learns the data's labels")
+    register("identity", ".extractors.identity:Identity", summary="the points or pixels themselves")
+    register("inception", ".extractors.inception:Inception", summary="the FID's network; needs torch-fidelity")
 
 
 @hookimpl
 def gangen_metrics(register: Callable) -> None:
-    register("modes", "gangen_image.metrics.modes:Modes", summary="modes found, share of good samples, evenness")
-    register(
-        "stacked_modes", "gangen_image.metrics.modes:StackedModes", summary="modes of stacked digits that are reached"
-    )
-    register(
-        "accuracy",
-        "gangen_image.objectives.semi_supervised:Accuracy",
-        summary="held-out images that are labelled rightly",
-    )
+    register("modes", ".metrics.modes:Modes", summary="modes found, share of good samples, evenness")
+    register("stacked_modes", ".metrics.modes:StackedModes", summary="modes of stacked digits that are reached")
+    register("accuracy", ".objectives.semi_supervised:Accuracy", summary="held-out images that are labelled rightly")

@@ -42,6 +42,11 @@ def test_a_plugin_brings_components_under_its_namespace(install):
     assert component.load().__name__ == "Sharp"
 
 
+def test_a_target_that_begins_with_a_dot_is_below_the_plugins_own_package(install):
+    install("acme", hook('register("a", ".losses:A")'))
+    assert Registry.discover().find("losses", "acme/a").target == "gangen_acme.losses:A"
+
+
 def test_finding_does_not_import_the_component(install):
     install("acme", hook('register("heavy", "gangen_missing.heavy:Net")', "generators"))
     component = Registry.discover().find("generators", "acme/heavy")
