@@ -1,4 +1,7 @@
-"""The keyword-only parameters of a class or function, read from its source so that nothing heavy is imported."""
+"""The keyword-only parameters of a class or function, read from its source so that nothing heavy is imported.
+
+A class without a constructor has those of its base, and so has one whose constructor hands ``**options`` on to that.
+"""
 
 import ast
 import builtins
@@ -52,7 +55,7 @@ def keyword_parameters(target: str, names: Mapping[str, Any]) -> list[Parameter]
     """
     module_name, _, attribute = target.partition(":")
     try:
-        return _from_source(_parse(module_name), attribute, _namespace() | dict(names))
+        return _from_source(_parse(module_name), attribute, _namespace() | dict(names)) or []
     except _Unreadable:
         return from_object(resolve(target))
 
@@ -63,17 +66,24 @@ def from_object(found: Any) -> list[Parameter]:
         hints = typing.get_type_hints(found, include_extras=True)
         fields = [field for field in dataclasses.fields(found) if field.kw_only]
         return [Parameter(field.name, hints[field.name], _field_default(field)) for field in fields]
-    function = found.__init__ if inspect.isclass(found) else found
-    signature = inspect.signature(function)
-    try:
-        hints = typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError, AttributeError) as error:
-        raise PluginError(f"cannot read the annotations of {function.__qualname__}: {error}") from error
-    return [
-        Parameter(parameter.name, hints.get(parameter.name, Any), parameter.default)
-        for parameter in signature.parameters.values()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    ]
+    constructors = (
+        [vars(it)["__init__"] for it in inspect.getmro(found) if "__init__" in vars(it)]
+        if inspect.isclass(found)
+        else [found]
+    )
+    options: dict[str, Parameter] = {}
+    for function in constructors:
+        try:
+            hints = typing.get_type_hints(function, include_extras=True)
+        except (NameError, TypeError, AttributeError) as error:
+            raise PluginError(f"cannot read the annotations of {function.__qualname__}: {error}") from error
+        parameters = inspect.signature(function).parameters.values()
+        for it in parameters:
+            if it.kind is it.KEYWORD_ONLY and it.name not in options:
+                options[it.name] = Parameter(it.name, hints.get(it.name, Any), it.default)
+        if not any(it.kind is it.VAR_KEYWORD for it in parameters):
+            break
+    return list(options.values())
 
 
 def _field_default(field: dataclasses.Field) -> Any:
@@ -91,7 +101,8 @@ def _parse(module_name: str) -> ast.Module:
         raise _Unreadable from error
 
 
-def _from_source(module: ast.Module, name: str, namespace: dict[str, Any]) -> list[Parameter]:
+def _from_source(module: ast.Module, name: str, namespace: dict[str, Any]) -> list[Parameter] | None:
+    """None for a class without any constructor."""
     definitions = [node for node in module.body if getattr(node, "name", None) == name]
     match definitions:
         case []:
@@ -99,14 +110,18 @@ def _from_source(module: ast.Module, name: str, namespace: dict[str, Any]) -> li
         case [ast.FunctionDef() as function]:
             return _from_function(function, namespace)
         case [ast.ClassDef(decorator_list=[], keywords=[]) as definition]:
-            constructors = [node for node in definition.body if getattr(node, "name", None) == "__init__"]
-            if constructors:
-                return _from_function(constructors[-1], namespace)
-            match definition.bases:
-                case []:
-                    return []
-                case [ast.Name(id=base)]:
-                    return _from_source(module, base, namespace)
+            constructor = next((it for it in definition.body if getattr(it, "name", None) == "__init__"), None)
+            own = None if constructor is None else _from_function(constructor, namespace)
+            if own is not None and constructor.args.kwarg is None:
+                return own
+            for base in definition.bases:
+                if not isinstance(base, ast.Name):
+                    raise _Unreadable
+                inherited = _from_source(module, base.id, namespace)
+                if inherited is not None:
+                    names = {option.name for option in own or ()}
+                    return [*(own or ()), *(option for option in inherited if option.name not in names)]
+            return own
     raise _Unreadable
 
 

@@ -1,3 +1,4 @@
+import importlib
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -138,6 +139,30 @@ def test_plain_sources_are_read_without_importing_them(install):
     annotations = [annotation for _, annotation, _ in of("build")]
     assert annotations == [Annotated[Any, Part("losses")], tuple[int, int], Schedule]
     assert "gangen_acme_static" not in sys.modules
+
+
+DERIVED = """
+class Base:
+    def __init__(self, spec, *, width: int = 32, mode: str = "a"): ...
+
+class Mixin:
+    def helps(self): ...
+
+class Derived(Mixin, Base):
+    def __init__(self, spec, *, more: int = 3, mode: str = "b", **options): ...
+
+class Further(Derived):
+    pass
+"""
+
+
+@pytest.mark.parametrize("name", ["Derived", "Further"])
+def test_a_constructor_that_hands_options_on_has_those_of_its_base_too(install, name):
+    install("acme", DERIVED, module="gangen_acme_derived")
+    found = Options.of("it", f"gangen_acme_derived:{name}").parameters
+    assert [(option, default) for option, _, default in found] == [("more", 3), ("mode", "b"), ("width", 32)]
+    assert "gangen_acme_derived" not in sys.modules
+    assert from_object(getattr(importlib.import_module("gangen_acme_derived"), name)) == found
 
 
 IMPORTED = """
