@@ -92,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         playing = command(name, summary)
         playing.add_argument("recipe", help="a recipe's file or the name of one that is installed")
         playing.add_argument("overrides", nargs="*", help="settings, as in players.generator.optimizer.lr=2e-4")
+        if name == "check":
+            rehearsing = "also play every turn once, draw a sheet, evaluate, save, load, and sample twice by one seed"
+            playing.add_argument("--play", action="store_true", help=rehearsing)
     sampling = command("sample", "draw samples from a trained model")
     sampling.add_argument("prompt", nargs="?", help="a label or a prompt")
     sampling.add_argument("-n", type=int, metavar="N", help="how many (default 1; 8 in a row with --interpolate)")
@@ -143,7 +146,11 @@ def _check(options: argparse.Namespace, blocked: list[str]) -> None:
     recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
     from gangen.training.assemble import check
 
-    print("\n".join(check(recipe, registry)))
+    print("\n".join(check(recipe, registry)), flush=True)
+    if options.play:
+        from gangen.training.rehearsal import rehearse
+
+        print("\n".join(rehearse(recipe, registry)))
 
 
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:

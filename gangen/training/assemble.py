@@ -47,10 +47,24 @@ def train(recipe: Recipe, registry: Registry) -> None:
     """Play a recipe from its start, or from the newest checkpoint in its run directory, to its end."""
     run = RunDirectory(recipe.run)
     remarks = run.claim(recipe, registry)
+    try:
+        play(recipe, registry, run, remarks)
+    except Exception as error:
+        if not isinstance(error, GangenError):
+            run.keep_traceback(error)
+        raise
+
+
+def play(recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[str], *, rehearsal: bool = False) -> None:
+    """Play a recipe in a directory that may be played in; ``remarks`` are what to warn of before.
+
+    A rehearsal says nothing, and ends at errors that training goes on after: those of metrics and sheets.
+    """
     accelerator = _accelerator(recipe, run)
-    console = Console(quiet=not accelerator.is_main_process)
+    console = Console(quiet=rehearsal or not accelerator.is_main_process)
     try:
         trainer = assemble(recipe, registry, accelerator, run, console)
+        trainer.strict = rehearsal
         if accelerator.is_main_process:
             digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
             remarks += run.begin(recipe, _distributions(recipe, registry) | digests)
@@ -77,10 +91,6 @@ def train(recipe: Recipe, registry: Registry) -> None:
                 f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
             )
         console.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
-    except Exception as error:
-        if not isinstance(error, GangenError):
-            run.keep_traceback(error)
-        raise
     finally:
         accelerator.end_training()
 

@@ -115,6 +115,7 @@ class Trainer:
         self.state = State()
         self.meter = Meter(self.device)
         self.stopping: str | None = None
+        self.strict = False  # whether errors of what only looks at the run end it
         self._autocast = accelerator.autocast if accelerator.mixed_precision != "no" else nullcontext
 
     def fit(self) -> None:

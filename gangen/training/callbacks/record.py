@@ -41,6 +41,8 @@ def pardoning(trainer: Trainer, run: RunDirectory, console: Console, what: str) 
     try:
         yield
     except Exception as error:
+        if trainer.strict:
+            raise
         run.keep_traceback(error)
         words = f"{what} failed, and training goes on: {summary(error)} (at {own_line(error)}; see {run.errors.name})"
         warn(trainer, run, console, [words])
