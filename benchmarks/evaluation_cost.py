@@ -14,20 +14,20 @@ from pathlib import Path
 from gangen.components.registry import Registry
 from gangen.recipe.load import load_recipe
 from gangen.training.assemble import train
-from gangen.training.callbacks.evaluations import Evaluate
+from gangen.training.callbacks.evaluations import Evaluations
 
 
 def main(recipe: str, overrides: list[str]) -> None:
     evaluations: list[float] = []
-    take = Evaluate.after_step
+    take = Evaluations.after_step
 
-    def timed(self: Evaluate, trainer: object) -> None:
+    def timed(self: Evaluations, trainer: object) -> None:
         start, known = time.process_time(), self.run.metrics.stat().st_size if self.run.metrics.exists() else 0
         take(self, trainer)
         if self.run.metrics.exists() and self.run.metrics.stat().st_size > known:
             evaluations.append(time.process_time() - start)
 
-    Evaluate.after_step = timed
+    Evaluations.after_step = timed
     registry = Registry.discover()
     with tempfile.TemporaryDirectory() as folder:
         settings = ["trainer.threads=1", *overrides, f"run={folder}/run"]

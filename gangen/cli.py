@@ -190,8 +190,8 @@ def _report(options: argparse.Namespace, blocked: list[str]) -> None:
 def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     from rich.console import Console
 
-    from gangen.evaluation.evaluate import Trained
     from gangen.evaluation.results import Request
+    from gangen.evaluation.trained import Trained
     from gangen.report import write_report
     from gangen.report.side_by_side import write_side_by_side
     from gangen.report.terminal import show

@@ -190,7 +190,7 @@ class Extractor(Protocol):
 class Metric(Protocol):
     """A measure of a trained game, taken on a ``gangen.MetricContext``.
 
-    It may also have, all of them called with the evaluation:
+    It may also have, all of them called with the same context:
 
     - ``check``, asked before any training: raises UsageError where players or data lack what it needs.
     - ``protocol``, asked after the figures: what options leave open of how they were measured, such as counts, by name.
@@ -199,10 +199,10 @@ class Metric(Protocol):
     ``extractor`` is what it sees with, where it does; ``tradeoff`` is a ``gangen.Tradeoff``.
     """
 
-    def __call__(self, evaluation: Any) -> Mapping[str, Any]:
+    def __call__(self, context: Any) -> Mapping[str, Any]:
         """Figures by name, each a ``gangen.Figure`` or a number.
 
-        What is doubtful about them is said to ``evaluation.warn``.
+        What is doubtful about them is said to ``context.warn``.
         """
 
 

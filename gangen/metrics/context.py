@@ -1,4 +1,4 @@
-"""The bench that metrics work at: players, data and samples that all metrics share."""
+"""What metrics look at: players, data and samples that all of them share."""
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence

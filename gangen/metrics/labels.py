@@ -13,7 +13,7 @@ from gangen.components.options import Part
 from gangen.contracts import Codec, Extractor, Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext, fit_extractor, once_a_run
-from gangen.metrics.extraction import AgainstHeldOut, ExtractorMetric, held_out
+from gangen.metrics.extraction import ExtractorMetric, held_out
 from gangen.metrics.figures import Figure
 from gangen.splits import TensorSplit
 
@@ -160,7 +160,7 @@ class SyntheticData:
     heldout: Split
 
 
-class InceptionScore(Classified, AgainstHeldOut):
+class InceptionScore(Classified):
     """exp of the mean KL(p(y|x) | p(y)) (Salimans et al., 2016), of n samples in one split, where the paper has ten.
 
     ``inception_score_NAME``, NAME being the extractor's, is high where each sample has one label, surely, and all
@@ -172,10 +172,18 @@ class InceptionScore(Classified, AgainstHeldOut):
     metric = "inception_score"
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
-        extractor, n = self.fitted_extractor(context), self.count(context)
+        extractor, n = self.fitted_extractor(context), self._count(context)
         on_real = extractor.logits(context.data.codec.samples_of(held_out(context, n)))
         score = Figure(inception_score(self.logits(context, n)), inception_score(on_real), "high")
         return {f"inception_score_{extractor.name}": score}
+
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
+        """How many rows there were on each side, and who judged them."""
+        n, extractor = self._count(context), self.fitted_extractor(context)
+        return {"samples": n, "held-out rows": n, "extractor": extractor.name}
+
+    def _count(self, context: MetricContext) -> int:
+        return min(self.samples, len(context.data.heldout))
 
 
 def inception_score(logits: Tensor) -> float:

@@ -23,7 +23,8 @@ History = dict[str, list[tuple[float, float]]]
 
 def newest(rows: Iterable[Row]) -> tuple[dict[str, Figure], int]:
     """The newest figure of each metric, and the last step at which there was one."""
-    figures, step = {}, 0
+    figures: dict[str, Figure] = {}
+    step = 0
     for row in rows:
         found = figures_of(row)
         figures |= found

@@ -53,7 +53,7 @@ def reproduction(runs: Sequence[RunDirectory]) -> dict[str, list[tuple[str, str]
 
 
 def _metrics(result: Result) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for use in result.metrics:
         options = dict(use)
         name, protocol = options.pop("use", "-"), dict(options.pop("protocol", {}))

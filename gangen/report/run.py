@@ -26,7 +26,7 @@ def write_report(run: RunDirectory) -> Path:
     figures, step = newest(rows)
     if result and all(row["step"] <= result.step for row in rows):
         # They stand alone, since training may have measured the same figures at other counts.
-        figures, step = result.figures, result.step
+        figures, step = dict(result.figures), result.step
     sheets, all_sheets = samples.over_time(run.samples)
     return write_page(
         run.root / "report.html",

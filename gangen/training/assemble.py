@@ -20,9 +20,9 @@ from gangen.noise import mix
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.training import checkpoint, compilation
-from gangen.training.callbacks.best import Best
+from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.checkpoints import Checkpoints
-from gangen.training.callbacks.evaluations import Evaluate
+from gangen.training.callbacks.evaluations import Evaluations
 from gangen.training.callbacks.progress import Log
 from gangen.training.callbacks.record import PLAIN, warn
 from gangen.training.callbacks.sheets import Samples
@@ -140,8 +140,8 @@ def assemble(
     if main:
         callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
         callbacks.append(Samples(run, every.sample, console))
-        best = recipe.keep_best and Best(recipe.keep_best, run.best, export)
-        callbacks.append(Evaluate(run, every.evaluate, metrics, console, best))
+        best = recipe.keep_best and BestModel(recipe.keep_best, run.best, export)
+        callbacks.append(Evaluations(run, every.evaluate, metrics, console, best))
     callbacks.append(StopOnSignal())
     return Trainer(
         accelerator=accelerator,

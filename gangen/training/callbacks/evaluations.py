@@ -10,16 +10,16 @@ from gangen.errors import RunError
 from gangen.metrics.context import MetricContext, joined, measure
 from gangen.metrics.figures import Figure
 from gangen.run_directory import RunDirectory
-from gangen.training.callbacks.best import Best
+from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.record import PLAIN, due, pardoning, position, record
 from gangen.training.trainer import Trainer
 
 
-class Evaluate(Callback):
+class Evaluations(Callback):
     """Every ``every`` steps, the recipe's metrics, into ``metrics.jsonl`` and onto the screen; ``best`` looks on."""
 
     def __init__(
-        self, run: RunDirectory, every: int, metrics: list[Metric], console: Console, best: Best | None = None
+        self, run: RunDirectory, every: int, metrics: list[Metric], console: Console, best: BestModel | None = None
     ) -> None:
         self.run = run
         self.every = every
@@ -39,14 +39,14 @@ class Evaluate(Callback):
     def after_step(self, trainer: Trainer) -> None:
         if not due(trainer, self.every):
             return
-        evaluation = MetricContext(trainer.networks, trainer.data, device=trainer.device, seed=trainer.seed)
+        context = MetricContext(trainer.networks, trainer.data, device=trainer.device, seed=trainer.seed)
         found: list[Mapping[str, Figure]] = [{} for _ in self.metrics]
         for index, metric in enumerate(self.metrics):
             with pardoning(trainer, self.run, self.console, name_of(metric)):
-                found[index] = measure(metric, evaluation)
-        figures = joined(found, evaluation)
-        for change in self.run.changed_extractors(evaluation.extractors):
-            evaluation.warn(change)
+                found[index] = measure(metric, context)
+        figures = joined(found, context)
+        for change in self.run.changed_extractors(context.extractors):
+            context.warn(change)
         phase, step = position(trainer)
         words = "  ".join(f"{name} {figure}" for name, figure in figures.items())
         self.console.print(f"evaluation after {trainer.phases[phase].name} {step}: {words}", **PLAIN)
@@ -56,4 +56,4 @@ class Evaluate(Callback):
         except RunError:
             if all(found):  # else the figure may be one of those that could not be taken this time
                 raise
-        record(trainer, self.run, self.console, figures, evaluation.warnings)
+        record(trainer, self.run, self.console, figures, context.warnings)

@@ -20,12 +20,12 @@ def record(
     run: RunDirectory,
     console: Console,
     figures: Mapping[str, float | Figure],
-    doubts: Iterable[str] = (),
+    warnings: Iterable[str] = (),
 ) -> None:
-    """Figures into ``metrics.jsonl`` and trackers, and with them what callbacks warn of at their sight, and doubts."""
+    """Figures into ``metrics.jsonl`` and trackers, with ``warnings`` and those of callbacks at their sight."""
     row = stamp(trainer) | figures
     trainer.accelerator.log(_numbers(figures), step=trainer.state.total)
-    warn(trainer, run, console, [*warnings_at(trainer, row), *doubts], row)
+    warn(trainer, run, console, [*warnings_at(trainer, row), *warnings], row)
 
 
 def _numbers(figures: Mapping[str, float | Figure]) -> dict[str, float]:

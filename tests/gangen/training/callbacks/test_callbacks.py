@@ -183,7 +183,7 @@ def test_a_run_that_is_killed_while_the_best_model_is_written_goes_on(play, monk
     def die(*arguments):
         raise Killed
 
-    for module, name in (("gangen.training.callbacks.best", "write_atomically"), ("gangen.model", "save_file")):
+    for module, name in (("gangen.training.callbacks.best_model", "write_atomically"), ("gangen.model", "save_file")):
         with monkeypatch.context() as patch:
             patch.setattr(f"{module}.{name}", die)
             with pytest.raises(Killed):
@@ -222,7 +222,7 @@ def test_a_complete_recipe_says_how_it_is_guarded(recipe):
     assert plain["guard"]["use"] == "gangen/guard" and plain["guard"]["explosion"] == 100.0
 
 
-def test_doubts_are_kept_with_the_figures_once(play, recipe, monkeypatch):
+def test_warnings_are_kept_with_the_figures_once(play, recipe, monkeypatch):
     monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", lambda self, evaluation: odd(evaluation))
 
     def odd(evaluation):
@@ -232,10 +232,10 @@ def test_doubts_are_kept_with_the_figures_once(play, recipe, monkeypatch):
     with pytest.raises(Killed):
         play(until=9)
     found = rows(play())
-    doubts = [
+    warned = [
         row["warning"] for row in found if "these samples" in str(row.get("warning")) and "nan" not in row["warning"]
     ]
-    assert doubts == ["these samples are few"]
+    assert warned == ["these samples are few"]
     assert "bad is nan: it says nothing of these samples" in [row.get("warning") for row in found]
     assert {row["bad"]["value"] for row in found if "bad" in row} == {None}
 

@@ -69,14 +69,14 @@ class Trained:
         networks = networks_of(players)
         metrics = self._metrics(networks, data, device)
         step = checkpoint.restore_weights(players, self.checkpoint)
-        bench = MetricContext(networks, data, device=device, seed=self.recipe.seed)
-        found = [measure(metric, bench) for metric in metrics]
-        if changed := self.run.changed_extractors(bench.extractors):
+        context = MetricContext(networks, data, device=device, seed=self.recipe.seed)
+        found = [measure(metric, context) for metric in metrics]
+        if changed := self.run.changed_extractors(context.extractors):
             advice = f"move {self.run.extractors} away to measure anew"
             raise RunError("\n".join([*changed, advice]))
         taken = [metric for metric, figures in zip(metrics, found, strict=True) if figures]
-        self._render(taken, bench)
-        protocols = [metric.protocol(bench) if hasattr(metric, "protocol") else {} for metric in metrics]
+        self._render(taken, context)
+        protocols = [metric.protocol(context) if hasattr(metric, "protocol") else {} for metric in metrics]
         result = Result(
             run=str(self.run.root),
             seed=self.recipe.seed,
@@ -87,10 +87,10 @@ class Trained:
                 use.to_plain() | ({"protocol": protocol} if protocol else {})
                 for use, protocol in zip(self.recipe.metrics, protocols, strict=True)
             ],
-            extractors=bench.extractors,
-            warnings=bench.warnings,
-            figures=joined(found, bench),
-            frontier=self._frontier(metrics, found, networks, data, bench),
+            extractors=context.extractors,
+            warnings=context.warnings,
+            figures=joined(found, context),
+            frontier=self._frontier(metrics, found, networks, data, context),
         )
         result.write(self.run.evaluation)
         return result
@@ -105,16 +105,21 @@ class Trained:
             messages = "\n".join(problem.message for problem in error.problems)
             raise UsageError(f"{self.run.root} cannot be measured as asked (--metric, --samples)\n{messages}") from None
 
-    def _render(self, metrics: list[Metric], bench: MetricContext) -> None:
+    def _render(self, metrics: list[Metric], context: MetricContext) -> None:
         """Write the sheets of samples that metrics find worth looking at."""
-        codec = bench.data.codec
+        codec = context.data.codec
         for metric in metrics:
-            for name, sheet in metric.sheets(bench).items() if hasattr(metric, "sheets") else ():
+            for name, sheet in metric.sheets(context).items() if hasattr(metric, "sheets") else ():
                 self.run.samples.mkdir(exist_ok=True)
                 codec.render({row: codec.decode(samples) for row, samples in sheet.items()}, self.run.samples / name)
 
     def _frontier(
-        self, metrics: list[Metric], found: list[dict[str, Figure]], players: Players, data: Data, bench: MetricContext
+        self,
+        metrics: list[Metric],
+        found: list[dict[str, Figure]],
+        players: Players,
+        data: Data,
+        context: MetricContext,
     ) -> Frontier | None:
         """The sweep of the first trade-off that a metric declares and the metrics have both figures of."""
         temperatures = self._temperatures(players.averaged("generator"))
@@ -134,16 +139,16 @@ class Trained:
         def sweep(seed: int) -> list[Row]:
             rows = []
             for temperature in temperatures:
-                here = MetricContext(players, data, device=bench.device, seed=seed, settings={SETTING: temperature})
+                here = MetricContext(players, data, device=context.device, seed=seed, settings={SETTING: temperature})
                 figures = {name: figure.value for name, figure in evaluate(swept, here).items()}
-                for warning in [warning for warning in here.warnings if warning not in bench.warnings]:
-                    bench.warn(f"at {SETTING} {temperature:g}: {warning}")
+                for warning in [warning for warning in here.warnings if warning not in context.warnings]:
+                    context.warn(f"at {SETTING} {temperature:g}: {warning}")
                 rows.append({SETTING: temperature} | figures)
             return rows
 
         ours, phase, baseline, again = sweep(self.recipe.seed), self._baseline_phase(), None, None
         if phase is not None:
-            earlier = read_model(self.run.phases / phase, self.registry, bench.device).generator
+            earlier = read_model(self.run.phases / phase, self.registry, context.device).generator
             players.averaged("generator").load_state_dict(earlier.state_dict())
             baseline, again = sweep(self.recipe.seed), sweep(mix(self.recipe.seed, "again"))
         beside = {name: figure.real for figures in found for name, figure in figures.items() if name in axes}

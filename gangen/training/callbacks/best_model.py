@@ -11,7 +11,7 @@ from gangen.metrics.figures import Figure
 from gangen.recipe.keep_best import KeepBest
 
 
-class Best:
+class BestModel:
     """The best model so far, in ``folder``; best.json in it says by which figure, its value and the step."""
 
     def __init__(self, rule: KeepBest, folder: Path, export: Callable[[Path], None]) -> None:
