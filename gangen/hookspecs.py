@@ -1,12 +1,14 @@
 """The hooks that a plugin may implement: one per kind of component, all of one shape, and one for recipes.
 
-A hook is handed ``register(name, target, summary="")`` and calls it once per component. ``target`` is an import string,
-``"module:attribute"``, or ``".module:attribute"`` below the plugin's own package. It is resolved only when a recipe
-names the component: listing plugins imports no networks.
+The hook ``gangen_KIND`` is handed ``register(name, target, summary="")`` and calls it once per component. ``target`` is
+an import string, ``"module:attribute"``, or ``".module:attribute"`` below the plugin's own package. It is resolved only
+when a recipe names the component: listing plugins imports no networks.
 """
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pluggy
 
@@ -15,87 +17,74 @@ hookimpl = pluggy.HookimplMarker("gangen")
 
 Register = Callable[..., None]
 
-SINGULAR = {
-    "generators": "generator",
-    "discriminators": "discriminator",
-    "encoders": "encoder",
-    "objectives": "objective",
-    "losses": "loss",
-    "penalties": "penalty",
-    "augmentations": "augmentation",
-    "data": "data source",
-    "metrics": "metric",
-    "extractors": "extractor",
-    "callbacks": "callback",
+
+class Kind(NamedTuple):
+    """A kind of component.
+
+    ``handed`` is what a constructor is given before its options, which are keyword-only: ``spec``, the description of
+    the data; ``players``, a ``gangen.Players``; ``parameters``, those to be learned. ``members`` are what every
+    component of the kind must have; ``gangen.contracts`` and the module of the kind's own name say what they mean.
+    ``player`` says that it may play as a network of its own.
+    """
+
+    name: str
+    singular: str
+    about: str
+    handed: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    player: bool = False
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("generators", "generator", "networks that make samples", ("spec",), player=True),
+        Kind("discriminators", "discriminator", "networks that judge samples", ("spec",), player=True),
+        Kind("encoders", "encoder", "networks that map samples to latent variables", ("spec",), player=True),
+        Kind("objectives", "objective", "games, whose methods are turns", ("spec",)),
+        Kind("samplers", "sampler", "how a trained game is sampled from", ("players",), ("networks", "sample")),
+        Kind("optimizers", "optimizer", "how a player learns from its gradients", ("parameters",)),
+        Kind(
+            "losses",
+            "loss",
+            "adversarial losses, from logits to a scalar",
+            (),
+            ("relativistic", "discriminator", "generator"),
+        ),
+        Kind("penalties", "penalty", "modules that regularise a discriminator", (), ("forward", "state_dict")),
+        Kind(
+            "augmentations",
+            "augmentation",
+            "modules that change what a discriminator sees",
+            (),
+            ("forward", "state_dict"),
+        ),
+        Kind("data", "data source", "rows with their codec", (), ("codec_class", "codec", "train", "heldout")),
+        Kind("metrics", "metric", "measures of a trained game", (), ("__call__",)),
+        Kind(
+            "extractors",
+            "extractor",
+            "feature networks that metrics compare samples with",
+            (),
+            ("name", "key", "check", "fit", "features"),
+        ),
+        Kind("callbacks", "callback", "observers of a run", (), ("start", "after_step", "watch", "finish", "close")),
+    )
 }
-KINDS = tuple(SINGULAR)
-# What a component of a kind must have; gangen.contracts and gangen.penalties say what it means.
-MEMBERS = {
-    "losses": ("relativistic", "discriminator", "generator"),
-    "penalties": ("forward", "state_dict"),
-    "augmentations": ("forward", "state_dict"),
-    "data": ("codec_class", "codec", "train", "heldout"),
-    "metrics": ("__call__",),
-    "extractors": ("name", "key", "check", "fit", "features"),
-    "callbacks": ("start", "after_step", "watch", "finish", "close"),
-}
 
 
-@hookspec
-def gangen_generators(register: Register) -> None:
-    """Networks that make samples: ``__init__(self, spec, *, options)``."""
+def _hook(kind: Kind) -> Any:
+    def register_components(register: Register) -> None: ...
 
-
-@hookspec
-def gangen_discriminators(register: Register) -> None:
-    """Networks that judge samples: ``__init__(self, spec, *, options)``."""
-
-
-@hookspec
-def gangen_encoders(register: Register) -> None:
-    """Networks that map samples to latent variables: ``__init__(self, spec, *, options)``."""
-
-
-@hookspec
-def gangen_objectives(register: Register) -> None:
-    """Games, whose methods are turns: ``__init__(self, spec, *, options)``."""
-
-
-@hookspec
-def gangen_losses(register: Register) -> None:
-    """Adversarial losses, from logits to a scalar: ``__init__(self, *, options)``."""
-
-
-@hookspec
-def gangen_penalties(register: Register) -> None:
-    """Regularisers of a discriminator, see gangen.penalties: modules, ``__init__(self, *, options)``."""
-
-
-@hookspec
-def gangen_augmentations(register: Register) -> None:
-    """Random changes of what a discriminator sees: modules, ``__init__(self, *, options)``."""
-
-
-@hookspec
-def gangen_data(register: Register) -> None:
-    """Data sources with their codec: ``__init__(self, *, options)``."""
-
-
-@hookspec
-def gangen_metrics(register: Register) -> None:
-    """Measures of a trained game: ``__init__(self, *, options)``."""
-
-
-@hookspec
-def gangen_extractors(register: Register) -> None:
-    """Feature networks that metrics compare samples with: ``__init__(self, *, options)``."""
-
-
-@hookspec
-def gangen_callbacks(register: Register) -> None:
-    """Observers of a run: ``__init__(self, *, options)``."""
+    register_components.__doc__ = f"{kind.about[:1].upper()}{kind.about[1:]}."
+    return hookspec(register_components)
 
 
 @hookspec
 def gangen_recipes() -> Iterable[Path]:
     """Folders whose ``*.yaml`` files are recipes; they are listed as ``namespace/stem``."""
+
+
+HOOKS = SimpleNamespace(
+    gangen_recipes=gangen_recipes, **{f"gangen_{name}": _hook(kind) for name, kind in KINDS.items()}
+)

@@ -133,7 +133,7 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {message}") from None
     try:
         codec = codec_class.load(folder)
-        net = registry.build(use, codec.spec)
+        net = registry.build(use, spec=codec.spec)
         net.load_state_dict(load_file(folder / "generator.safetensors"))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RunError(f"the model in {folder} is damaged: {error}") from None

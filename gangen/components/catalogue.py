@@ -13,7 +13,7 @@ from gangen.components.options import Part, to_plain
 from gangen.components.registry import Registry
 from gangen.components.signatures import REQUIRED
 from gangen.errors import UsageError, did_you_mean
-from gangen.hookspecs import KINDS, SINGULAR
+from gangen.hookspecs import KINDS
 from gangen.schedules import Schedule
 
 WORDS = {
@@ -72,7 +72,7 @@ def component_lines(registry: Registry, name: str) -> Iterator[str]:
 
 
 def _component(component: Component) -> Iterator[str]:
-    yield f"{component.name}: {SINGULAR[component.kind]}, from {component.distribution} {component.version}"
+    yield f"{component.name}: {KINDS[component.kind].singular}, from {component.distribution} {component.version}"
     if component.summary:
         yield f"  {component.summary}"
     rows = [
@@ -103,7 +103,7 @@ def _words(annotation: Any) -> str:
     if origin is Annotated:
         part = next((mark for mark in arguments[1:] if isinstance(mark, Part)), None)
         bounds = [f"{name} {bound}" for mark in arguments[1:] for name, bound in _bounds(mark)]
-        return SINGULAR[part.kind] if part else f"{_words(arguments[0])} {' and '.join(bounds)}".strip()
+        return KINDS[part.kind].singular if part else f"{_words(arguments[0])} {' and '.join(bounds)}".strip()
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_words(argument) for argument in arguments)
     if origin is typing.Literal:

@@ -10,11 +10,10 @@ from typing import Any
 
 import pluggy
 
-from gangen import hookspecs
 from gangen.components.options import Options
 from gangen.components.signatures import resolve
 from gangen.errors import PluginError, did_you_mean
-from gangen.hookspecs import KINDS, SINGULAR
+from gangen.hookspecs import HOOKS, KINDS
 
 CORE = "gangen"
 
@@ -36,7 +35,7 @@ class Component:
         return self.name.partition("/")[2]
 
     def __str__(self) -> str:
-        return f"{SINGULAR[self.kind]} {self.name!r}"
+        return f"{KINDS[self.kind].singular} {self.name!r}"
 
     def load(self) -> Any:
         """The class or function itself.
@@ -69,8 +68,8 @@ class Plugin:
 def stage(module: ModuleType, namespace: str, distribution: str, version: str) -> Plugin:
     """Everything that one plugin registers; raises before any of it counts."""
     manager = pluggy.PluginManager("gangen")
-    manager.add_hookspecs(hookspecs)
-    known = [name for name in vars(hookspecs) if name.startswith("gangen_")]
+    manager.add_hookspecs(HOOKS)
+    known = vars(HOOKS)
     for name, value in vars(module).items():
         if hasattr(value, "gangen_impl") and name not in known:
             raise PluginError(f"there is no hook {name!r}{did_you_mean(name, known)}")
@@ -92,9 +91,13 @@ def stage(module: ModuleType, namespace: str, distribution: str, version: str) -
 def _register_into(plugin: Plugin, kind: str, package: str) -> Callable[..., None]:
     def register(name: str, target: str, *, summary: str = "") -> None:
         if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)):
-            raise PluginError(f"{name!r} is not a name for a {SINGULAR[kind]}: use letters, digits, '_', '-' and '.'")
+            raise PluginError(
+                f"{name!r} is not a name for a {KINDS[kind].singular}: use letters, digits, '_', '-' and '.'"
+            )
         if not (isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target)):
-            raise PluginError(f"{SINGULAR[kind]} {name!r} needs an import string 'module:attribute', got {target!r}")
+            raise PluginError(
+                f"{KINDS[kind].singular} {name!r} needs an import string 'module:attribute', got {target!r}"
+            )
         target = package + target if target.startswith(".") else target
         component = Component(kind, f"{plugin.name}/{name}", target, summary, plugin.distribution, plugin.version)
         if any(other.kind == kind and other.name == component.name for other in plugin.components):

@@ -83,6 +83,12 @@ def in_plain_words(owner: str, value: Mapping[str, Any], names: Iterable[str]) -
         raise refusal(problems) from None
 
 
+def any_of(words: Iterable[str]) -> str:
+    """Words as in "a, b or c"."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def show(value: Any) -> str:
     """A value as the author of a recipe would name it."""
     match value:

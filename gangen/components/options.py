@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol, Self
 from gangen.components.messages import in_plain_words, refusal, show
 from gangen.components.signatures import REQUIRED, Parameter, keyword_parameters
 from gangen.errors import PluginError, UsageError
-from gangen.hookspecs import SINGULAR
+from gangen.hookspecs import KINDS
 from gangen.schedules import Schedule
 
 # In a JSON Schema of options, stands for a reference to a definition; pydantic resolves references of its own.
@@ -118,7 +118,7 @@ def read_use(kind: str, value: Any, components: Components) -> Use:
     place = ("use",) if isinstance(value, Mapping) else ()
     options = dict(value) if isinstance(value, Mapping) else {"use": value}
     if "use" not in options:
-        raise refusal([((), f"no {SINGULAR[kind]} is chosen: 'use' must be its name")])
+        raise refusal([((), f"no {KINDS[kind].singular} is chosen: 'use' must be its name")])
     name = options.pop("use")
     if not isinstance(name, str):
         raise refusal([(place, f"{kind} are chosen by a name or a mapping with 'use', got {show(name)}")])

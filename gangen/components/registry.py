@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,10 +14,11 @@ from typing import Any
 from gangen.components.component import CORE, Component, Plugin, stage
 from gangen.components.options import Use
 from gangen.errors import PluginError, UsageError, did_you_mean
-from gangen.hookspecs import KINDS, MEMBERS, SINGULAR
+from gangen.hookspecs import KINDS
 
 LOCAL = "local"
 _BUILT: dict[type, str] = {}
+_ABSENT = object()
 
 
 class Registry:
@@ -118,7 +119,7 @@ class Registry:
         elsewhere = [component for other in KINDS for component in self._matches(other, name)]
         if elsewhere:
             raise UsageError(f"{elsewhere[0].name!r} is among the {elsewhere[0].kind}, not the {kind}")
-        raise UsageError(f"no {SINGULAR[kind]} is called {name!r}{self._hint(name, self._components[kind])}")
+        raise UsageError(f"no {KINDS[kind].singular} is called {name!r}{self._hint(name, self._components[kind])}")
 
     def recipes(self) -> dict[str, Path]:
         """Recipes that come with plugins, as ``namespace/stem``; gangen's own have no namespace."""
@@ -128,40 +129,44 @@ class Registry:
         """The plugins that were loaded, gangen's own components first."""
         return list(self._plugins.values())
 
-    def build(self, use: Use, *framework_arguments: Any) -> Any:
+    def build(self, use: Use, **at_hand: Any) -> Any:
         """Construct a component with its options; options that are components themselves are built first.
 
-        Raises PluginError for one that lacks what all of its kind have.
+        Each is handed what its kind is handed, out of what is ``at_hand``: a network ``spec``, a sampler ``players``.
+
+        Raises PluginError for one that lacks what all of its kind have, or has no place here.
         """
-        component = self.find(use.kind, use.name)
-        options = {name: self._built(value) for name, value in use.options.items()}
+        component, kind = self.find(use.kind, use.name), KINDS[use.kind]
+        absent = [name for name in kind.handed if name not in at_hand]
+        if absent:
+            raise PluginError(f"{component} cannot be built here, where {absent[0]} is not known")
+        options = {name: self._built(value, at_hand) for name, value in use.options.items()}
         constructor = component.load()
         try:
-            built = constructor(*framework_arguments, **options)
+            built = constructor(*(at_hand[name] for name in kind.handed), **options)
         except OSError as error:  # a file that an option names
             raise UsageError(f"{component} cannot be built: {error}") from error
         except Exception as error:
             error.add_note(f"while building {component} of {component.distribution} {component.version}")
             raise
         # Looked up without a call: what is a property may not be ready yet.
-        absent = object()
-        lacks = [name for name in MEMBERS.get(use.kind, ()) if inspect.getattr_static(built, name, absent) is absent]
+        lacks = [name for name in kind.members if inspect.getattr_static(built, name, _ABSENT) is _ABSENT]
         if lacks:
             raise PluginError(
-                f"{component} of {component.distribution} lacks {', '.join(lacks)}, which every {SINGULAR[use.kind]} "
-                "has; see gangen/contracts.py, and gangen/penalties.py for penalties"
+                f"{component} of {component.distribution} lacks {', '.join(lacks)}, which every {kind.singular} has; "
+                f"see gangen/contracts.py or gangen/{kind.name}.py"
             )
         _BUILT[type(built)] = str(component)
         return built
 
-    def _built(self, value: Any) -> Any:
+    def _built(self, value: Any, at_hand: Mapping[str, Any]) -> Any:
         match value:
             case Use():
-                return self.build(value)
+                return self.build(value, **at_hand)
             case list() | tuple():
-                return type(value)(map(self._built, value))
+                return type(value)(self._built(item, at_hand) for item in value)
             case dict():
-                return {key: self._built(item) for key, item in value.items()}
+                return {key: self._built(item, at_hand) for key, item in value.items()}
         return value
 
     def _matches(self, kind: str, name: str) -> list[Component]:

@@ -7,7 +7,7 @@ from gangen.components.component import Component
 from gangen.components.options import DEFINITION, untitled
 from gangen.components.registry import Registry
 from gangen.errors import PluginError
-from gangen.hookspecs import KINDS, SINGULAR
+from gangen.hookspecs import KINDS
 from gangen.recipe.sections import PLAYER_KINDS, PlayerSettings, Recipe
 
 
@@ -35,7 +35,7 @@ def _choice(registry: Registry, kind: str, settings: dict[str, Any]) -> dict[str
     ]
     mapping = {"type": "object", "properties": {"use": known}, "required": ["use"], "allOf": branches}
     # Without a component of the kind nothing can be chosen; an empty allOf is not a schema.
-    return {"description": SINGULAR[kind], "anyOf": [known, mapping]} if components else {"not": {}}
+    return {"description": KINDS[kind].singular, "anyOf": [known, mapping]} if components else {"not": {}}
 
 
 def _options(component: Component, settings: dict[str, Any]) -> dict[str, Any]:

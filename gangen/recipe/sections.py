@@ -7,23 +7,22 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 from annotated_types import Ge, Gt, Interval, MinLen
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
-from gangen.components.messages import Keys, refusal, show
+from gangen.components.messages import Keys, any_of, refusal, show
 from gangen.components.options import DEFINITION, Part, Use, read_use, to_plain
 from gangen.errors import Problem, RecipeError, did_you_mean
-from gangen.hookspecs import SINGULAR
+from gangen.hookspecs import KINDS
 from gangen.recipe.balance import Balance
 from gangen.recipe.keep_best import KeepBest
 from gangen.recipe.source import dump
 from gangen.recipe.strict import Section
 from gangen.schedules import Schedule
 
-PLAYER_KINDS = ("generators", "discriminators", "encoders")
+PLAYER_KINDS = {name: kind.singular for name, kind in KINDS.items() if kind.player}
 PLAYERS_SCHEMA = {
     "type": "object",
     "minProperties": 1,
-    "patternProperties": {f"^{SINGULAR[kind]}": {DEFINITION: f"player_{kind}"} for kind in PLAYER_KINDS},
+    "patternProperties": {f"^{singular}": {DEFINITION: f"player_{kind}"} for kind, singular in PLAYER_KINDS.items()},
 }
-NO_KIND = "since its name does not begin with generator, discriminator or encoder"
 
 
 class OptimizerRecipe(Section, title="the optimizer"):
@@ -184,8 +183,9 @@ class PlayerRecipe(PlayerSettings, title="a player"):
     def _sort(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """What is no setting of the player is for its component: ``use`` and options."""
         if given.get("kind") not in PLAYER_KINDS:
-            got, place = (f"got {show(given['kind'])}", ("kind",)) if "kind" in given else (NO_KIND, ())
-            raise refusal([(place, f"a player needs a 'kind' of generators, discriminators or encoders, {got}")])
+            unknown = f"since its name does not begin with {any_of(PLAYER_KINDS.values())}"
+            got, place = (f"got {show(given['kind'])}", ("kind",)) if "kind" in given else (unknown, ())
+            raise refusal([(place, f"a player needs a 'kind' of {any_of(PLAYER_KINDS)}, {got}")])
         settings = {key: value for key, value in given.items() if key in ("kind", *PlayerSettings.model_fields)}
         return {**settings, "component": {key: value for key, value in given.items() if key not in settings}}
 
@@ -203,7 +203,7 @@ def _with_kinds(players: Any) -> Any:
     """Players as mappings, with the kinds that follow from their names; copies have the component of the original."""
     if not isinstance(players, Mapping):
         return players
-    kinds = {name: {"kind": kind} for name in players for kind in PLAYER_KINDS if name.startswith(SINGULAR[kind])}
+    kinds = {name: {"kind": kind} for name in players for kind in PLAYER_KINDS if name.startswith(PLAYER_KINDS[kind])}
     plain = {name: dict(given) if isinstance(given, Mapping) else {"use": given} for name, given in players.items()}
     complete = {name: kinds.get(name, {}) | given for name, given in plain.items()}
     problems = []

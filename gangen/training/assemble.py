@@ -172,7 +172,7 @@ def build_game(
     for name, chosen in recipe.players.items():
         # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
         torch.manual_seed(mix(recipe.seed, "initial weights", name))
-        net = registry.build(chosen.component, data.codec.spec).to(device).train()
+        net = registry.build(chosen.component, spec=data.codec.spec).to(device).train()
         players[name] = Player(
             name,
             net,
@@ -183,7 +183,7 @@ def build_game(
             clip=chosen.clip,
             weight_clip=chosen.weight_clip,
         )
-    objective = registry.build(recipe.objective, data.codec.spec)
+    objective = registry.build(recipe.objective, spec=data.codec.spec)
     if isinstance(objective, nn.Module):
         objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}

@@ -30,7 +30,7 @@ def run(echo, tmp_path, monkeypatch):
     def export(name: str, seed: int = 0):
         data = echo.build(recipe.data)
         torch.manual_seed(seed)
-        generator = echo.build(recipe.players["generator"].component, data.codec.spec)
+        generator = echo.build(recipe.players["generator"].component, spec=data.codec.spec)
         folder = tmp_path / "runs" / name / "model"
         model.export(folder, generator, data.codec, recipe, {"echo": "gangen-echo 0.3.1"})
         return folder

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from gangen.components.options import Use
+from gangen.components.options import Use, read_use
 from gangen.components.registry import Registry
 from gangen.errors import PluginError, UsageError
 
@@ -151,8 +151,39 @@ def test_components_are_built_with_their_parts(install):
     install("acme", ACME)
     registry = Registry.discover()
     sharp = Use("losses", "acme/sharp", {"slope": 3.0})
-    game = registry.build(Use("objectives", "acme/game", {"loss": sharp, "more": [sharp]}), "spec")
+    game = registry.build(Use("objectives", "acme/game", {"loss": sharp, "more": [sharp]}), spec="spec")
     assert (game.spec, game.loss.slope, game.more[0].slope) == ("spec", 3.0, 3.0)
+
+
+NESTED = """
+from typing import Annotated, Any
+
+@hookimpl
+def gangen_generators(register): register("translator", "gangen_acme:Translator")
+
+@hookimpl
+def gangen_encoders(register): register("layers", "gangen_acme:Layers")
+
+@hookimpl
+def gangen_metrics(register): register("seen", "gangen_acme:Translator")
+
+class Layers:
+    def __init__(self, spec, *, depth: int = 2):
+        self.spec, self.depth = spec, depth
+
+class Translator:
+    def __init__(self, spec=None, *, layers: Annotated[Any, Part("encoders")] = "layers"):
+        self.spec, self.layers = spec, layers
+"""
+
+
+def test_a_network_in_a_network_is_built_for_the_data_too(install):
+    install("acme", "from gangen import Part\n" + NESTED)
+    registry = Registry.discover()
+    translator = registry.build(read_use("generators", "translator", registry), spec="what data are")
+    assert (translator.spec, translator.layers.spec, translator.layers.depth) == ("what data are", "what data are", 2)
+    with pytest.raises(PluginError, match="encoder 'acme/layers' cannot be built here, where spec is not known"):
+        registry.build(read_use("metrics", "seen", registry))
 
 
 def test_what_a_constructor_raises_gets_through_with_a_note(install):
@@ -203,12 +234,14 @@ def test_recipes_are_named_by_their_plugin(install, tmp_path):
 def test_a_local_file_is_a_plugin_and_says_that_it_runs(install, tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(
-        "from gangen import hookimpl\n" + hook("register('own', f'{__name__}:Own')", "encoders") + "class Own: pass\n",
+        "from gangen import hookimpl\n"
+        + hook("register('own', f'{__name__}:Own')", "encoders")
+        + "class Own:\n    def __init__(self, spec): ...\n",
     )
     registry = Registry.discover(code=[file])
     assert f"running code from {file}" in capsys.readouterr().err
     assert registry.find("encoders", "own").name == "local/own"
-    assert registry.build(Use("encoders", "local/own", {})).__class__.__module__ == "gangen_local_mine"
+    assert registry.build(Use("encoders", "local/own", {}), spec=None).__class__.__module__ == "gangen_local_mine"
     registry.load_code(file)
     assert capsys.readouterr().err == ""
 
