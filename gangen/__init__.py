@@ -66,12 +66,7 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0"
 
 _NAMES = {
-    "gangen.collectives": (
-        "all_gather",
-        "all_mean",
-        "all_sum",
-        "world_size",
-    ),
+    "gangen.collectives": ("all_gather", "all_mean", "all_sum", "world_size"),
     "gangen.components.options": ("Part",),
     "gangen.contracts": (
         "Batch",
@@ -88,58 +83,21 @@ _NAMES = {
         "needs",
         "updates",
     ),
-    "gangen.errors": (
-        "DataError",
-        "GangenError",
-        "PluginError",
-        "RunError",
-        "UsageError",
-        "did_you_mean",
-    ),
-    "gangen.files": (
-        "digest",
-        "replacing",
-        "write_atomically",
-    ),
+    "gangen.errors": ("DataError", "GangenError", "PluginError", "RunError", "UsageError", "did_you_mean"),
+    "gangen.files": ("digest", "replacing", "write_atomically"),
     "gangen.hookspecs": ("hookimpl",),
-    "gangen.losses": (
-        "NonSaturating",
-        "accuracy",
-        "at_least_float32",
-    ),
-    "gangen.metrics.context": (
-        "MetricContext",
-        "once_a_run",
-    ),
-    "gangen.metrics.extraction": (
-        "AgainstHeldOut",
-        "ExtractorMetric",
-    ),
+    "gangen.losses": ("NonSaturating", "accuracy", "at_least_float32"),
+    "gangen.metrics.context": ("MetricContext", "once_a_run"),
+    "gangen.metrics.extraction": ("AgainstHeldOut", "ExtractorMetric"),
     "gangen.metrics.figures": ("Figure",),
-    "gangen.metrics.tradeoff": (
-        "Axis",
-        "Tradeoff",
-    ),
-    "gangen.model": (
-        "Model",
-        "load",
-        "sample",
-    ),
-    "gangen.networks": (
-        "Players",
-        "evaluating",
-    ),
+    "gangen.metrics.tradeoff": ("Axis", "Tradeoff"),
+    "gangen.model": ("Model", "load", "sample"),
+    "gangen.networks": ("Players", "evaluating"),
     "gangen.objectives": ("AdversarialGame",),
-    "gangen.penalties": (
-        "Judge",
-        "Penalty",
-    ),
+    "gangen.penalties": ("Judge", "Penalty"),
     "gangen.rows": ("Rows",),
     "gangen.schedules": ("Schedule",),
-    "gangen.splits": (
-        "StreamSplit",
-        "TensorSplit",
-    ),
+    "gangen.splits": ("StreamSplit", "TensorSplit"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = sorted(["__version__", "noise", *_MODULE_OF])
