@@ -48,7 +48,7 @@ class Clock:
     """Where in its phase a turn is played: ``step`` of ``steps``, counted from 0, each of ``batch_size`` samples.
 
     ``repeat`` counts the plays of the same turn within the step, and ``micro`` the micro-batches of such a play that
-    this process sees, both from 0.
+    this process sees, both from 0. ``run_step`` of ``run_steps`` counts steps over all phases.
     """
 
     phase: str
@@ -57,11 +57,18 @@ class Clock:
     batch_size: int = 1
     repeat: int = 0
     micro: int = 0
+    run_step: int = 0
+    run_steps: int = 1
 
     @property
     def fraction(self) -> float:
         """Progress of the phase: 0.0 at its first step, 1.0 at its last."""
         return self.step / max(self.steps - 1, 1)
+
+    @property
+    def run_fraction(self) -> float:
+        """Progress of the run: 0.0 at its first step, 1.0 at its last."""
+        return self.run_step / max(self.run_steps - 1, 1)
 
 
 class Loss(Protocol):

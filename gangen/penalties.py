@@ -58,9 +58,7 @@ class Penalty(nn.Module, ABC):
 
     def forward(self, discriminator: Judge, real: Tensor, fake: Tensor, clock: Clock) -> Tensor:
         with torch.autocast(real.device.type, enabled=False):
-            return self.weight(clock.fraction) * self.size(
-                discriminator, at_least_float32(real), at_least_float32(fake)
-            )
+            return self.weight(clock) * self.size(discriminator, at_least_float32(real), at_least_float32(fake))
 
     @staticmethod
     def gradient(discriminator: Judge, samples: Tensor) -> Tensor:

@@ -1,23 +1,27 @@
-"""A number that may change over a phase."""
+"""A number that may change over a phase, or over the whole run."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gangen.errors import UsageError, did_you_mean
 
+if TYPE_CHECKING:  # recipes are read without torch
+    from gangen.contracts import Clock
+
 Shape = Literal["linear", "cosine", "exponential"]
+Span = Literal["phase", "run"]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """From ``start`` to ``end`` (``start`` where None) as a phase runs from fraction 0 to 1.
+    """From ``start`` to ``end`` (``start`` where None) as a phase, or with ``over: run`` all of them, runs from 0 to 1.
 
-    During the first ``warmup`` of the phase the value rises linearly from 0 to ``start``; the shape runs over the rest.
-    With t the fraction of that rest, ``linear`` is start + (end - start) t, ``cosine`` is
-    end + (start - end) (1 + cos(pi t)) / 2 (Loshchilov and Hutter, 2017, eq. 5, one cycle), and ``exponential`` is
-    start (end / start)^t.
+    During the first ``warmup`` of that span the value rises linearly from 0 to ``start``; from ``until`` on it stays at
+    ``end``; the shape runs in between. With t the fraction of the way there, ``linear`` is start + (end - start) t,
+    ``cosine`` is end + (start - end) (1 + cos(pi t)) / 2 (Loshchilov and Hutter, 2017, eq. 5, one cycle), and
+    ``exponential`` is start (end / start)^t.
 
     Raises:
         UsageError: a value that cannot be a schedule.
@@ -27,16 +31,22 @@ class Schedule:
     end: float | None = None
     shape: Shape = "linear"
     warmup: float = 0.0
+    until: float = 1.0
+    over: Span = "phase"
 
     def __post_init__(self) -> None:
-        for name in ("start", "end", "warmup"):
+        for name in ("start", "end", "warmup", "until"):
             value = getattr(self, name)
             if not _is_number(value) and not (name == "end" and value is None):
                 raise UsageError(f"a schedule's {name} must be a finite number, got {value!r}")
         if self.shape not in get_args(Shape):
             raise UsageError(f"a schedule's shape must be linear, cosine or exponential, got {self.shape!r}")
+        if self.over not in get_args(Span):
+            raise UsageError(f"a schedule goes over a phase or the run, got {self.over!r}")
         if not 0 <= self.warmup <= 1:
-            raise UsageError(f"a schedule's warmup is a fraction of the phase, between 0 and 1, got {self.warmup!r}")
+            raise UsageError(f"a schedule's warmup is a fraction, between 0 and 1, got {self.warmup!r}")
+        if not (self.warmup < self.until <= 1 or self.until == 1):
+            raise UsageError(f"a schedule's until must be greater than its warmup and at most 1, got {self.until!r}")
         if self.shape == "exponential" and self.start * self._end <= 0:
             raise UsageError("an exponential schedule needs start and end of one sign, neither of them 0")
 
@@ -46,12 +56,12 @@ class Schedule:
 
     @classmethod
     def of(cls, value: "Schedule | float | Mapping[str, Any]") -> "Schedule":
-        """The schedule that a number, or a mapping of ``start``, ``end``, ``shape`` and ``warmup``, stands for."""
+        """The schedule that a number, or a mapping of ``start`` and other fields, stands for."""
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
             if not _is_number(value):
-                raise UsageError(f"must be a number or a mapping of start, end, shape and warmup, got {value!r}")
+                raise UsageError(f"must be a number or a mapping with a start, got {value!r}")
             return cls(value)
         known = [field.name for field in fields(cls)]
         for key in value:
@@ -61,12 +71,14 @@ class Schedule:
             raise UsageError("a schedule needs a start")
         return cls(**value)
 
-    def __call__(self, fraction: float) -> float:
-        """The value at ``fraction`` of the phase; a fraction outside of [0, 1] counts as the nearer end."""
-        fraction = min(max(fraction, 0.0), 1.0)
+    def __call__(self, when: "Clock | float") -> float:
+        """The value by a turn's clock, or at a fraction of the span; one outside of [0, 1] counts as the nearer end."""
+        if not isinstance(when, int | float):
+            when = when.run_fraction if self.over == "run" else when.fraction
+        fraction = min(max(when, 0.0), self.until)
         if fraction < self.warmup:
             return self.start * fraction / self.warmup
-        t = (fraction - self.warmup) / (1 - self.warmup) if self.warmup < 1 else 0.0
+        t = (fraction - self.warmup) / (self.until - self.warmup) if self.warmup < 1 else 0.0
         start, end = float(self.start), float(self._end)
         match self.shape:
             case "linear":
@@ -103,6 +115,8 @@ class Schedule:
             "end": number,
             "shape": {"enum": list(get_args(Shape))},
             "warmup": {"type": "number", "minimum": 0, "maximum": 1},
+            "until": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            "over": {"enum": list(get_args(Span))},
         }
         mapping = {"type": "object", "properties": properties, "required": ["start"], "additionalProperties": False}
         return {"anyOf": [number, mapping]}

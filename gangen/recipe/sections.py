@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 from annotated_types import Ge, Gt, Interval, MinLen
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
@@ -16,6 +16,9 @@ from gangen.recipe.keep_best import KeepBest
 from gangen.recipe.source import dump
 from gangen.recipe.strict import Section
 from gangen.schedules import Schedule
+
+if TYPE_CHECKING:  # recipes are read without torch
+    from gangen.contracts import Clock
 
 PLAYER_KINDS = {name: kind.singular for name, kind in KINDS.items() if kind.player}
 PLAYERS_SCHEMA = {
@@ -121,15 +124,12 @@ class HalfLife(Section, title="a moving average"):
         if min(self.half_life(0.0), self.half_life(1.0)) <= 0:
             yield ("half_life",), "half_life must be greater than 0, from the first step on"
 
-    def decay(self, batch_size: int, seen: int, fraction: float) -> float:
-        """The share of the average that outlasts a step of ``batch_size`` samples after ``seen`` of them.
-
-        ``fraction`` is the progress of the phase.
-        """
-        half_life = self.half_life(fraction)
+    def decay(self, clock: "Clock", seen: int) -> float:
+        """The share of the average that outlasts one more step, after a player has learned from ``seen`` samples."""
+        half_life = self.half_life(clock)
         if self.ramp_up is not None:
             half_life = min(half_life, self.ramp_up * seen)
-        return 0.5 ** (batch_size / half_life) if half_life else 0.0
+        return 0.5 ** (clock.batch_size / half_life) if half_life else 0.0
 
 
 class CopyOf(Section, title="a copy"):

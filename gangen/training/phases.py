@@ -48,7 +48,7 @@ class Turn:
             )
         loss, stats = returned
         for name, figure in stats.items():
-            if not isinstance(figure, Tensor | Real) or (isinstance(figure, Tensor) and figure.ndim):
+            if not isinstance(figure, (Tensor, Real)) or (isinstance(figure, Tensor) and figure.ndim):
                 raise self.complaint(f"its figure '{name}' must be a number or a scalar tensor, got {_show(figure)}")
         if loss is None and not self.updates:
             return None, stats

@@ -129,9 +129,9 @@ class Player:
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.trainable, self.clip)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr(clock.fraction)
+            group["lr"] = self.settings.lr(clock)
             if "betas" in group:
-                group["betas"] = tuple(beta(clock.fraction) for beta in self.settings.betas)
+                group["betas"] = tuple(beta(clock) for beta in self.settings.betas)
         if scaler is None:
             self.optimizer.step()
         else:
@@ -161,7 +161,7 @@ class Player:
         are counted over all phases, in batches of this one.
         """
         if isinstance(self.ema, HalfLife):
-            return self.ema.decay(clock.batch_size, self.seen, clock.fraction)
+            return self.ema.decay(clock, self.seen)
         steps = self.seen / clock.batch_size
         return min(self.ema or 0.0, (1 + steps) / (10 + steps))
 

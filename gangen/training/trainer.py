@@ -53,7 +53,8 @@ class Meter:
 
     def add(self, turn: Turn, stats: Stats) -> None:
         for name, value in stats.items():
-            figure = torch.as_tensor(value, device=self.device).detach()  # a graph would be kept alive with it
+            # Detached, since a graph would be kept alive with it.
+            figure = value.detach() if isinstance(value, Tensor) else torch.tensor(float(value), device=self.device)
             self.figures.setdefault(f"{turn.name}/{name}", []).append(figure)
 
     def lacks(self, turn: Turn, name: str) -> bool:
@@ -73,7 +74,7 @@ class Meter:
         """The mean over time and processes of every figure; starts over."""
         if not self.figures:
             return {}
-        means = torch.stack([torch.stack(values).float().mean() for values in self.figures.values()])
+        means = torch.stack([torch.stack(values).float().mean().to(self.device) for values in self.figures.values()])
         names, self.figures = list(self.figures), {}
         return dict(zip(names, all_mean(means).tolist(), strict=True))
 
@@ -141,12 +142,13 @@ class Trainer:
         if self.state.step == 0:
             self.enter(phase)
         self.renew_copies(phase)
-        clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size)
+        whole = {"run_step": self.state.total, "run_steps": sum(phase.steps for phase in self.phases)}
+        clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size, **whole)
         for turn in phase.turns:
             play = self.take if phase.allows(turn, self.state.balance) else self.skip
             with during(turn.title):
                 for repeat in range(turn.times_at(self.state.step)):
-                    play(turn, replace(clock, repeat=repeat))
+                    play(turn, replace(clock, repeat=repeat) if repeat else clock)
         if phase.balance is not None:
             self.follow_balance(phase, phase.balance)
         self.state.step += 1
@@ -232,7 +234,7 @@ class Trainer:
                 batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
             draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
             with draws, self._autocast():
-                loss, stats = turn.loss(self.networks, batch, replace(clock, micro=micro))
+                loss, stats = turn.loss(self.networks, batch, replace(clock, micro=micro) if micro else clock)
             self.meter.add(turn, stats)
             if loss is not None:
                 yield loss / self.accumulate if self.accumulate > 1 else loss

@@ -3,6 +3,7 @@ import math
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from gangen.contracts import Clock
 from gangen.errors import UsageError
 from gangen.schedules import Schedule
 
@@ -37,6 +38,17 @@ def test_a_whole_phase_of_warmup_ends_at_start():
     assert [schedule(0.5), schedule(1.0)] == [2.0, 4.0]
 
 
+def test_the_end_is_held_from_until_on():
+    schedule = Schedule.of({"start": 1.0, "end": 0.0, "warmup": 0.1, "until": 0.5})
+    assert [schedule(fraction) for fraction in (0.1, 0.3, 0.5, 0.9)] == pytest.approx([1.0, 0.5, 0.0, 0.0])
+
+
+def test_a_schedule_over_the_run_goes_on_from_phase_to_phase():
+    clocks = [Clock("late", step, 3, run_step=2 + step, run_steps=5) for step in range(3)]
+    assert [Schedule(4, 0, over="run")(clock) for clock in clocks] == [2, 1, 0]
+    assert [Schedule(4, 0)(clock) for clock in clocks] == [4, 2, 0]
+
+
 def test_a_changing_schedule_is_written_as_a_mapping_that_reads_back():
     schedule = Schedule.of({"start": 1e-3, "end": 1e-5, "shape": "exponential"})
     assert Schedule.of(schedule.to_plain()) == schedule
@@ -54,6 +66,8 @@ def test_a_changing_schedule_is_written_as_a_mapping_that_reads_back():
         ({"start": "x"}, "start must be a finite number, got 'x'"),
         ({"start": 1, "shape": "cubic"}, "linear, cosine or exponential, got 'cubic'"),
         ({"start": 1, "warmup": 2}, "between 0 and 1, got 2"),
+        ({"start": 1, "warmup": 0.5, "until": 0.4}, "until must be greater than its warmup"),
+        ({"start": 1, "over": "epoch"}, "over a phase or the run, got 'epoch'"),
         ({"start": 1, "end": 0, "shape": "exponential"}, "neither of them 0"),
         ({"start": 1, "end": -1, "shape": "exponential"}, "of one sign"),
     ],

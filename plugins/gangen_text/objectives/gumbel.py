@@ -33,7 +33,7 @@ class Gumbel(TextGame):
         return players.generator.relaxed(
             len(batch["tokens"]),
             batch,
-            temperature=self.temperature(clock.fraction),
+            temperature=self.temperature(clock),
             straight_through=self.straight_through,
         )
 

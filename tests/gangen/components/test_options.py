@@ -61,9 +61,8 @@ def test_given_values_become_what_the_constructor_asks_for():
     values = OPTIONS.read(given)
     assert (values["rate"], values["pair"], values["sizes"], values["place"]) == (2.0, (0.0, 1.0), [1, 2], Path("data"))
     assert values["temperature"](0.5) == 0.5
-    assert {name: to_plain(values[name]) for name in given} == given | {
-        "temperature": {"start": 1, "end": 0, "shape": "linear", "warmup": 0.0}
-    }
+    whole = {"start": 1, "end": 0, "shape": "linear", "warmup": 0.0, "until": 1.0, "over": "phase"}
+    assert {name: to_plain(values[name]) for name in given} == given | {"temperature": whole}
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ metrics:
         "tiny.yaml:7:5: clip must be a number, got 'tight'",
         "tiny.yaml:10:22: unknown option 'margin' for loss 'gangen/hinge'",
         "tiny.yaml:12:35: times must be at least 1, got 0",
-        "tiny.yaml:12:78: lr: must be a number or a mapping of start, end, shape and warmup, got 'fast'",
+        "tiny.yaml:12:78: lr: must be a number or a mapping with a start, got 'fast'",
         "tiny.yaml:13:11: precision must be 'fp32', 'fp64', 'bf16' or 'fp16', got 'fp8'",
         "tiny.yaml:16:17: samples must be at least 1, got 0",
         "command line: seed=one: seed must be an integer, got 'one'",
@@ -281,6 +281,12 @@ def test_copies_and_frozen_players_that_cannot_be_are_refused(player, message, p
     [problem] = problems(with_players(f"  pupil: {player}"))
     assert problem.startswith("tiny.yaml:9:")
     assert message in problem
+
+
+@pytest.mark.parametrize("half_life", ["{start: 100, end: 0}", "{start: 100, warmup: 0.1}", "-1"])
+def test_a_half_life_is_greater_than_nothing(half_life, problems):
+    text = TINY.replace("ema: 0.99", f"ema: {{half_life: {half_life}}}")
+    assert "half_life must be greater than 0, from the first step on" in "".join(problems(text))
 
 
 def test_a_copy_of_a_copy_is_refused(problems):

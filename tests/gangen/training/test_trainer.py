@@ -71,6 +71,20 @@ def test_the_clock_tells_repeats_and_micro_batches_apart():
     assert seen == [(step, repeat, micro) for step in (0, 1) for repeat in (0, 1) for micro in (0, 1)]
 
 
+def test_the_clock_tells_how_far_the_run_is_over_all_phases():
+    seen = []
+
+    @updates()
+    def look(players, batch, clock):
+        seen.append((clock.phase, clock.fraction, clock.run_fraction))
+        return None, {}
+
+    trainer = trainer_of(look)
+    trainer.phases = tuple(Phase(name, steps, trainer.phases[0].turns, 4) for name, steps in (("a", 2), ("b", 3)))
+    trainer.fit()
+    assert seen == [("a", 0, 0), ("a", 1, 0.25), ("b", 0, 0.5), ("b", 0.5, 0.75), ("b", 1, 1)]
+
+
 def test_figures_may_be_numbers_or_tensors_and_keep_no_graph():
     @updates("pupil")
     def learn(players, batch, clock):
