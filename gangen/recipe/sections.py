@@ -229,7 +229,8 @@ class Recipe(Section, title="the recipe"):
     """A complete, valid recipe: every default is filled in, every component known.
 
     ``keep_best`` names the figure by which evaluations are compared: the best model is kept beside the newest.
-    ``guard`` is the callback that warns of what usually ends badly; null turns it off.
+    ``guard`` is the callback that warns of what usually ends badly; null turns it off. ``start_from`` is the run whose
+    networks and averages those of this one begin as: all that its newest checkpoint has, or, by player, from one each.
 
     ``source`` is the file that it was read from; two recipes that say the same are equal wherever they stand.
     """
@@ -242,6 +243,7 @@ class Recipe(Section, title="the recipe"):
     objective: Annotated[Use, Part("objectives")]
     phases: Annotated[dict[str, PhaseRecipe], MinLen(1)]
     trainer: TrainerRecipe = TrainerRecipe()
+    start_from: str | dict[str, str] | None = None
     resume: bool = True
     every: Every = Every()
     metrics: list[Annotated[Use, Part("metrics")]] = Field([])
@@ -259,6 +261,9 @@ class Recipe(Section, title="the recipe"):
                     yield path, f"there is no player {player!r}{did_you_mean(player, self.players)}"
             if name.startswith(".") or not set("/\\").isdisjoint(name):
                 yield ("phases", name), f"{name!r} cannot be the name of a phase: its model needs a folder"
+        for name in self.start_from if isinstance(self.start_from, dict) else ():
+            if name not in self.players:
+                yield ("start_from", name), f"there is no player {name!r}{did_you_mean(name, self.players)}"
         if self.keep_best is not None and not (self.metrics and self.every.evaluate):
             message = "keep_best compares evaluations, and there are none: give the recipe metrics and every.evaluate"
             yield ("keep_best",), message

@@ -13,7 +13,7 @@ from torch import nn
 from gangen import model
 from gangen.components.registry import Registry
 from gangen.contracts import Callback, Data, Metric
-from gangen.errors import GangenError, Problem, RecipeError, RunError, UsageError
+from gangen.errors import CheckpointError, GangenError, Problem, RecipeError, RunError, UsageError
 from gangen.metrics.context import MetricContext
 from gangen.networks import Players, count_parameters
 from gangen.noise import mix
@@ -71,6 +71,8 @@ def play(recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[st
         found = checkpoint.latest(run.checkpoints)
         if found:
             checkpoint.restore(trainer, found)
+        else:
+            start_players(recipe, trainer.players)
         if accelerator.is_main_process:
             run.forget_after(trainer.state.total)
             warn(trainer, run, console, remarks)
@@ -101,6 +103,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     device = torch.device("cpu")
     data, players, phases, _ = build_game(recipe, registry, device)
     build_metrics(recipe, registry, networks_of(players), data, device)
+    start_players(recipe, players)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
     lines += [
         f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"
@@ -193,6 +196,7 @@ def build_game(
     for name, chosen in recipe.players.items():
         if chosen.original is not None:
             players[name].take_over(players[chosen.original])
+        players[name].changes |= recipe.start_from is not None  # so that checkpoints hold what it started from
     phases = []
     for name, phase in recipe.phases.items():
         played = [
@@ -210,6 +214,30 @@ def build_game(
             )
         )
     return data, players, phases, objective
+
+
+def start_players(recipe: Recipe, players: dict[str, Player]) -> None:
+    """Begin with networks of other runs where the recipe says so. Raises RecipeError where there are none that fit."""
+    start, started, problems = recipe.start_from, [], []
+    runs = dict.fromkeys(players, start) if isinstance(start, str) else start or {}
+    for name, folder in runs.items():
+        place = recipe.where("start_from", name) if isinstance(start, dict) else recipe.where("start_from")
+        found = checkpoint.latest(RunDirectory(folder).checkpoints)
+        if found is None:
+            problems.append(Problem(place, f"{folder} has no checkpoint to start from"))
+        elif (found / name).is_dir():
+            try:
+                checkpoint.start_from(players[name], found)
+                started.append(name)
+            except CheckpointError as error:
+                problems.append(Problem(place, str(error)))
+        elif isinstance(start, dict):
+            problems.append(Problem(place, f"{found} keeps no player '{name}'"))
+    if problems:
+        raise RecipeError(dict.fromkeys(problems))
+    for name, chosen in recipe.players.items():
+        if chosen.original in started and name not in started:
+            players[name].take_over(players[chosen.original])
 
 
 def build_metrics(

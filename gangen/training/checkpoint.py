@@ -91,6 +91,28 @@ def restore_weights(players: Mapping[str, Player], checkpoint: Path) -> int:
         return _read_state(checkpoint)["state"]["total"]
 
 
+def start_from(player: Player, checkpoint: Path) -> None:
+    """Begin with the network of the player of this name in another run, and with its average if both keep one.
+
+    Raises CheckpointError for one that is damaged, or whose tensors have other names or shapes.
+    """
+    folder = checkpoint / player.name
+    with _explaining(checkpoint):
+        network = average = load_file(folder / "model.safetensors")
+        if (folder / "average.safetensors").exists():
+            average = load_file(folder / "average.safetensors")
+        player.seen = _read_state(checkpoint).get("seen", {}).get(player.name, 0)
+    here, there = ({name: list(tensor.shape) for name, tensor in it.items()} for it in (state_of(player.net), network))
+    differ = [name for name in here | there if here.get(name) != there.get(name)]
+    if differ:
+        words = [f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here" for name in differ]
+        more = f"; and {len(words) - 3} more" if len(words) > 3 else ""
+        raise CheckpointError(f"player '{player.name}' of {checkpoint} does not fit: {'; '.join(words[:3])}{more}")
+    load_state(player.net, network)
+    if player.average is not None:
+        load_state(player.average, average)
+
+
 def _read_state(checkpoint: Path) -> dict:
     saved = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
     if saved.get("format", 1) > FORMAT:

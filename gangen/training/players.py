@@ -64,13 +64,10 @@ class Player:
             pairs = zip(self.average.parameters(), net.parameters(), strict=True)
             self._pair = tuple(zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True))
             self.average.eval().requires_grad_(False)
+        # Whether the network is ever another one than that which its options and the seed of the run make.
+        self.changes = bool(self.trainable) or copy_of is not None
         if self.trainable:
             self.use_optimizer(optimizer)
-
-    @property
-    def changes(self) -> bool:
-        """Whether the network is ever another one than that which its options and the seed of the run make."""
-        return bool(self.trainable) or self.copy_of is not None
 
     def use_optimizer(self, recipe: OptimizerRecipe) -> None:
         """Start afresh with the optimizer that ``recipe`` describes."""

@@ -1,0 +1,93 @@
+"""A run whose networks begin as those of another."""
+
+import pytest
+from safetensors.torch import load_file
+
+from gangen.components.registry import Registry
+from gangen.errors import RecipeError
+from gangen.recipe.load import load_recipe
+from gangen.training.assemble import check, train
+
+RECIPE = """
+data: {use: image/points, size: 64, heldout_size: 8}
+players:
+  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 8, ema: 0.9}
+  discriminator: {use: image/mlp, hidden_dim: 8}
+objective: image/gan
+phases: {adversarial: {steps: 3, turns: {discriminate: 1, generate: 1}}}
+trainer: {batch_size: 8, threads: 1}
+every: {sample: 0, checkpoint: 1}
+"""
+# Nothing is learned, so that what a run began with is what it ends with.
+STILL = (
+    "players.generator.optimizer.lr=0",
+    "players.discriminator.optimizer.lr=0",
+    "seed=5",
+    "phases.adversarial.steps=1",
+)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path, registry = tmp_path / "points.yaml", Registry.discover()
+    path.write_text(RECIPE)
+
+    def load(run: str, *overrides: str):
+        return load_recipe(path, [f"run={tmp_path / run}", *overrides], registry)
+
+    load.registry = registry
+    return load
+
+
+@pytest.fixture
+def play(recipe, tmp_path):
+    def play(run: str, *overrides: str):
+        """Play a recipe; returns the tensors of its newest checkpoint, by player and file."""
+        train(recipe(run, *overrides), recipe.registry)
+        newest = tmp_path / run / "checkpoints" / (tmp_path / run / "checkpoints/latest").read_text().strip()
+        return {f"{path.parent.name}/{path.stem}": load_file(path) for path in newest.glob("*/[am]*.safetensors")}
+
+    return play
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
+
+
+def test_all_players_and_averages_start_as_those_of_another_run(play, tmp_path):
+    before = play("before")
+    after = play("after", f"start_from={tmp_path / 'before'}", *STILL)
+    assert same(before["generator/model"], after["generator/model"])
+    assert same(before["discriminator/model"], after["discriminator/model"])
+    for name, average in before["generator/average"].items():
+        followed = 0.9 * average + 0.1 * before["generator/model"][name]
+        assert after["generator/average"][name].allclose(followed, atol=1e-6)
+
+
+def test_one_player_may_start_so_and_a_frozen_one_is_kept(play, tmp_path):
+    before, scratch = play("before"), play("scratch", *STILL)
+    teacher = (
+        "players.teacher={kind: discriminators, use: image/mlp, hidden_dim: 8, frozen: true, init: discriminator}",
+    )
+    start = f"start_from={{discriminator: {tmp_path / 'before'}}}"
+    after = play("after", start, *STILL, *teacher)
+    assert same(after["discriminator/model"], before["discriminator/model"])
+    assert same(after["teacher/model"], before["discriminator/model"])
+    assert same(after["generator/model"], scratch["generator/model"])
+    again = play("after", start, *STILL[:3], "phases.adversarial.steps=4", *teacher)  # goes on, from its checkpoint
+    assert same(again["teacher/model"], before["discriminator/model"])
+
+
+def test_what_does_not_fit_is_told_of_in_words(play, recipe, tmp_path):
+    play("before")
+    start = f"start_from={tmp_path / 'before'}"
+    with pytest.raises(
+        RecipeError, match=r"start_from=.*: player 'generator' of .* does not fit: .*\[8, 2\] there and \[9, 2\]"
+    ):
+        check(recipe("after", start, "players.generator.hidden_dim=9"), recipe.registry)
+    with pytest.raises(RecipeError, match=r"nowhere has no checkpoint to start from"):
+        check(recipe("after", "start_from=nowhere"), recipe.registry)
+    with pytest.raises(
+        RecipeError, match=r"start_from.genrator=.*: there is no player 'genrator'; did you mean 'generator'\?"
+    ):
+        recipe("after", f"start_from.genrator={tmp_path / 'before'}")
