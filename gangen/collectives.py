@@ -1,8 +1,12 @@
 """What processes tell each other; where there is only one, it hears itself."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from gangen.files import digest
 
 
 def world_size() -> int:
@@ -53,6 +57,15 @@ def any_process(flag: bool, device: torch.device) -> bool:
     if world_size() == 1:
         return flag
     return bool(all_sum(torch.tensor(float(flag), device=device)).item())
+
+
+def unequal(tensors: Mapping[str, Tensor], device: torch.device) -> list[str]:
+    """The names of those that are not the same, bit by bit, on all processes, which all ask for the same names."""
+    if world_size() == 1 or not tensors:
+        return []
+    digests = [int(digest({"": tensor})[:15], 16) for tensor in tensors.values()]
+    everywhere = all_gather(torch.tensor(digests, device=device))
+    return [name for name, same in zip(tensors, (everywhere == everywhere[0]).all(0), strict=True) if not same]
 
 
 def broadcast(tensors: list[Tensor]) -> None:

@@ -134,14 +134,15 @@ def assemble(
     distributions = _distributions(recipe, registry)
 
     def export(folder: Path) -> None:
-        model.export(folder, networks_of(players).averaged("generator"), data.codec, recipe, distributions)
+        if main:
+            model.export(folder, networks_of(players).averaged("generator"), data.codec, recipe, distributions)
 
     every, main = recipe.every, accelerator.is_main_process
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.
     callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
     callbacks += [registry.build(use) for use in recipe.observers]
+    callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
     if main:
-        callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
         callbacks.append(Samples(run, every.sample, console))
         best = recipe.keep_best and BestModel(recipe.keep_best, run.best, export)
         callbacks.append(Evaluations(run, every.evaluate, metrics, console, best))

@@ -11,7 +11,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from gangen.errors import CheckpointError
+from gangen.collectives import rank, unequal
+from gangen.components.registry import name_of
+from gangen.errors import CheckpointError, RunError
 from gangen.files import write_atomically
 from gangen.networks import load_state, state_of
 from gangen.training.players import Player
@@ -24,17 +26,28 @@ FORMAT = 2
 def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
     """Write a checkpoint below ``folder``, then point ``latest`` at it, then delete all but the newest ``keep``.
 
-    The order matters: killed at any moment, ``latest`` names a complete checkpoint.
+    The order matters: killed at any moment, ``latest`` names a complete checkpoint. All processes call this, and the
+    main one writes. Raises RunError where the objective keeps what is not the same on all of them.
     """
     name = f"step-{trainer.state.total:08d}"
     temporary, final = folder / f".{name}.part", folder / name
+    kept = {} if trainer.objective is None else trainer.objective.state_dict()
+    if differing := unequal(kept, trainer.device):
+        error = RunError(
+            f"{name_of(trainer.objective)} keeps '{differing[0]}', which is not the same on all processes: a run that "
+            "goes on would know that of one of them alone\nmake it of what all of them have, with gangen.all_gather"
+        )
+        error.shared = True
+        raise error
+    if rank():
+        return final
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     for player_name, player in trainer.players.items():
         if player.changes:
             _save_player(player, temporary / player_name)
     if trainer.objective is not None:
-        save_file(_contiguous(trainer.objective.state_dict()), temporary / "objective.safetensors")
+        save_file(_contiguous(kept), temporary / "objective.safetensors")
     (temporary / "state.json").write_text(json.dumps({"format": FORMAT} | trainer.state_dict()), encoding="utf-8")
     for path in [*temporary.rglob("*"), temporary]:
         _flush(path)
