@@ -11,22 +11,26 @@ from gangen.report.charts import Chart, Curve, frontier_chart
 from gangen.report.groups import Group, cell
 from gangen.report.page import number
 
-# More groups than one are told apart by colour, and their sides by the line; the sides of one by both.
-_SIDES = ("model", "baseline")
-
 # The setting that is swept, and the names of two figures.
 Axes = tuple[str, str, str]
+# Points of one curve by run, and how it is drawn.
+Side = tuple[str, list[list[Row]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Frontiers of the same two figures: in words, drawn, and as a table; ``several``: of more than one group."""
+    """Frontiers of the same two figures, by group: drawn, and as a table."""
 
-    words: str
+    axes: Axes
+    groups: Mapping[str, list[Frontier]]
     chart: Chart
-    heads: list[str]
     rows: list[list[str]]
-    several: bool
+
+    @property
+    def phases(self) -> list[str]:
+        """Those that baselines are the end of."""
+        known = (frontier.baseline_phase for frontiers in self.groups.values() for frontier in frontiers)
+        return list(dict.fromkeys(phase for phase in known if phase))
 
 
 def planes(groups: Sequence[Group]) -> list[Plane]:
@@ -39,51 +43,41 @@ def planes(groups: Sequence[Group]) -> list[Plane]:
 
 
 def _plane(axes: Axes, groups: Mapping[str, list[Frontier]]) -> Plane:
-    setting, quality, diversity = axes
-    reals = [_mean([_point(frontier.real, axes) for frontier in frontiers]) for frontiers in groups.values()]
-    svg = frontier_chart(quality, diversity, list(_curves(axes, groups)), list(dict.fromkeys(reals)))
+    _, quality, diversity = axes
+    sides, real = list(_sides(groups)), {name: [it.real for it in found] for name, found in groups.items()}
+    curves = [
+        Curve(name, _points(axes, runs), [_points(axes, [run]) for run in runs] if len(runs) > 1 else [], **look)
+        for name, runs, look in sides
+    ]
+    svg = frontier_chart(quality, diversity, curves, list(dict.fromkeys(_mean(axes, rows) for rows in real.values())))
     tradeoff = next(iter(groups.values()))[0].tradeoff
     ends = ", ".join(f"{axis.figure}: {axis.good} is good" for axis in (tradeoff.quality, tradeoff.diversity))
-    chart = Chart(f"{quality} against {diversity}", svg, ends)
-    return Plane(_words(setting, groups), chart, ["", *axes], list(_table(axes, groups)), len(groups) > 1)
+    table = [
+        [name, number(at), *(cell([row.get(figure) for row in rows]) for figure in axes[1:])]
+        for name, runs, _ in sides
+        for at, rows in _by_setting(axes, runs).items()
+    ]
+    for name, rows in real.items():
+        if any(is_number(value) for row in rows for value in row.values()):
+            cells = (cell([row.get(figure) for row in rows]) for figure in axes[1:])
+            table.append([f"real data of {name}" if len(groups) > 1 else "real data", "-", *cells])
+    return Plane(axes, groups, Chart(f"{quality} against {diversity}", svg, ends), table)
 
 
-def _words(setting: str, groups: Mapping[str, list[Frontier]]) -> str:
-    words = (
-        f"What changing the {setting} trades: a model is better than another only where its whole curve is, not where "
-        "a setting happens to suit one figure."
-    )
-    phases = dict.fromkeys(it.baseline_phase for frontiers in groups.values() for it in frontiers if it.baseline_phase)
-    if phases:
-        words += f" The baseline is what phase {' or '.join(phases)} ended with."
-    if any(len(frontiers) > 1 for frontiers in groups.values()):
-        words += " Thick lines are means over runs, thin lines single runs."
-    return words
-
-
-def _curves(axes: Axes, groups: Mapping[str, list[Frontier]]) -> Iterable[Curve]:
-    """A curve for each side of each group: of one group the sides have colours, of several the groups."""
+def _sides(groups: Mapping[str, list[Frontier]]) -> Iterable[Side]:
+    """Models and baselines: of one group these have colours, of several the groups, and lines tell the two apart."""
+    several = len(groups) > 1
     for place, (name, frontiers) in enumerate(groups.items()):
-        for number_of_side, side in enumerate(_SIDES):
-            runs = [frontier.sides[side] for frontier in frontiers if side in frontier.sides]
-            if runs:
-                yield Curve(
-                    name=f"{name} {side}" if len(groups) > 1 else side,
-                    points=_mean_points(axes, runs),
-                    runs=[_mean_points(axes, [rows]) for rows in runs] if len(runs) > 1 else [],
-                    colour=place if len(groups) > 1 else number_of_side,
-                    dashed=side == "baseline",
-                )
+        for number_of_side, side in enumerate(("model", "baseline")):
+            if runs := [frontier.sides[side] for frontier in frontiers if side in frontier.sides]:
+                look = {"colour": place if several else number_of_side, "dashed": side == "baseline"}
+                yield f"{name} {side}" if several else side, runs, look
 
 
-def _mean_points(axes: Axes, runs: Sequence[Sequence[Row]]) -> list[tuple[float, float, str]]:
+def _points(axes: Axes, runs: Sequence[Sequence[Row]]) -> list[tuple[float, float, str]]:
     """``(diversity, quality, setting)`` in the mean over runs, where all of them have both figures."""
-    points = []
-    for at, rows in _by_setting(axes, runs).items():
-        x, y = _mean([_point(row, axes) for row in rows])
-        if len(rows) == len(runs) and is_number(x) and is_number(y):
-            points.append((x, y, number(at)))
-    return points
+    means = [(*_mean(axes, rows), number(at), len(rows)) for at, rows in _by_setting(axes, runs).items()]
+    return [(x, y, at) for x, y, at, count in means if count == len(runs) and is_number(x) and is_number(y)]
 
 
 def _by_setting(axes: Axes, runs: Iterable[Sequence[Row]]) -> dict[float, list[Row]]:
@@ -93,25 +87,8 @@ def _by_setting(axes: Axes, runs: Iterable[Sequence[Row]]) -> dict[float, list[R
     return found
 
 
-def _point(row: Row, axes: Axes) -> tuple[float, float]:
+def _mean(axes: Axes, rows: Sequence[Row]) -> tuple[float, float]:
+    """Mean diversity and quality; NaN for what one of the rows lacks."""
     _, quality, diversity = axes
-    return row.get(diversity, math.nan), row.get(quality, math.nan)
-
-
-def _mean(points: Sequence[tuple[float, float]]) -> tuple[Any, ...]:
-    """The mean of points; NaN for a coordinate that one of them lacks."""
-    return tuple(sum(values) / len(values) for values in zip(*points, strict=True))
-
-
-def _table(axes: Axes, groups: Mapping[str, list[Frontier]]) -> Iterable[list[str]]:
-    """Means and spreads of the figures at each setting, then those of real data."""
-    figures = axes[1:]
-    for name, frontiers in groups.items():
-        for side in _SIDES:
-            runs = [frontier.sides[side] for frontier in frontiers if side in frontier.sides]
-            for at, rows in _by_setting(axes, runs).items():
-                head = f"{name} {side}" if len(groups) > 1 else side
-                yield [head, number(at), *(cell([row.get(figure) for row in rows]) for figure in figures)]
-        if any(map(is_number, (value for frontier in frontiers for value in frontier.real.values()))):
-            cells = [cell([frontier.real.get(figure) for frontier in frontiers]) for figure in figures]
-            yield [f"real data of {name}" if len(groups) > 1 else "real data", "-", *cells]
+    x, y = (sum(row.get(figure, math.nan) for row in rows) / len(rows) for figure in (diversity, quality))
+    return x, y

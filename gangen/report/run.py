@@ -10,7 +10,7 @@ from gangen.report.frontiers import planes
 from gangen.report.groups import Group
 from gangen.report.page import write_page
 from gangen.report.provenance import facts, measured, reproduction
-from gangen.report.records import Row, read_rows, warnings_of
+from gangen.report.records import read_rows, warnings_of
 from gangen.run_directory import RunDirectory
 
 
@@ -33,7 +33,9 @@ def write_report(run: RunDirectory) -> Path:
         "run.html",
         kicker="a run of gangen",
         title=run.root.resolve().name,
-        verdicts=[("", _verdict(run, rows, result))],
+        run=run,
+        result=result,
+        steps=max((row["step"] for row in rows), default=0),
         warnings=warnings_of(rows, result),
         facts=facts(run, rows),
         figures=figures,
@@ -48,13 +50,3 @@ def write_report(run: RunDirectory) -> Path:
         measured=measured(groups),
         **reproduction([run]),
     )
-
-
-def _verdict(run: RunDirectory, rows: list[Row], result: Result | None) -> str:
-    steps = max((row["step"] for row in rows), default=0)
-    if result is None:
-        return f"Played {steps:,} steps; not evaluated yet: gangen eval {run.root}"
-    if not result.verdict:
-        return f"Played {steps:,} steps; evaluated at step {result.step:,}, without a baseline to compare with."
-    gone_on = f"\nThis was found at step {result.step:,}; the run has gone on to step {steps:,}."
-    return f"{result.verdict}{gone_on if result.step < steps else ''}"

@@ -24,7 +24,6 @@ def write_side_by_side(results: Sequence[Result], path: Path) -> Path:
         "side_by_side.html",
         kicker="a run of gangen" if len(results) == 1 else "runs of gangen, side by side",
         title=" · ".join(group.name for group in groups),
-        verdicts=_verdicts(groups),
         warnings=disagreements(groups)
         + [
             f"{result.run}: {message}"
@@ -41,12 +40,6 @@ def write_side_by_side(results: Sequence[Result], path: Path) -> Path:
         measured=measured(groups),
         **reproduction([RunDirectory(result.run) for result in results]),
     )
-
-
-def _verdicts(groups: Sequence[Group]) -> list[tuple[str, str]]:
-    if not any(group.verdict for group in groups):
-        return [("", "Without baselines to compare with: see the figures.")]
-    return [(group.name, group.verdict or "has no baseline to compare with") for group in groups]
 
 
 def _columns(groups: Sequence[Group]) -> list[tuple[Group, Side]]:
