@@ -21,20 +21,23 @@ GRID = 101
 ROUNDING = 1e-12
 
 
+Outcome = Literal["dominates", "is dominated by", "crosses", "equals", "cannot be compared with"]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """How a curve stands to another at equal diversity.
 
     ``gap`` is the mean by which its quality is better (negative: worse) where figures of diversity are between ``low``
-    and ``high``, the range that both reach. Where there is none, all three are None. ``noise`` is the size of the gap
+    and ``high``, the range that both reach. Where there is none, all three are nan. ``noise`` is the size of the gap
     that the other curve has to itself when it is drawn a second time: one reading of what sampling alone makes.
     """
 
-    outcome: Literal["dominates", "is dominated by", "crosses", "equals", "cannot be compared with"]
-    gap: float | None = None
-    low: float | None = None
-    high: float | None = None
-    noise: float | None = None
+    outcome: Outcome
+    gap: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    noise: float = math.nan
 
 
 def compare(tradeoff: Tradeoff, curve: Sequence[Row], other: Sequence[Row], real: Row) -> Comparison:
@@ -53,14 +56,13 @@ def compare(tradeoff: Tradeoff, curve: Sequence[Row], other: Sequence[Row], real
     corners = np.concatenate([ours[:, 0], theirs[:, 0]])
     places = np.concatenate([grid, corners[(corners >= low) & (corners <= high)]])
     everywhere = _reached(ours, places) - _reached(theirs, places)
+    outcome: Outcome = "crosses"
     if (abs(everywhere) <= ROUNDING).all():
         outcome = "equals"
     elif (everywhere >= -ROUNDING).all():
         outcome = "dominates"
     elif (everywhere <= ROUNDING).all():
         outcome = "is dominated by"
-    else:
-        outcome = "crosses"
     ends = sorted(tradeoff.diversity.score(float(end)) for end in (low, high))
     return Comparison(outcome, float(everywhere[:GRID].mean()), *ends)
 
@@ -74,7 +76,7 @@ def verdict(tradeoff: Tradeoff, comparisons: Sequence[Comparison]) -> str:
     else:
         words = f"{comparisons[0].outcome} its baseline"
         words += f" in each of {len(comparisons)} runs" if len(comparisons) > 1 else ""
-    known = [each for each in comparisons if each.gap is not None]
+    known = [each for each in comparisons if math.isfinite(each.gap)]
     diversity = tradeoff.diversity.figure
     if not known:
         return f"{words}: the two have no {diversity} in common; sweep further with --temperatures"
@@ -83,17 +85,11 @@ def verdict(tradeoff: Tradeoff, comparisons: Sequence[Comparison]) -> str:
     size = f"{abs(mean):.3g} ± {spread:.2g}" if len(known) > 1 else f"{abs(mean):.3g}"
     side = f"is {size} {'better' if mean > 0 else 'worse'} on average" if mean else "is the same"
     words += f": at equal {diversity} ({ends}), {tradeoff.quality.figure} {side}"
-    return words if len(comparisons) > 1 else words + _alone(comparisons[0])
-
-
-def _alone(found: Comparison) -> str:
-    """What one run leaves open."""
-    if found.noise is None:
-        return "; one run, which may be chance: the spread over seeds is not known"
-    return (
-        f"; drawn twice, the baseline differs from itself by {found.noise:.2g}; one run, which may be chance: the "
-        "spread over seeds is not known"
-    )
+    if len(comparisons) > 1:
+        return words
+    if math.isfinite(noise := comparisons[0].noise):
+        words += f"; drawn twice, the baseline differs from itself by {noise:.2g}"
+    return f"{words}; one run, which may be chance: the spread over seeds is not known"
 
 
 def spread_of(values: Sequence[float]) -> tuple[float, float]:

@@ -59,7 +59,7 @@ class Frontier:
             return None
         found = compare(self.tradeoff, self.model, self.baseline, self.real)
         itself = compare(self.tradeoff, self.baseline_again or [], self.baseline, self.real)
-        return replace(found, noise=None if itself.gap is None else abs(itself.gap))
+        return replace(found, noise=abs(itself.gap))
 
     @property
     def setting(self) -> str:
@@ -98,8 +98,9 @@ class Result:
     @property
     def verdict(self) -> str | None:
         """In words; None where there is no frontier or no baseline."""
-        found = self.frontier and self.frontier.comparison
-        return verdict(self.frontier.tradeoff, [found]) if found else None
+        if self.frontier is None or self.frontier.comparison is None:
+            return None
+        return verdict(self.frontier.tradeoff, [self.frontier.comparison])
 
     def write(self, path: Path) -> None:
         """Write ``evaluation.json``, which ``read`` reads; it says also what follows from the rest."""

@@ -80,4 +80,5 @@ def _kernel(products: Tensor, features: int) -> Tensor:
 
 def _kernel_sum(first: Tensor, second: Tensor) -> Tensor:
     """The kernel of all pairs, added up."""
-    return sum(_kernel(rows @ second.T, first.shape[1]).sum() for rows in first.split(CHUNK))
+    sums = (_kernel(rows @ second.T, first.shape[1]).sum() for rows in first.split(CHUNK))
+    return sum(sums, start=first.new_zeros(()))

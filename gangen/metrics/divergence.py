@@ -64,10 +64,10 @@ def k_means(rows: Tensor, clusters: int, *, seed: int = 0) -> Tensor:
     changes its cell, or after 100 iterations. A cell that loses all rows keeps its centre.
     """
     centres = _spread(rows, clusters, torch.Generator().manual_seed(seed))
-    cells = None
+    cells = torch.full((len(rows),), -1, device=rows.device)
     for _ in range(ITERATIONS):
         before, cells = cells, torch.cdist(rows, centres).argmin(1)
-        if before is not None and torch.equal(before, cells):
+        if torch.equal(before, cells):
             break
         counts = torch.bincount(cells, minlength=clusters)[:, None]
         sums = torch.zeros_like(centres).index_add_(0, cells, rows)
@@ -78,7 +78,7 @@ def k_means(rows: Tensor, clusters: int, *, seed: int = 0) -> Tensor:
 def _spread(rows: Tensor, clusters: int, generator: torch.Generator) -> Tensor:
     """First centres ``[clusters, F]``: rows, each drawn by its squared distance from the ones before."""
     weight = torch.ones(len(rows), dtype=rows.dtype)
-    centres = []
+    centres: list[Tensor] = []
     for _ in range(clusters):
         total = weight.cumsum(0)
         drawn = torch.rand(1, generator=generator, dtype=rows.dtype) * total[-1]

@@ -56,10 +56,10 @@ class Memorised(AgainstHeldOut):
                 f"to extractor '{extractor.name}' most held-out rows are copies of training rows, which leaves no "
                 "measure of nearness; hold out others"
             )
-        shares = ((distances <= reach).double().mean().item() for distances in (generated, held_out))
+        share, real = ((distances <= reach).double().mean().item() for distances in (generated, held_out))
         return {
             f"nearest_training_{extractor.name}": Figure((generated.median() / held_out.median()).item()),
-            f"memorised_{extractor.name}": Figure(*shares, "low"),
+            f"memorised_{extractor.name}": Figure(share, real, "low"),
         }
 
     def protocol(self, context: MetricContext) -> dict[str, Any]:

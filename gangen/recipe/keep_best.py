@@ -26,7 +26,7 @@ class KeepBest(Section, title="keep_best"):
 
     @property
     def name(self) -> str:
-        return self.figure or self.lowest or self.highest
+        return self.figure or self.lowest or self.highest or ""
 
     @property
     def good(self) -> Good | None:

@@ -18,7 +18,7 @@ Points = Sequence[tuple[float, float]]
 PALETTE = ("#3f87d6", "#e07b39", "#2f9e77", "#b265c9", "#d1495b", "#8f8136", "#4aa3b5", "#8a8a8a")
 # Stands for the page's own text colour until the drawing is done: matplotlib knows no currentColor.
 _INK = "#010203"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "axes.grid": True,
@@ -129,9 +129,9 @@ def frontier_chart(
             axes.plot(*_columns(curve.points), label=f"\u200b{curve.name}", **marker, **look)
             beside = {"xytext": (5, -10), "ha": "left"} if curve.dashed else {"xytext": (-5, 5), "ha": "right"}
             ends = [] if curve.dashed else [*curve.points[:1], *curve.points[1:][-1:]]
-            for x, y, label in curve.points if few else ends:
-                axes.annotate(label, (x, y), textcoords="offset points", size=7.5, color=look["color"], **beside)
-        label = "real data"
+            for x, y, setting in curve.points if few else ends:
+                axes.annotate(setting, (x, y), textcoords="offset points", size=7.5, color=look["color"], **beside)
+        label: str | None = "real data"
         for x, y in reals:
             if math.isfinite(y):
                 if math.isfinite(x):

@@ -65,9 +65,9 @@ def charts_of_turns(rows: list[Row]) -> list[Chart]:
         lines = groups.setdefault(group, [])
         lines.append(Line(turn if alone else name, points, len(lines)))
     return [
-        Chart(group, line_chart(group, lines, _phases(rows), wide=True), lines[0].name if len(lines) == 1 else "")
+        Chart(group, line_chart(group, drawn, _phases(rows), wide=True), drawn[0].name if len(drawn) == 1 else "")
         for group in [*_GROUPS, _REST]
-        if (lines := groups.get(group))
+        if (drawn := groups.get(group))
     ]
 
 

@@ -41,8 +41,8 @@ class Group:
     @property
     def verdict(self) -> str | None:
         """How the runs stand to their baselines, in words; None where no run has one."""
-        compared = [frontier for frontier in self.frontiers if frontier.comparison]
-        return verdict(compared[0].tradeoff, [frontier.comparison for frontier in compared]) if compared else None
+        found = [(frontier.tradeoff, frontier.comparison) for frontier in self.frontiers if frontier.comparison]
+        return verdict(found[0][0], [comparison for _, comparison in found]) if found else None
 
     @property
     def frontiers(self) -> list[Frontier]:

@@ -63,7 +63,7 @@ def _metrics(result: Result) -> list[tuple[str, ...]]:
     return rows
 
 
-def _words(options: Mapping[str, Any], between: str = ", ") -> str:
+def _words(options: Mapping[Any, Any], between: str = ", ") -> str:
     """Options as people read them: "samples 1,000, unit words"."""
     return between.join(f"{name} {_value(value)}" for name, value in options.items())
 

@@ -33,7 +33,7 @@ def over_time(folder: Path) -> tuple[list[Sheet], int]:
 
 def of_real_data(folder: Path) -> Sheet | None:
     real = _real(folder)
-    return real and _sheet(real, "real data", folder.parent)
+    return _sheet(real, "real data", folder.parent) if real else None
 
 
 def of_metrics(folder: Path) -> list[tuple[str, Sheet]]:
@@ -51,7 +51,8 @@ def of_metrics(folder: Path) -> list[tuple[str, Sheet]]:
 
 def side_by_side(runs: Mapping[str, Path], page: Path) -> list[Sheet]:
     """The last sheet of each folder of samples by name, and the real ones, each of them once; ``page``: its folder."""
-    paths, reals = [], {}
+    paths: list[tuple[str, Path]] = []
+    reals: dict[bytes, tuple[str, Path]] = {}
     for name, folder in runs.items():
         if steps := _by_step(folder):
             paths.append((f"{name}, {_step_of(steps[-1])}", steps[-1]))
@@ -80,17 +81,17 @@ def _sheet(path: Path, title: str, page: Path, room: int = _LARGEST) -> Sheet:
     return Sheet(title, kind, f"data:{media};base64,{b64encode(path.read_bytes()).decode()}")
 
 
-def _media(path: Path) -> tuple[str, str | None]:
-    """The MIME type of a file by its name, and what it is on a page; None where a browser would not show it."""
+def _media(path: Path) -> tuple[str, str]:
+    """The MIME type of a file by its name, and what it is on a page: a link where a browser would not show it."""
     media = mimetypes.guess_type(path.name, strict=False)[0] or ""
     kind = media.partition("/")[0]
-    return media, kind if kind in ("image", "audio", "video") or media == "text/plain" else None
+    return media, kind if kind in ("image", "audio", "video") or media == "text/plain" else "link"
 
 
 def _size(path: Path) -> int:
     """Bytes that a file takes in the page: none where it is only linked to."""
     size = path.stat().st_size
-    return size if _media(path)[1] and size <= _LARGEST else 0
+    return size if _media(path)[1] != "link" and size <= _LARGEST else 0
 
 
 def _spaced(items: Sequence[Path], count: int) -> list[Path]:

@@ -1,6 +1,7 @@
 """Evaluated runs side by side in the terminal: a table of figures, one of each frontier, verdicts in words."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,7 +11,7 @@ from gangen.evaluation.results import Result
 from gangen.report.groups import Group, cell, disagreements, grouped, names_of
 
 # Text as it is: no wrapping, no markup in what users wrote.
-_PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
+_PLAIN: dict[str, Any] = {"soft_wrap": True, "markup": False, "highlight": False}
 
 
 def show(results: Sequence[Result], console: Console) -> None:

@@ -58,7 +58,7 @@ class BestModel:
 
     def _improves(self, figures: Mapping[str, Any]) -> bool:
         figure = figures.get(self.rule.name)
-        better = figure is not None and self.rule.prefers(figure, self.value)
-        if better:
-            self.value = figure.value
-        return better
+        if figure is None or not self.rule.prefers(figure, self.value):
+            return False
+        self.value = figure.value
+        return True

@@ -12,7 +12,7 @@ from gangen.run_directory import RunDirectory
 from gangen.training.trainer import Trainer
 
 # Text as it is: no wrapping, no markup in what a model wrote.
-PLAIN = {"soft_wrap": True, "markup": False, "highlight": False}
+PLAIN: dict[str, Any] = {"soft_wrap": True, "markup": False, "highlight": False}
 
 
 def record(
@@ -23,7 +23,7 @@ def record(
     warnings: Iterable[str] = (),
 ) -> None:
     """Figures into ``metrics.jsonl`` and trackers, with ``warnings`` and those of callbacks at their sight."""
-    row = stamp(trainer) | figures
+    row = stamp(trainer) | dict(figures)
     trainer.accelerator.log(_numbers(figures), step=trainer.state.total)
     warn(trainer, run, console, [*warnings_at(trainer, row), *warnings], row)
 

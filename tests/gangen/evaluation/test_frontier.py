@@ -1,5 +1,7 @@
 """Curves whose order is known: what dominates, what crosses, and what a temperature must not be able to win."""
 
+import math
+
 import pytest
 
 from gangen.evaluation.frontier import Comparison, compare, verdict
@@ -29,13 +31,13 @@ BASELINE = curve((0.2, 0.3), (0.4, 0.5), (0.6, 0.7))
         (curve((0.2, 0.25), (0.4, 0.45), (0.6, 0.65)), "is dominated by", -0.05),
         (curve((0.2, 0.2), (0.6, 0.8)), "crosses", 0.0),
         (BASELINE, "equals", 0.0),
-        (curve((0.7, 0.9), (0.8, 0.9)), "cannot be compared with", None),
+        (curve((0.7, 0.9), (0.8, 0.9)), "cannot be compared with", math.nan),
     ],
 )
 def test_curves_are_judged_at_equal_diversity(model, outcome, gap):
     found = compare(PLANE, model, BASELINE, {})
     assert found.outcome == outcome
-    assert found.gap == (None if gap is None else pytest.approx(gap, abs=1e-3))
+    assert found.gap == pytest.approx(gap, abs=1e-3, nan_ok=True)
 
 
 def test_the_gap_is_taken_where_both_curves_reach():
