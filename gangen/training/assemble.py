@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def assemble(
 
     every, main = recipe.every, accelerator.is_main_process
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.
-    callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
+    callbacks: list[Callback] = [Log(run, every.log, every.checkpoint, console, main=main)]
     callbacks += [registry.build(use) for use in recipe.observers]
     callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
     if main:
@@ -275,6 +276,9 @@ def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
             f"{started} processes were started, but accelerate joined {accelerator.num_processes} of them\n"
             "on CPUs, start with: ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu --num_processes N -m gangen RECIPE"
         )
+    absent = set(recipe.trainer.trackers) - {"all", *map(str, accelerator.log_with)}
+    if absent:
+        recipe.fail(("trainer", "trackers"), f"not installed: {', '.join(sorted(absent))}")
     if recipe.trainer.trackers:
         accelerator.init_trackers(run.root.name)
     return accelerator
@@ -308,6 +312,7 @@ def _place(accelerator: Accelerator) -> str:
 
 def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
     prompt = next(iter(trainer.data.codec.prompts()), "")
-    words = f" {prompt!r}" if prompt else ""
+    words = f" {shlex.quote(prompt)}" if prompt else ""
     file = f" -o samples{trainer.data.codec.suffix}" if hasattr(trainer.data.codec, "suffix") else ""
-    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    gangen sample{words} -n 5 --run {run.root}{file}"
+    command = f"gangen sample{words} -n 5 --run {shlex.quote(str(run.root))}{file}"
+    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    {command}"

@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -9,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gangen.contracts import Callback
 from gangen.errors import RunError
 from gangen.run_directory import RunDirectory
-from gangen.training.callbacks.record import PLAIN, position, record, warnings_at
+from gangen.training.callbacks.record import PLAIN, due, position, record, stamp, warnings_at
+from gangen.training.phases import Phase
 from gangen.training.trainer import Trainer
 
 # Seconds between two lines in a log, where there is no terminal for a live bar.
@@ -21,13 +23,14 @@ class Log(Callback):
 
     Sizes of steps, such as gradient norms, are left out on the screen.
 
-    Stops the run when a figure is no longer finite, on all processes at once and before anything of it is saved;
-    that is looked after also where ``every`` is 0.
+    Stops the run when a figure is no longer finite, or a weight when there is to be a checkpoint, which is every
+    ``saves`` steps: on all processes at once and before anything of it is saved; also where ``every`` is 0.
     """
 
-    def __init__(self, run: RunDirectory, every: int, console: Console, *, main: bool) -> None:
+    def __init__(self, run: RunDirectory, every: int, saves: int, console: Console, *, main: bool) -> None:
         self.run = run
         self.every = every
+        self.saves = saves
         self.console = console
         self.main = main
         self._bar: Progress | None = None
@@ -55,10 +58,21 @@ class Log(Callback):
         if self._bar:
             self._bar.start_task(self._tasks[number])
             self._bar.update(self._tasks[number], completed=step)
-        if trainer.state.total % (self.every or 100) and step < phase.steps:
-            return
+        if trainer.state.total % (self.every or 100) == 0 or step == phase.steps:
+            self._report(trainer, phase, number, step)
+        if due(trainer, self.saves):
+            self.finish(trainer)
+
+    def finish(self, trainer: Trainer) -> None:
+        for name, player in trainer.players.items():
+            if not all(parameter.isfinite().all() for parameter in player.trainable):
+                self._stop(trainer, f"weights of player {name} are not finite")
+
+    def _report(self, trainer: Trainer, phase: Phase, number: int, step: int) -> None:
         figures = trainer.meter.read()
-        self._guard(figures, trainer.state.total, phase.name)
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                self._stop(trainer, f"{name} became {value}")
         if not (self.every and self.main):
             return
         record(trainer, self.run, self.console, figures)
@@ -72,14 +86,12 @@ class Log(Callback):
             words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.count("/") == 1)
             self.console.print(f"{phase.name} {step}/{phase.steps}  {words}", **PLAIN)
 
-    def _guard(self, figures: dict[str, float], step: int, phase: str) -> None:
-        bad = next((name for name, value in figures.items() if not math.isfinite(value)), None)
-        if bad is not None:
-            raise RunError(
-                f"{bad} became {figures[bad]} by step {step}, in phase {phase}\n"
-                f"checkpoints in {self.run.checkpoints} are from before\n"
-                "try a lower learning rate, or gradient clipping (players.NAME.clip=1.0)"
-            )
+    def _stop(self, trainer: Trainer, fault: str) -> NoReturn:
+        raise RunError(
+            f"{fault} by step {trainer.state.total}, in phase {stamp(trainer)['phase']}\n"
+            f"checkpoints in {self.run.checkpoints} are from before\n"
+            "try a lower learning rate, or gradient clipping (players.NAME.clip=1.0)"
+        )
 
     def close(self, trainer: Trainer) -> None:
         if self._bar:

@@ -31,8 +31,8 @@ def record(
 def _numbers(figures: Mapping[str, float | Figure]) -> dict[str, float]:
     """For trackers, which know nothing but numbers: those of real data have names with ``_real``."""
     numbers = {name: figure.value if isinstance(figure, Figure) else figure for name, figure in figures.items()}
-    beside = {name: getattr(figure, "real", None) for name, figure in figures.items()}
-    return numbers | {f"{name}_real": real for name, real in beside.items() if real is not None}
+    beside = {f"{name}_real": figure.real for name, figure in figures.items() if isinstance(figure, Figure)}
+    return numbers | {name: real for name, real in beside.items() if real is not None}
 
 
 @contextmanager

@@ -1,0 +1,185 @@
+"""What a run shows while it goes on, whom it tells of it, and when it stops by itself."""
+
+import io
+import json
+import shlex
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, on_main_process
+from rich.console import Console
+from safetensors.torch import load_file
+
+from gangen import cli
+from gangen.components.registry import Registry
+from gangen.errors import RecipeError, RunError
+from gangen.recipe.load import load_recipe
+from gangen.run_directory import RunDirectory
+from gangen.training.assemble import assemble, train
+
+RECIPE = """
+data: {use: image/points, size: 64, heldout_size: 8}
+players:
+  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 8}
+  discriminator: {use: image/mlp, hidden_dim: 8}
+objective: image/gan
+phases:
+  warm_up: {steps: 2, turns: {generate: 1}}
+  adversarial: {steps: 8, turns: {discriminate: 1, generate: 1}}
+trainer: {batch_size: 8, threads: 1}
+every: {log: 2, sample: 0, checkpoint: 3}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path, registry = tmp_path / "points.yaml", Registry.discover()
+    path.write_text(RECIPE)
+
+    def load(*overrides: str, run: str = "run"):
+        return load_recipe(path, [f"run={tmp_path / run}", *overrides], registry)
+
+    load.registry = registry
+    return load
+
+
+@pytest.fixture
+def trainer(recipe):
+    def make(*overrides: str, terminal: bool = False):
+        loaded, screen = recipe(*overrides), io.StringIO()
+        run, console = RunDirectory(loaded.run), Console(file=screen, force_terminal=terminal, width=150)
+        run.begin(loaded, {})
+        return assemble(loaded, recipe.registry, Accelerator(cpu=True), run, console), screen
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("log", "words"), [(2, "generate/loss became nan by step 8"), (0, "weights of player generator are not finite")]
+)
+def test_a_figure_that_is_not_finite_stops_the_run_with_the_way_back(log, words, recipe, tmp_path, monkeypatch):
+    from gangen.training.phases import Turn
+
+    def loss(turn, players, batch, clock, whole=Turn.loss):
+        found, stats = whole(turn, players, batch, clock)
+        return (found * torch.nan if clock.phase == "adversarial" and clock.step == 5 else found), stats
+
+    monkeypatch.setattr(Turn, "loss", loss)
+    with pytest.raises(RunError) as stopped:
+        train(recipe(f"every.log={log}", "trainer.keep_checkpoints=9"), recipe.registry)
+    said = str(stopped.value)
+    assert said.startswith(words) and ", in phase adversarial\ncheckpoints in " in said and "clip=1.0" in said
+    for saved in (tmp_path / "run/checkpoints").glob("step-*/*/model.safetensors"):
+        assert all(tensor.isfinite().all() for tensor in load_file(saved).values())
+    assert (tmp_path / "run/checkpoints/latest").read_text() == "step-00000006\n"
+
+
+def test_weights_that_are_not_finite_are_not_saved(recipe, tmp_path, monkeypatch):
+    from gangen.training.trainer import Trainer
+
+    def break_weights(trainer, phase, whole=Trainer.play_step):
+        whole(trainer, phase)
+        if trainer.state.total == 6:
+            trainer.players["generator"].trainable[0].data[0] = torch.inf
+
+    monkeypatch.setattr(Trainer, "play_step", break_weights)
+    with pytest.raises(RunError, match="weights of player generator are not finite by step 6, in phase adversarial"):
+        train(recipe("every.log=7"), recipe.registry)
+    assert (tmp_path / "run/checkpoints/latest").read_text() == "step-00000003\n"
+
+
+def test_a_terminal_shows_a_bar_for_each_phase(trainer):
+    playing, screen = trainer(terminal=True)
+    playing.fit()
+    said = screen.getvalue()
+    assert "warm_up" in said and "adversarial" in said and "2/2" in said and "8/8" in said
+    assert "discriminate 0." in said or "discriminate 1." in said
+
+
+def test_a_log_has_a_line_for_each_phase(trainer):
+    playing, screen = trainer()
+    playing.fit()
+    lines = [line for line in screen.getvalue().splitlines() if "/loss" in line]
+    assert lines[0].startswith("warm_up 2/2  generate/loss ") and lines[-1].startswith("adversarial 8/8  discriminate/")
+
+
+def test_trackers_are_told_of_what_is_logged(recipe, monkeypatch, tmp_path):
+    told, ended = [], []
+
+    class Tiny(GeneralTracker):
+        name, requires_logging_directory = "tiny", False
+
+        def __init__(self, run_name, **options):
+            super().__init__()
+            self.run_name = run_name
+
+        @property
+        def tracker(self):
+            return self
+
+        @on_main_process
+        def store_init_configuration(self, values): ...
+
+        @on_main_process
+        def log(self, values, step=None, **options):
+            told.append((self.run_name, step, values))
+
+        def finish(self):
+            ended.append(self.run_name)
+
+    monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, "tiny", Tiny)
+    train(recipe("trainer.trackers=[tiny]"), recipe.registry)
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    logged = [(row["step"], {key: value for key, value in row.items() if "/" in key}) for row in rows]
+    assert [(name, step, values) for name, step, values in told] == [("run", *row) for row in logged if row[1]]
+    assert ended == ["run"]
+
+
+def test_a_tracker_that_is_not_there_is_named(recipe, monkeypatch):
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(RecipeError, match=r"trainer.trackers=\[wandb\]: not installed: wandb"),
+    ):
+        train(recipe("trainer.trackers=[wandb]"), recipe.registry)
+
+
+def test_a_scaler_changes_nothing_but_skips_a_step_that_overflows(trainer):
+    def play(scaled: bool, factor: float = 1.0):
+        playing, _ = trainer()
+        if scaled:
+            playing.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        for _ in range(2):
+            playing.play_step(playing.phases[0])
+        before = {name: player.net.state_dict() for name, player in playing.players.items()}
+        before = {name: {key: value.clone() for key, value in state.items()} for name, state in before.items()}
+        if factor != 1.0:
+            turn = playing.phases[0].turns[0]
+            play_turn = turn.play
+            object.__setattr__(turn, "play", lambda *given: (play_turn(*given)[0] * factor, {}))
+            playing.state.phase = 0
+            playing.play_step(playing.phases[0])
+        return playing, before
+
+    plain, scaled = play(False)[1], play(True)[1]
+    assert all(plain["generator"][key].equal(value) for key, value in scaled["generator"].items())
+    playing, before = play(True, torch.inf)
+    assert all(
+        playing.players["generator"].net.state_dict()[key].equal(value) for key, value in before["generator"].items()
+    )
+    assert playing.accelerator.scaler.get_scale() == 512.0
+    saved = playing.state_dict()
+    assert saved["scaler"]["scale"] == 512.0
+    fresh = play(True)[0]
+    fresh.load_state_dict(saved)
+    assert fresh.accelerator.scaler.get_scale() == 512.0
+
+
+def test_what_comes_next_is_a_command_that_works(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(recipe(run="run of mine"), recipe.registry)
+    command = capsys.readouterr().out.rpartition("next:")[2].strip()
+    program, *words = shlex.split(command)
+    assert program == "gangen" and cli.main(words) == 0
+    assert (tmp_path / "samples.png").exists()
