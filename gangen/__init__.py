@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gangen.contracts import Data as Data
     from gangen.contracts import Extractor as Extractor
     from gangen.contracts import Generator as Generator
+    from gangen.contracts import HeldOut as HeldOut
     from gangen.contracts import Loss as Loss
     from gangen.contracts import Metric as Metric
     from gangen.contracts import Split as Split
@@ -76,6 +77,7 @@ _NAMES = {
         "Data",
         "Extractor",
         "Generator",
+        "HeldOut",
         "Loss",
         "Metric",
         "Split",

@@ -96,10 +96,23 @@ class Generator(Protocol):
 
 
 class Split(Protocol):
-    """Rows to train on or to evaluate with."""
+    """Rows to train on.
+
+    One that changes rows at random as it hands them out, as augmentation does, has ``plain``: the split without that,
+    which is what metrics look at.
+    """
 
     def batch(self, counter: int, rows: range, size: int, *, seed: int, device: torch.device) -> dict[str, Tensor]:
         """``rows`` of global batch number ``counter`` of ``size`` rows: a function of these arguments and ``seed``."""
+
+
+class HeldOut(Split, Protocol):
+    """Rows to evaluate with, which are counted and have numbers; those to train on may be as well."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, rows: range | None = None, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """``rows`` (contiguous) by their numbers, all by default, always in the same order."""
 
 
 class Codec(Protocol):
@@ -157,7 +170,7 @@ class Data(Protocol):
     codec_class: type[Codec]
     codec: Codec
     train: Split
-    heldout: Split
+    heldout: HeldOut
 
 
 class Extractor(Protocol):

@@ -23,11 +23,16 @@ class TensorSplit:
             raise DataError(f"a split needs the same number of rows in each tensor, not {sizes}")
         if not sizes or not min(sizes.values()):
             raise DataError("a split needs at least one row")
-        self.tensors = tensors
+        self._tensors = tensors
         self._size = min(sizes.values())
 
     def __len__(self) -> int:
         return self._size
+
+    def rows(self, rows: range | None = None, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """``rows`` (contiguous) by their numbers, all by default, in the order in which they are held."""
+        part = slice(None) if rows is None else slice(rows.start, rows.stop)
+        return {name: tensor[part].to(device) for name, tensor in self._tensors.items()}
 
     def batch(
         self, counter: int, rows: range, size: int, *, seed: int, device: torch.device | str
@@ -39,7 +44,7 @@ class TensorSplit:
         """
         epoch, offset = divmod(counter * size + rows.start, self._size)
         missing = len(rows)
-        where = next(iter(self.tensors.values())).device
+        where = next(iter(self._tensors.values())).device
         pieces = []
         while missing > 0:
             piece = _permutation(self._size, seed, epoch, where)[offset : offset + missing]
@@ -47,7 +52,7 @@ class TensorSplit:
             missing -= len(piece)
             epoch, offset = epoch + 1, 0
         index = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-        return {name: tensor[index].to(device) for name, tensor in self.tensors.items()}
+        return {name: tensor[index].to(device) for name, tensor in self._tensors.items()}
 
 
 class StreamSplit:

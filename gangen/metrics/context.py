@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gangen import noise
 from gangen.components.registry import name_of
-from gangen.contracts import Batch, Data, Extractor, Metric
+from gangen.contracts import Batch, Data, Extractor, Metric, Split
 from gangen.errors import UsageError
 from gangen.failures import during
 from gangen.metrics.figures import Figure, checked
@@ -50,6 +50,11 @@ class MetricContext:
     @cached_property
     def generator(self) -> nn.Module:
         return self.players.averaged("generator")
+
+    @property
+    def training(self) -> Split:
+        """The rows that are trained on, as they are before any augmentation."""
+        return getattr(self.data.train, "plain", self.data.train)
 
     def conditions(self, n: int) -> Batch:
         """The held-out rows that ``samples(n)`` are conditioned on, row by row."""

@@ -11,7 +11,6 @@ from gangen.components.options import Part
 from gangen.contracts import Batch, Extractor, Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext
-from gangen.splits import TensorSplit
 
 
 class ExtractorMetric(ABC):
@@ -98,7 +97,7 @@ def training_features(context: MetricContext, extractor: Extractor, n: int) -> T
     """Features float ``[n, F]`` of training rows: as many of each label as ``n`` held-out rows have, where possible."""
 
     def look() -> Tensor:
-        batch = _like(held_out(context, n), context.data.train, context.seed)
+        batch = _like(held_out(context, n), context.training, context.seed)
         rows = {name: tensor.to(context.device) for name, tensor in batch.items()}
         return extractor.features(context.data.codec.samples_of(rows))
 
@@ -111,13 +110,14 @@ def held_out(context: MetricContext, n: int) -> Batch:
 
 
 def _like(rows: Batch, train: Split, seed: int) -> Batch:
-    """As many training rows, and as many of each label where train has labels, is in memory and has enough of them."""
+    """As many training rows, and as many of each label where train is counted and has enough of them."""
     n = len(next(iter(rows.values())))
-    if isinstance(train, TensorSplit) and "label" in train.tensors and "label" in rows:
+    counted = train.rows() if hasattr(train, "rows") else {}
+    if "label" in counted and "label" in rows:
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
-        labels = train.tensors["label"].cpu()[order]
+        labels = counted["label"][order]
         wanted = zip(*rows["label"].cpu().unique(return_counts=True), strict=True)
         chosen = torch.cat([order[labels == label][:count] for label, count in wanted])
         if len(chosen) == n:
-            return {name: tensor[chosen] for name, tensor in train.tensors.items()}
+            return {name: tensor[chosen] for name, tensor in counted.items()}
     return train.batch(0, range(n), n, seed=seed, device="cpu")

@@ -127,7 +127,7 @@ class ReverseLabelAccuracy(Labelled):
     @once_a_run
     def _real(self, context: MetricContext) -> float:
         n = self._count(context)
-        rows = context.data.train.batch(0, range(n), n, seed=context.seed, device=context.device)
+        rows = context.training.batch(0, range(n), n, seed=context.seed, device=context.device)
         return self._taught(context, TensorSplit(**rows))
 
     def protocol(self, context: MetricContext) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class ReverseLabelAccuracy(Labelled):
         return super().protocol(context) | {"samples": n, "training rows": n}
 
     def _count(self, context: MetricContext) -> int:
-        return min(self.samples, length_hint(context.data.train, self.samples))
+        return min(self.samples, length_hint(context.training, self.samples))
 
     def _taught(self, context: MetricContext, train: Split) -> float:
         """Accuracy on held-out rows of a student that has learned from ``train``."""

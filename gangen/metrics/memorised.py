@@ -104,10 +104,10 @@ class Memorised(AgainstHeldOut):
         return torch.cat([extractor.features(codec.samples_of(rows)) for rows in chunks])
 
     def _count(self, context: MetricContext) -> int:
-        return min(self.training, length_hint(context.data.train, self.training))
+        return min(self.training, length_hint(context.training, self.training))
 
     def _rows(self, context: MetricContext, start: int, stop: int) -> Batch:
         """Training rows by their number, all of one chunk."""
         counter, first = divmod(start, CHUNK)
         rows = range(first, first + stop - start)
-        return context.data.train.batch(counter, rows, CHUNK, seed=context.seed, device=context.device)
+        return context.training.batch(counter, rows, CHUNK, seed=context.seed, device=context.device)

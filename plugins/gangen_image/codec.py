@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, TensorSplit, UsageError, did_you_mean, replacing, write_atomically
+from gangen import Batch, DataError, Extractor, HeldOut, UsageError, did_you_mean, replacing, write_atomically
 from gangen_image.extractors.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
 
@@ -57,15 +57,14 @@ class ImageCodec:
             return {"label": torch.arange(n) % len(self.spec.labels)}
         return {"label": torch.full((n,), self._number(name))}
 
-    def reals(self, split: TensorSplit, prompt: str, n: int) -> Tensor:
+    def reals(self, split: HeldOut, prompt: str, n: int) -> Tensor:
         """At most ``n`` images of ``split`` for ``decode``: with the label ``prompt``, or any where that is empty.
 
         Raises:
             UsageError: an unknown label.
         """
-        images = split.tensors["image"]
-        if prompt:
-            images = images[split.tensors["label"] == self._number(prompt)]
+        rows = split.rows()
+        images = rows["image"][rows["label"] == self._number(prompt)] if prompt else rows["image"]
         return images[:n]
 
     def samples_of(self, batch: Batch) -> Tensor:

@@ -45,6 +45,13 @@ def test_parts_of_a_batch_are_its_rows(size):
     assert [number for part in parts for number in part] == whole
 
 
+def test_rows_have_numbers_whatever_the_order_of_batches():
+    split = numbered(10)
+    assert split.rows()["number"].tolist() == list(range(10))
+    assert split.rows(range(4, 7))["double"].tolist() == [8, 10, 12]
+    assert split.rows(range(8, 12))["number"].tolist() == [8, 9]
+
+
 def test_a_set_smaller_than_a_batch_is_repeated():
     drawn = numbers(numbered(3), [0], size=9)
     assert [sorted(drawn[start : start + 3]) for start in (0, 3, 6)] == [[0, 1, 2]] * 3

@@ -80,7 +80,7 @@ class Dataset:
             skipped = frozenset()
         else:
             train, self.heldout = hold_out(columns, heldout, seed, path)
-            skipped = frozenset(image.tobytes() for image in self.heldout.tensors["image"].numpy())
+            skipped = frozenset(image.tobytes() for image in self.heldout.rows()["image"].numpy())
         if streaming:
             train = StreamSplit(partial(read_epoch, reader, labels, skipped, seed, buffer))
         self.train = Flipped(train) if flip else train

@@ -25,11 +25,11 @@ class FewLabels:
     def __init__(
         self, *, of: Annotated[Any, Part("data")], per_label: Annotated[int, Ge(1)] = 10, seed: int = 0
     ) -> None:
-        if not isinstance(of.train, TensorSplit) or "label" not in of.train.tensors:
+        if not hasattr(of.train, "rows") or "label" not in (rows := of.train.rows()):
             raise DataError("image/few_labels needs labelled data that are in memory, neither streamed nor flipped")
         self.codec = of.codec
         self.heldout = of.heldout
-        images, labels = of.train.tensors["image"], of.train.tensors["label"]
+        images, labels = rows["image"], rows["label"]
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
         chosen = []
         for number, name in enumerate(of.codec.spec.labels):

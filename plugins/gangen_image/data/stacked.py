@@ -35,13 +35,13 @@ class Stacked:
         spec = digits.codec.spec
         if not isinstance(spec, ImageSpec) or spec.channels != 1:
             raise DataError(f"image/stacked needs grey images for its channels, not {spec}")
-        if not isinstance(digits.train, TensorSplit):
+        if not hasattr(digits.train, "rows"):
             raise DataError("image/stacked needs digits that are all in memory: no streaming, no flip")
         self.digits = digits
         self.codec = ImageCodec(ImageSpec(3, spec.size))
         generator = torch.Generator().manual_seed(seed)
-        self.train = StackedSplit(digits.train.tensors["image"], size, generator)
-        held = StackedSplit(digits.heldout.tensors["image"], heldout_size, generator)
+        self.train = StackedSplit(digits.train.rows()["image"], size, generator)
+        held = StackedSplit(digits.heldout.rows()["image"], heldout_size, generator)
         self.heldout = TensorSplit(image=held.stack(held.triples))
 
 

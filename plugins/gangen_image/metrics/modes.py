@@ -89,7 +89,7 @@ class StackedModes:
         digits = context.data.digits
         classify = context.fitted(self.extractor, digits).logits
         labels = classify(images.flatten(0, 1)[:, None]).argmax(1).cpu().view(len(images), -1)
-        known = torch.bincount(digits.train.tensors["label"].cpu(), minlength=len(digits.codec.spec.labels)).double()
+        known = torch.bincount(digits.train.rows()["label"], minlength=len(digits.codec.spec.labels)).double()
         modes, counts = labels.unique(dim=0, return_counts=True)
         share, expected = counts.double() / len(images), (known / known.sum())[modes].prod(1)
         return len(modes), (share * (share / expected).log()).sum().item()

@@ -92,12 +92,13 @@ class Accuracy:
         self.batch_size = batch_size
 
     def check(self, context: MetricContext) -> None:
-        if not self._judges(context) or "label" not in context.data.heldout.tensors:
+        if not self._judges(context) or "label" not in context.conditions(1):
             raise UsageError("metric image/accuracy needs a discriminator with classify() and held-out labels")
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         data = context.data
-        images, labels = data.heldout.tensors["image"], data.heldout.tensors["label"]
+        rows = data.heldout.rows()
+        images, labels = rows["image"], rows["label"]
         figures = {}
         for name, net in self._judges(context).items():
             right = 0

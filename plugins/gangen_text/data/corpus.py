@@ -126,8 +126,8 @@ def without(heldout: TensorSplit, train: TensorSplit, name: str) -> TensorSplit:
     Raises:
         DataError: nothing is left.
     """
-    seen = {row.tobytes() for row in train.tensors["tokens"].numpy()}
-    kept = torch.tensor([row.tobytes() not in seen for row in heldout.tensors["tokens"].numpy()])
+    seen = {row.tobytes() for row in train.rows()["tokens"].numpy()}
+    kept = torch.tensor([row.tobytes() not in seen for row in heldout.rows()["tokens"].numpy()])
     repeated = len(heldout) - int(kept.sum())
     if not repeated:
         return heldout
@@ -136,4 +136,4 @@ def without(heldout: TensorSplit, train: TensorSplit, name: str) -> TensorSplit:
     log.warning(
         "%s: %d of %d held-out texts left out, they are in the training texts too", name, repeated, len(heldout)
     )
-    return TensorSplit(**{column: tensor[kept] for column, tensor in heldout.tensors.items()})
+    return TensorSplit(**{column: tensor[kept] for column, tensor in heldout.rows().items()})

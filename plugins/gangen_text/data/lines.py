@@ -81,7 +81,7 @@ class Lines:
     def _epoch(
         self, source: TextRows, too_long: Literal["drop", "cut"], seed: int, epoch: int, buffer: int
     ) -> Iterator[dict[str, Tensor]]:
-        heldout = {row.tobytes() for row in self.heldout.tensors["tokens"].numpy()}
+        heldout = {row.tobytes() for row in self.heldout.rows()["tokens"].numpy()}
         for texts in source.stream(seed=seed, epoch=epoch, buffer=buffer):
             columns = fit(self.codec, texts, self.codec.tokenize(texts.texts), too_long)
             for row, tokens in enumerate(columns["tokens"].numpy()):

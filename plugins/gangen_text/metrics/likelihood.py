@@ -70,11 +70,11 @@ class OracleNLL:
     @once_a_run
     def _real(self, context: MetricContext) -> float:
         data = context.data
-        return data.oracle.nll(data.heldout.tensors["tokens"].to(context.device)).double().mean().item()
+        return data.oracle.nll(data.heldout.rows(device=context.device)["tokens"]).double().mean().item()
 
 
 def _batches(context: MetricContext) -> Iterator[dict[str, Tensor]]:
     """The held-out rows, each once, in the order they are kept in."""
-    tensors = context.data.heldout.tensors
-    for start in range(0, len(context.data.heldout), context.batch_size):
-        yield {name: tensor[start : start + context.batch_size].to(context.device) for name, tensor in tensors.items()}
+    heldout = context.data.heldout
+    for start in range(0, len(heldout), context.batch_size):
+        yield heldout.rows(range(start, start + context.batch_size), context.device)

@@ -104,7 +104,7 @@ def test_the_weights_are_those_of_the_model_that_is_sampled_from(runs):
 
     registry = Registry.discover()
     model = load("runs/o0", registry=registry)
-    heldout = registry.build(load_recipe("runs/o0/recipe.yaml", registry=registry).data).heldout.tensors["tokens"]
+    heldout = registry.build(load_recipe("runs/o0/recipe.yaml", registry=registry).data).heldout.rows()["tokens"]
     nll = -model.generator.log_prob(heldout).mean().item()
     assert evaluated("o0", "--no-sweep")["figures"]["nll"]["value"] == pytest.approx(nll, abs=1e-6)
 

@@ -105,7 +105,7 @@ def test_figures_stand_beside_those_of_training_rows_with_the_same_labels():
     """100 training rows have what 40 held-out ones ask for; and the held-out ones come in the order of samples."""
     heldout, train = split(40), split(100, seed=1)
     figures = Frechet(samples=1000, extractor=Pixels())(bench(Drawn(), heldout, train))
-    real = gaussian(prepared(heldout.tensors["x"]).flatten(1))
+    real = gaussian(prepared(heldout.rows()["x"]).flatten(1))
     drawn = gaussian(Drawn().sample(500)[:40].flatten(1))
     assert figures.keys() == {"frechet_pixels"}
     assert figures["frechet_pixels"].real > 0
@@ -132,16 +132,16 @@ def test_the_floor_has_as_many_of_each_label_as_held_out_rows():
     # Of the second label there are not enough: as many as there are held-out ones, as they are drawn.
     lacking = bench(Drawn(), heldout, spelled(60, 9, 20))
     drawn = lacking.data.train.batch(0, range(16), 16, seed=0, device="cpu")["x"]
-    gaussians = [gaussian(Labels().features(images)) for images in (drawn, heldout.tensors["x"])]
+    gaussians = [gaussian(Labels().features(images)) for images in (drawn, heldout.rows()["x"])]
     expected = pytest.approx(frechet_distance(*gaussians), abs=1e-6)
     assert Frechet(extractor=Labels())(lacking)["frechet_pixels"].real == expected != 0
 
 
 def test_data_without_labels_have_a_floor_as_they_are_drawn():
-    heldout, train = (TensorSplit(x=split(30, seed=seed).tensors["x"]) for seed in (0, 1))
+    heldout, train = (TensorSplit(x=split(30, seed=seed).rows()["x"]) for seed in (0, 1))
     evaluation = bench(Drawn(), heldout, train)
     drawn = train.batch(0, range(30), 30, seed=0, device="cpu")["x"]
-    gaussians = [gaussian(prepared(images).flatten(1)) for images in (drawn, heldout.tensors["x"])]
+    gaussians = [gaussian(prepared(images).flatten(1)) for images in (drawn, heldout.rows()["x"])]
     figures = Frechet(extractor=Pixels())(evaluation)
     assert figures["frechet_pixels"].real == pytest.approx(frechet_distance(*gaussians), abs=1e-9)
 
@@ -205,7 +205,7 @@ def test_frechet_reads_training_rows_once_for_the_same_data_and_again_for_others
 
     metric, floors = Frechet(extractor=Pixels()), []
     for seed in (1, 2):
-        train = Once(x=split(100, seed=seed).tensors["x"])
+        train = Once(x=split(100, seed=seed).rows()["x"])
         evaluation = bench(Drawn(), split(40), train)
         floors += [metric(evaluation)["frechet_pixels"].real for _ in range(2)]
         assert train.asked == 1
@@ -215,9 +215,9 @@ def test_frechet_reads_training_rows_once_for_the_same_data_and_again_for_others
 def test_memorised_tells_copies_of_training_rows_from_new_ones():
     heldout, train, new = split(200), split(300, seed=1), split(200, seed=2)
     for images, ratio, share in (
-        (train.tensors["x"], pytest.approx(0), 1),
-        (heldout.tensors["x"], pytest.approx(1), pytest.approx(0.01, abs=0.005)),
-        (new.tensors["x"], pytest.approx(1, abs=0.2), pytest.approx(0.01, abs=0.02)),
+        (train.rows()["x"], pytest.approx(0), 1),
+        (heldout.rows()["x"], pytest.approx(1), pytest.approx(0.01, abs=0.005)),
+        (new.rows()["x"], pytest.approx(1, abs=0.2), pytest.approx(0.01, abs=0.02)),
     ):
         figures = Memorised(extractor=Pixels())(bench(Again(prepared(images)), heldout, train))
         assert figures["nearest_training_pixels"].value == ratio
@@ -229,12 +229,12 @@ def test_memorised_is_a_ratio_of_medians_to_all_training_rows(monkeypatch):
     monkeypatch.setattr("gangen.metrics.memorised.CHUNK", 7)
     heldout, train = split(20), split(60, seed=1)
     figures = Memorised(extractor=Pixels())(bench(Drawn(), heldout, train))
-    training = prepared(train.tensors["x"]).flatten(1)
+    training = prepared(train.rows()["x"]).flatten(1)
 
     def nearest(rows):
         return torch.tensor([min(math.dist(row, other) for other in training.tolist()) for row in rows.tolist()])
 
-    real = nearest(prepared(heldout.tensors["x"]).flatten(1))
+    real = nearest(prepared(heldout.rows()["x"]).flatten(1))
     drawn = nearest(Drawn().sample(500)[:20].flatten(1))
     assert figures["nearest_training_pixels"].value == pytest.approx((drawn.median() / real.median()).item())
     assert figures["memorised_pixels"].value == pytest.approx((drawn < real.quantile(0.01)).double().mean().item())
@@ -251,7 +251,7 @@ def test_memorised_looks_at_each_training_row_once(streamed):
 
     def rows_of(train):
         for row in range(len(train)):
-            yield {name: tensor[row] for name, tensor in train.tensors.items()}
+            yield {name: tensor[row] for name, tensor in train.rows().items()}
 
     extractor, train = Counting(), split(60, seed=1)
     stream = StreamSplit(lambda epoch: rows_of(train))
@@ -262,19 +262,44 @@ def test_memorised_looks_at_each_training_row_once(streamed):
 
 def test_the_nearest_training_rows_of_the_samples_that_come_nearest_are_shown():
     heldout, train = split(20), split(60, seed=1)
-    samples = prepared(split(20, seed=2).tensors["x"])
-    samples[[3, 7]] = prepared(train.tensors["x"][[41, 12]]) + torch.tensor([0.001, 0]).view(2, 1, 1, 1)
+    samples = prepared(split(20, seed=2).rows()["x"])
+    samples[[3, 7]] = prepared(train.rows()["x"][[41, 12]]) + torch.tensor([0.001, 0]).view(2, 1, 1, 1)
     evaluation, metric = bench(Again(samples), heldout, train), Memorised(extractor=Pixels())
     metric(evaluation)
     sheet = metric.sheets(evaluation)["nearest_training_rows"]
     assert torch.equal(sheet["sample"][:2], samples[[7, 3]])
-    assert torch.equal(sheet["nearest training row"][:2], prepared(train.tensors["x"][[12, 41]]))
+    assert torch.equal(sheet["nearest training row"][:2], prepared(train.rows()["x"][[12, 41]]))
+
+
+class Mirrored:
+    """Rows that are mirrored, all of them, as augmentation does; ``plain`` are the rows themselves."""
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def __len__(self):
+        return len(self.plain)
+
+    def batch(self, *place, **options):
+        batch = self.plain.batch(*place, **options)
+        return batch | {"x": batch["x"].flip(-1)}
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_augmented_training_rows_do_not_hide_copies_nor_change_the_floor(augmented):
+    heldout, train = split(40), split(100, seed=1)
+    data = Mirrored(train) if augmented else train
+    copies = Again(prepared(train.rows()["x"]))
+    assert Memorised(samples=40, extractor=Pixels())(bench(copies, heldout, data))["memorised_pixels"].value == 1.0
+    metrics = [KID(extractor=Pixels()), ReverseLabelAccuracy(samples=60, extractor=Centroids())]
+    floors = [evaluate(metrics, bench(copies, heldout, split)) for split in (train, data)]
+    assert floors[0] == floors[1]
 
 
 def test_copies_are_seen_where_held_out_rows_have_copies_too():
     train, heldout = split(300, seed=1), split(200)
-    heldout.tensors["x"][:6] = train.tensors["x"][:6]
-    figures = Memorised(extractor=Pixels())(bench(Again(prepared(train.tensors["x"])), heldout, train))
+    heldout.rows()["x"][:6] = train.rows()["x"][:6]
+    figures = Memorised(extractor=Pixels())(bench(Again(prepared(train.rows()["x"])), heldout, train))
     assert figures["memorised_pixels"].value == 1
     assert figures["memorised_pixels"].real == pytest.approx(0.03)
 
@@ -302,7 +327,7 @@ class Obedient(nn.Module):
 @pytest.mark.parametrize("batch_size", [7, 500])
 def test_label_accuracy_is_the_share_that_carries_the_label_it_was_asked_for(batch_size):
     heldout = split(30)
-    asked = TensorSplit(**heldout.tensors).batch(0, range(20), 20, seed=0, device="cpu")["label"]
+    asked = TensorSplit(**heldout.rows()).batch(0, range(20), 20, seed=0, device="cpu")["label"]
     for wrong in ((), (1,), (0, 1, 2)):
         figures = LabelAccuracy(samples=20, extractor=Pixels())(bench(Obedient(*wrong), heldout, batch_size=batch_size))
         right = sum(label not in wrong for label in asked.tolist()) / 20
@@ -318,7 +343,7 @@ def test_label_coverage_is_the_effective_share_of_labels_that_are_seen():
 
 
 def test_label_accuracy_needs_labels_and_a_classifier():
-    unlabelled = bench(Drawn(), TensorSplit(x=split(30).tensors["x"]))
+    unlabelled = bench(Drawn(), TensorSplit(x=split(30).rows()["x"]))
     with pytest.raises(UsageError, match="needs data with labels"):
         LabelAccuracy(extractor=Pixels()).check(unlabelled)
     extractor = SimpleNamespace(name="points", key="points", check=id, fit=print, features=print)
@@ -354,7 +379,7 @@ class Centroids(Pixels):
 
 def test_samples_teach_a_student_which_is_tested_on_held_out_rows():
     heldout, train = spelled(10, 10, 10), spelled(50, 50, 50)
-    train.tensors["x"][:, 0, 1, 1] = 3  # reals and samples are not equal to the bit
+    train.rows()["x"][:, 0, 1, 1] = 3  # reals and samples are not equal to the bit
     extractor = Centroids()
     for wrong, expected in (((), 1.0), ((0, 1, 2), 0.0)):
         evaluation = bench(Obedient(*wrong), heldout, train)
@@ -391,7 +416,7 @@ def test_inception_score_is_one_to_the_number_of_labels_and_equals_that_of_torch
     figures = InceptionScore(samples=30, extractor=Pixels())(bench(Drawn(), split(20), split(40)))
     assert figures["inception_score_pixels"].value == inception_score(Drawn().sample(500).flatten(1)[:20, :3])
     assert figures["inception_score_pixels"].real == pytest.approx(
-        inception_score(prepared(split(20).tensors["x"]).flatten(1)[:, :3])
+        inception_score(prepared(split(20).rows()["x"]).flatten(1)[:, :3])
     )
 
 

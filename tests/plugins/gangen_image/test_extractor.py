@@ -39,12 +39,12 @@ def bars_data(n=150, channels=1, size=12, **splits):
 
 
 def accuracy(extractor, data):
-    rows = data.heldout.tensors
+    rows = data.heldout.rows()
     return (extractor.logits(data.codec.spec.prepare(rows["image"])).argmax(1) == rows["label"]).float().mean()
 
 
 def images(data):
-    return data.codec.spec.prepare(data.heldout.tensors["image"])
+    return data.codec.spec.prepare(data.heldout.rows()["image"])
 
 
 class Counted:
@@ -135,7 +135,7 @@ def test_of_a_stream_no_more_than_the_batches_of_the_steps_are_read():
     def epoch(number):
         for row in range(len(rows)):
             read.append(row)
-            yield {name: tensor[row] for name, tensor in rows.tensors.items()}
+            yield {name: tensor[row] for name, tensor in rows.rows().items()}
 
     data = bars_data(train=StreamSplit(epoch))
     Classifier(width=4, hidden_dim=8, steps=4).fit(data, CPU)
@@ -154,8 +154,8 @@ def test_mirrored_images_and_few_labels_can_be_learned_from():
 
 def test_generated_images_in_memory_can_be_learned_from():
     data = bars_data()
-    samples = data.codec.samples_of(data.train.tensors) + 0.3 / 255  # what a generator makes lies between the shades
-    made = data.codec.batch_of(samples) | {"label": data.train.tensors["label"]}
+    samples = data.codec.samples_of(data.train.rows()) + 0.3 / 255  # what a generator makes lies between the shades
+    made = data.codec.batch_of(samples) | {"label": data.train.rows()["label"]}
     extractor = Classifier(width=8, hidden_dim=16, steps=30)
     extractor.fit(bars_data(train=TensorSplit(**made)), CPU)
     assert accuracy(extractor, data) > 0.9

@@ -110,7 +110,7 @@ def fitted(channels, weights):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_it_is_shown_the_bytes_of_a_file_in_three_channels(package, tmp_path, channels):
     extractor = fitted(channels, saved(tmp_path / "w.safetensors"))
-    pixels = images(channels).tensors["image"]
+    pixels = images(channels).rows()["image"]
     expected = pixels.float().mean((2, 3)).expand(-1, 3)
     near = pixels / 127.5 - 1 + 0.4 / 127.5
     assert torch.allclose(extractor.features(near), expected)
@@ -189,12 +189,12 @@ def test_the_draws_of_a_run_stay_what_they_were(package, tmp_path):
 
 def test_its_frechet_distance_is_called_by_its_name(package, tmp_path):
     data = image_data(3)
-    made = images(3, seed=2).tensors["image"]
+    made = images(3, seed=2).rows()["image"]
     players = SimpleNamespace(averaged=lambda name: Shown(data.codec.spec.prepare(made)))
     metric = Frechet(samples=120, extractor=Inception(weights=saved(tmp_path / "w.safetensors")))
     evaluation = MetricContext(players, data, device=CPU, batch_size=120)
     metric.check(evaluation)
-    sides = (split.float().mean((2, 3)) for split in (data.heldout.tensors["image"], made))
+    sides = (split.float().mean((2, 3)) for split in (data.heldout.rows()["image"], made))
     expected = frechet_distance(*map(gaussian, sides))
     assert metric(evaluation)["frechet_inception"].value == pytest.approx(expected, rel=1e-4)
 
@@ -218,7 +218,7 @@ def test_the_real_network_sees_what_its_package_shows_it(real, tmp_path, monkeyp
         drawn = network("drawn", ["2048", "logits_unbiased"], feature_extractor_weights_path=tmp_path / "none.pth")
     torch.save(drawn.state_dict(), tmp_path / "w.pth")
     save_file(drawn.state_dict(), tmp_path / "w.safetensors")
-    pixels = images(3, n=4).tensors["image"]
+    pixels = images(3, n=4).rows()["image"]
     features, logits = drawn(pixels)
     assert features.std(0).max() > 0
     for name, dtype in (("w.pth", torch.float32), ("w.safetensors", torch.float64)):

@@ -34,7 +34,7 @@ class Again(nn.Module):
 def test_points_are_compared_as_they_are():
     data = Points(size=600, heldout_size=300)
     evaluation = MetricContext(
-        SimpleNamespace(averaged=lambda name: Again(data.train.tensors["image"].flip(0))), data, device=CPU
+        SimpleNamespace(averaged=lambda name: Again(data.train.rows()["image"].flip(0))), data, device=CPU
     )
     metrics = [metric() for metric in (Frechet, KID, PRDC, NearestNeighbour, Memorised)]
     for metric in metrics:

@@ -107,7 +107,7 @@ def test_held_out_images_are_counted_in_the_same_way_and_once():
     data, metric = stacked(heldout_size=40), StackedModes(samples=1000, extractor=Brightness())
     evaluation = bench(data, images_of([(0, 0, 0)]))
     figures = metric(evaluation)
-    images = data.heldout.tensors["image"]
+    images = data.heldout.rows()["image"]
     triples = [tuple(row) for row in (images[:, :, 0, 0].float() / 127.5).round().int().tolist()]
     counts = {triple: triples.count(triple) / 40 for triple in triples}
     expected = sum(

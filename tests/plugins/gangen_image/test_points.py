@@ -17,9 +17,9 @@ MODES = {"ring": 8, "grid": 25, "normal": 1}
 @pytest.mark.parametrize("shape", MODES)
 def test_points_surround_their_modes(shape):
     data = Points(shape=shape, size=4000, heldout_size=100)
-    points = data.train.tensors["image"]
+    points = data.train.rows()["image"]
     assert points.shape == (4000, 2) and points.dtype == torch.float32
-    assert data.heldout.tensors["image"].shape == (100, 2)
+    assert data.heldout.rows()["image"].shape == (100, 2)
     assert len(data.modes) == MODES[shape]
     distances, nearest = torch.cdist(points, data.modes).min(dim=1)
     assert torch.bincount(nearest, minlength=MODES[shape]).min() > 4000 / MODES[shape] / 2
@@ -34,7 +34,7 @@ def test_modes_are_where_the_literature_has_them():
 
 
 def test_points_are_a_function_of_the_seed():
-    first, again, other = (Points(size=10, seed=seed).train.tensors["image"] for seed in (1, 1, 2))
+    first, again, other = (Points(size=10, seed=seed).train.rows()["image"] for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
@@ -48,7 +48,7 @@ def test_points_have_no_labels():
 def test_sheets_are_scatter_plots_of_one_scale(tmp_path):
     data = Points(shape="ring", size=50)
     codec = data.codec
-    sheet = {"": codec.decode(data.train.tensors["image"])}
+    sheet = {"": codec.decode(data.train.rows()["image"])}
     path = codec.render(sheet, tmp_path / "step-1")
     assert path == tmp_path / "step-1.png"
     picture = Image.open(path).convert("RGB")
@@ -71,7 +71,7 @@ def test_points_are_written_as_numbers_or_as_a_plot(tmp_path):
 
 def test_reals_are_held_out_points():
     data = Points(size=10, heldout_size=5)
-    assert torch.equal(data.codec.reals(data.heldout, "", 3), data.heldout.tensors["image"][:3])
+    assert torch.equal(data.codec.reals(data.heldout, "", 3), data.heldout.rows()["image"][:3])
 
 
 def test_a_saved_codec_is_the_same_codec(tmp_path):

@@ -59,12 +59,12 @@ def batch_of(data, size=8):
 def test_few_labels_are_a_fixed_number_of_each_and_the_rest_has_none():
     source = Bars()
     data = FewLabels(of=source, per_label=3)
-    assert data.labelled.tensors["label"].tolist() == [0] * 3 + [1] * 3
+    assert data.labelled.rows()["label"].tolist() == [0] * 3 + [1] * 3
     batch = batch_of(data)
     assert {name: len(column) for name, column in batch.items()} == {"image": 8, "labelled_image": 8, "label": 8}
     for image, label in zip(batch["labelled_image"], batch["label"], strict=True):
-        row = (source.train.tensors["image"] == image).flatten(1).all(1).int().argmax()
-        assert source.train.tensors["label"][row] == label
+        row = (source.train.rows()["image"] == image).flatten(1).all(1).int().argmax()
+        assert source.train.rows()["label"][row] == label
     assert data.heldout is source.heldout
 
 
@@ -72,7 +72,7 @@ def test_data_that_cannot_give_the_labels_are_refused():
     with pytest.raises(DataError, match="label 'left' has 20 images; lower per_label"):
         FewLabels(of=Bars(), per_label=21)
     unlabelled = Bars()
-    unlabelled.train = TensorSplit(image=unlabelled.train.tensors["image"])
+    unlabelled.train = TensorSplit(image=unlabelled.train.rows()["image"])
     with pytest.raises(DataError, match="needs labelled data"):
         FewLabels(of=unlabelled)
 
@@ -126,8 +126,8 @@ def test_accuracy_is_told_of_every_player_that_classifies():
             parameter.zero_()
         players.supervised.head.classifier.bias.copy_(torch.tensor([0.0, 1.0]))  # says "right" of everything
     figures = Accuracy(batch_size=7)(MetricContext(players, data, device=torch.device("cpu")))
-    guess = players.discriminator.classify(SPEC.prepare(data.heldout.tensors["image"])).argmax(1)
-    right = (guess == data.heldout.tensors["label"]).float().mean().item()
+    guess = players.discriminator.classify(SPEC.prepare(data.heldout.rows()["image"])).argmax(1)
+    right = (guess == data.heldout.rows()["label"]).float().mean().item()
     assert figures == {
         "accuracy": Figure(pytest.approx(right), good="high"),
         "accuracy_supervised": Figure(0.5, good="high"),

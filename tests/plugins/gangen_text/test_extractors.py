@@ -62,8 +62,8 @@ def apart(extractor, rows, others):
 
 def test_the_encoder_sees_order_content_repetition_and_labels(data):
     extractor = fitted(small(steps=60), data)
-    heldout, label = data.heldout.tensors["tokens"], data.heldout.tensors["label"]
-    floor = apart(extractor, heldout, data.train.tensors["tokens"])
+    heldout, label = data.heldout.rows()["tokens"], data.heldout.rows()["label"]
+    floor = apart(extractor, heldout, data.train.rows()["tokens"])
     assert apart(extractor, heldout, reversed_words(data, heldout)) > 5 * floor
     assert apart(extractor, heldout, heldout[:5].repeat(40, 1)) > 2 * floor
     assert apart(extractor, heldout, heldout[label == 0]) > 2 * floor
@@ -81,7 +81,7 @@ def test_a_shuffle_moves_counts_of_pairs_and_not_of_single_tokens(data):
 
 
 def test_topics_are_the_leading_singular_vectors_of_weighted_counts(data):
-    spec, rows = data.codec.spec, data.train.tensors["tokens"]
+    spec, rows = data.codec.spec, data.train.rows()["tokens"]
     counts = torch.zeros(len(rows), spec.vocab_size, dtype=torch.float64)
     for row, tokens in zip(counts, rows.tolist(), strict=True):
         for token in tokens[: tokens.index(spec.end)]:
@@ -100,9 +100,9 @@ def test_topics_are_the_leading_singular_vectors_of_weighted_counts(data):
 
 def test_topics_are_what_texts_are_about_and_not_how(data):
     extractor = fitted(Topics(), data)
-    heldout = data.heldout.tensors["tokens"]
+    heldout = data.heldout.rows()["tokens"]
     assert torch.equal(extractor.features(heldout), extractor.features(reversed_words(data, heldout)))
-    floor = apart(extractor, heldout, data.train.tensors["tokens"])
+    floor = apart(extractor, heldout, data.train.rows()["tokens"])
     outside = torch.tensor(["street" in text or "field" in text for text in data.codec.decode(heldout)])
     assert apart(extractor, heldout, heldout[outside]) > 3 * floor
     again, other = fitted(Topics(), data), fitted(Topics(seed=1), data)
@@ -154,7 +154,7 @@ def test_the_seed_alone_decides_what_the_encoder_learns(data):
         extractor = fitted(small(seed=seed), data)
         assert torch.equal(torch.get_rng_state(), before)
         digests.append(extractor.digest)
-        features.append(extractor.features(data.heldout.tensors["tokens"]))
+        features.append(extractor.features(data.heldout.rows()["tokens"]))
     assert digests[0] == digests[1] != digests[2]
     assert torch.equal(features[0], features[1])
     assert not torch.allclose(features[0], features[2])
@@ -182,7 +182,7 @@ def test_fitting_again_to_the_same_data_does_nothing_and_to_others_begins_anew(d
 
 
 def test_few_texts_are_read_three_times_and_a_stream_as_often_as_asked(data):
-    few = TensorSplit(**{name: tensor[:64] for name, tensor in data.train.tensors.items()})
+    few = TensorSplit(**{name: tensor[:64] for name, tensor in data.train.rows().items()})
     streamed = SimpleNamespace(batch=few.batch)
 
     def learned(split, steps):
@@ -194,7 +194,7 @@ def test_few_texts_are_read_three_times_and_a_stream_as_often_as_asked(data):
 @pytest.mark.parametrize("make", [small, HashedNgrams])
 def test_rows_of_fixed_length_without_labels_or_end_will_do(make, oracle):
     extractor = fitted(make(), oracle)
-    found = extractor.features(oracle.heldout.tensors["tokens"])
+    found = extractor.features(oracle.heldout.rows()["tokens"])
     assert found.dtype == torch.float32 and found.isfinite().all()
     assert len(found.unique(dim=0)) == 50
 
@@ -203,7 +203,7 @@ def test_without_labels_there_are_no_logits_and_little_is_seen_of_topics(oracle,
     unlabelled, labelled = fitted(small(), oracle), fitted(small(), data)
     assert not hasattr(unlabelled, "logits")
     assert unlabelled.blind_to == "what texts are about"
-    assert labelled.logits(data.heldout.tensors["tokens"]).shape == (200, 2)
+    assert labelled.logits(data.heldout.rows()["tokens"]).shape == (200, 2)
     assert not hasattr(labelled, "blind_to")
 
 
@@ -217,7 +217,7 @@ def extractor(request, data):
 
 
 def test_what_stands_behind_the_end_is_not_seen_nor_other_texts_beside_it(extractor, data):
-    rows = data.heldout.tensors["tokens"]
+    rows = data.heldout.rows()["tokens"]
     found = extractor.features(rows)
     assert found.dtype == torch.float32 and found.shape[0] == len(rows) and not found.requires_grad
     ended = (rows == data.codec.spec.end).cumsum(1) > 0
@@ -247,7 +247,7 @@ def tokenizer_in(folder, data):
     from transformers import PreTrainedTokenizerFast
 
     words = {"[PAD]": 0, "[UNK]": 1}
-    for text in data.codec.decode(data.train.tensors["tokens"]):
+    for text in data.codec.decode(data.train.rows()["tokens"]):
         for word in text.split():
             words.setdefault(word, len(words))
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
@@ -291,7 +291,7 @@ def test_states_of_a_saved_model_are_pooled(kind, data, request):
     from transformers import AutoModel, AutoTokenizer
 
     folder = request.getfixturevalue(kind)
-    rows = data.heldout.tensors["tokens"][:3]
+    rows = data.heldout.rows()["tokens"][:3]
     texts = data.codec.decode(rows)
     net, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     for pooling in ("mean", "last", "first"):

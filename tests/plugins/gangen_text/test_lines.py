@@ -20,7 +20,7 @@ def lines(path, **options):
 
 
 def texts(data, split="heldout"):
-    return data.codec.decode(getattr(data, split).tensors["tokens"])
+    return data.codec.decode(getattr(data, split).rows()["tokens"])
 
 
 def both(data):
@@ -69,8 +69,8 @@ def test_tables_are_read_with_their_labels(name, tmp_path):
     assert sorted(both(data)) == sorted(POEM)
     assert data.codec.spec.labels == ("anna", "bert")
     for split in (data.train, data.heldout):
-        named = [data.codec.spec.labels[label] for label in split.tensors["label"]]
-        assert named == [text.split()[-1] for text in data.codec.decode(split.tensors["tokens"])]
+        named = [data.codec.spec.labels[label] for label in split.rows()["label"]]
+        assert named == [text.split()[-1] for text in data.codec.decode(split.rows()["tokens"])]
 
 
 @pytest.mark.parametrize("name", ["poem.txt", "poem.lst"])
@@ -150,7 +150,7 @@ def test_long_texts_are_left_out_or_cut_and_counted(too_long, word, rows, tmp_pa
 
 def test_rows_end_once_and_are_padded(poem):
     data = lines(poem)
-    tokens, spec = data.train.tensors["tokens"], data.codec.spec
+    tokens, spec = data.train.rows()["tokens"], data.codec.spec
     assert tokens.dtype == torch.int64 and tokens.shape == (len(data.train), 40)
     assert (tokens == spec.end).sum(dim=1).eq(1).all()
     assert spec.mask(tokens).logical_not().eq(tokens == spec.pad).all()
@@ -267,7 +267,7 @@ def test_a_stream_learns_its_tokenizer_from_the_first_rows(poem):
 def test_known_facts_of_quatrains(real_data):
     path = real_data("chinese_poems/quatrains5_16394.txt.gz")
     data = Lines(path=str(path), tokenizer="characters", vocab_size=6000, drop_spaces=True, max_length=32)
-    assert data.codec.spec.mask(data.train.tensors["tokens"]).sum(dim=1).eq(25).all()  # 20 characters, 4 marks, the end
+    assert data.codec.spec.mask(data.train.rows()["tokens"]).sum(dim=1).eq(25).all()  # 20 characters, 4 marks, the end
     assert len(data.train) + len(data.heldout) <= 16394
     poem = texts(data)[0]
     assert len(poem) == 24 and " " not in poem and poem.endswith("。")
@@ -277,8 +277,8 @@ def test_known_facts_of_labelled_quatrains(real_data):
     path = real_data("chinese_poems/tang_quatrains.jsonl.gz")
     data = Lines(path=str(path), tokenizer="characters", vocab_size=6000, max_length=33, label_column="form")
     assert data.codec.spec.labels == ("5", "7")
-    lengths = data.codec.spec.mask(data.train.tensors["tokens"]).sum(dim=1)
-    assert lengths.equal(torch.where(data.train.tensors["label"] == 0, 25, 33))
+    lengths = data.codec.spec.mask(data.train.rows()["tokens"]).sum(dim=1)
+    assert lengths.equal(torch.where(data.train.rows()["label"] == 0, 25, 33))
 
 
 def test_known_facts_of_captions(real_data):

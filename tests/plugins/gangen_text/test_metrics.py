@@ -68,13 +68,13 @@ def test_nll_of_a_uniform_guess_is_the_logarithm_of_the_vocabulary():
 
 def test_oracle_nll_is_the_mean_of_samples():
     data = OracleData(vocab_size=50, length=6, train_size=10, heldout_size=10)
-    samples = data.train.tensors["tokens"]
+    samples = data.train.rows()["tokens"]
     bench = evaluation(samples, heldout=data.heldout, spec=data.codec.spec, oracle=data.oracle)
     nll = data.oracle.nll(samples[:4])
     expected = {
         "nll_oracle": Figure(
             pytest.approx(nll.mean().item()),
-            pytest.approx(data.oracle.nll(data.heldout.tensors["tokens"]).mean().item()),
+            pytest.approx(data.oracle.nll(data.heldout.rows()["tokens"]).mean().item()),
             "low",
         ),
         "nll_oracle_median": Figure(pytest.approx(nll.sort()[0][1].item()), good="low"),

@@ -69,7 +69,7 @@ def test_figures_are_those_of_models_of_either_side(bench, captions):
     samples, train, heldout = captions(40, 1), captions(60, 2), captions(30, 3)
     evaluation = bench(samples, train, heldout)
     data, spec = evaluation.data, evaluation.data.codec.spec
-    rows, real, unseen = evaluation.samples(40), data.train.tensors["tokens"], data.heldout.tensors["tokens"]
+    rows, real, unseen = evaluation.samples(40), data.train.rows()["tokens"], data.heldout.rows()["tokens"]
     forward, reverse = KneserNey(real, spec, order=2), KneserNey(rows, spec, order=2)
     expected = Figure(pytest.approx(forward.nll(rows)), pytest.approx(forward.nll(unseen)), "low")
     assert ForwardNLL(order=2)(evaluation) == {"forward_nll": expected}
@@ -105,7 +105,7 @@ def test_real_texts_are_read_once(bench, captions, metric):
 
 def test_a_stream_needs_a_number_of_texts(bench, captions):
     evaluation = bench(captions(30, 1), captions(30, 2), captions(9, 3))
-    rows = evaluation.data.train.tensors["tokens"]
+    rows = evaluation.data.train.rows()["tokens"]
     evaluation.data.train = StreamSplit(lambda epoch: ({"tokens": row} for row in rows))
     with pytest.raises(UsageError, match="all texts of a stream; say how many, as in training: 100000"):
         ForwardNLL().check(evaluation)
@@ -114,6 +114,6 @@ def test_a_stream_needs_a_number_of_texts(bench, captions):
     ten = KneserNey(rows[:10], evaluation.data.codec.spec)
     assert metric(evaluation)["forward_nll"].value == pytest.approx(ten.nll(evaluation.samples(30)))
     assert metric.protocol(evaluation)["training rows"] == 10
-    spec, heldout = evaluation.data.codec.spec, evaluation.data.heldout.tensors["tokens"]
+    spec, heldout = evaluation.data.codec.spec, evaluation.data.heldout.rows()["tokens"]
     found = ReverseNLL(samples=10)(evaluation)["reverse_nll"].real
     assert found == pytest.approx(KneserNey(rows[:10], spec).nll(heldout))

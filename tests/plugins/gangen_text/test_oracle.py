@@ -43,9 +43,9 @@ def test_parameters_are_standard_normal():
 
 def test_data_is_a_function_of_the_seed():
     one, same, other = OracleData(**SMALL), OracleData(**SMALL), OracleData(**SMALL, seed=1)
-    assert one.train.tensors["tokens"].equal(same.train.tensors["tokens"])
-    assert not one.train.tensors["tokens"].equal(other.train.tensors["tokens"])
-    assert one.train.tensors["tokens"].shape == (30, 6) and one.heldout.tensors["tokens"].shape == (10, 6)
+    assert one.train.rows()["tokens"].equal(same.train.rows()["tokens"])
+    assert not one.train.rows()["tokens"].equal(other.train.rows()["tokens"])
+    assert one.train.rows()["tokens"].shape == (30, 6) and one.heldout.rows()["tokens"].shape == (10, 6)
 
 
 def test_samples_are_drawn_from_the_distribution_that_is_scored():
@@ -62,7 +62,7 @@ def test_rows_are_numbers_without_an_end():
     data = OracleData(**SMALL)
     spec = data.codec.spec
     assert (spec.vocab_size, spec.max_length, spec.start, spec.end, spec.pad) == (50, 6, 0, None, None)
-    rows = data.heldout.tensors["tokens"]
+    rows = data.heldout.rows()["tokens"]
     assert data.codec.decode(rows) == [" ".join(map(str, row)) for row in rows.tolist()]
 
 
@@ -70,7 +70,7 @@ def test_an_oracle_can_be_read(tmp_path):
     path = tmp_path / "oracle.safetensors"
     save_file(random_parameters(50, seed=0), path)
     read, drawn = OracleData(path=path, **SMALL), OracleData(**SMALL)
-    assert read.train.tensors["tokens"].equal(drawn.train.tensors["tokens"])
+    assert read.train.rows()["tokens"].equal(drawn.train.rows()["tokens"])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_file_that_cannot_be_read_is_named(content, tmp_path):
 def test_known_facts_of_the_published_oracle(real_data):
     path = real_data("seqgan_oracle/oracle_lstm.safetensors")
     data = OracleData(path=path, train_size=400, heldout_size=100)
-    nll = data.oracle.nll(data.train.tensors["tokens"])
+    nll = data.oracle.nll(data.train.rows()["tokens"])
     assert abs(nll.mean() - 5.745) < 3 * nll.std() / 400**0.5 + 0.005
     uniform = torch.randint(0, 5000, (400, 20), generator=torch.Generator().manual_seed(0))
     assert abs(data.oracle.nll(uniform).mean() - 11.44) < 0.1

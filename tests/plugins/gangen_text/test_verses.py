@@ -54,10 +54,10 @@ def test_verses_are_plain_sentences():
 
 def test_rows_carry_the_label_of_their_verse(verses):
     label_of = dict(zip(*read_verses("groups"), strict=True))
-    decoded = verses.codec.decode(verses.heldout.tensors["tokens"])
+    decoded = verses.codec.decode(verses.heldout.rows()["tokens"])
     whole = [
         (text, label)
-        for text, label in zip(decoded, verses.heldout.tensors["label"].tolist(), strict=True)
+        for text, label in zip(decoded, verses.heldout.rows()["label"].tolist(), strict=True)
         if text in label_of
     ]
     assert verses.codec.spec.labels == GROUPS
@@ -67,7 +67,7 @@ def test_rows_carry_the_label_of_their_verse(verses):
 
 
 def test_the_held_out_part_is_there_and_apart(verses):
-    train, held = verses.train.tensors["tokens"], verses.heldout.tensors["tokens"]
+    train, held = verses.train.rows()["tokens"], verses.heldout.rows()["tokens"]
     assert 0.04 < len(held) / (len(held) + len(train)) < 0.06
     assert not {tuple(row) for row in train.tolist()} & {tuple(row) for row in held.tolist()}
     assert train.dtype == torch.int64 and train.shape[1] == 24

@@ -36,7 +36,7 @@ def test_rows_are_read_up_to_their_end(bench):
 
 def test_words_of_an_oracle_are_its_tokens():
     data = OracleData(vocab_size=50, length=6, train_size=10, heldout_size=10)
-    rows = data.heldout.tensors["tokens"]
+    rows = data.heldout.rows()["tokens"]
     assert read(rows, data.codec, "tokens") == rows.tolist()
     assert read(rows, data.codec, "words") == [[str(token) for token in row] for row in rows.tolist()]
 
