@@ -2,11 +2,21 @@
 
 import hashlib
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from gangen.errors import PluginError
+
+_OWN_DRAWS = {
+    *("bernoulli", "multinomial", "normal", "poisson", "rand", "randint", "randn", "randperm", "gumbel_softmax"),
+    *("rand_like", "randint_like", "randn_like", "bernoulli_", "cauchy_", "exponential_", "geometric_"),
+    *("log_normal_", "normal_", "random_", "uniform_"),
+}
 
 
 class _Source:
@@ -68,6 +78,27 @@ def uniform(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = No
 def normal(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = None) -> Tensor:
     """Standard normal noise, float ``[rows, *shape]``; ``rows`` counts this process's rows, batch slowest."""
     return _draw(torch.randn, rows, shape, device, dtype)
+
+
+class NoOwnDraws(TorchFunctionMode):
+    """Within this context torch's own draws raise PluginError, in which ``what`` made them; dropout does not."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+
+    def __torch_function__(self, function, types, arguments=(), named=None):
+        named = named or {}
+        if getattr(function, "__name__", "") in _OWN_DRAWS and named.get("generator") is None:
+            caller = sys._getframe(1)
+            error = PluginError(
+                f"{self.what} draws by {resolve_name(function)}, at {caller.f_code.co_filename}:{caller.f_lineno}: "
+                "each process, or micro-batch, draws rows of its own, and the gradient is not that of one process\n"
+                "draw by gangen.noise; or give the recipe trainer.noise: local, which does without that promise"
+            )
+            error.shared = True
+            raise error
+        return function(*arguments, **named)
 
 
 def mix(*parts: int | str) -> int:

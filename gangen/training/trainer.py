@@ -1,7 +1,7 @@
 """The adversarial trainer: plays the turns of every phase on any number of processes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 
 import torch
@@ -116,6 +116,7 @@ class Trainer:
         self.state = State()
         self.meter = Meter(self.device)
         self.stopping: str | None = None
+        self._watched: set[str] = set()
         self.strict = False  # whether errors of what only looks at the run end it
         self._autocast = accelerator.autocast if accelerator.mixed_precision != "no" else nullcontext
 
@@ -233,11 +234,19 @@ class Trainer:
             with during(f"a batch of {name_of(self.data)}"):
                 batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
             draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
-            with draws, self._autocast():
+            with draws, self._watching(turn, parts), self._autocast():
                 loss, stats = turn.loss(self.networks, batch, replace(clock, micro=micro) if micro else clock)
             self.meter.add(turn, stats)
             if loss is not None:
                 yield loss / self.accumulate if self.accumulate > 1 else loss
+
+    def _watching(self, turn: Turn, parts: int) -> AbstractContextManager:
+        """Where a batch is played in parts, the first play of a turn shows whether its noise is that of the batch."""
+        compiled = any("forward" in vars(net) for net in self.networks.values())  # they would be compiled twice
+        if parts == 1 or not self.shared_noise or compiled or turn.name in self._watched:
+            return nullcontext()
+        self._watched.add(turn.name)
+        return noise.NoOwnDraws(turn.title)
 
     def _seed_dropout(self, seed: int) -> None:
         torch.default_generator.manual_seed(seed)

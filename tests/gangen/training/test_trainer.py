@@ -6,6 +6,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from gangen import noise
 from gangen.contracts import updates
 from gangen.errors import PluginError
 from gangen.recipe.sections import OptimizerRecipe
@@ -142,3 +143,42 @@ def test_what_a_turn_must_not_return_is_named_with_the_turn_and_its_place(return
 
     with pytest.raises(PluginError, match=rf"turn 'learn' .*: .*{message}(.|\n)*written at .*test_trainer.py:\d+$"):
         play_step(trainer_of(learn))
+
+
+def noisy(draw):
+    @updates("pupil")
+    def learn(players, batch, clock):
+        return players.pupil(batch["x"] + draw(batch["x"])).mean(), {}
+
+    return learn
+
+
+@pytest.mark.parametrize(
+    ("draw", "name"),
+    [
+        (torch.randn_like, "torch.randn_like"),
+        (lambda x: x.clone().uniform_(), "torch.Tensor.uniform_"),
+        (lambda x: torch.distributions.Normal(x, 1.0).sample(), "torch.normal"),
+        (torch.nn.functional.gumbel_softmax, "torch.nn.functional.gumbel_softmax"),
+    ],
+)
+def test_a_batch_in_parts_refuses_noise_that_is_not_that_of_the_batch(draw, name):
+    with pytest.raises(PluginError, match=rf"turn 'learn' .* draws by {name}, at .*:\d+: .*(.|\n)*gangen.noise"):
+        play_step(trainer_of(noisy(draw), accumulate=2))
+    play_step(trainer_of(noisy(draw)))
+    local = trainer_of(noisy(draw), accumulate=2)
+    local.shared_noise = False
+    play_step(local)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: noise.normal(len(x), 1),
+        lambda x: torch.randn(x.shape, generator=torch.Generator().manual_seed(1)),
+        torch.nn.functional.dropout,
+    ],
+    ids=["gangen.noise", "a generator of one's own", "dropout"],
+)
+def test_a_batch_in_parts_takes_noise_of_the_batch_and_dropout(draw):
+    play_step(trainer_of(noisy(draw), accumulate=2))
