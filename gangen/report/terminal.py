@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from gangen.evaluation.results import Result
-from gangen.report.groups import Group, cell, disagreements, grouped, names_of
+from gangen.report.frontiers import Plane, planes
+from gangen.report.groups import Group, disagreements, grouped, names_of
 
 # Text as it is: no wrapping, no markup in what users wrote.
 _PLAIN: dict[str, Any] = {"soft_wrap": True, "markup": False, "highlight": False}
@@ -19,8 +20,8 @@ def show(results: Sequence[Result], console: Console) -> None:
     groups = grouped(results)
     console.print(_figures(groups))
     for group in groups:
-        if group.frontiers:
-            console.print(_frontier(group))
+        for plane in planes([group]):
+            console.print(_frontier(", ".join(group.folders), plane))
             words = group.verdict or "there is no earlier phase to compare with"
             console.print(f"{', '.join(group.folders)}: {words}\n", **_PLAIN)
     own = [f"{result.run}: {message}" for result in results for message in result.warnings]
@@ -39,24 +40,17 @@ def _figures(groups: Sequence[Group]) -> Table:
     return table
 
 
-def _frontier(group: Group) -> Table:
-    first = group.frontiers[0]
-    axes = [first.tradeoff.quality, first.tradeoff.diversity]
-    good = ", ".join(f"{axis.figure}: {axis.good} is good" for axis in axes)
-    against = f"; baseline: phase {first.baseline_phase}" if first.baseline_phase else ""
-    table = _table(first.setting, title=f"frontier of {', '.join(group.folders)} ({good}{against})")
-    for side in first.sides:
-        for axis in axes:
-            table.add_column(f"{side}\n{axis.figure}", justify="right")
-    for at in dict.fromkeys(row[first.setting] for row in first.model):
-        cells = []
-        for side in first.sides:
-            sweeps = [frontier.sides.get(side, ()) for frontier in group.frontiers]
-            rows = [row for sweep in sweeps for row in sweep if row[first.setting] == at]
-            cells += [cell([row[axis.figure] for row in rows]) for axis in axes]
-        table.add_row(f"{at:g}", *cells)
-    if any(frontier.real for frontier in group.frontiers):
-        table.add_row("real", *(group.cell(axis.figure, "real") for axis in axes), style="bold")
+def _frontier(runs: str, plane: Plane) -> Table:
+    against = f"; baseline: phase {' or '.join(plane.phases)}" if plane.phases else ""
+    table = _table(plane.axes[0], title=f"frontier of {runs} ({plane.ends}{against})")
+    lines: dict[str, dict[str, list[str]]] = {}
+    for side, at, *cells in plane.rows:
+        lines.setdefault("real" if at == "-" else at, {})[side] = cells
+    for side in next(iter(lines.values())):
+        for figure in plane.axes[1:]:
+            table.add_column(f"{side}\n{figure}", justify="right")
+    for at, sides in lines.items():
+        table.add_row(at, *(cell for cells in sides.values() for cell in cells), style="bold" if at == "real" else None)
     return table
 
 
