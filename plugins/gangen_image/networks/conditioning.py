@@ -2,14 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from gangen import UsageError
 from gangen_image.networks.minibatch import pack
 from gangen_image.networks.normalization import normalization
+from gangen_image.spec import ImageSpec, PointSpec
 
 Condition = Mapping[str, Tensor]
 
@@ -97,20 +100,29 @@ class Head(nn.Module):
 class Discriminator(nn.Module, ABC):
     """A network from images or points in [-1, 1] to logits.
 
-    A subclass sets ``head`` and defines ``trunk``, which takes ``in_channels(channels)`` channels. ``condition`` says
-    what becomes of labels: "none", "concat" (one-hot, as further channels: Mirza and Osindero, 2014), "projection" or
-    "classifier" (see Head); None is "projection" where the data have labels. ``pac`` rows that follow each other are
-    judged as one (PacGAN, Lin et al., 2018).
+    A subclass sets ``head``, defines ``trunk``, which takes ``in_channels(channels)`` channels, and ends its
+    constructor with ``finish``. ``condition`` says what becomes of labels: "none", "concat" (one-hot, as further
+    channels: Mirza and Osindero, 2014), "projection" or "classifier" (see Head); None is "projection" where the data
+    have labels. ``pac`` rows that follow each other are judged as one (PacGAN, Lin et al., 2018). ``spectral_norm``
+    divides weights by their largest singular value.
     """
 
     head: Head
     default_condition = "projection"
 
-    def __init__(self, labels: tuple[str, ...], condition: str | None, pac: int) -> None:
+    def __init__(
+        self,
+        spec: ImageSpec | PointSpec,
+        *,
+        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
+        pac: Annotated[int, Ge(1)] = 1,
+        spectral_norm: bool = False,
+    ) -> None:
         super().__init__()
-        self.condition = chosen(condition, self.default_condition, labels)
-        self.labels = labels if self.condition in ("concat", "projection") else ()
-        self.classes = len(labels)
+        self.spectral_norm = spectral_norm
+        self.condition = chosen(condition, self.default_condition, spec.labels)
+        self.labels = spec.labels if self.condition in ("concat", "projection") else ()
+        self.classes = len(spec.labels)
         self.pac = pac
 
     def in_channels(self, channels: int) -> int:

@@ -1,9 +1,8 @@
 """DCGAN: strided convolutions all the way (Radford et al., 2016), for images of any power of two from 8."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import torch
 import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from gangen_image.networks.conditioning import ConditionalNorm, Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator
 from gangen_image.networks.minibatch import MinibatchStd
-from gangen_image.networks.normalization import BatchNorm, normalization, normalize_weights
+from gangen_image.networks.normalization import BatchNorm, finish, normalization
 from gangen_image.networks.pyramid import SMALLEST, resolutions, widths
 from gangen_image.spec import ImageSpec
 
@@ -31,15 +30,14 @@ class DCGANGenerator(LatentGenerator):
         spec: ImageSpec,
         *,
         latent_dim: Annotated[int, Ge(1)] = 100,
-        latent: Literal["normal", "uniform", "hypersphere"] = "normal",
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
         norm: Literal["batch", "instance", "layer", "none"] = "batch",
         condition: Literal["none", "concat", "modulate"] | None = None,
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/dcgan")[:-1]
-        super().__init__(spec.labels, latent, latent_dim, condition)
+        super().__init__(spec, latent_dim=latent_dim, condition=condition, **options)
         channels = widths(stages, width, max_width)
         modulated = self.classes if self.condition == "modulate" else 0
         # A bias before a norm would be taken out by its mean.
@@ -50,9 +48,7 @@ class DCGANGenerator(LatentGenerator):
         self.norms = nn.ModuleList(ConditionalNorm(norm, count, modulated) for count in channels)
         self.output = nn.ConvTranspose2d(channels[-1], spec.channels, 4, stride=2, padding=1)
         initialize(self)
-        self.to(memory_format=torch.channels_last)  # convolutions are faster so
-        if spectral_norm:
-            normalize_weights(self)
+        finish(self, self.spectral_norm)
 
     def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
         """See LatentGenerator."""
@@ -79,13 +75,11 @@ class DCGANDiscriminator(Discriminator):
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
         norm: Literal["batch", "instance", "layer", "none"] = "batch",
-        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         minibatch_std: Annotated[int, Ge(0)] = 0,
-        pac: Annotated[int, Ge(1)] = 1,
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/dcgan")[:-1]
-        super().__init__(spec.labels, condition, pac)
+        super().__init__(spec, **options)
         channels = widths(stages, width, max_width)[::-1]
         self.layers = nn.ModuleList([nn.Conv2d(self.in_channels(spec.channels), channels[0], 4, stride=2, padding=1)])
         self.norms = nn.ModuleList([nn.Identity()])
@@ -94,11 +88,9 @@ class DCGANDiscriminator(Discriminator):
             self.norms.append(normalization(norm, after))
         self.minibatch_std = MinibatchStd(minibatch_std) if minibatch_std else nn.Identity()
         features = (channels[-1] + bool(minibatch_std)) * SMALLEST**2
-        self.head = Head(features, self.condition, self.classes, pac, bias=False)
+        self.head = Head(features, self.condition, self.classes, self.pac, bias=False)
         initialize(self)
-        self.to(memory_format=torch.channels_last)  # convolutions are faster so
-        if spectral_norm:
-            normalize_weights(self)
+        finish(self, self.spectral_norm)
 
     def trunk(self, x: Tensor) -> Tensor:
         """See Discriminator."""

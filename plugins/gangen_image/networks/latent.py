@@ -3,13 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from gangen import UsageError, noise
 from gangen_image.networks.conditioning import chosen, label_of, required
+from gangen_image.spec import ImageSpec, PointSpec
 
 Distribution = Literal["normal", "uniform", "hypersphere"]
 
@@ -76,18 +78,28 @@ def normalized(vectors: Tensor) -> Tensor:
 class LatentGenerator(nn.Module):
     """A network from latents, and labels where there are any, to samples in [-1, 1].
 
-    A subclass defines ``synthesize``, which takes ``input_dim`` numbers a row. With ``condition`` "concat" these are
-    the latent followed by an embedding of the label of the same size (Mirza and Osindero, 2014); None is
-    ``default_condition`` where the data have labels. ``classes`` is 0 where labels play no role.
+    A subclass defines ``synthesize``, which takes ``input_dim`` numbers a row, and ends its constructor with
+    ``finish``. With ``condition`` "concat" these are the latent, of ``latent_dim`` numbers, followed by an embedding of
+    the label of the same size (Mirza and Osindero, 2014); None is ``default_condition`` where the data have labels.
+    ``classes`` is 0 where labels play no role. ``spectral_norm`` divides weights by their largest singular value.
     """
 
     default_condition = "concat"
 
-    def __init__(self, labels: tuple[str, ...], latent: Distribution, latent_dim: int, condition: str | None) -> None:
+    def __init__(
+        self,
+        spec: ImageSpec | PointSpec,
+        *,
+        latent_dim: Annotated[int, Ge(1)] = 128,
+        latent: Literal["normal", "uniform", "hypersphere"] = "normal",
+        condition: Literal["none", "concat"] | None = None,
+        spectral_norm: bool = False,
+    ) -> None:
         super().__init__()
+        self.spectral_norm = spectral_norm
         self.prior = Latent(latent, latent_dim)
-        self.condition = chosen(condition, self.default_condition, labels)
-        self.labels = () if self.condition == "none" else labels
+        self.condition = chosen(condition, self.default_condition, spec.labels)
+        self.labels = () if self.condition == "none" else spec.labels
         self.classes = len(self.labels)
         self.label_embedding = nn.Embedding(self.classes, latent_dim) if self.condition == "concat" else None
         self.input_dim = latent_dim if self.label_embedding is None else 2 * latent_dim

@@ -2,7 +2,7 @@
 
 import math
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch.nn.functional as F
 from annotated_types import Ge
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gangen import noise
 from gangen_image.networks.conditioning import Condition, Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator
-from gangen_image.networks.normalization import normalization, normalize_weights
+from gangen_image.networks.normalization import finish, normalization
 from gangen_image.spec import ImageSpec, PointSpec
 
 
@@ -26,15 +26,13 @@ class MLPGenerator(LatentGenerator):
         spec: ImageSpec | PointSpec,
         *,
         latent_dim: Annotated[int, Ge(1)] = 64,
-        latent: Literal["normal", "uniform", "hypersphere"] = "normal",
         hidden_dim: Annotated[int, Ge(1)] = 128,
         layers: Annotated[int, Ge(1)] = 2,
         norm: Literal["batch", "layer", "none"] = "none",
         slope: Annotated[float, Ge(0)] = 0.2,
-        condition: Literal["none", "concat"] | None = None,
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(spec.labels, latent, latent_dim, condition)
+        super().__init__(spec, latent_dim=latent_dim, **options)
         self.shape = spec.shape
         self.slope = slope
         self.bounded = isinstance(spec, ImageSpec)
@@ -42,8 +40,7 @@ class MLPGenerator(LatentGenerator):
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(normalization(norm, hidden_dim) for _ in range(layers))
         self.output = nn.Linear(hidden_dim, math.prod(self.shape))
-        if spectral_norm:
-            normalize_weights(self)
+        finish(self, self.spectral_norm)
 
     def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
         """See LatentGenerator."""
@@ -70,20 +67,17 @@ class MLPDiscriminator(Discriminator):
         layers: Annotated[int, Ge(1)] = 2,
         norm: Literal["batch", "layer", "none"] = "none",
         slope: Annotated[float, Ge(0)] = 0.2,
-        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
-        pac: Annotated[int, Ge(1)] = 1,
         noise: Annotated[float, Ge(0)] = 0.0,
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(spec.labels, condition, pac)
+        super().__init__(spec, **options)
         self.slope = slope
         self.noise = noise
         sizes = [self.in_channels(math.prod(spec.shape))] + [hidden_dim] * layers
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(normalization(norm, hidden_dim) for _ in range(layers))
-        self.head = Head(hidden_dim, self.condition, self.classes, pac)
-        if spectral_norm:
-            normalize_weights(self)
+        self.head = Head(hidden_dim, self.condition, self.classes, self.pac)
+        finish(self, self.spectral_norm)
 
     def features(self, images: Tensor, condition: Condition | None = None) -> Tensor:
         """See Discriminator."""

@@ -70,3 +70,10 @@ def normalize_weights(net: nn.Module) -> None:
     for module in list(net.modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             spectral_norm(module)
+
+
+def finish(net: nn.Module, spectral_norm: bool) -> None:
+    """The end of a constructor: convolutions in the memory format in which they are faster, and weights normalised."""
+    net.to(memory_format=torch.channels_last)
+    if spectral_norm:
+        normalize_weights(net)

@@ -1,7 +1,7 @@
 """R3GAN (Huang et al., 2024, section 4, configuration E): grouped residual blocks without any normalisation."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -60,17 +60,15 @@ class R3GANGenerator(LatentGenerator):
         spec: ImageSpec,
         *,
         latent_dim: Annotated[int, Ge(1)] = 64,
-        latent: Literal["normal", "uniform", "hypersphere"] = "normal",
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 256,
         blocks: Annotated[int, Ge(1)] = 2,
         expansion: Annotated[int, Ge(1)] = 2,
         group_size: Annotated[int, Ge(1)] = 16,
-        condition: Literal["none", "concat"] | None = None,
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/r3gan")
-        super().__init__(spec.labels, latent, latent_dim, condition)
+        super().__init__(spec, latent_dim=latent_dim, **options)
         channels = widths(stages, width, max_width)
         depth = blocks * len(stages)
         self.basis = nn.Parameter(torch.randn(channels[0], SMALLEST, SMALLEST))
@@ -81,7 +79,7 @@ class R3GANGenerator(LatentGenerator):
             for count in channels
         )
         self.output = kaiming(nn.Conv2d(channels[-1], spec.channels, 1))
-        if spectral_norm:
+        if self.spectral_norm:
             bound(self)
 
     def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
@@ -111,12 +109,10 @@ class R3GANDiscriminator(Discriminator):
         blocks: Annotated[int, Ge(1)] = 2,
         expansion: Annotated[int, Ge(1)] = 2,
         group_size: Annotated[int, Ge(1)] = 16,
-        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
-        pac: Annotated[int, Ge(1)] = 1,
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/r3gan")
-        super().__init__(spec.labels, condition, pac)
+        super().__init__(spec, **options)
         channels = widths(stages, width, max_width)[::-1]
         depth = blocks * len(stages)
         self.input = kaiming(nn.Conv2d(self.in_channels(spec.channels), channels[0], 1))
@@ -127,8 +123,8 @@ class R3GANDiscriminator(Discriminator):
         self.transitions = nn.ModuleList(transition(before, after) for before, after in pairwise(channels))
         self.downsample = Downsample()
         self.basis = kaiming(nn.Conv2d(channels[-1], channels[-1], SMALLEST, groups=channels[-1], bias=False))
-        self.head = Head(channels[-1], self.condition, self.classes, pac)
-        if spectral_norm:
+        self.head = Head(channels[-1], self.condition, self.classes, self.pac)
+        if self.spectral_norm:
             bound(self)
 
     def trunk(self, x: Tensor) -> Tensor:

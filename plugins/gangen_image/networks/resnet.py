@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gangen_image.networks.conditioning import ConditionalNorm, Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator
 from gangen_image.networks.minibatch import MinibatchStd
-from gangen_image.networks.normalization import normalization, normalize_weights
+from gangen_image.networks.normalization import finish, normalization
 from gangen_image.networks.pyramid import SMALLEST, check_attention, resolutions, widths
 from gangen_image.spec import ImageSpec
 
@@ -91,18 +91,16 @@ class ResNetGenerator(LatentGenerator):
         self,
         spec: ImageSpec,
         *,
-        latent_dim: Annotated[int, Ge(1)] = 128,
-        latent: Literal["normal", "uniform", "hypersphere"] = "normal",
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
         norm: Literal["batch", "instance", "layer", "none"] = "batch",
         condition: Literal["none", "concat", "modulate"] | None = None,
         attention: Sequence[int] = (),
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/resnet")
         check_attention(attention, stages)
-        super().__init__(spec.labels, latent, latent_dim, condition)
+        super().__init__(spec, condition=condition, **options)
         channels = widths(stages, width, max_width)
         modulated = self.classes if self.condition == "modulate" else 0
         self.input = nn.Linear(self.input_dim, channels[0] * SMALLEST**2)
@@ -114,9 +112,7 @@ class ResNetGenerator(LatentGenerator):
         self.norm = ConditionalNorm(norm, channels[-1], modulated)
         self.output = conv3x3(channels[-1], spec.channels)
         initialize(self)
-        self.to(memory_format=torch.channels_last)  # convolutions are faster so
-        if spectral_norm:
-            normalize_weights(self)
+        finish(self, self.spectral_norm)
 
     def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
         """See LatentGenerator."""
@@ -144,15 +140,14 @@ class ResNetDiscriminator(Discriminator):
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
         norm: Literal["batch", "instance", "layer", "none"] = "none",
-        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         attention: Sequence[int] = (),
         minibatch_std: Annotated[int, Ge(0)] = 0,
-        pac: Annotated[int, Ge(1)] = 1,
         spectral_norm: bool = True,
+        **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/resnet")
         check_attention(attention, stages)
-        super().__init__(spec.labels, condition, pac)
+        super().__init__(spec, spectral_norm=spectral_norm, **options)
         halved = stages[-2::-1]
         channels = [self.in_channels(spec.channels), *widths(stages[:-1], width, max_width)[::-1]]
         self.blocks = nn.ModuleList(
@@ -165,11 +160,9 @@ class ResNetDiscriminator(Discriminator):
         )
         self.minibatch_std = MinibatchStd(minibatch_std) if minibatch_std else nn.Identity()
         self.last = DownBlock(channels[-1] + bool(minibatch_std), channels[-1], norm, halving=False)
-        self.head = Head(channels[-1], self.condition, self.classes, pac)
+        self.head = Head(channels[-1], self.condition, self.classes, self.pac)
         initialize(self)
-        self.to(memory_format=torch.channels_last)  # convolutions are faster so
-        if spectral_norm:
-            normalize_weights(self)
+        finish(self, self.spectral_norm)
 
     def trunk(self, x: Tensor) -> Tensor:
         """See Discriminator."""

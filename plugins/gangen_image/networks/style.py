@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from gangen import all_mean, noise
 from gangen_image.networks.conditioning import Discriminator, Head, label_of, required
 from gangen_image.networks.latent import LatentGenerator, normalized
 from gangen_image.networks.minibatch import MinibatchStd
-from gangen_image.networks.normalization import normalize_weights
+from gangen_image.networks.normalization import finish
 from gangen_image.networks.pyramid import SMALLEST, Downsample, resolutions, upsample, widths
 from gangen_image.spec import ImageSpec
 
@@ -131,25 +131,21 @@ class StyleGenerator(LatentGenerator):
         self,
         spec: ImageSpec,
         *,
-        latent_dim: Annotated[int, Ge(1)] = 128,
-        latent: Literal["normal", "uniform", "hypersphere"] = "normal",
         mapping_layers: Annotated[int, Ge(1)] = 4,
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
-        condition: Literal["none", "concat"] | None = None,
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/style")
-        super().__init__(spec.labels, latent, latent_dim, condition)
+        super().__init__(spec, **options)
+        latent_dim = self.prior.dim
         sizes = [self.input_dim] + [latent_dim] * mapping_layers
         self.mapping = nn.ModuleList(
             equalized(nn.Linear(before, after), rate=0.01) for before, after in pairwise(sizes)
         )
         self.synthesis = Synthesis(stages, widths(stages, width, max_width), spec.channels, latent_dim)
         self.register_buffer("mean_style", torch.zeros(latent_dim))
-        self.to(memory_format=torch.channels_last)  # convolutions are faster so
-        if spectral_norm:
-            normalize_weights(self)
+        finish(self, self.spectral_norm)
 
     def style(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Styles float ``[n, latent_dim]``, what ``synthesis`` takes, for latents and labels as in ``forward``."""
@@ -212,13 +208,11 @@ class StyleDiscriminator(Discriminator):
         *,
         width: Annotated[int, Ge(1)] = 64,
         max_width: Annotated[int, Ge(1)] = 512,
-        condition: Literal["none", "concat", "projection", "classifier"] | None = None,
         minibatch_std: Annotated[int, Ge(0)] = 4,
-        pac: Annotated[int, Ge(1)] = 1,
-        spectral_norm: bool = False,
+        **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/style")
-        super().__init__(spec.labels, condition, pac)
+        super().__init__(spec, **options)
         channels = widths(stages, width, max_width)[::-1]
         last = channels[-1]
         self.input = equalized(nn.Conv2d(self.in_channels(spec.channels), channels[0], 1))
@@ -226,10 +220,8 @@ class StyleDiscriminator(Discriminator):
         self.minibatch_std = MinibatchStd(minibatch_std) if minibatch_std else nn.Identity()
         self.mix = equalized(nn.Conv2d(last + bool(minibatch_std), last, 3, padding=1))
         self.hidden = equalized(nn.Linear(last * SMALLEST**2, last))
-        self.head = Head(last, self.condition, self.classes, pac)
-        self.to(memory_format=torch.channels_last)  # convolutions are faster so
-        if spectral_norm:
-            normalize_weights(self)
+        self.head = Head(last, self.condition, self.classes, self.pac)
+        finish(self, self.spectral_norm)
 
     def trunk(self, x: Tensor) -> Tensor:
         """See Discriminator."""

@@ -1,6 +1,6 @@
 """Image GANs: the discriminator tells images from fakes, the generator fools it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
@@ -25,7 +25,7 @@ from gangen_image.spec import ImageSpec, PointSpec
 
 
 class ImageGAN(AdversarialGame):
-    """``gangen/adversarial``, and the tricks that were found for images since.
+    """``gangen/adversarial`` with its options, and the tricks that were found for images since.
 
     ``augmentation`` is applied, with gradient, to whatever the discriminator sees, real or fake, in every turn.
 
@@ -45,15 +45,13 @@ class ImageGAN(AdversarialGame):
         self,
         spec: ImageSpec | PointSpec,
         *,
-        loss: Annotated[Any, Part("losses")] = "non_saturating",
-        penalties: Sequence[Annotated[Any, Part("penalties")]] = (),
-        lazy_penalties: Sequence[Annotated[Any, Part("penalties")]] = (),
         augmentation: Annotated[Any, Part("augmentations")] | None = None,
         auxiliary: Annotated[float, Ge(0)] = 0.0,
         feature_matching: Annotated[float, Ge(0)] = 0.0,
         reuse_fakes: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(spec, loss=loss, penalties=penalties, lazy_penalties=lazy_penalties)
+        super().__init__(spec, **options)
         if augmentation is not None and not isinstance(spec, ImageSpec):
             raise UsageError("augmentation is for images, and these data are none; take it out of the objective")
         if auxiliary and not spec.labels:

@@ -3,9 +3,10 @@
 import logging
 import random
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
+from annotated_types import Ge, Interval
 from torch import Tensor
 
 from gangen import DataError, TensorSplit
@@ -29,6 +30,48 @@ class Texts(NamedTuple):
         """The texts at ``rows``."""
         labels = None if self.labels is None else [self.labels[row] for row in rows]
         return self._replace(texts=[self.texts[row] for row in rows], labels=labels)
+
+
+class Corpus:
+    """What data of texts have in common, with the options for it.
+
+    ``tokenizer`` is trained on the training texts with at most ``vocab_size`` tokens, or is the name of a saved one: a
+    tokenizer.json, a folder, a name on the hub. ``lowercase`` and ``drop_spaces`` (for characters with spaces between
+    them) act on what is trained here. ``max_length`` counts tokens with the end token; longer texts are left out, or
+    cut (``too_long``), and counted in the log. Without texts to hold out, these are the share ``heldout`` of the
+    distinct texts, by ``seed``. Held-out rows whose tokens occur in training are left out, and counted in the log.
+
+    Raises:
+        DataError: there are no texts, or none fits; the message says what to change.
+    """
+
+    codec_class = TextCodec
+
+    def __init__(
+        self,
+        name: str,
+        texts: Texts,
+        labels: Sequence[str],
+        held: tuple[str, Texts] | None = None,
+        *,
+        tokenizer: Literal["byte_bpe", "bpe", "words", "characters"] | str = "byte_bpe",
+        vocab_size: Annotated[int, Ge(1)] = 4000,
+        lowercase: bool = False,
+        drop_spaces: bool = False,
+        max_length: Annotated[int, Ge(2)] = 32,
+        too_long: Literal["drop", "cut"] = "drop",
+        heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
+        seed: int = 0,
+    ) -> None:
+        if held is None:
+            texts, others = hold_out(texts, heldout, seed)
+            held = f"{name}, held out", others
+        trained = {"vocab_size": vocab_size, "lowercase": lowercase, "drop_spaces": drop_spaces}
+        self.codec = make_codec(texts.texts, labels, tokenizer=tokenizer, max_length=max_length, **trained)
+        self.seed = seed
+        self.too_long = too_long
+        self.train = to_rows(self.codec, texts, too_long, name)
+        self.heldout = without(to_rows(self.codec, held[1], too_long, held[0]), self.train, name)
 
 
 def hold_out(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:

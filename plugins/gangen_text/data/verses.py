@@ -1,13 +1,10 @@
 """The built-in text: 31,086 Bible verses with the group of books, or the book, that each is from."""
 
 from importlib import import_module
-from typing import Annotated, Literal
-
-from annotated_types import Ge, Interval
+from typing import Any, Literal
 
 from gangen import DataError
-from gangen_text.codec import TextCodec
-from gangen_text.data.corpus import Texts, hold_out, make_codec, to_rows, without
+from gangen_text.data.corpus import Corpus, Texts
 
 # Last book of each run of books, in canonical order; Lamentations counts among the prophets, as it is placed there.
 GROUPS = {
@@ -25,39 +22,20 @@ GROUPS = {
 }
 
 
-class Verses:
+class Verses(Corpus):
     """American Standard Version of 1901 (public domain), from the package ``pythonbible``.
 
     ``labels: groups`` are law, history, wisdom (Job, Ecclesiastes, Song of Songs), psalms, proverbs, prophets,
     gospels, acts, epistles and revelation; ``labels: books`` the 66 books. The brackets around words that the
-    translators supplied are taken off. ``tokenizer`` and the options after it are those of ``text/lines``.
+    translators supplied are taken off. The other options are those of every corpus, see ``gangen_text.data.corpus``.
 
     Raises:
         DataError: the package is missing, or no verse fits ``max_length``.
     """
 
-    codec_class = TextCodec
-
-    def __init__(
-        self,
-        *,
-        labels: Literal["groups", "books"] = "groups",
-        tokenizer: Literal["byte_bpe", "bpe", "words", "characters"] | str = "byte_bpe",
-        vocab_size: Annotated[int, Ge(1)] = 4000,
-        lowercase: bool = False,
-        max_length: Annotated[int, Ge(2)] = 32,
-        too_long: Literal["drop", "cut"] = "drop",
-        heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, *, labels: Literal["groups", "books"] = "groups", **options: Any) -> None:
         verses = read_verses(labels)
-        names = list(dict.fromkeys(verses.labels))
-        train, held = hold_out(verses, heldout, seed)
-        self.codec = make_codec(
-            train.texts, names, tokenizer=tokenizer, vocab_size=vocab_size, lowercase=lowercase, max_length=max_length
-        )
-        self.train = to_rows(self.codec, train, too_long, "text/verses")
-        self.heldout = without(to_rows(self.codec, held, too_long, "text/verses, held out"), self.train, "text/verses")
+        super().__init__("text/verses", verses, list(dict.fromkeys(verses.labels)), **options)
 
 
 def read_verses(labels: Literal["groups", "books"]) -> Texts:

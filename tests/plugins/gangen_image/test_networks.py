@@ -1,7 +1,6 @@
 """Every network of the image plugin: shapes, labels, noise, second derivatives, weights."""
 
 import copy
-import inspect
 import math
 
 import pytest
@@ -10,6 +9,7 @@ from torch import nn
 
 from gangen import noise
 from gangen.components.options import Options
+from gangen.components.signatures import from_object
 from gangen.errors import UsageError
 from gangen.networks import count_parameters
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -332,7 +332,7 @@ def test_options_are_read_without_importing(kind, name):
     built = (GENERATORS if kind == "generator" else DISCRIMINATORS)[name][0]
     options = Options.of(kind, f"{built.__module__}:{built.__name__}")
     values = options.read({})
-    expected = {key: p.default for key, p in inspect.signature(built).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    expected = {option.name: option.default for option in from_object(built)}
     assert {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()} == expected
 
 
