@@ -188,6 +188,8 @@ def _embedded(svg: StringIO, title: str) -> Markup:
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     head, rest = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
-    rest = re.sub(r' id="\w+_\d+"', "", rest)  # names of parts, which charts on one page share; nothing refers to them
+    rest = re.sub(
+        r' id="[\w.]+_\d+"', "", rest
+    )  # names of parts, which charts on one page share; nothing refers to them
     rest = rest.replace(_INK, "currentColor")
     return Markup(f'<svg {box[0] if box else ""} role="img" aria-label="{escape(title)}">{rest}')

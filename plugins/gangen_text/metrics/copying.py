@@ -85,13 +85,6 @@ class Copied(OfText):
         self.training = training
         self.unit = unit
 
-    def check(self, context: MetricContext) -> None:
-        super().check(context)
-        if self.training is None and not hasattr(context.data.train, "__len__"):
-            raise UsageError(
-                "metric text/copied cannot look at all texts of a stream; say how many, as in training: 100000"
-            )
-
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         originals, floor = self._real(context)
         found = shares(read(context.samples(self.samples), context.data.codec, self.unit), originals)

@@ -5,7 +5,7 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import Axis, Figure, MetricContext, Tradeoff, UsageError, once_a_run
+from gangen import Axis, Figure, MetricContext, Tradeoff, once_a_run
 from gangen_text.metrics.kneser_ney import KneserNey
 from gangen_text.metrics.words import OfText, available, real_rows
 
@@ -37,13 +37,6 @@ class ForwardNLL(OfText):
         self.samples = samples
         self.training = training
         self.order = order
-
-    def check(self, context: MetricContext) -> None:
-        super().check(context)
-        if self.training is None and not hasattr(context.data.train, "__len__"):
-            raise UsageError(
-                "metric text/forward_nll cannot learn from all texts of a stream; say how many, as in training: 100000"
-            )
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         model, real = self._real(context)

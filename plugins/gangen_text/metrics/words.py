@@ -19,10 +19,18 @@ WORD_OR_MARK = re.compile(rf"{re.escape(UNKNOWN)}|\w+|[^\w\s]")
 class OfText:
     """What metrics have in common that look at tokens or words."""
 
+    training: int | None = 0
+    """How many training texts are looked at; all, if None."""
+
     def check(self, context: MetricContext) -> None:
-        """Raises UsageError for data that are no text."""
+        """Raises UsageError for data that are no text, and for a stream that is to be looked at whole."""
         if not isinstance(context.data.codec.spec, TextSpec):
             raise UsageError(f"metric {type(self).__name__} looks at text, which these data are not; take it out")
+        if self.training is None and not hasattr(context.data.train, "__len__"):
+            raise UsageError(
+                f"metric {type(self).__name__} cannot look at all texts of a stream; say how many, as in "
+                "training: 100000"
+            )
 
 
 def words(text: str) -> list[str]:

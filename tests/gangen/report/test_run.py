@@ -122,6 +122,11 @@ def test_every_group_of_figures_has_its_chart_with_the_phases(run):
         assert ">duel</text>" in chart  # where the second phase starts, in words
 
 
+def test_no_two_parts_have_the_same_id(run):
+    ids = [attributes["id"] for _, attributes in page(run).tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
 def test_what_it_says_before_and_after_an_evaluation(run):
     assert f"Played 20 steps; not evaluated yet: gangen eval {run.root}" in page(run).text
     evaluate(run, frontier=FRONTIER)
