@@ -19,8 +19,8 @@ from torch import Tensor
 from gangen import noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
+from gangen.optimizers import Learning, sgd
 from gangen.penalties import R1
-from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.training.compilation import compile_game
 from gangen.training.players import Player, learning, networks_of
@@ -40,7 +40,7 @@ def game(norm: str, turns: tuple[str, ...], compiled: bool) -> Callable[[], Grad
     """Plays ``turns``, or R1 alone where there are none; the weights never change, so that gradients compare."""
     torch.manual_seed(0)
     nets = {"generator": DCGANGenerator(SPEC), "discriminator": DCGANDiscriminator(SPEC, norm=norm)}
-    still = OptimizerRecipe(use="sgd", lr=Schedule(0.0))
+    still = Learning(sgd, {"lr": Schedule(0.0)})
     players = {name: Player(name, net.train(), still) for name, net in nets.items()}
     networks = networks_of(players)
     objective = ImageGAN(SPEC, loss=NonSaturating(), lazy_penalties=[R1()])

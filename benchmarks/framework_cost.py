@@ -16,7 +16,7 @@ from torch import nn
 from gangen import noise
 from gangen.contracts import updates
 from gangen.losses import NonSaturating
-from gangen.recipe.sections import OptimizerRecipe
+from gangen.optimizers import Learning, adam
 from gangen.splits import TensorSplit
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player
@@ -52,7 +52,7 @@ class Points:
 
 
 def framework(points: torch.Tensor):
-    optimizer = OptimizerRecipe()
+    optimizer = Learning(adam)
     players = {
         name: Player(name, net, optimizer) for name, net in zip(("generator", "discriminator"), networks(), strict=True)
     }

@@ -21,8 +21,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from gangen.losses import NonSaturating
+from gangen.optimizers import Learning, adam
 from gangen.penalties import R1, R2, Penalty
-from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
 from gangen.training.phases import Phase, Turn
@@ -56,7 +56,7 @@ def trainer(
     turns: Sequence[str] = ("discriminate", "generate"),
     penalties: Sequence[Penalty] = (),
 ) -> Play:
-    optimizer = OptimizerRecipe(lr=Schedule(RATE), betas=tuple(Schedule(beta) for beta in BETAS))
+    optimizer = Learning(adam, {"lr": Schedule(RATE), "betas": tuple(map(Schedule, BETAS))})
     players = {
         name: Player(name, net, optimizer) for name, net in zip(("generator", "discriminator"), networks(), strict=True)
     }

@@ -16,7 +16,7 @@ import torch
 
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
-from gangen.recipe.sections import OptimizerRecipe
+from gangen.optimizers import Learning, adam
 from gangen.training.players import Player, learning, networks_of
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.lstm import LSTMGenerator
@@ -46,8 +46,8 @@ def main() -> None:
     generator = LSTMGenerator(SPEC, embedding_dim=32, hidden_dim=32)
     discriminator = CNNDiscriminator(SPEC, embedding_dim=64, filter_widths=WIDTHS, filter_counts=COUNTS, dropout=0.25)
     players = {
-        "generator": Player("generator", generator, OptimizerRecipe(), clip=5.0),
-        "discriminator": Player("discriminator", discriminator, OptimizerRecipe()),
+        "generator": Player("generator", generator, Learning(adam), clip=5.0),
+        "discriminator": Player("discriminator", discriminator, Learning(adam)),
     }
     networks = networks_of(players)
     game = SeqGAN(SPEC, loss=NonSaturating(), rollouts=ROLLOUTS)

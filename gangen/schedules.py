@@ -71,6 +71,23 @@ class Schedule:
             raise UsageError("a schedule needs a start")
         return cls(**value)
 
+    @property
+    def _turning_points(self) -> list[float]:
+        return [self.start, self._end] + ([0.0] if self.warmup else [])
+
+    def __ge__(self, bound: float) -> bool:
+        """As every comparison with a number: whether it holds at all times."""
+        return min(self._turning_points) >= bound
+
+    def __gt__(self, bound: float) -> bool:
+        return min(self._turning_points) > bound
+
+    def __le__(self, bound: float) -> bool:
+        return max(self._turning_points) <= bound
+
+    def __lt__(self, bound: float) -> bool:
+        return max(self._turning_points) < bound
+
     def __call__(self, when: "Clock | float") -> float:
         """The value by a turn's clock, or at a fraction of the span; one outside of [0, 1] counts as the nearer end."""
         if not isinstance(when, int | float):

@@ -32,6 +32,14 @@ def gangen_penalties(register: Register) -> None:
 
 
 @hookimpl
+def gangen_optimizers(register: Register) -> None:
+    register("adam", "gangen.optimizers:adam", summary="Kingma and Ba, 2015")
+    register("adamw", "gangen.optimizers:adamw", summary="Loshchilov and Hutter, 2019: weights decay apart")
+    register("sgd", "gangen.optimizers:sgd", summary="gradient descent, with momentum or without")
+    register("rmsprop", "gangen.optimizers:rmsprop", summary="Hinton, 2012: steps of an even size")
+
+
+@hookimpl
 def gangen_metrics(register: Register) -> None:
     comparison, labels = "gangen.metrics.comparison", "gangen.metrics.labels"
     register("frechet", f"{comparison}:Frechet", summary="Frechet distance to held-out rows in features")

@@ -143,26 +143,23 @@ def _from_function(function: Any, namespace: dict[str, Any]) -> list[Parameter]:
         Parameter(
             argument.arg,
             Any if argument.annotation is None else _annotation(argument.annotation, namespace),
-            REQUIRED if default is None else _literal(default),
+            REQUIRED if default is None else _evaluated(default, namespace),
         )
         for argument, default in arguments
     ]
 
 
 def _annotation(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    try:
-        found = eval(compile(ast.Expression(node), "<annotation>", "eval"), dict(namespace))
-    except Exception as error:
-        raise _Unreadable from error
+    found = _evaluated(node, namespace)
     if isinstance(found, str):
         raise _Unreadable
     return found
 
 
-def _literal(node: ast.expr) -> Any:
+def _evaluated(node: ast.expr, namespace: dict[str, Any]) -> Any:
     try:
-        return ast.literal_eval(node)
-    except ValueError as error:
+        return eval(compile(ast.Expression(node), "<option>", "eval"), dict(namespace))
+    except Exception as error:
         raise _Unreadable from error
 
 

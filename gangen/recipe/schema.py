@@ -18,22 +18,32 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
     definitions = schema["$defs"] | player["$defs"] | {kind: _choice(registry, kind, {}) for kind in KINDS}
     for kind in PLAYER_KINDS:
         definitions[f"player_{kind}"] = _choice(registry, kind, {"kind": {"const": kind}, **player["properties"]})
+    group = {"type": "object", "properties": {"match": {"type": "string"}}, "required": ["match"]}
+    groups = {"type": "array", "items": group}
+    definitions["player_optimizer"] = _choice(registry, "optimizers", {"groups": groups}, default="gangen/adam")
     schema |= {"$defs": definitions}
     schema |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "a gangen recipe"}
     # pydantic looks up references itself and does not know ours.
     return json.loads(json.dumps(schema).replace(f'"{DEFINITION}": "', '"$ref": "#/$defs/'))
 
 
-def _choice(registry: Registry, kind: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """A name alone, or a mapping whose ``use`` decides which options there are."""
+def _choice(registry: Registry, kind: str, settings: dict[str, Any], default: str | None = None) -> dict[str, Any]:
+    """A name alone, or a mapping whose ``use`` decides which options there are, those of ``default`` without any."""
     components = registry.all(kind)
     names = {component.name: _names(component, components) for component in components}
     known = {"enum": [name for choices in names.values() for name in choices]}
     branches = [
-        {"if": {"properties": {"use": {"enum": names[component.name]}}}, "then": _options(component, settings)}
+        {
+            "if": {
+                "properties": {"use": {"enum": names[component.name]}},
+                "required": [] if component.name == default else ["use"],
+            },
+            "then": _options(component, settings),
+        }
         for component in components
     ]
-    mapping = {"type": "object", "properties": {"use": known}, "required": ["use"], "allOf": branches}
+    required = [] if default else ["use"]
+    mapping = {"type": "object", "properties": {"use": known}, "required": required, "allOf": branches}
     # Without a component of the kind nothing can be chosen; an empty allOf is not a schema.
     return {"description": KINDS[kind].singular, "anyOf": [known, mapping]} if components else {"not": {}}
 

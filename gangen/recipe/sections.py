@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 from annotated_types import Ge, Gt, Interval, MinLen
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from gangen.components.messages import Keys, any_of, refusal, show
+from gangen.components.messages import Keys, any_of, problems_of, refusal, show
 from gangen.components.options import DEFINITION, Part, Use, read_use, to_plain
 from gangen.errors import Problem, RecipeError, did_you_mean
 from gangen.hookspecs import KINDS
@@ -28,31 +36,61 @@ PLAYERS_SCHEMA = {
 }
 
 
-class OptimizerRecipe(Section, title="the optimizer"):
-    """One of torch's optimizers; ``betas`` are for adam and adamw, ``momentum`` for sgd and rmsprop.
+# What recipes in runs say of an optimizer that has no use for it: its default.
+FORMER = {"betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.0}
 
-    ``lr`` and each of ``betas`` may change over a phase.
+
+class OptimizerRecipe(Section, title="the optimizer"):
+    """How a player learns: an optimizer with its options, of which schedules run over a phase.
+
+    ``groups`` say which parameters have options of their own, by a pattern of their names:
+    ``[{match: "*.bias", weight_decay: 0}]``. A parameter belongs to the first group that matches.
     """
 
     shorthand: ClassVar = "use"
 
-    use: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    lr: Schedule = Schedule(1e-3)
-    betas: Annotated[tuple[Schedule, Schedule], Field(strict=False)] = (Schedule(0.9), Schedule(0.999))
-    eps: Annotated[float, Gt(0)] = 1e-8
-    weight_decay: Annotated[float, Ge(0)] = 0.0
-    momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    component: Use
+    groups: list[tuple[str, dict[str, Any]]] = Field([])
 
-    def check(self) -> Iterable[tuple[Keys, str]]:
-        if min(self.lr.start, self.lr.end or 0) < 0:
-            yield ("lr",), "lr must not be negative"
-        for index, beta in enumerate(self.betas):
-            if not all(0 <= value < 1 for value in (beta.start, beta.end or 0)):
-                yield ("betas", index), "betas must be at least 0 and less than 1"
-        if self.use in ("adam", "adamw") and self.momentum:
-            yield ("momentum",), f"momentum is for sgd and rmsprop; {self.use} has betas"
-        if self.use in ("sgd", "rmsprop") and self.betas != OptimizerRecipe.model_fields["betas"].default:
-            yield ("betas",), f"betas are for adam and adamw; {self.use} has momentum"
+    @model_validator(mode="before")
+    @classmethod
+    def _sort(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        component = {"use": "adam", **given}
+        groups = component.pop("groups", [])
+        if component["use"] in ("adam", "adamw", "sgd", "rmsprop"):
+            component = {key: value for key, value in component.items() if FORMER.get(key) != value}
+        return {"component": component, "groups": groups}
+
+    @field_validator("component", mode="plain")
+    @classmethod
+    def _choose(cls, value: Any, info: ValidationInfo) -> Use:
+        return read_use("optimizers", value, info.context)
+
+    @field_validator("groups", mode="plain")
+    @classmethod
+    def _group(cls, groups: Any, info: ValidationInfo) -> list[tuple[str, dict[str, Any]]]:
+        if not isinstance(groups, list) or not all(isinstance(group, Mapping) and "match" in group for group in groups):
+            raise refusal([((), f"groups must be a list of mappings with 'match', got {show(groups)}")])
+        chosen = info.data.get("component")
+        found, problems = [], []
+        for index, group in enumerate(groups if chosen else ()):
+            options = {key: value for key, value in group.items() if key != "match"}
+            try:
+                complete = read_use("optimizers", chosen.to_plain() | options, info.context).options
+                found.append((str(group["match"]), {key: complete[key] for key in options}))
+            except ValidationError as error:
+                problems += [((index, *path), message) for path, message in problems_of(error)]
+        if problems:
+            raise refusal(problems)
+        return found
+
+    def to_plain(self) -> dict[str, Any]:
+        groups = [{"match": pattern, **to_plain(options)} for pattern, options in self.groups]
+        return self.component.to_plain() | ({"groups": groups} if groups else {})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {DEFINITION: "player_optimizer"}
 
 
 class TurnTimes(Section, title="a turn"):
@@ -117,12 +155,8 @@ class HalfLife(Section, title="a moving average"):
     forgotten within the latter (the EMA of StyleGAN2 and R3GAN). With null there is no such beginning.
     """
 
-    half_life: Schedule
+    half_life: Annotated[Schedule, Gt(0)]
     ramp_up: Annotated[float, Gt(0)] | None = 0.05
-
-    def check(self) -> Iterable[tuple[Keys, str]]:
-        if min(self.half_life(0.0), self.half_life(1.0)) <= 0:
-            yield ("half_life",), "half_life must be greater than 0, from the first step on"
 
     def decay(self, clock: "Clock", seen: int) -> float:
         """The share of the average that outlasts one more step, after a player has learned from ``seen`` samples."""
@@ -151,7 +185,7 @@ class PlayerSettings(Section, title="a player"):
     snapshot of another, frozen but for being taken anew. A player with ``init`` or ``copy_of`` needs no ``use``.
     """
 
-    optimizer: OptimizerRecipe = OptimizerRecipe()
+    optimizer: OptimizerRecipe = Field({}, validate_default=True)
     ema: Annotated[float, Interval(ge=0, lt=1)] | HalfLife | None = None
     clip: Annotated[float, Gt(0)] | None = None
     weight_clip: Annotated[float, Gt(0)] | None = None

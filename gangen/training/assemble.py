@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from gangen.errors import CheckpointError, GangenError, Problem, RecipeError, Ru
 from gangen.metrics.context import MetricContext
 from gangen.networks import Players, count_parameters
 from gangen.noise import mix
-from gangen.recipe.sections import Recipe
+from gangen.optimizers import Learning, Parameters
+from gangen.recipe.sections import OptimizerRecipe, Recipe
 from gangen.run_directory import RunDirectory
 from gangen.training import checkpoint, compilation
 from gangen.training.callbacks.best_model import BestModel
@@ -181,7 +183,7 @@ def build_game(
         players[name] = Player(
             name,
             net,
-            chosen.optimizer,
+            _learning(chosen.optimizer, registry),
             frozen=chosen.frozen,
             copy_of=chosen.copy_of,
             ema=chosen.ema,
@@ -211,7 +213,7 @@ def build_game(
                 phase.steps,
                 tuple(played),
                 phase.batch_size or settings.batch_size,
-                phase.optimizers,
+                {player: _learning(optimizer, registry) for player, optimizer in phase.optimizers.items()},
                 phase.balance,
             )
         )
@@ -240,6 +242,15 @@ def start_players(recipe: Recipe, players: dict[str, Player]) -> None:
     for name, chosen in recipe.players.items():
         if chosen.original in started and name not in started:
             players[name].take_over(players[chosen.original])
+
+
+def _learning(recipe: OptimizerRecipe, registry: Registry) -> Learning:
+    """How a player learns by its recipe."""
+
+    def construct(parameters: Parameters, **options: Any) -> torch.optim.Optimizer:
+        return registry.build(replace(recipe.component, options=options), parameters=parameters)
+
+    return Learning(construct, recipe.component.options, recipe.groups)
 
 
 def build_metrics(

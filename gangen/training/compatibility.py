@@ -1,5 +1,6 @@
 """What in a recipe does not fit together, known once its game is built: reported before any training."""
 
+import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ def find_misfits(
         *_unknown_turns(recipe, turns),
         *_missing_players(recipe, turns),
         *_wrong_learners(recipe, turns, players),
+        *_idle_groups(recipe, players),
         *_unlike_copies(recipe, players),
         *_missing_methods(recipe, objective, turns, players),
         *_one_sided_balances(recipe, turns),
@@ -92,6 +94,22 @@ def _wrong_learners(recipe: Recipe, turns: Turns, players: Mapping[str, Player])
         for learner in still.intersection(recipe.phases[phase].optimizers):
             message = f"'{learner}' never learns, so it has no optimizer"
             yield Problem(recipe.where("phases", phase, "optimizers", learner), message)
+
+
+def _idle_groups(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Problem]:
+    """Groups of an optimizer that no parameter belongs to."""
+    optimizers = {("players", name, "optimizer"): (name, player.optimizer) for name, player in recipe.players.items()}
+    optimizers |= {
+        ("phases", phase_name, "optimizers", name): (name, optimizer)
+        for phase_name, phase in recipe.phases.items()
+        for name, optimizer in phase.optimizers.items()
+    }
+    for path, (name, optimizer) in optimizers.items():
+        names = [parameter for parameter, _ in players[name].net.named_parameters()]
+        for index, (pattern, _) in enumerate(optimizer.groups):
+            if not fnmatch.filter(names, pattern):
+                message = f"no parameter of player '{name}' is called {pattern!r}; they are: {', '.join(names)}"
+                yield Problem(recipe.where(*path, "groups", index, "match"), message)
 
 
 def _unlike_copies(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Problem]:

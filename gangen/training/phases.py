@@ -13,8 +13,8 @@ from gangen.components.registry import name_of
 from gangen.contracts import Batch, Clock, Stats
 from gangen.errors import PluginError
 from gangen.networks import Players
+from gangen.optimizers import Learning
 from gangen.recipe.balance import Balance
-from gangen.recipe.sections import OptimizerRecipe
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Phase:
     steps: int
     turns: tuple[Turn, ...]
     batch_size: int
-    optimizers: Mapping[str, OptimizerRecipe] = field(default_factory=dict)
+    optimizers: Mapping[str, Learning] = field(default_factory=dict)
     balance: Balance | None = None
 
     def allows(self, turn: Turn, mean: float | None) -> bool:

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -14,14 +13,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gangen.collectives import broadcast, world_size
 from gangen.contracts import Clock, Stats
 from gangen.networks import Players, load_state, state_of, trainable
-from gangen.recipe.sections import CopyOf, HalfLife, OptimizerRecipe
-
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
-}
+from gangen.optimizers import Learning
+from gangen.recipe.sections import CopyOf, HalfLife
 
 
 class Player:
@@ -37,7 +30,7 @@ class Player:
         self,
         name: str,
         net: nn.Module,
-        optimizer: OptimizerRecipe,
+        learning: Learning,
         *,
         frozen: bool = False,
         copy_of: CopyOf | None = None,
@@ -67,19 +60,13 @@ class Player:
         # Whether the network is ever another one than that which its options and the seed of the run make.
         self.changes = bool(self.trainable) or copy_of is not None
         if self.trainable:
-            self.use_optimizer(optimizer)
+            self.use_optimizer(learning)
 
-    def use_optimizer(self, recipe: OptimizerRecipe) -> None:
-        """Start afresh with the optimizer that ``recipe`` describes."""
-        options: dict[str, Any] = {"eps": recipe.eps, "weight_decay": recipe.weight_decay}
-        if recipe.use in ("adam", "adamw"):
-            options |= {"betas": tuple(beta(0.0) for beta in recipe.betas), "fused": True}
-        elif recipe.use == "sgd":
-            options = {"weight_decay": recipe.weight_decay, "momentum": recipe.momentum, "fused": True}
-        else:
-            options |= {"momentum": recipe.momentum}
-        self.settings = recipe
-        self.optimizer = OPTIMIZERS[recipe.use](self.trainable, lr=recipe.lr(0.0), **options)
+    def use_optimizer(self, learning: Learning) -> None:
+        """Start afresh with an optimizer."""
+        names = {id(parameter): name for name, parameter in self.net.named_parameters()}
+        self.learning = learning
+        self.optimizer = learning.optimizer({names[id(parameter)]: parameter for parameter in self.trainable})
 
     def synchronize(self) -> None:
         """Take over parameters and buffers of process 0."""
@@ -125,10 +112,7 @@ class Player:
         size = StepSize(self.trainable) if measure else None
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.trainable, self.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr(clock)
-            if "betas" in group:
-                group["betas"] = tuple(beta(clock) for beta in self.settings.betas)
+        self.learning.follow(self.optimizer, clock)
         if scaler is None:
             self.optimizer.step()
         else:

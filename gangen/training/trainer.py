@@ -158,8 +158,8 @@ class Trainer:
             self.state.enter_next_phase()
 
     def enter(self, phase: Phase) -> None:
-        for name, optimizer in phase.optimizers.items():
-            self.players[name].use_optimizer(optimizer)
+        for name, way in phase.optimizers.items():
+            self.players[name].use_optimizer(way)
 
     def renew_copies(self, phase: Phase) -> None:
         """Take snapshots of players when a phase begins, and after every so many steps where the recipe says so."""

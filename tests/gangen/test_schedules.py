@@ -83,3 +83,13 @@ def test_pydantic_reads_schedules():
     assert adapter.validate_python(None) is None
     with pytest.raises(ValidationError, match="needs a start"):
         TypeAdapter(Schedule).validate_python({})
+
+
+def test_a_schedule_compares_with_a_number_as_all_its_values_do():
+    assert Schedule(0.5, 0.9) >= 0.5
+    assert Schedule(0.5, 0.9) < 1
+    assert not Schedule(0.9, 1.0) < 1
+    assert not Schedule(1.0, -1.0) > 0
+    assert Schedule(3.0, warmup=0.1) >= 0
+    assert not Schedule(3.0, warmup=0.1) > 0
+    assert Schedule(2) <= 2

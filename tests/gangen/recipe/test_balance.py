@@ -9,9 +9,9 @@ from torch import nn
 
 from gangen.contracts import updates
 from gangen.errors import RecipeError, UsageError
+from gangen.optimizers import Learning, sgd
 from gangen.recipe.balance import Balance
 from gangen.recipe.load import load_recipe
-from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
 from gangen.training import checkpoint
@@ -55,7 +55,7 @@ class Rows:
 
 def tug_of_war(balance, turns=(("discriminate", 2), ("generate", 1)), steps=20, accumulate=1):
     game = TugOfWar()
-    optimizer = OptimizerRecipe(use="sgd", lr=Schedule(1.0))
+    optimizer = Learning(sgd, {"lr": Schedule(1.0)})
     players = {name: Player(name, Strength(), optimizer) for name in ("generator", "discriminator")}
     played = tuple(Turn(name, getattr(game, name), getattr(game, name).updates, times) for name, times in turns)
     return game, Trainer(

@@ -10,7 +10,8 @@ from torch import nn
 
 from gangen.contracts import updates
 from gangen.errors import CheckpointError
-from gangen.recipe.sections import CopyOf, OptimizerRecipe
+from gangen.optimizers import Learning, adam
+from gangen.recipe.sections import CopyOf
 from gangen.splits import TensorSplit
 from gangen.training import checkpoint
 from gangen.training.phases import Phase, Turn
@@ -46,9 +47,9 @@ class Adapter(nn.Module):
 def trainer_of(every=None):
     torch.manual_seed(0)
     players = {
-        "pupil": Player("pupil", Adapter(), OptimizerRecipe(), ema=0.5),
-        "earlier": Player("earlier", Adapter(), OptimizerRecipe(), copy_of=CopyOf(player="pupil", every=every)),
-        "teacher": Player("teacher", nn.Linear(1, 1), OptimizerRecipe(), frozen=True),
+        "pupil": Player("pupil", Adapter(), Learning(adam), ema=0.5),
+        "earlier": Player("earlier", Adapter(), Learning(adam), copy_of=CopyOf(player="pupil", every=every)),
+        "teacher": Player("teacher", nn.Linear(1, 1), Learning(adam), frozen=True),
     }
     turns = (Turn("learn", learn, learn.updates),)
     phases = [Phase("first", 5, turns, 4), Phase("second", 5, turns, 4)]

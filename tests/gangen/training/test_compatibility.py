@@ -56,6 +56,10 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
             "did you mean 'generate'?; it has: discriminate, generate, penalize",
         ),
         (
+            ["phases.adversarial.optimizers={generator: {groups: [{match: '*.bais', lr: 0}]}}"],
+            "no parameter of player 'generator' is called '*.bais'; they are: ",
+        ),
+        (
             ["objective=image/semi_supervised", "phases.adversarial.turns={supervise: 1}"],
             "turn 'supervise' of 'image/semi_supervised' updates a player 'supervised', "
             "which this recipe does not have",

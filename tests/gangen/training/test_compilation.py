@@ -12,8 +12,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gangen import noise
 from gangen.contracts import Clock
 from gangen.errors import RunError, UsageError
+from gangen.optimizers import Learning, sgd
 from gangen.penalties import R1, R2, GradientPenalty, LeCam, Penalty, VirtualAdversarial
-from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.training import compilation
 from gangen.training.compilation import check_compiler, compile_game, explaining
@@ -77,7 +77,7 @@ def counter(monkeypatch):
 def compiled(net, *penalties):
     """Compiles a network and its penalties in place; returns the list of what is said about it."""
     said = []
-    player = Player("discriminator", net.train(), OptimizerRecipe(use="sgd", lr=Schedule(0.1)))
+    player = Player("discriminator", net.train(), Learning(sgd, {"lr": Schedule(0.1)}))
     compile_game({"discriminator": player}, nn.ModuleList(penalties), said.append)
     return said
 

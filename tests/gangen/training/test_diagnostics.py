@@ -6,7 +6,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from gangen.contracts import Clock, updates
-from gangen.recipe.sections import OptimizerRecipe
+from gangen.optimizers import Learning, sgd
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
 from gangen.training.phases import Phase, Turn
@@ -20,7 +20,7 @@ def player(weights=(6.0, 8.0), **settings):
     net = nn.Linear(2, 1, bias=False)
     with torch.no_grad():
         net.weight.copy_(torch.tensor([weights]))
-    return Player("generator", net, OptimizerRecipe(use="sgd", lr=Schedule(0.5)), **settings)
+    return Player("generator", net, Learning(sgd, {"lr": Schedule(0.5)}), **settings)
 
 
 def stepped(gradient, measure=True, scaler=None, **settings):

@@ -9,7 +9,7 @@ from torch import nn
 from gangen import noise
 from gangen.contracts import updates
 from gangen.errors import PluginError
-from gangen.recipe.sections import OptimizerRecipe
+from gangen.optimizers import Learning, sgd
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
 from gangen.training.phases import Phase, Turn
@@ -24,7 +24,7 @@ class Rows:
 def trainer_of(*plays, accumulate=1, times=1):
     """A game of one player, ``pupil``, whose turns are ``plays``."""
     turns = tuple(Turn(play.__name__, play, play.updates, times) for play in plays)
-    player = Player("pupil", nn.Linear(1, 1), OptimizerRecipe(use="sgd", lr=Schedule(0.1)))
+    player = Player("pupil", nn.Linear(1, 1), Learning(sgd, {"lr": Schedule(0.1)}))
     return Trainer(
         accelerator=Accelerator(cpu=True),
         data=Rows(),

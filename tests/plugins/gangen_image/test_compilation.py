@@ -10,8 +10,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from gangen import cli, noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
+from gangen.optimizers import Learning, adam
 from gangen.penalties import R1, R2
-from gangen.recipe.sections import OptimizerRecipe
 from gangen.training import compilation
 from gangen.training.compilation import compile_game
 from gangen.training.players import Player, learning, networks_of
@@ -54,7 +54,7 @@ def gradients(family, *, compiled, one_pass=True, **options):
     torch.manual_seed(0)
     generator, discriminator, *settings = FAMILIES[family]
     nets = {"generator": generator(SPEC, **settings[0]), "discriminator": discriminator(SPEC, **settings[1])}
-    players = {name: Player(name, net.double().train(), OptimizerRecipe()) for name, net in nets.items()}
+    players = {name: Player(name, net.double().train(), Learning(adam)) for name, net in nets.items()}
     objective = ImageGAN(SPEC, loss=NonSaturating(), penalties=[R1(), R2()], **options)
     said, found = [], {}
     for penalty in objective.penalties if not one_pass else ():

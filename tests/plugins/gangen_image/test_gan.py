@@ -13,8 +13,8 @@ from gangen.contracts import Clock
 from gangen.errors import RunError, UsageError
 from gangen.losses import NonSaturating, RelativisticPaired
 from gangen.networks import Players
+from gangen.optimizers import Learning, sgd
 from gangen.penalties import R1, R2
-from gangen.recipe.sections import OptimizerRecipe
 from gangen.schedules import Schedule
 from gangen.training.players import Player, learning
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -40,7 +40,7 @@ def game(condition="projection"):
 
 
 def everybody(nets):
-    optimizer = OptimizerRecipe(use="sgd", lr=Schedule(0.1))
+    optimizer = Learning(sgd, {"lr": Schedule(0.1)})
     return {name: Player(name, net, optimizer) for name, net in nets.items()}
 
 

@@ -10,8 +10,8 @@ from gangen import noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
 from gangen.networks import Players
+from gangen.optimizers import Learning, adam
 from gangen.penalties import R1, R2, GradientPenalty, LeCam, VirtualAdversarial
-from gangen.recipe.sections import OptimizerRecipe
 from gangen.training.players import Player, learning
 from gangen_image.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -72,7 +72,7 @@ def game(family, memory_format=torch.contiguous_format):
 def play(players, objective, context):
     """A step of both players; the loss of each turn and its gradient in one vector."""
     found = {}
-    everybody = {name: Player(name, net, OptimizerRecipe()) for name, net in players.items()}
+    everybody = {name: Player(name, net, Learning(adam)) for name, net in players.items()}
     for turn in ("discriminate", "generate"):
         method = getattr(objective, turn)
         with learning(everybody, method.updates) as (learner,):

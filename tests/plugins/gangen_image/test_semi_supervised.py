@@ -12,7 +12,7 @@ from gangen.errors import DataError, UsageError
 from gangen.metrics.context import MetricContext
 from gangen.metrics.figures import Figure
 from gangen.networks import Players
-from gangen.recipe.sections import OptimizerRecipe
+from gangen.optimizers import Learning, adam
 from gangen.splits import TensorSplit
 from gangen.training.players import Player, learning
 from gangen_image.codec import ImageCodec
@@ -102,7 +102,7 @@ def test_the_discriminator_minimises_the_cross_entropy_of_one_class_more(context
 
 def test_the_generator_matches_mean_features_and_reaches_no_weight_of_the_discriminator():
     players, batch = game(), batch_of(FewLabels(of=Bars(), per_label=2))
-    everybody = {name: Player(name, net, OptimizerRecipe()) for name, net in players.items()}
+    everybody = {name: Player(name, net, Learning(adam)) for name, net in players.items()}
     with learning(everybody, ["generator"]), noise.shared(1):
         loss, _ = SemiSupervised(SPEC).generate(players, batch, CLOCK)
         loss.backward()

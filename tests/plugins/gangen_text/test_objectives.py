@@ -12,7 +12,7 @@ from gangen import noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating, RelativisticAverage
 from gangen.networks import Players
-from gangen.recipe.sections import OptimizerRecipe
+from gangen.optimizers import Learning, adam
 from gangen.training.players import Player, learning
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.lstm import LSTMGenerator
@@ -46,7 +46,7 @@ def game(spec, discriminator, **options):
 
 
 def everybody(nets):
-    return {name: Player(name, net, OptimizerRecipe()) for name, net in nets.items()}
+    return {name: Player(name, net, Learning(adam)) for name, net in nets.items()}
 
 
 def test_a_reward_that_is_constant_per_text_reaches_every_token_of_that_text():
