@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         COMMANDS[options.command](options, flags.no_plugin)
         return 0
     except SystemExit as leaving:  # argparse, after --help and --version
-        return leaving.code or 0
+        return int(leaving.code or 0)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has seen enough

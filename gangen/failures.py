@@ -5,6 +5,7 @@ import sysconfig
 import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
+from textwrap import shorten
 
 from gangen.errors import GangenError, RecipeError
 
@@ -36,10 +37,10 @@ def explain(error: Exception) -> str:
     return f"gangen: error{where}: {_words(error, processes)}"
 
 
-def summary(error: Exception) -> str:
-    """Class and message in a line."""
-    message = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {message}".rstrip(": ")
+def summary(error: BaseException) -> str:
+    """Its message in a line, after the name of its class where it is not one of gangen's own."""
+    message = shorten(str(error), 400, placeholder=" ...")
+    return message if isinstance(error, GangenError) else f"{type(error).__name__}: {message}".rstrip(": ")
 
 
 def _words(error: Exception, processes: int) -> str:

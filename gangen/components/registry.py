@@ -14,6 +14,7 @@ from typing import Any
 from gangen.components.component import CORE, Component, Plugin, stage
 from gangen.components.options import Use
 from gangen.errors import PluginError, UsageError, did_you_mean
+from gangen.failures import summary
 from gangen.hookspecs import KINDS
 
 LOCAL = "local"
@@ -66,7 +67,7 @@ class Registry:
                     raise PluginError(f"the name {point.name!r} is already taken by {owner}")
                 registry._commit(stage(point.load(), point.name, point.dist.name, point.dist.version))
             except (Exception, SystemExit) as error:
-                reason = _reason(error)
+                reason = summary(error)
                 if os.environ.get("GANGEN_STRICT_PLUGINS") == "1":
                     raise PluginError(f"plugin {point.name!r} of {point.dist.name}: {reason}") from error
                 taken = point.name in registry.broken or owner != point.dist.name
@@ -97,7 +98,7 @@ class Registry:
             del sys.modules[name]
             lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
             place = ":".join(map(str, [path, *lines[-1:]]))
-            raise PluginError(f"{place}: cannot be loaded: {_reason(error)}") from error
+            raise PluginError(f"{place}: cannot be loaded: {summary(error)}") from error
         self._code[path] = module
 
     def all(self, kind: str) -> list[Component]:
@@ -216,9 +217,3 @@ def _version(distribution: str) -> str:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _reason(error: BaseException) -> str:
-    """One line for an error; the name of its class where it is not one of gangen's own."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, PluginError | UsageError) else f"{type(error).__name__}: {text}".rstrip(": ")
