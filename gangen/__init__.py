@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from gangen.penalties import Judge as Judge
     from gangen.penalties import Penalty as Penalty
     from gangen.rows import Rows as Rows
+    from gangen.rows import numbered as numbered
     from gangen.schedules import Schedule as Schedule
     from gangen.splits import StreamSplit as StreamSplit
     from gangen.splits import TensorSplit as TensorSplit
@@ -97,7 +98,7 @@ _NAMES = {
     "gangen.networks": ("Players", "evaluating"),
     "gangen.objectives": ("AdversarialGame",),
     "gangen.penalties": ("Judge", "Penalty"),
-    "gangen.rows": ("Rows",),
+    "gangen.rows": ("Rows", "numbered"),
     "gangen.schedules": ("Schedule",),
     "gangen.splits": ("StreamSplit", "TensorSplit"),
 }

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from gangen import DataError, Rows
+from gangen import DataError, Rows, numbered
 from gangen_image.data.pixels import Cell, Fit, open_image, to_pixels
 
 log = logging.getLogger(__name__)
@@ -50,13 +50,7 @@ class Pictures(NamedTuple):
             return columns
         if self.labels is None:
             raise DataError(f"{where}: these images have no labels, unlike those that the labels were taken from")
-        number = {name: position for position, name in enumerate(names)}
-        strangers = sorted(set(self.labels) - set(number))
-        if strangers:
-            raise DataError(
-                f"{where}: label {strangers[0]!r} does not occur in the images that the labels were taken from"
-            )
-        return columns | {"label": torch.tensor([number[label] for label in self.labels])}
+        return columns | {"label": numbered(self.labels, names, where)}
 
 
 @dataclass(frozen=True)
@@ -128,11 +122,9 @@ class PictureRows(Rows):
 
     def _only_images(self, features: Mapping[str, Any]) -> str:
         found = [name for name, feature in features.items() if _holds_images(feature, certainly=True)]
-        if len(found) == 1:
-            return found[0]
         if not found:
             raise DataError(f"{self.path} has no column of images\nit has: {', '.join(features)}")
-        raise DataError(f"{self.path} has several columns of images: {', '.join(found)}\nname one with image_column")
+        return self._one(found, "images", "image_column")
 
     def _only_classes(self, features: Mapping[str, Any]) -> str | None:
         from datasets import ClassLabel, Value
@@ -140,10 +132,11 @@ class PictureRows(Rows):
         found = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
         if not found or "label" in found:
             return "label" if isinstance(features.get("label"), ClassLabel | Value) else None
+        return self._one(found, "labels", "label_column")
+
+    def _one(self, found: Sequence[str], what: str, option: str) -> str:
         if len(found) > 1:
-            raise DataError(
-                f"{self.path} has several columns of labels: {', '.join(found)}\nname one with label_column"
-            )
+            raise DataError(f"{self.path} has several columns of {what}: {', '.join(found)}\nname one with {option}")
         return found[0]
 
     def _decode(self, cell: Cell) -> Tensor | str:

@@ -3,13 +3,13 @@
 import logging
 import random
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import DataError, TensorSplit
+from gangen import DataError, TensorSplit, numbered
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import KINDS, UNKNOWN, open_tokenizer, special_tokens, train
 from gangen_text.spec import TextSpec
@@ -66,8 +66,8 @@ class Corpus:
         if held is None:
             texts, others = hold_out(texts, heldout, seed)
             held = f"{name}, held out", others
-        trained = {"vocab_size": vocab_size, "lowercase": lowercase, "drop_spaces": drop_spaces}
-        self.codec = make_codec(texts.texts, labels, tokenizer=tokenizer, max_length=max_length, **trained)
+        training = {"vocab_size": vocab_size, "lowercase": lowercase, "drop_spaces": drop_spaces}
+        self.codec = make_codec(texts.texts, labels, tokenizer=tokenizer, max_length=max_length, **training)
         self.seed = seed
         self.too_long = too_long
         self.train = to_rows(self.codec, texts, too_long, name)
@@ -92,23 +92,18 @@ def hold_out(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
 
 
 def make_codec(
-    texts: Sequence[str],
-    labels: Sequence[str],
-    *,
-    tokenizer: str,
-    vocab_size: int,
-    lowercase: bool = False,
-    drop_spaces: bool = False,
-    max_length: int,
+    texts: Sequence[str], labels: Sequence[str], *, tokenizer: str, max_length: int, **training: Any
 ) -> TextCodec:
     """A codec whose tokenizer is trained on ``texts``, or opened where ``tokenizer`` is no kind but a name.
+
+    ``training`` are the options of ``tokenization.train``.
 
     Raises:
         DataError: no such tokenizer, or a ``vocab_size`` that is too small for it.
     """
     trained = tokenizer in KINDS
     if trained:
-        made = train(tokenizer, texts, vocab_size=vocab_size, lowercase=lowercase, drop_spaces=drop_spaces)
+        made = train(tokenizer, texts, **training)
         special = special_tokens(made)
     else:
         made, special = open_tokenizer(tokenizer)
@@ -127,7 +122,7 @@ def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], na
         DataError: nothing is left, or a label that the codec does not know.
     """
     tokens, length = codec.tokenize(texts.texts), codec.spec.max_length
-    columns = fit(codec, texts, tokens, too_long)
+    columns = fit(codec, texts, tokens, too_long, name)
     over = sum(len(row) >= length for row in tokens)
     if not len(columns["tokens"]) and over:
         least = min(len(row) for row in tokens if row)
@@ -148,18 +143,14 @@ def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], na
 
 
 def fit(
-    codec: TextCodec, texts: Texts, tokens: Sequence[Sequence[int]], too_long: Literal["drop", "cut"]
+    codec: TextCodec, texts: Texts, tokens: Sequence[Sequence[int]], too_long: Literal["drop", "cut"], name: str
 ) -> dict[str, Tensor]:
     """The tensors of ``to_rows``, possibly with no rows, for the tokens of ``texts``."""
     longest = codec.spec.max_length - 1
     kept = [row for row, text in enumerate(tokens) if text and (too_long == "cut" or len(text) <= longest)]
     columns = {"tokens": codec.pack([tokens[row][:longest] for row in kept])}
     if texts.labels is not None:
-        number = {label: position for position, label in enumerate(codec.spec.labels)}
-        strangers = sorted(set(texts.labels) - set(number))
-        if strangers:
-            raise DataError(f"label {strangers[0]!r} does not occur in the texts that the labels were taken from")
-        columns["label"] = torch.tensor([number[texts.labels[row]] for row in kept], dtype=torch.int64)
+        columns["label"] = numbered(texts.labels, codec.spec.labels, name)[kept]
     return columns
 
 

@@ -1,8 +1,8 @@
-"""What a text generator does, and the loops that every generator which writes token by token shares."""
+"""What a text generator does: the loops that every network which writes token by token shares."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,57 +33,13 @@ def labels_of(spec: TextSpec, condition: Condition | None) -> Tensor | None:
     return condition["label"]
 
 
-class TextGenerator(Protocol):
-    """A distribution over rows of tokens; ``length`` is ``spec.max_length`` throughout.
-
-    A condition may hold "label", int64 ``[n]``: what to write about; it must where ``spec.labels`` names labels.
-    Rows that a generator makes end as those of the data do: ``spec.end`` once, then ``spec.pad``; those that reach
-    the full length need no end. All noise is drawn from ``gangen.noise`` in amounts that depend on shapes alone.
-    """
-
-    def sample(
-        self,
-        n: int,
-        condition: Condition | None = None,
-        *,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-    ) -> Tensor:
-        """``n`` rows, int64 ``[n, length]``, without gradient.
-
-        Logits are divided by ``temperature``; then all but the ``top_k`` likeliest tokens (0: all), and those
-        outside of the likeliest ``top_p`` of the probability, are left out. A condition's "prefix",
-        int64 ``[n, p]``, is kept and continued.
-
-        Raises:
-            UsageError: a temperature that is not positive, a label missing or a prefix longer than rows are.
-        """
-
-    def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
-        """log p(token | tokens before it), float ``[batch, length]`` for tokens int64 of that shape; 0 for padding.
-
-        Of what ``sample`` draws from at that ``temperature``.
-        """
-
-    def relaxed(
-        self, n: int, condition: Condition | None = None, *, temperature: float = 1.0, straight_through: bool = False
-    ) -> Tensor:
-        """``n`` rows of Gumbel-softmax tokens with gradient, float ``[n, length, vocabulary]``; one-hot padding."""
-
-    def rollout(
-        self, tokens: Tensor, condition: Condition | None = None, *, count: int, stride: int = 1
-    ) -> Iterator[tuple[int, Tensor]]:
-        """``count`` ways for each row to go on from its prefixes, without gradient.
-
-        Yields (t, int64 ``[batch * count, length]``) for t = ``stride``, 2 ``stride`` .. below length, all the ways of
-        one row next to each other: ``tokens[:, :t]`` and a continuation drawn from the generator. Rows that have ended
-        by t are copies.
-        """
-
-
 class Autoregressive(nn.Module, ABC):
-    """Sampling, relaxation, rollouts and likelihood for a network that reads a token and expects the next.
+    """A distribution over rows of tokens, by a network that reads a token and expects the next.
+
+    ``length`` is ``spec.max_length`` throughout. A condition may hold "label", int64 ``[n]``: what to write about; it
+    must where ``spec.labels`` names labels. Rows that are made end as those of the data do: ``spec.end`` once, then
+    ``spec.pad``; those that reach the full length need no end. All noise is drawn from ``gangen.noise`` in amounts that
+    depend on shapes alone.
 
     A subclass sets ``embedding`` (``nn.Embedding``, vocabulary rows) and ``output`` (``nn.Linear`` onto the
     vocabulary) and defines ``begin``, ``step`` and ``read``. Its state has a method ``select(index)``: the state of
@@ -119,7 +75,10 @@ class Autoregressive(nn.Module, ABC):
         return F.linear(features, self.output.weight, self.output.bias + self.penalty)
 
     def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
-        """See TextGenerator."""
+        """log p(token | tokens before it), float ``[batch, length]`` for tokens int64 of that shape; 0 for padding.
+
+        Of what ``sample`` draws from at that ``temperature``.
+        """
         before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
         features = self.read(self.embedding(before), condition).flatten(0, 1)
         targets = tokens.masked_fill(~self.spec.mask(tokens), -1).flatten()
@@ -138,7 +97,15 @@ class Autoregressive(nn.Module, ABC):
         top_k: int = 0,
         top_p: float = 1.0,
     ) -> Tensor:
-        """See TextGenerator."""
+        """``n`` rows, int64 ``[n, length]``, without gradient.
+
+        Logits are divided by ``temperature``; then all but the ``top_k`` likeliest tokens (0: all), and those
+        outside of the likeliest ``top_p`` of the probability, are left out. A condition's "prefix",
+        int64 ``[n, p]``, is kept and continued.
+
+        Raises:
+            UsageError: a temperature that is not positive, a label missing or a prefix longer than rows are.
+        """
         if temperature <= 0:
             raise UsageError(f"temperature must be above 0, got {temperature}; the likeliest text is top_k=1")
         uniforms = self._uniforms(n, self.spec.max_length)
@@ -166,7 +133,12 @@ class Autoregressive(nn.Module, ABC):
     def rollout(
         self, tokens: Tensor, condition: Condition | None = None, *, count: int, stride: int = 1
     ) -> Iterator[tuple[int, Tensor]]:
-        """See TextGenerator."""
+        """``count`` ways for each row to go on from its prefixes, without gradient.
+
+        Yields (t, int64 ``[batch * count, length]``) for t = ``stride``, 2 ``stride`` .. below length, all the ways of
+        one row next to each other: ``tokens[:, :t]`` and a continuation drawn from the generator. Rows that have ended
+        by t are copies.
+        """
         batch, length = tokens.shape
         uniforms = self._uniforms(batch, count, sum(length - t for t in range(stride, length, stride)))
         features, state = self._first(batch, condition)
@@ -189,7 +161,7 @@ class Autoregressive(nn.Module, ABC):
     def relaxed(
         self, n: int, condition: Condition | None = None, *, temperature: float = 1.0, straight_through: bool = False
     ) -> Tensor:
-        """See TextGenerator."""
+        """``n`` rows of Gumbel-softmax tokens with gradient, float ``[n, length, vocabulary]``; one-hot padding."""
         if temperature <= 0:
             raise UsageError(f"temperature must be above 0, got {temperature}")
         spec = self.spec

@@ -25,7 +25,7 @@ class LSTMState(NamedTuple):
 
 
 class LSTMGenerator(Autoregressive):
-    """A recurrent language model (Hochreiter and Schmidhuber, 1997); a ``networks.generation.TextGenerator``.
+    """A recurrent language model (Hochreiter and Schmidhuber, 1997); see ``networks.generation``.
 
     A label's embedding is added to that of every token read. ``dropout`` acts on embeddings and on each layer's output
     while likelihoods are computed in training mode; sampling, relaxed rows and rollouts have none.

@@ -82,7 +82,7 @@ class Cache:
 
 
 class TransformerGenerator(Autoregressive):
-    """A causal decoder with learned positions (Radford et al., 2019); a ``networks.generation.TextGenerator``.
+    """A causal decoder with learned positions (Radford et al., 2019); see ``networks.generation``.
 
     A label's embedding is added to that of every token read. ``dropout`` acts while likelihoods are computed in
     training mode; sampling, relaxed rows and rollouts have none.
