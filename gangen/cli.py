@@ -103,7 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     sampling.add_argument("--rows", type=int, default=4, metavar="N", help="how many of these rows (default 4)")
     sampling.add_argument("--run", metavar="DIR", help="a run directory or model folder (default: the newest run)")
     sampling.add_argument("--seed", type=int, metavar="N", help="get the same samples again")
-    setting = "a setting of the generator (repeatable)"
+    sampling.add_argument("--verb", default="sample", metavar="VERB", help="what else its sampler can, as reconstruct")
+    code = "a local file of code that the model was made with (repeatable); it is run"
+    sampling.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
+    setting = "a setting of sampling (repeatable)"
     sampling.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=setting)
     sampling.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the samples to a file")
     reporting = command("report", "write report.html into a run directory: figures, curves and samples on one page")
@@ -116,9 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluating.add_argument("--metric", type=_metrics, default=(), metavar="NAME[,NAME]", help=metrics)
     evaluating.add_argument("--samples", type=int, metavar="N", help="how many samples each metric looks at")
     sweep = evaluating.add_mutually_exclusive_group()
-    temperatures = "what to sweep, as in 0.5,1.0,1.5 (default: 0.5 to 1.2 where the model has a temperature)"
-    sweep.add_argument("--temperatures", type=_temperatures, metavar="T,T", help=temperatures)
-    sweep.add_argument("--no-sweep", action="store_true", help="take figures only, at no other temperature")
+    values = "of the setting that trades quality for diversity, as in 0.5,1.0,1.5 (default: temperatures, 0.5 to 1.2)"
+    sweep.add_argument("--sweep", type=_values, metavar="V,V", help=values)
+    sweep.add_argument("--no-sweep", action="store_true", help="take figures only, at no other setting")
     page = "write the runs side by side on one page"
     evaluating.add_argument("-o", "--output", type=Path, metavar="FILE", help=page)
     command("plugins", "what is installed, and what could not be loaded")
@@ -162,11 +165,11 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     settings = read_assignments(options.set)
     from gangen.model import load
 
-    model = load(options.run, registry=_registry(blocked))
+    model = load(options.run, registry=_registry(blocked), code=options.code)
     if options.interpolate:
         samples = model.interpolate(options.prompt, n, rows=options.rows, seed=options.seed, **settings)
     else:
-        samples = model.sample(options.prompt, n, seed=options.seed, **settings)
+        samples = model.draw(options.verb, options.prompt, n, seed=options.seed, **settings)
     if options.output:
         layout = {"columns": n} if options.interpolate else {}
         try:
@@ -199,7 +202,7 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
         raise UsageError(f"cannot write {options.output}: name a file in a folder that exists")
     registry = _registry(blocked)
-    request = Request(options.metric, options.samples, () if options.no_sweep else options.temperatures)
+    request = Request(options.metric, options.samples, () if options.no_sweep else options.sweep)
     runs = [
         Trained(folder, request, registry)
         for folder in {Path(folder).resolve(): Path(folder) for folder in options.runs}.values()
@@ -264,7 +267,7 @@ def _metrics(text: str) -> list[Any]:
     return entries
 
 
-def _temperatures(text: str) -> list[float]:
+def _values(text: str) -> list[float]:
     try:
         values = sorted({float(word) for word in text.split(",")})
     except ValueError:

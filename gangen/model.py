@@ -1,9 +1,9 @@
 """A trained model on disk: what is sampled from, and shared. Loading one runs none of its code."""
 
-import inspect
 import json
+import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,181 +12,267 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
-from gangen import noise
+from gangen.components.component import Component
 from gangen.components.messages import problems_of
-from gangen.components.options import read_use
-from gangen.components.registry import Registry
-from gangen.contracts import Codec
-from gangen.errors import RunError, UsageError, did_you_mean
+from gangen.components.options import Use, read_use
+from gangen.components.registry import LOCAL, Registry
+from gangen.contracts import Batch, Codec
+from gangen.errors import RunError, UsageError
 from gangen.files import replacing, write_atomically
-from gangen.networks import evaluating
+from gangen.networks import Players, load_state, state_of
 from gangen.recipe.sections import Recipe
+from gangen.samplers import Sampler, check_settings, drawing
 
-FORMAT = 1
+FORMAT = 2
+# How many samples are drawn at once where a model does not say, as those of format 1 do not.
+AT_ONCE = 500
 
 
 class Model:
-    """A generator with the codec of the data it learned from."""
+    """The sampler of a trained game, with the codec of the data it learned from.
 
-    def __init__(self, generator: nn.Module, codec: Codec, name: str, device: torch.device) -> None:
-        self.generator = generator.to(device).eval()
+    ``batch_size`` is how many samples are drawn at once.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        networks: Mapping[str, nn.Module],
+        codec: Codec,
+        name: str,
+        device: torch.device,
+        batch_size: int = AT_ONCE,
+    ) -> None:
+        self.sampler = sampler
+        self.networks = {name: network.eval() for name, network in networks.items()}
         self.codec = codec
         self.name = name
         self.device = device
+        self.batch_size = batch_size
 
-    def sample(self, prompt: str | None = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> list[Any]:
-        """``n`` decoded samples for a label or prompt; None asks for whatever the data holds.
+    def sample(self, prompt: Any = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> list[Any]:
+        """``n`` decoded samples for a prompt; None asks for whatever the data holds.
 
-        ``seed`` makes them repeatable. ``settings`` go to the generator (for texts, say, ``temperature=0.8``).
-        Raises UsageError for a prompt or a setting that means nothing to this model.
+        A prompt is what the codec takes: a label, a text, an image. A list holds several, and the samples come prompt
+        by prompt, ``n`` for each. ``seed`` makes them repeatable. ``settings`` are the sampler's (for texts, say,
+        ``temperature=0.8``). Raises UsageError for a prompt or a setting that means nothing to this model.
         """
-        if n < 1:
-            raise UsageError(f"n must be at least 1, got {n}")
-        return self._draw(self.generator.sample, (n,), prompt, seed, settings)
+        return self.draw("sample", prompt, n, seed=seed, **settings)
 
     def interpolate(
-        self, prompt: str | None = None, n: int = 8, *, rows: int = 1, seed: int | None = None, **settings: Any
+        self, prompt: Any = None, n: int = 8, *, rows: int = 1, seed: int | None = None, **settings: Any
     ) -> list[Any]:
         """``rows`` times ``n`` decoded samples, row by row: those of a row go evenly from one sample to another.
 
         ``prompt``, ``seed`` and ``settings`` as in ``sample``. Raises UsageError where it does, and for a model that
         knows no way between its samples.
         """
-        if not hasattr(self.generator, "interpolate"):
+        if not hasattr(self.sampler, "interpolate"):
             raise UsageError(f"{self.name} cannot interpolate: there is nothing between two of its samples")
         if n < 2 or rows < 1:
             raise UsageError(f"interpolation needs n of at least 2, in 1 row or more; got n={n} and rows={rows}")
-        return self._draw(self.generator.interpolate, (rows, n), prompt, seed, settings)
+        check_settings(self.sampler.interpolate, settings, self.name)
+        with drawing(_seed(seed), self.device, *self.networks.values()):
+            return self.codec.decode(self.sampler.interpolate(rows, n, self._condition(prompt, rows), **settings))
 
-    def _draw(
-        self,
-        method: Callable[..., Tensor],
-        counts: tuple[int, ...],
-        prompt: str | None,
-        seed: int | None,
-        settings: dict[str, Any],
-    ) -> list[Any]:
-        self._check(method, settings)
-        seed = torch.seed() >> 1 if seed is None else seed
-        with noise.shared(seed), evaluating(self.generator):
-            condition = {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, counts[0]).items()}
-            return self.codec.decode(method(*counts, condition, **settings))
+    def draw(self, verb: str, prompt: Any = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> list[Any]:
+        """What a method of the sampler's makes, decoded: ``draw("reconstruct", image)``. The rest is as in ``sample``.
 
-    def _check(self, method: Callable[..., Tensor], settings: dict[str, Any]) -> None:
-        parameters = inspect.signature(method).parameters.values()
-        known = {it.name: it.annotation for it in parameters if it.kind is it.KEYWORD_ONLY}
-        for name, value in settings.items():
-            if known.get(name) in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise UsageError(f"sampling setting '{name}' is a number, got {value!r}")
-            if name not in known:
-                raise UsageError(
-                    f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\n"
-                    f"it has: {', '.join(known)}"
-                )
+        Raises UsageError where ``sample`` does, and where the sampler has no such method.
+        """
+        if n < 1:
+            raise UsageError(f"n must be at least 1, got {n}")
+        method: Callable[..., Any] | None = None if verb.startswith("_") else getattr(self.sampler, verb, None)
+        if not callable(method):
+            raise UsageError(f"{self.name} cannot {verb}")
+        check_settings(method, settings, self.name)
+        prompts = prompt if isinstance(prompt, list) else [prompt]
+        made: list[Any] = []
+        with drawing(_seed(seed), self.device, *self.networks.values()):
+            for count, condition in _together([self._condition(each, n) for each in prompts], n):
+                for start in range(0, count, self.batch_size):
+                    rows = slice(start, min(start + self.batch_size, count))
+                    part = {name: tensor[rows] for name, tensor in condition.items()}
+                    made += self.codec.decode(method(rows.stop - rows.start, part, **settings))
+        return made
+
+    def _condition(self, prompt: Any, n: int) -> Batch:
+        if prompt is not None and not isinstance(prompt, getattr(self.codec, "prompt_types", str)):
+            takes = getattr(self.codec, "takes", "text")
+            raise UsageError(f"{self.name} takes {takes} for a prompt, and no {type(prompt).__name__}")
+        return {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, n).items()}
 
 
-def export(folder: Path, generator: nn.Module, codec: Codec, recipe: Recipe, distributions: dict[str, str]) -> None:
-    """Write the model of a run to ``folder``: weights, codec files, and what they belong to.
+def export(
+    folder: Path, players: Players, sampler: Sampler, codec: Codec, recipe: Recipe, distributions: dict[str, str]
+) -> None:
+    """Write the model of a run to ``folder``: the sampler's networks, codec files, and what they belong to.
 
-    A folder that is not there yet appears whole. In one that is, files are replaced one by one, each whole; only the
-    weights differ between two exports of a run.
+    Of players that have a moving average it is taken. Local code travels along as text in ``code/``. A folder that is
+    not there yet appears whole. In one that is, files are replaced one by one, each whole; only the weights differ
+    between two exports of a run.
     """
     if not folder.exists():
         new = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        export(new, generator, codec, recipe, distributions)
+        for path in recipe.code:
+            (new / "code").mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, new / "code" / path.name)
+        new.mkdir(parents=True, exist_ok=True)
+        export(new, players, sampler, codec, recipe, distributions)
         new.rename(folder)
         return
-    generator_use = recipe.players["generator"].component.to_plain()
-    about = {"format": FORMAT, "generator": generator_use, "data": recipe.data.name, "plugins": distributions}
+    chosen = {name: recipe.players[name] for name in sampler.networks}
+    about = {
+        "format": FORMAT,
+        "sampler": recipe.sampler.to_plain(),
+        "networks": {name: {"kind": player.kind, **player.component.to_plain()} for name, player in chosen.items()},
+        "batch_size": recipe.trainer.eval_batch_size,
+        "data": recipe.data.name,
+        "plugins": distributions,
+    }
     codec.save(folder)
     write_atomically(folder / "gangen.json", json.dumps(about, indent=1) + "\n")
-    with replacing(folder / "generator.safetensors") as temporary:
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in generator.state_dict().items()}
-        save_file(tensors, temporary)
+    for name in sampler.networks:
+        with replacing(folder / f"{name}.safetensors") as temporary:
+            state = state_of(players.averaged(name))
+            save_file({key: it.detach().cpu().contiguous().clone() for key, it in state.items()}, temporary)
 
 
 def read_model(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
     """The model in ``folder``. Raises RunError where none is or it is damaged, UsageError where a plugin is missing."""
     try:
         about = json.loads((folder / "gangen.json").read_text(encoding="utf-8"))
-        if about["format"] != FORMAT:
+        if about["format"] == 1:  # one generator, which sampled by itself
+            networks = {"generator": {"kind": "generators", **about.pop("generator")}}
+            about |= {"sampler": {"use": "gangen/player"}, "networks": networks, "batch_size": AT_ONCE}
+        elif about["format"] != FORMAT:
             raise RunError(
-                f"{folder} was written in format {about['format']}; this version of gangen reads format {FORMAT}"
+                f"{folder} was written in format {about['format']}; this version of gangen reads formats 1 and {FORMAT}"
             )
-        generator, data, plugins = dict(about["generator"]), str(about["data"]), dict(about["plugins"])
+        data, chosen, batch_size = str(about["data"]), dict(about["sampler"]), int(about["batch_size"])
+        networks = {str(name): dict(network) for name, network in about["networks"].items()}
+        plugins = dict(about["plugins"])
     except FileNotFoundError:
         raise RunError(
             f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{folder / 'gangen.json'} cannot be read: {error}") from None
-    codec_class = _find(registry, "data", data, plugins).load().codec_class
-    component = _find(registry, "generators", str(generator.get("use")), plugins)
-    try:
-        use = read_use("generators", generator, registry)
-    except ValidationError as error:
-        message = problems_of(error)[0][1]
-        raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {message}") from None
+
+    def find(kind: str, name: str) -> Component:
+        try:
+            return registry.find(kind, name)
+        except UsageError as error:
+            raise UsageError(f"{error}{_whence(name.partition('/')[0], plugins, folder)}") from None
+
+    def read(kind: str, plain: dict[str, Any]) -> Use:
+        component = find(kind, str(plain.get("use")))
+        try:
+            return read_use(kind, plain, registry)
+        except ValidationError as error:
+            message = problems_of(error)[0][1]
+            raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {message}") from None
+
+    codec_class = find("data", data).load().codec_class
+    uses = {name: read(str(network.pop("kind", "")), network) for name, network in networks.items()}
+    use = read("samplers", chosen)
     try:
         codec = codec_class.load(folder)
-        net = registry.build(use, spec=codec.spec)
-        net.load_state_dict(load_file(folder / "generator.safetensors"))
+        built = {name: registry.build(network, spec=codec.spec).to(device) for name, network in uses.items()}
+        for name, network in built.items():
+            load_state(network, load_file(folder / f"{name}.safetensors"))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RunError(f"the model in {folder} is damaged: {error}") from None
-    return Model(net, codec, component.name, torch.device(device))
+    sampler = registry.build(use, players=Players(built))
+    name = next(iter(uses.values())).name if len(uses) == 1 else use.name
+    return Model(sampler, built, codec, name, torch.device(device), batch_size)
 
 
-def _find(registry: Registry, kind: str, name: str, plugins: dict[str, str]) -> Any:
-    try:
-        return registry.find(kind, name)
-    except UsageError as error:
-        namespace = name.partition("/")[0]
-        hint = f"\nthe model was made with {plugins[namespace]}; install it" if namespace in plugins else ""
-        raise UsageError(f"{error}{hint}") from None
-
-
-def load(run: Path | str | None = None, *, registry: Registry | None = None, device: str = "cpu") -> Model:
+def load(
+    run: Path | str | None = None,
+    *,
+    registry: Registry | None = None,
+    device: str = "cpu",
+    code: Sequence[Path | str] = (),
+) -> Model:
     """The model of a run directory or model folder; of the newest run below ``runs/`` where none is named.
+
+    ``code`` are local files to run, as a recipe names them: a model that was made with such files needs them.
 
     Raises RunError where there is no model, UsageError where a plugin of its is not installed.
     """
     folder = _newest() if run is None else Path(run)
-    inside = folder / "model"
-    return read_model(inside if inside.is_dir() else folder, registry or Registry.discover(), device)
+    registry = registry or Registry.discover()
+    for path in code:
+        registry.load_code(Path(path))
+    return read_model(_model_in(folder), registry, device)
 
 
 def sample(
-    prompt: str | None = None, n: int = 1, *, run: Path | str | None = None, seed: int | None = None, **settings: Any
+    prompt: Any = None,
+    n: int = 1,
+    *,
+    run: Path | str | None = None,
+    seed: int | None = None,
+    code: Sequence[Path | str] = (),
+    **settings: Any,
 ) -> list[Any]:
-    """``n`` samples for a label or prompt from the model of a run (the newest one where none is named).
+    """``n`` samples for a prompt, or for each of a list, from the model of a run (the newest one where none is named).
 
-    Texts come as ``str``. ``seed`` makes them repeatable; ``settings`` go to the generator's ``sample``. The model
-    stays loaded until another one is asked for or its files change. See ``load`` and ``Model.sample`` for errors.
+    Texts come as ``str``. ``seed`` makes them repeatable; ``settings`` are the sampler's. The model stays loaded until
+    another one is asked for or its files change. See ``load`` and ``Model.sample`` for the rest, and for errors.
     """
     folder = _newest() if run is None else Path(run)
-    inside = folder / "model"
-    weights = (inside if inside.is_dir() else folder) / "generator.safetensors"
-    return _cached(folder.resolve(), weights.stat().st_mtime_ns if weights.exists() else 0).sample(
-        prompt, n, seed=seed, **settings
-    )
+    model = _cached(folder.resolve(), _written(_model_in(folder)), tuple(map(str, code)))
+    return model.sample(prompt, n, seed=seed, **settings)
 
 
 @lru_cache(maxsize=1)
-def _cached(folder: Path, written: int) -> Model:
-    return load(folder)
+def _cached(folder: Path, written: int, code: Sequence[str]) -> Model:
+    return load(folder, code=code)
+
+
+def _model_in(folder: Path) -> Path:
+    return folder / "model" if (folder / "model").is_dir() else folder
+
+
+def _written(folder: Path) -> int:
+    """When the weights were written last, in nanoseconds."""
+    return max((path.stat().st_mtime_ns for path in folder.glob("*.safetensors")), default=0)
 
 
 def _newest() -> Path:
-    models = sorted(
-        Path("runs").glob("*/model/gangen.json"),
-        key=lambda path: path.with_name("generator.safetensors").stat().st_mtime,
-    )
+    models = sorted((path.parent for path in Path("runs").glob("*/model/gangen.json")), key=_written)
     if not models:
         raise RunError(
             "no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR"
         )
-    return models[-1].parent.parent
+    return models[-1].parent
+
+
+def _seed(given: int | None) -> int:
+    return secrets.randbits(63) if given is None else given
+
+
+def _together(conditions: Sequence[Batch], n: int) -> list[tuple[int, Batch]]:
+    """All conditions of ``n`` rows each as one, where their tensors are alike; else one by one."""
+    alike = {tuple((name, tensor.shape[1:], tensor.dtype) for name, tensor in it.items()) for it in conditions}
+    if len(alike) > 1:
+        return [(n, condition) for condition in conditions]
+    names = conditions[0] if conditions else ()
+    return [(n * len(conditions), {name: torch.cat([it[name] for it in conditions]) for name in names})]
+
+
+def _whence(namespace: str, plugins: Mapping[str, str], folder: Path) -> str:
+    """Where a component might be had that a model was made with."""
+    files = sorted((folder / "code").glob("*.py"))
+    if namespace == LOCAL and files:
+        flags = " ".join(f"--code {path}" for path in files)
+        return (
+            "\nthe model was made with code of its own, which is not run unasked; read it, and if you trust it add "
+            f"{flags}\nin Python: gangen.load({str(folder)!r}, code={[str(path) for path in files]})"
+        )
+    return f"\nthe model was made with {plugins[namespace]}; install it" if namespace in plugins else ""

@@ -38,6 +38,10 @@ class Players(Mapping[str, nn.Module]):
         """The moving average of a player's weights, or the network itself where the recipe keeps none."""
         return self._averages.get(name, self._networks[name])
 
+    def averages(self) -> "Players":
+        """The same game with moving averages in the place of the networks that have one."""
+        return Players({name: self.averaged(name) for name in self})
+
     @contextmanager
     def unfrozen(self, name: str) -> Iterator[None]:
         """Lets a turn make the part of a graph that belongs to a player whose turn comes later in the same step.

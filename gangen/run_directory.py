@@ -19,7 +19,7 @@ from gangen.recipe.sections import Recipe
 # stands in files of `code` is compared by its digest.
 _FREE = (
     *("run:", "resume:", "code", "every.", "metrics", "keep_best", "guard", "callbacks", "sampler"),
-    *("trainer.threads:", "trainer.trackers", "trainer.keep_checkpoints:"),
+    *("trainer.threads:", "trainer.trackers", "trainer.keep_checkpoints:", "trainer.eval_batch_size:"),
 )
 
 

@@ -40,6 +40,11 @@ def gangen_optimizers(register: Register) -> None:
 
 
 @hookimpl
+def gangen_samplers(register: Register) -> None:
+    register("player", "gangen.samplers:PlayerSampler", summary="a player that samples by itself")
+
+
+@hookimpl
 def gangen_metrics(register: Register) -> None:
     comparison, labels = "gangen.metrics.comparison", "gangen.metrics.labels"
     register("frechet", f"{comparison}:Frechet", summary="Frechet distance to held-out rows in features")

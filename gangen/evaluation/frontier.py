@@ -79,7 +79,7 @@ def verdict(tradeoff: Tradeoff, comparisons: Sequence[Comparison]) -> str:
     known = [each for each in comparisons if math.isfinite(each.gap)]
     diversity = tradeoff.diversity.figure
     if not known:
-        return f"{words}: the two have no {diversity} in common; sweep further with --temperatures"
+        return f"{words}: the two have no {diversity} in common; sweep further with --sweep"
     mean, spread = spread_of([each.gap for each in known])
     ends = f"{min(each.low for each in known):.3g} to {max(each.high for each in known):.3g}"
     size = f"{abs(mean):.3g} ± {spread:.2g}" if len(known) > 1 else f"{abs(mean):.3g}"

@@ -19,8 +19,6 @@ from gangen.metrics.tradeoff import Tradeoff
 # Null in a file is what was not finite.
 Row = Mapping[str, Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]]
 
-SETTING = "temperature"
-
 
 @dataclass(frozen=True)
 class Request:
@@ -28,18 +26,18 @@ class Request:
 
     A metric is a name, or a mapping of ``use`` and options as in a recipe.
 
-    ``temperatures`` are swept where the generator samples at one: without them those of ``TEMPERATURES``, and none if
-    empty.
+    ``sweep`` are the values of the setting that trades quality for diversity: without them those of the trade-off, and
+    none if empty.
     """
 
     metrics: Sequence[str | Mapping[str, Any]] = ()
     samples: int | None = None
-    temperatures: Sequence[float] | None = None
+    sweep: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
 class Frontier:
-    """Figures at every temperature of a run's model, and of its baseline: what an earlier phase ended with.
+    """Figures at every value of the setting of a run's model, and of its baseline: what an earlier phase ended with.
 
     ``baseline_again`` is the baseline drawn a second time, with other noise. ``real`` has those of the two figures that
     real data have.
@@ -64,7 +62,7 @@ class Frontier:
     @property
     def setting(self) -> str:
         """What was swept."""
-        return SETTING
+        return self.tradeoff.setting
 
     @property
     def axes(self) -> tuple[str, str, str]:

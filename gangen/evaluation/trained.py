@@ -1,36 +1,31 @@
 """The evaluation of a run that was trained: the figures of its metrics, and its frontier beside its baseline's."""
 
 import hashlib
-import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import nn
 
 from gangen.components.messages import problems_of
 from gangen.components.options import Use, read_use
 from gangen.components.registry import Registry
-from gangen.contracts import Data, Metric
+from gangen.contracts import Metric
 from gangen.errors import RecipeError, RunError, UsageError
-from gangen.evaluation.results import SETTING, Frontier, Request, Result
+from gangen.evaluation.results import Frontier, Request, Result
 from gangen.metrics.context import MetricContext, evaluate, joined, measure
 from gangen.metrics.figures import Figure
 from gangen.metrics.tradeoff import Row
 from gangen.model import read_model
-from gangen.networks import Players
 from gangen.noise import mix
 from gangen.recipe.load import load_recipe
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
+from gangen.samplers import settings_of
 from gangen.training import checkpoint
-from gangen.training.assemble import build_game, build_metrics
+from gangen.training.assemble import build_game, build_metrics, build_sampler
 from gangen.training.players import networks_of
-
-# Close together, since curves are bent and compared along straight lines between their points.
-TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 
 
 class Trained:
@@ -62,14 +57,21 @@ class Trained:
 
         Raises:
             RunError: a checkpoint or model is damaged.
-            UsageError: the players or data lack what a metric needs, or there is no temperature to sweep.
+            UsageError: the players or data lack what a metric needs, or there is no setting to sweep.
         """
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
         data, players, _, _ = build_game(self.recipe, self.registry, device)
-        networks = networks_of(players)
-        metrics = self._metrics(networks, data, device)
+        sampler = build_sampler(self.recipe, self.registry, players)
+        context = MetricContext(
+            networks_of(players),
+            data,
+            sampler=sampler,
+            device=device,
+            seed=self.recipe.seed,
+            batch_size=self.recipe.trainer.eval_batch_size,
+        )
+        metrics = self._metrics(context)
         step = checkpoint.restore_weights(players, self.checkpoint)
-        context = MetricContext(networks, data, device=device, seed=self.recipe.seed)
         found = [measure(metric, context) for metric in metrics]
         if changed := self.run.changed_extractors(context.extractors):
             advice = f"move {self.run.extractors} away to measure anew"
@@ -90,15 +92,15 @@ class Trained:
             extractors=context.extractors,
             warnings=context.warnings,
             figures=joined(found, context),
-            frontier=self._frontier(metrics, found, networks, data, context),
+            frontier=self._frontier(metrics, found, context),
         )
         result.write(self.run.evaluation)
         return result
 
-    def _metrics(self, players: Players, data: Data, device: torch.device) -> list[Metric]:
+    def _metrics(self, context: MetricContext) -> list[Metric]:
         """Those to take; what was asked for beside the recipe has no place in it that an error could name."""
         try:
-            return build_metrics(self.recipe, self.registry, players, data, device)
+            return build_metrics(self.recipe, self.registry, context)
         except RecipeError as error:
             if not self.request.metrics and self.request.samples is None:
                 raise
@@ -114,53 +116,45 @@ class Trained:
                 codec.render({row: codec.decode(samples) for row, samples in sheet.items()}, self.run.samples / name)
 
     def _frontier(
-        self,
-        metrics: list[Metric],
-        found: list[dict[str, Figure]],
-        players: Players,
-        data: Data,
-        context: MetricContext,
+        self, metrics: list[Metric], found: list[dict[str, Figure]], context: MetricContext
     ) -> Frontier | None:
         """The sweep of the first trade-off that a metric declares and the metrics have both figures of."""
-        temperatures = self._temperatures(players.averaged("generator"))
         known = {name for figures in found for name in figures}
         declared = (metric.tradeoff for metric in metrics if hasattr(metric, "tradeoff"))
         tradeoff = next((it for it in declared if {it.quality.figure, it.diversity.figure} <= known), None)
-        if tradeoff is None and self.request.temperatures:
-            raise UsageError(
-                f"{self.run.root}: no two of its metrics are a quality and the diversity that it is traded against\n"
-                "name both with --metric, or leave --temperatures out"
-            )
-        if tradeoff is None or not temperatures:
+        if tradeoff is None or tradeoff.setting not in settings_of(context.sampler.sample):
+            if self.request.sweep and tradeoff is None:
+                raise UsageError(
+                    f"{self.run.root}: no two of its metrics are a quality and the diversity it is traded against\n"
+                    "name both with --metric, or leave --sweep out"
+                )
+            if self.request.sweep:
+                raise UsageError(f"{self.run.root}: its sampler has no {tradeoff.setting} to sweep\nleave --sweep out")
+            return None
+        values = tradeoff.values if self.request.sweep is None else self.request.sweep
+        if not values:
             return None
         axes = (tradeoff.quality.figure, tradeoff.diversity.figure)
         swept = [metric for metric, figures in zip(metrics, found, strict=True) if not figures.keys().isdisjoint(axes)]
 
         def sweep(seed: int) -> list[Row]:
             rows = []
-            for temperature in temperatures:
-                here = MetricContext(players, data, device=context.device, seed=seed, settings={SETTING: temperature})
+            for value in values:
+                here = context.sampled(seed, {tradeoff.setting: value})
                 figures = {name: figure.value for name, figure in evaluate(swept, here).items()}
                 for warning in [warning for warning in here.warnings if warning not in context.warnings]:
-                    context.warn(f"at {SETTING} {temperature:g}: {warning}")
-                rows.append({SETTING: temperature} | figures)
+                    context.warn(f"at {tradeoff.setting} {value:g}: {warning}")
+                rows.append({tradeoff.setting: value} | figures)
             return rows
 
         ours, phase, baseline, again = sweep(self.recipe.seed), self._baseline_phase(), None, None
         if phase is not None:
-            earlier = read_model(self.run.phases / phase, self.registry, context.device).generator
-            players.averaged("generator").load_state_dict(earlier.state_dict())
+            for name, earlier in read_model(self.run.phases / phase, self.registry, context.device).networks.items():
+                context.players.averaged(name).load_state_dict(earlier.state_dict())
             baseline, again = sweep(self.recipe.seed), sweep(mix(self.recipe.seed, "again"))
         beside = {name: figure.real for figures in found for name, figure in figures.items() if name in axes}
         real = {name: value for name, value in beside.items() if value is not None}
         return Frontier(tradeoff, ours, phase, baseline, again, real)
-
-    def _temperatures(self, generator: nn.Module) -> Sequence[float]:
-        if SETTING in inspect.signature(generator.sample).parameters:
-            return TEMPERATURES if self.request.temperatures is None else self.request.temperatures
-        if self.request.temperatures:
-            raise UsageError(f"{self.run.root}: its generator has no {SETTING} to sample at\nleave --temperatures out")
-        return ()
 
     def _baseline_phase(self) -> str | None:
         """The last phase before the last one."""

@@ -6,24 +6,25 @@ from functools import cached_property, wraps
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gangen import noise
 from gangen.components.registry import name_of
 from gangen.contracts import Batch, Data, Extractor, Metric, Split
 from gangen.errors import UsageError
 from gangen.failures import during
 from gangen.metrics.figures import Figure, checked
-from gangen.networks import Players, evaluating
+from gangen.networks import Players
+from gangen.samplers import PlayerSampler, Sampler, drawing
 
 T = TypeVar("T")
 
 
 class MetricContext:
-    """What a metric may look at. The generator is its moving average where the recipe keeps one.
+    """What a metric may look at: the players, the data, and samples.
 
-    Samples and conditions are functions of ``seed`` alone, so that figures of different steps compare. ``settings``
-    are keyword arguments of the generator's ``sample``, such as a temperature.
+    Samples and conditions are functions of ``seed`` alone, so that figures of different steps compare. They come from
+    ``sampler``, by default the player "generator" by itself, ``batch_size`` at once; ``settings`` are the sampler's,
+    such as a temperature.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class MetricContext:
         players: Players,
         data: Data,
         *,
+        sampler: Sampler | None = None,
         device: torch.device,
         seed: int = 0,
         batch_size: int = 500,
@@ -42,14 +44,28 @@ class MetricContext:
         self.seed = seed
         self.batch_size = batch_size
         self.settings = dict(settings or {})
+        self._sampler = sampler
         self.warnings: list[str] = []
         self._samples: list[Tensor] = []
         self._extractors: dict[Hashable, Extractor] = {}
         self._made: dict[Hashable, Any] = {}
 
+    def sampled(self, seed: int, settings: Mapping[str, Any]) -> "MetricContext":
+        """The same game and data, sampled anew: by another seed, with other settings."""
+        return MetricContext(
+            self.players,
+            self.data,
+            sampler=self._sampler,
+            device=self.device,
+            seed=seed,
+            batch_size=self.batch_size,
+            settings=settings,
+        )
+
     @cached_property
-    def generator(self) -> nn.Module:
-        return self.players.averaged("generator")
+    def sampler(self) -> Sampler:
+        """What samples come from."""
+        return PlayerSampler(self.players) if self._sampler is None else self._sampler
 
     @property
     def training(self) -> Split:
@@ -63,12 +79,12 @@ class MetricContext:
 
     def samples(self, n: int) -> Tensor:
         """``n`` generated samples, first dimension the batch, conditioned as held-out rows are."""
-        with evaluating(self.generator):
-            while len(self._samples) * self.batch_size < n:
-                counter = len(self._samples)
-                with noise.shared(self.seed + counter):
-                    condition = self._condition(counter)
-                    self._samples.append(self.generator.sample(self.batch_size, condition, **self.settings))
+        networks = [self.players.averaged(name) for name in self.sampler.networks]
+        while len(self._samples) * self.batch_size < n:
+            counter = len(self._samples)
+            with drawing(self.seed + counter, self.device, *networks):
+                condition = self._condition(counter)
+                self._samples.append(self.sampler.sample(self.batch_size, condition, **self.settings))
         return torch.cat(self._samples)[:n]
 
     def fitted(self, extractor: Extractor, data: Data | None = None) -> Extractor:

@@ -21,7 +21,13 @@ class Axis:
 
 @dataclass(frozen=True)
 class Tradeoff:
-    """Two figures that are bought with each other. The metric that reports ``quality`` has it as ``tradeoff``."""
+    """Two figures that are bought with each other. The metric that reports ``quality`` has it as ``tradeoff``.
+
+    ``setting`` is that of sampling which trades them: it is swept over ``values``, where a sampler has it.
+    """
 
     quality: Axis
     diversity: Axis
+    setting: str = "temperature"
+    # Close together, since curves are bent and compared along straight lines between their points.
+    values: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)

@@ -127,6 +127,7 @@ class TrainerRecipe(Section, title="the trainer"):
 
     Without ``threads``, the processes on a machine that trains on its CPU share its cores. ``compile`` compiles what
     can be compiled to the same result, of networks and of the slopes in penalties, and says what it leaves as it is.
+    ``eval_batch_size`` is how many samples are drawn at once for metrics, and later from the model.
     """
 
     batch_size: Annotated[int, Ge(1)] = 64
@@ -137,6 +138,7 @@ class TrainerRecipe(Section, title="the trainer"):
     noise: Literal["global", "local"] = "global"
     compile: bool = False
     keep_checkpoints: Annotated[int, Ge(1)] = 3
+    eval_batch_size: Annotated[int, Ge(1)] = 500
 
 
 class Every(Section, title="every"):
@@ -266,6 +268,9 @@ class Recipe(Section, title="the recipe"):
     ``guard`` is the callback that warns of what usually ends badly; null turns it off. ``start_from`` is the run whose
     networks and averages those of this one begin as: all that its newest checkpoint has, or, by player, from one each.
 
+    ``sampler`` says how the game is drawn from once it is trained, and with which players: by default the player
+    "generator", by itself.
+
     ``source`` is the file that it was read from; two recipes that say the same are equal wherever they stand.
     """
 
@@ -275,6 +280,7 @@ class Recipe(Section, title="the recipe"):
     data: Annotated[Use, Part("data")]
     players: Annotated[dict[str, PlayerRecipe], MinLen(1), BeforeValidator(_with_kinds), WithJsonSchema(PLAYERS_SCHEMA)]
     objective: Annotated[Use, Part("objectives")]
+    sampler: Annotated[Use, Part("samplers")] = Field("gangen/player", validate_default=True)
     phases: Annotated[dict[str, PhaseRecipe], MinLen(1)]
     trainer: TrainerRecipe = TrainerRecipe()
     start_from: str | dict[str, str] | None = None

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from torch import nn
 from gangen import model
 from gangen.components.registry import Registry
 from gangen.contracts import Callback, Data, Metric
-from gangen.errors import CheckpointError, GangenError, Problem, RecipeError, RunError, UsageError
+from gangen.errors import CheckpointError, GangenError, Problem, RecipeError, RunError, UsageError, did_you_mean
 from gangen.metrics.context import MetricContext
-from gangen.networks import Players, count_parameters
+from gangen.networks import count_parameters
 from gangen.noise import mix
 from gangen.optimizers import Learning, Parameters
 from gangen.recipe.sections import OptimizerRecipe, Recipe
 from gangen.run_directory import RunDirectory
+from gangen.samplers import Sampler
 from gangen.training import checkpoint, compilation
 from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.checkpoints import Checkpoints
@@ -105,7 +107,9 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     RunDirectory(recipe.run).claim(recipe, registry)
     device = torch.device("cpu")
     data, players, phases, _ = build_game(recipe, registry, device)
-    build_metrics(recipe, registry, networks_of(players), data, device)
+    sampler = build_sampler(recipe, registry, players)
+    context = MetricContext(networks_of(players), data, sampler=sampler, device=device, seed=recipe.seed)
+    build_metrics(recipe, registry, context)
     start_players(recipe, players)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
     lines += [
@@ -127,7 +131,16 @@ def assemble(
 ) -> Trainer:
     """The trainer of a recipe on this process, at its first step."""
     data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
-    metrics = build_metrics(recipe, registry, networks_of(players), data, accelerator.device)
+    sampler, networks = build_sampler(recipe, registry, players), networks_of(players)
+    context = MetricContext(
+        networks,
+        data,
+        sampler=sampler,
+        device=accelerator.device,
+        seed=recipe.seed,
+        batch_size=recipe.trainer.eval_batch_size,
+    )
+    metrics = build_metrics(recipe, registry, context)
     for player in players.values():
         player.synchronize()
     if recipe.trainer.compile:
@@ -138,7 +151,7 @@ def assemble(
 
     def export(folder: Path) -> None:
         if main:
-            model.export(folder, networks_of(players).averaged("generator"), data.codec, recipe, distributions)
+            model.export(folder, networks, sampler, data.codec, recipe, distributions)
 
     every, main = recipe.every, accelerator.is_main_process
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.
@@ -146,9 +159,9 @@ def assemble(
     callbacks += [registry.build(use) for use in recipe.observers]
     callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
     if main:
-        callbacks.append(Samples(run, every.sample, console))
+        callbacks.append(Samples(run, every.sample, sampler, console))
         best = recipe.keep_best and BestModel(recipe.keep_best, run.best, export)
-        callbacks.append(Evaluations(run, every.evaluate, metrics, console, best))
+        callbacks.append(Evaluations(run, every.evaluate, metrics, context, console, best))
     callbacks.append(StopOnSignal())
     return Trainer(
         accelerator=accelerator,
@@ -253,16 +266,30 @@ def _learning(recipe: OptimizerRecipe, registry: Registry) -> Learning:
     return Learning(construct, recipe.component.options, recipe.groups)
 
 
-def build_metrics(
-    recipe: Recipe, registry: Registry, players: Players, data: Data, device: torch.device
-) -> list[Metric]:
-    """The recipe's metrics. Raises RecipeError where players or data lack what one of them needs."""
-    evaluation = MetricContext(players, data, device=device, seed=recipe.seed)
+def build_sampler(recipe: Recipe, registry: Registry, players: Mapping[str, Player]) -> Sampler:
+    """What the game is drawn from with. Raises RecipeError where it needs players that are not there."""
+    name = recipe.sampler.name
+    needed = getattr(registry.find("samplers", name).load(), "networks", ())
+    absent = [it for it in needed if it not in players]
+    problems = [f"sampler '{name}' needs a player '{it}'{did_you_mean(it, players)}" for it in absent]
+    if not problems:
+        try:
+            return registry.build(recipe.sampler, players=networks_of(players).averages())
+        except UsageError as error:
+            problems = [str(error)]
+    raise RecipeError(Problem(recipe.where("sampler"), problem) for problem in problems)
+
+
+def build_metrics(recipe: Recipe, registry: Registry, context: MetricContext) -> list[Metric]:
+    """The recipe's metrics, to be taken in such a context.
+
+    Raises RecipeError where players or data lack what one of them needs.
+    """
     metrics, problems = [registry.build(use) for use in recipe.metrics], []
     for index, metric in enumerate(metrics):
         try:
             if hasattr(metric, "check"):
-                metric.check(evaluation)
+                metric.check(context)
         except UsageError as error:
             problems.append(Problem(recipe.where("metrics", index), str(error)))
     problems = problems or find_blind_spots(recipe, metrics)
@@ -300,6 +327,7 @@ def _distributions(recipe: Recipe, registry: Registry) -> dict[str, str]:
     uses = [
         recipe.data,
         recipe.objective,
+        recipe.sampler,
         *recipe.metrics,
         *recipe.observers,
         *(player.component for player in recipe.players.values()),
@@ -325,5 +353,6 @@ def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
     prompt = next(iter(trainer.data.codec.prompts()), "")
     words = f" {shlex.quote(prompt)}" if prompt else ""
     file = f" -o samples{trainer.data.codec.suffix}" if hasattr(trainer.data.codec, "suffix") else ""
-    command = f"gangen sample{words} -n 5 --run {shlex.quote(str(run.root))}{file}"
+    code = "".join(f" --code {shlex.quote(str(path))}" for path in sorted((run.model / "code").glob("*.py")))
+    command = f"gangen sample{words} -n 5 --run {shlex.quote(str(run.root))}{file}{code}"
     return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    {command}"

@@ -17,9 +17,6 @@ def find_misfits(
     recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player], processes: int
 ) -> list[Problem]:
     """All that is wrong with the turns that ``recipe`` plays, each with its place; ``turns`` are those there are."""
-    if "generator" not in players:
-        message = "a game needs a player called 'generator': it is the one that is sampled from"
-        return [Problem(recipe.where("players"), message)]
     return [
         *_unknown_turns(recipe, turns),
         *_missing_players(recipe, turns),

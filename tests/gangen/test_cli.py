@@ -161,7 +161,8 @@ class Model:
     def __init__(self, made=lambda text: text):
         self.codec, self.made = self, made
 
-    def sample(self, prompt, n, *, seed, **settings):
+    def draw(self, verb, prompt, n, *, seed, **settings):
+        assert verb == "sample"
         return [self.made(f"{prompt} {seed} {settings}")] * n
 
     def write(self, samples, path):
@@ -170,7 +171,7 @@ class Model:
 
 def test_samples_are_printed_or_written(recipe, monkeypatch, capsys):
 
-    monkeypatch.setattr(model, "load", lambda run, registry: Model())
+    monkeypatch.setattr(model, "load", lambda run, registry, code: Model())
     words = ["sample", "hymn", "-n", "2", "--seed", "3", "--set", "temperature=0.5", "--set", "top_k=3"]
     assert cli.main(words) == 0
     expected = "hymn 3 {'temperature': 0.5, 'top_k': 3}\n" * 2
@@ -193,7 +194,7 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
         def write(self, samples, path, columns):
             path.write_text(f"{len(samples)} in rows of {columns}")
 
-    monkeypatch.setattr(model, "load", lambda run, registry: Between())
+    monkeypatch.setattr(model, "load", lambda run, registry, code: Between())
     words = ["sample", "hymn", "--interpolate", "-n", "6", "--rows", "2", "--seed", "3", "--set", "bend=0.5"]
     assert cli.main([*words, "-o", "walk.txt"]) == 0
     assert Path("walk.txt").read_text() == "12 in rows of 6"
@@ -205,7 +206,7 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
 
 def test_samples_that_are_not_text_need_a_file(recipe, monkeypatch, capsys):
 
-    monkeypatch.setattr(model, "load", lambda run, registry: Model(made=lambda text: object()))
+    monkeypatch.setattr(model, "load", lambda run, registry, code: Model(made=lambda text: object()))
     assert cli.main(["sample"]) == 2
     assert "-o FILE" in errors(capsys)
 

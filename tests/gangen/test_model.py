@@ -6,10 +6,12 @@ import os
 import pytest
 import torch
 
-from gangen import model, noise
+from gangen import cli, model, noise
 from gangen.errors import RunError, UsageError
 from gangen.model import Model
+from gangen.networks import Players
 from gangen.recipe.load import load_recipe
+from gangen.samplers import PlayerSampler
 
 RECIPE = """
 data: echo/ring
@@ -30,9 +32,9 @@ def run(echo, tmp_path, monkeypatch):
     def export(name: str, seed: int = 0):
         data = echo.build(recipe.data)
         torch.manual_seed(seed)
-        generator = echo.build(recipe.players["generator"].component, spec=data.codec.spec)
+        players = Players({"generator": echo.build(recipe.players["generator"].component, spec=data.codec.spec)})
         folder = tmp_path / "runs" / name / "model"
-        model.export(folder, generator, data.codec, recipe, {"echo": "gangen-echo 0.3.1"})
+        model.export(folder, players, PlayerSampler(players), data.codec, recipe, {"echo": "gangen-echo 0.3.1"})
         return folder
 
     return export
@@ -87,12 +89,14 @@ def test_interpolation_is_the_generators(echo, run):
     ring = model.load(folder)
     given = []
 
-    class Between(torch.nn.Module):
+    class Between:
+        networks = ()
+
         def interpolate(self, rows, n, condition, *, bend: float = 0.0):
             given.append((rows, n, condition, bend))
             return torch.arange(2.0 * rows * n).reshape(-1, 2) + noise.uniform(rows * n, 2)
 
-    between = Model(Between(), ring.codec, "echo/between", torch.device("cpu"))
+    between = sampled_by(Between(), ring.codec, "echo/between")
     walk = between.interpolate(None, 5, rows=3, seed=1, bend=0.5)
     assert given == [(3, 5, {}, 0.5)]
     assert walk == between.interpolate(None, 5, rows=3, seed=1) != between.interpolate(None, 5, rows=3, seed=2)
@@ -105,6 +109,157 @@ def test_interpolation_is_the_generators(echo, run):
             between.interpolate(**wrong)
     with pytest.raises(UsageError, match="echo/mlp cannot interpolate: there is nothing between two of its samples"):
         ring.interpolate()
+
+
+def sampled_by(sampler, codec, name="it", **options):
+    return Model(sampler, {}, codec, name, torch.device("cpu"), **options)
+
+
+class Words:
+    """A codec whose prompts are words, and whose samples are words with numbers."""
+
+    takes = "a word"
+
+    def encode(self, prompt, n):
+        return {"word": torch.full((n, len(prompt or "")), len(prompt or ""))}
+
+    def decode(self, samples):
+        return [f"{word:g}" for word in samples.tolist()]
+
+
+class Echoes:
+    networks = ()
+
+    def __init__(self):
+        self.asked = []
+
+    def sample(self, n, condition, *, scale: float = 1.0):
+        self.asked.append((n, tuple(condition["word"].shape)))
+        return condition["word"].float().sum(1) + scale * torch.randn(n)
+
+
+def test_noise_of_torchs_own_generators_follows_the_seed_and_leaves_them_as_they_were():
+    it = sampled_by(Echoes(), Words())
+    before = torch.get_rng_state()
+    assert it.sample("a", 3, seed=1) == it.sample("a", 3, seed=1) != it.sample("a", 3, seed=2)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_several_prompts_are_drawn_in_one_batch_where_they_are_alike_and_come_prompt_by_prompt():
+    sampler = Echoes()
+    it = sampled_by(sampler, Words())
+    alike = it.sample(["ab", "cd"], 2, seed=0, scale=0.0)
+    assert alike == ["4"] * 4 and sampler.asked == [(4, (4, 2))]
+    unlike = it.sample(["a", "bcd"], 2, seed=0, scale=0.0)
+    assert unlike == ["1", "1", "9", "9"] and sampler.asked[1:] == [(2, (2, 1)), (2, (2, 3))]
+    assert it.sample([], 2) == []
+
+
+def test_many_samples_are_drawn_in_chunks():
+    sampler = Echoes()
+    it = sampled_by(sampler, Words(), batch_size=4)
+    assert len(it.sample("ab", 10)) == 10
+    assert sampler.asked == [(4, (4, 2)), (4, (4, 2)), (2, (2, 2))]
+
+
+def test_a_prompt_of_another_kind_is_refused_with_what_is_taken():
+    with pytest.raises(UsageError, match="it takes a word for a prompt, and no int"):
+        sampled_by(Echoes(), Words()).sample(7)
+
+
+def test_further_verbs_go_by_their_names():
+    class Doubles(Echoes):
+        def double(self, n, condition):
+            return 2 * condition["word"].float().sum(1)
+
+    it = sampled_by(Doubles(), Words())
+    assert it.draw("double", "abc", 2) == ["18", "18"]
+    for verb in ("halve", "asked", "__init__"):
+        with pytest.raises(UsageError, match=f"it cannot {verb}"):
+            it.draw(verb, "abc")
+
+
+def test_a_model_of_format_1_is_read(run):
+    folder = run("ring")
+    expected = model.sample(n=3, seed=1)
+    about = json.loads((folder / "gangen.json").read_text())
+    network = about["networks"]["generator"]
+    old = {"format": 1, "generator": {key: value for key, value in network.items() if key != "kind"}}
+    (folder / "gangen.json").write_text(json.dumps(old | {"data": about["data"], "plugins": about["plugins"]}))
+    model._cached.cache_clear()
+    assert model.sample(n=3, seed=1) == expected
+
+
+def test_code_that_a_model_was_made_with_travels_along_and_is_run_only_when_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "mine.yaml").write_text(WITH_CODE)
+    assert cli.main(["mine.yaml"]) == 0
+    (tmp_path / "mine.py").unlink()
+    copy = tmp_path / "runs/mine/model/code/mine.py"
+    assert copy.read_text() == MINE
+    assert "gangen sample -n 5 --run runs/mine --code runs/mine/model/code/mine.py" in capsys.readouterr().out
+    assert cli.main(["sample", "--run", "runs/mine"]) == 2
+    said = capsys.readouterr().err
+    assert "which is not run unasked" in said and "--code runs/mine/model/code/mine.py" in said
+    assert cli.main(["sample", "--run", "runs/mine", "--code", str(copy), "--seed", "1"]) == 0
+    assert capsys.readouterr().out == model.load("runs/mine", code=[copy]).sample(seed=1)[0] + "\n"
+
+
+MINE = """
+import torch
+from torch import nn
+from gangen import Batch, TensorSplit, hookimpl
+
+class Codec:
+    per_prompt, spec = 2, None
+    prompts = lambda self: [""]
+    encode = lambda self, prompt, n: {}
+    decode = lambda self, samples: [f"{x:.3f}" for x in samples.flatten().tolist()]
+    preview = lambda self, sheet: ""
+    save = lambda self, folder: None
+    load = classmethod(lambda cls, folder: cls())
+
+    def render(self, sheet, path):
+        return path
+
+class Rows:
+    codec_class = Codec
+
+    def __init__(self):
+        self.codec = Codec()
+        self.train = self.heldout = TensorSplit(x=torch.linspace(0, 1, 8)[:, None])
+
+class Line(nn.Module):
+    def __init__(self, spec):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def sample(self, n, condition=None):
+        return self.scale * torch.randn(n, 1)
+
+    def forward(self, rows, condition):
+        return self.scale * rows[:, 0]
+
+@hookimpl
+def gangen_data(register): register("rows", f"{__name__}:Rows")
+
+@hookimpl
+def gangen_generators(register): register("line", f"{__name__}:Line")
+
+@hookimpl
+def gangen_discriminators(register): register("line", f"{__name__}:Line")
+"""
+
+WITH_CODE = """
+code: [mine.py]
+data: local/rows
+players: {generator: local/line, discriminator: local/line}
+objective: gangen/adversarial
+phases: {play: {steps: 2, turns: {discriminate: 1, generate: 1}}}
+trainer: {batch_size: 4}
+every: {sample: 0}
+"""
 
 
 def test_no_run_no_model_no_sense(run, tmp_path):
@@ -149,7 +304,7 @@ def test_a_damaged_model_is_named_and_runs_nothing(run, file, content):
 def test_weights_of_another_shape_are_refused(run):
     folder = run("ring")
     about = json.loads((folder / "gangen.json").read_text())
-    about["generator"]["hidden_dim"] = 6
+    about["networks"]["generator"]["hidden_dim"] = 6
     (folder / "gangen.json").write_text(json.dumps(about))
     with pytest.raises(RunError, match="is damaged"):
         model.sample()

@@ -19,11 +19,18 @@ class Evaluations(Callback):
     """Every ``every`` steps, the recipe's metrics, into ``metrics.jsonl`` and onto the screen; ``best`` looks on."""
 
     def __init__(
-        self, run: RunDirectory, every: int, metrics: list[Metric], console: Console, best: BestModel | None = None
+        self,
+        run: RunDirectory,
+        every: int,
+        metrics: list[Metric],
+        context: MetricContext,
+        console: Console,
+        best: BestModel | None = None,
     ) -> None:
         self.run = run
         self.every = every
         self.metrics = metrics
+        self.context = context
         self.console = console
         self.best = best
 
@@ -39,7 +46,7 @@ class Evaluations(Callback):
     def after_step(self, trainer: Trainer) -> None:
         if not due(trainer, self.every):
             return
-        context = MetricContext(trainer.networks, trainer.data, device=trainer.device, seed=trainer.seed)
+        context = self.context.sampled(trainer.seed, {})
         found: list[Mapping[str, Figure]] = [{} for _ in self.metrics]
         for index, metric in enumerate(self.metrics):
             with pardoning(trainer, self.run, self.console, name_of(metric)):

@@ -2,11 +2,10 @@
 
 from rich.console import Console
 
-from gangen import noise
 from gangen.contracts import Callback
-from gangen.networks import evaluating
 from gangen.noise import mix
 from gangen.run_directory import RunDirectory
+from gangen.samplers import Sampler, drawing
 from gangen.training.callbacks.record import PLAIN, due, pardoning, position
 from gangen.training.trainer import Trainer
 
@@ -17,9 +16,10 @@ class Samples(Callback):
     The first sheet shows held-out rows instead, where the codec can show them, to compare with.
     """
 
-    def __init__(self, run: RunDirectory, every: int, console: Console) -> None:
+    def __init__(self, run: RunDirectory, every: int, sampler: Sampler, console: Console) -> None:
         self.run = run
         self.every = every
+        self.sampler = sampler
         self.console = console
 
     def start(self, trainer: Trainer) -> None:
@@ -39,14 +39,13 @@ class Samples(Callback):
                 self._draw(trainer)
 
     def _draw(self, trainer: Trainer) -> None:
-        codec, net = trainer.data.codec, trainer.networks.averaged("generator")
-        sheet = {}
-        with evaluating(net):
-            for prompt in codec.prompts():
-                with noise.shared(mix(trainer.seed, prompt)):
-                    condition = codec.encode(prompt, codec.per_prompt)
-                    condition = {name: tensor.to(trainer.device) for name, tensor in condition.items()}
-                    sheet[prompt] = codec.decode(net.sample(codec.per_prompt, condition))
+        codec, sheet = trainer.data.codec, {}
+        networks = [trainer.networks.averaged(name) for name in self.sampler.networks]
+        for prompt in codec.prompts():
+            with drawing(mix(trainer.seed, prompt), trainer.device, *networks):
+                condition = codec.encode(prompt, codec.per_prompt)
+                condition = {name: tensor.to(trainer.device) for name, tensor in condition.items()}
+                sheet[prompt] = codec.decode(self.sampler.sample(codec.per_prompt, condition))
         path = codec.render(sheet, self.run.samples / f"step-{trainer.state.total:08d}")
         phase, step = position(trainer)
         self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {path}", **PLAIN)

@@ -21,11 +21,12 @@ class HeldOutNLL(OfText):
 
     def check(self, context: MetricContext) -> None:
         super().check(context)
-        if not hasattr(context.generator, "log_prob"):
-            raise UsageError(f"metric text/nll: generator {type(context.generator).__name__} has no log_prob()")
+        generator = context.players.averaged("generator")
+        if not hasattr(generator, "log_prob"):
+            raise UsageError(f"metric text/nll: generator {type(generator).__name__} has no log_prob()")
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
-        generator, spec = context.generator, context.data.codec.spec
+        generator, spec = context.players.averaged("generator"), context.data.codec.spec
         total = count = 0.0
         with evaluating(generator):
             for batch in _batches(context):

@@ -126,5 +126,5 @@ def test_runs_that_disagree_make_no_verdict():
 def test_without_a_common_diversity_nothing_is_said_of_quality():
     words = verdict(PLANE, [Comparison("cannot be compared with")])
     assert words == (
-        "cannot be compared with its baseline: the two have no sameness in common; sweep further with --temperatures"
+        "cannot be compared with its baseline: the two have no sameness in common; sweep further with --sweep"
     )

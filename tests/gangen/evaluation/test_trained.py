@@ -65,7 +65,7 @@ def evaluated(name: str, *arguments: str) -> dict:
 
 
 def test_what_is_found_is_written_down(runs):
-    found = evaluated("o0", "--temperatures", "1,0.5")
+    found = evaluated("o0", "--sweep", "1,0.5")
     recipe = Path("runs/o0/recipe.yaml").read_bytes()
     assert found["run"] == "runs/o0"
     assert (found["seed"], found["step"]) == (0, 3)
@@ -105,7 +105,7 @@ def test_the_weights_are_those_of_the_model_that_is_sampled_from(runs):
     registry = Registry.discover()
     model = load("runs/o0", registry=registry)
     heldout = registry.build(load_recipe("runs/o0/recipe.yaml", registry=registry).data).heldout.rows()["tokens"]
-    nll = -model.generator.log_prob(heldout).mean().item()
+    nll = -model.networks["generator"].log_prob(heldout).mean().item()
     assert evaluated("o0", "--no-sweep")["figures"]["nll"]["value"] == pytest.approx(nll, abs=1e-6)
 
 
@@ -120,7 +120,7 @@ def test_a_model_that_is_its_baseline_equals_it(runs):
 
 
 def test_model_and_baseline_stand_side_by_side(runs, capsys):
-    rows = evaluated("o0", "--temperatures", "0.5,1")["frontier"]
+    rows = evaluated("o0", "--sweep", "0.5,1")["frontier"]
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     for ours, theirs in zip(rows["model"], rows["baseline"], strict=True):
         cells = [f"{row[figure]:.4g}" for row in (ours, theirs) for figure in ("nll_oracle", "nll")]
@@ -129,7 +129,7 @@ def test_model_and_baseline_stand_side_by_side(runs, capsys):
 
 def test_without_a_baseline_there_is_a_frontier_but_no_verdict(runs, capsys):
     shutil.rmtree("runs/o0/phases")
-    found = evaluated("o0", "--temperatures", "0.5,1")
+    found = evaluated("o0", "--sweep", "0.5,1")
     assert len(found["frontier"]["model"]) == 2
     assert found["frontier"]["baseline"] is found["verdict"] is None
     assert "there is no earlier phase to compare with" in capsys.readouterr().out
@@ -179,12 +179,12 @@ def test_real_data_stand_beside_figures(runs, capsys):
         (["runs/o0", "--samples", "0"], "metric text/nll_oracle: samples must be at least 1"),
         (["runs/o0", "--metric", "image/modes"], "metric image/modes needs data with known modes"),
         (
-            ["runs/o0", "--temperatures", "0.5,0"],
+            ["runs/o0", "--sweep", "0.5,0"],
             "numbers above 0 with commas between them, as in 0.7,1.0; got '0.5,0'",
         ),
-        (["runs/o0", "--temperatures", "1", "--no-sweep"], "not allowed with argument"),
-        (["runs/points", "--temperatures", "1"], "its generator has no temperature to sample at"),
-        (["runs/o0", "--temperatures", "1", "--metric", "unique"], "name both with --metric"),
+        (["runs/o0", "--sweep", "1", "--no-sweep"], "not allowed with argument"),
+        (["runs/points", "--sweep", "1"], "no two of its metrics are a quality and the diversity"),
+        (["runs/o0", "--sweep", "1", "--metric", "unique"], "name both with --metric"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

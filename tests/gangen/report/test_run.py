@@ -281,7 +281,8 @@ def test_rows_and_evaluations_of_before_figures_were_values_have_the_same_page(r
     evaluate(run, figures={"distance": Figure(6.5, 4.0)}, frontier=FRONTIER)
     new = write_report(run).read_text(encoding="utf-8")
     older = json.loads(run.evaluation.read_text())
-    sides = {side: axis["figure"] for side, axis in older["frontier"].pop("tradeoff").items() if side != "setting"}
+    tradeoff = older["frontier"].pop("tradeoff")
+    sides = {side: tradeoff[side]["figure"] for side in ("quality", "diversity")}
     older["frontier"] |= sides | {"setting": "temperature", "good": {"fit": "high", "spread": "low"}}
     older["figures"] = {"distance": 6.5, "distance_real": 4.0}
     run.evaluation.write_text(json.dumps(older))

@@ -1,6 +1,5 @@
 """What cannot be played is refused before any training, with its place in the recipe and what to do."""
 
-import re
 from types import SimpleNamespace
 
 import pytest
@@ -148,9 +147,12 @@ def test_a_player_may_begin_as_another(recipe):
     )
 
 
-def test_a_game_needs_a_generator(recipe):
-    recipe.write_text(re.sub(r"\n  generator: .*", "", recipe.read_text()))
-    assert "points.yaml:3:1: a game needs a player called 'generator'" in refusal(recipe)
+def test_a_sampler_needs_its_players(recipe):
+    override = "sampler={{use: player, player: {}}}"
+    missing = "sampler 'gangen/player' needs a player 'maker'"
+    assert f"command line: {override.format('maker')}: {missing}" in refusal(recipe, override.format("maker"))
+    unable = "player 'discriminator' lacks sample(), which sampler 'gangen/player' needs"
+    assert unable in refusal(recipe, override.format("discriminator"))
 
 
 def test_an_extractor_that_misses_a_fault_is_refused_where_it_is_the_only_one(recipe):

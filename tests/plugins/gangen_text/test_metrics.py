@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from gangen import Players
 from gangen.errors import UsageError
 from gangen.metrics.figures import Figure
 from gangen.splits import TensorSplit
@@ -33,7 +34,7 @@ def evaluation(samples=None, heldout=None, generator=None, spec=SPEC, oracle=Non
         data.oracle = oracle
     return SimpleNamespace(
         data=data,
-        generator=generator,
+        players=Players({"generator": generator} if generator else {}),
         samples=lambda n: samples[:n],
         device=torch.device("cpu"),
         batch_size=batch_size,
@@ -48,7 +49,7 @@ def test_nll_is_the_mean_over_true_tokens(batch_size):
     bench = evaluation(heldout=heldout, generator=Fixed().train(), batch_size=batch_size)
     # Tokens that count: 3 4 2, then 5 2 each one more, then 3 3 3 2.
     assert HeldOutNLL()(bench) == {"nll": Figure(pytest.approx((9 + 9 + 11) / 9), good="low")}
-    assert bench.generator.training
+    assert bench.players.generator.training
 
 
 def test_nll_needs_a_likelihood():
