@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.components.options import Part
 from gangen.metrics.context import MetricContext, once_a_run
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
@@ -146,14 +145,8 @@ class PRDC(Comparison):
     metric = "prdc"
     good = "high"
 
-    def __init__(
-        self,
-        *,
-        samples: Annotated[int, Ge(1)] = 1000,
-        neighbours: Annotated[int, Ge(1)] = 5,
-        extractor: Annotated[Any, Part("extractors")] | None = None,
-    ) -> None:
-        super().__init__(samples=samples, extractor=extractor)
+    def __init__(self, *, neighbours: Annotated[int, Ge(1)] = 5, **options: Any) -> None:
+        super().__init__(**options)
         self.neighbours = neighbours
         self.least = neighbours + 1
 

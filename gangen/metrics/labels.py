@@ -9,11 +9,10 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.components.options import Part
 from gangen.contracts import Codec, Extractor, Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext, fit_extractor, once_a_run
-from gangen.metrics.extraction import ExtractorMetric, held_out
+from gangen.metrics.extraction import AgainstHeldOut, ExtractorMetric, held_out
 from gangen.metrics.figures import Figure
 from gangen.splits import TensorSplit
 
@@ -108,15 +107,10 @@ class ReverseLabelAccuracy(Labelled):
 
     metric = "reverse_label_accuracy"
 
-    def __init__(
-        self,
-        *,
-        samples: Annotated[int, Ge(1)] = 4000,
-        extractor: Annotated[Any, Part("extractors")] | None = None,
-    ) -> None:
-        super().__init__(samples=samples, extractor=extractor)
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 4000, **options: Any) -> None:
+        super().__init__(samples=samples, **options)
         # Before it learns anything, since another metric may have it fitted to the data.
-        self._unfitted = copy.deepcopy(extractor)
+        self._unfitted = copy.deepcopy(self.extractor)
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         data, n = context.data, self._count(context)
@@ -160,7 +154,7 @@ class SyntheticData:
     heldout: Split
 
 
-class InceptionScore(Classified):
+class InceptionScore(Classified, AgainstHeldOut):
     """exp of the mean KL(p(y|x) | p(y)) (Salimans et al., 2016), of n samples in one split, where the paper has ten.
 
     ``inception_score_NAME``, NAME being the extractor's, is high where each sample has one label, surely, and all
@@ -172,18 +166,10 @@ class InceptionScore(Classified):
     metric = "inception_score"
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
-        extractor, n = self.fitted_extractor(context), self._count(context)
+        extractor, n = self.fitted_extractor(context), self.count(context)
         on_real = extractor.logits(context.data.codec.samples_of(held_out(context, n)))
         score = Figure(inception_score(self.logits(context, n)), inception_score(on_real), "high")
         return {f"inception_score_{extractor.name}": score}
-
-    def protocol(self, context: MetricContext) -> dict[str, Any]:
-        """How many rows there were on each side, and who judged them."""
-        n, extractor = self._count(context), self.fitted_extractor(context)
-        return {"samples": n, "held-out rows": n, "extractor": extractor.name}
-
-    def _count(self, context: MetricContext) -> int:
-        return min(self.samples, len(context.data.heldout))
 
 
 def inception_score(logits: Tensor) -> float:

@@ -7,7 +7,6 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.components.options import Part
 from gangen.contracts import Batch, Extractor
 from gangen.metrics.context import MetricContext, once_a_run
 from gangen.metrics.distances import as_float64
@@ -38,14 +37,8 @@ class Memorised(AgainstHeldOut):
 
     metric = "memorised"
 
-    def __init__(
-        self,
-        *,
-        samples: Annotated[int, Ge(1)] = 1000,
-        training: Annotated[int, Ge(1)] = 50_000,
-        extractor: Annotated[Any, Part("extractors")] | None = None,
-    ) -> None:
-        super().__init__(samples=samples, extractor=extractor)
+    def __init__(self, *, training: Annotated[int, Ge(1)] = 50_000, **options: Any) -> None:
+        super().__init__(**options)
         self.training = training
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:

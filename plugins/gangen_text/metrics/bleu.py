@@ -4,12 +4,12 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
 from gangen import Axis, Figure, MetricContext, Tradeoff, UsageError, once_a_run
-from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
+from gangen_text.metrics.words import OfWords, Text, available, read, real, unit_in_words
 
 LONGEST = 5
 # What method 1 of Chen and Cherry (2014) puts in place of no match at all.
@@ -92,7 +92,7 @@ def self_bleu(texts: Sequence[Text], *, longest: int = LONGEST) -> list[float]:
     return _means([references.bleu(text, without=number) for number, text in enumerate(texts)])
 
 
-class Bleu(OfText):
+class Bleu(OfWords):
     """``bleu_2`` to ``bleu_5``: mean BLEU of ``samples`` texts, each against all ``references``; high is fluent.
 
     References are held-out texts, that many by the seed, or all. BLEU is that of Papineni et al. (2002) for single
@@ -105,16 +105,9 @@ class Bleu(OfText):
 
     tradeoff = Tradeoff(Axis("bleu_4", "high"), Axis("self_bleu_4", "low"))
 
-    def __init__(
-        self,
-        *,
-        samples: Annotated[int, Ge(1)] = 1000,
-        references: Annotated[int, Ge(1)] | None = None,
-        unit: Literal["words", "tokens"] = "words",
-    ) -> None:
-        self.samples = samples
+    def __init__(self, *, references: Annotated[int, Ge(1)] | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.references = references
-        self.unit = unit
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         references, floor = self._real(context)
@@ -133,7 +126,7 @@ class Bleu(OfText):
         return {"references": f"{count} held-out texts", "unit": unit_in_words(self.unit), "smoothing": SMOOTHING}
 
 
-class SelfBleu(OfText):
+class SelfBleu(OfWords):
     """``self_bleu_2`` to ``self_bleu_5`` (Zhu et al., 2018): BLEU of each text against all others; low is diverse.
 
     BLEU as in text/bleu, on n texts: n is ``samples``, or the number of held-out texts where they are fewer.
@@ -146,9 +139,8 @@ class SelfBleu(OfText):
         UsageError: there is but one held-out text.
     """
 
-    def __init__(self, *, samples: Annotated[int, Ge(2)] = 1000, unit: Literal["words", "tokens"] = "words") -> None:
-        self.samples = samples
-        self.unit = unit
+    def __init__(self, *, samples: Annotated[int, Ge(2)] = 1000, **options: Any) -> None:
+        super().__init__(samples=samples, **options)
 
     def check(self, context: MetricContext) -> None:
         super().check(context)

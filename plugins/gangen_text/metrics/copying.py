@@ -1,13 +1,13 @@
 """How much of the samples stands in the training data."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge
 
 from gangen import Figure, MetricContext, UsageError, once_a_run
-from gangen_text.metrics.words import OfText, Text, available, read, real, unit_in_words
+from gangen_text.metrics.words import OfWords, Text, available, read, real, unit_in_words
 
 
 class Originals:
@@ -58,7 +58,7 @@ class Originals:
         return longest
 
 
-class Copied(OfText):
+class Copied(OfWords):
     """How much of ``samples`` texts is copied from the training data.
 
     ``copied``: share of samples that are a training text, word by word from beginning to end. ``copied_run``: mean of
@@ -74,16 +74,9 @@ class Copied(OfText):
         UsageError: training data is a stream, and ``training`` is None.
     """
 
-    def __init__(
-        self,
-        *,
-        samples: Annotated[int, Ge(1)] = 1000,
-        training: Annotated[int, Ge(1)] | None = None,
-        unit: Literal["words", "tokens"] = "words",
-    ) -> None:
-        self.samples = samples
+    def __init__(self, *, training: Annotated[int, Ge(1)] | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.training = training
-        self.unit = unit
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         originals, floor = self._real(context)

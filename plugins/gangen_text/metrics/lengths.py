@@ -1,16 +1,14 @@
 """Whether samples are as long as real texts."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge
 
 from gangen import Figure, MetricContext, UsageError, once_a_run
-from gangen_text.metrics.words import OfText, Text, read, real, unit_in_words
+from gangen_text.metrics.words import OfWords, Text, read, real, unit_in_words
 
 
-class Lengths(OfText):
+class Lengths(OfWords):
     """``length_distance``: how far the lengths of ``samples`` texts are from those of all held-out texts, in words.
 
     It is the 1-Wasserstein distance of the two histograms: by how many words the texts of one side must be made
@@ -19,10 +17,6 @@ class Lengths(OfText):
 
     unit: "words" and punctuation marks, or "tokens" of the data's tokenizer.
     """
-
-    def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, unit: Literal["words", "tokens"] = "words") -> None:
-        self.samples = samples
-        self.unit = unit
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         heldout, floor = self._real(context)

@@ -1,6 +1,6 @@
 """Likelihood of samples under an n-gram model of real texts, and of real texts under one of samples."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge
 from torch import Tensor
@@ -10,7 +10,15 @@ from gangen_text.metrics.kneser_ney import KneserNey
 from gangen_text.metrics.words import OfText, available, real_rows
 
 
-class ForwardNLL(OfText):
+class NGramNLL(OfText):
+    """What metrics have in common that look at ``samples`` texts by a ``KneserNey`` model of that ``order``."""
+
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, order: Annotated[int, Ge(1)] = 3) -> None:
+        self.samples = samples
+        self.order = order
+
+
+class ForwardNLL(NGramNLL):
     """``forward_nll``: of ``samples`` texts under an n-gram model of training texts, in nats per token; low is fluent.
 
     The model is ``KneserNey`` of that ``order``; tokens are those of the data's tokenizer, and the end is one of them.
@@ -27,16 +35,9 @@ class ForwardNLL(OfText):
 
     tradeoff = Tradeoff(Axis("forward_nll", "low"), Axis("reverse_nll", "low"))
 
-    def __init__(
-        self,
-        *,
-        samples: Annotated[int, Ge(1)] = 1000,
-        training: Annotated[int, Ge(1)] | None = None,
-        order: Annotated[int, Ge(1)] = 3,
-    ) -> None:
-        self.samples = samples
+    def __init__(self, *, training: Annotated[int, Ge(1)] | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.training = training
-        self.order = order
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         model, real = self._real(context)
@@ -56,7 +57,7 @@ class ForwardNLL(OfText):
         return {"samples": self.samples, "held-out rows": len(data.heldout), "training rows": rows}
 
 
-class ReverseNLL(OfText):
+class ReverseNLL(NGramNLL):
     """``reverse_nll``: of held-out texts under an n-gram model of samples, in nats per token; low is diverse and good.
 
     What real texts have and samples have not, words or turns of phrase, is unlikely under a model of samples (Zhao et
@@ -68,10 +69,6 @@ class ReverseNLL(OfText):
     Both figures fall as n grows, so they compare only at the same n, and with the same tokenizer. With more samples the
     two are further apart, and chance has less of a say; the default is what can be had at each temperature of a sweep.
     """
-
-    def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, order: Annotated[int, Ge(1)] = 3) -> None:
-        self.samples = samples
-        self.order = order
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         data, (heldout, real) = context.data, self._real(context)

@@ -1,7 +1,7 @@
 """How different texts are from one another."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge
@@ -51,8 +51,8 @@ class Distinct(Variety):
     with the number of samples.
     """
 
-    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, samples: Annotated[int, Ge(1)] = 1000) -> None:
-        super().__init__(samples=samples)
+    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, **options: Any) -> None:
+        super().__init__(**options)
         self.n = n
         self.name = f"distinct_{n}"
 
@@ -68,8 +68,8 @@ class Entropy(Variety):
     held-out texts (see ``Variety``): nonsense has more. It rises with the number of samples, and with their length.
     """
 
-    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, samples: Annotated[int, Ge(1)] = 1000) -> None:
-        super().__init__(samples=samples)
+    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, **options: Any) -> None:
+        super().__init__(**options)
         self.n = n
         self.name = f"entropy_{n}"
 

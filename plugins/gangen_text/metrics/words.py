@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Hashable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge
 from torch import Tensor
 
 from gangen import MetricContext, Split, UsageError
@@ -31,6 +32,17 @@ class OfText:
                 f"metric {type(self).__name__} cannot look at all texts of a stream; say how many, as in "
                 "training: 100000"
             )
+
+
+class OfWords(OfText):
+    """What metrics have in common that look at ``samples`` texts as lists of words.
+
+    unit: "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
+    """
+
+    def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, unit: Literal["words", "tokens"] = "words") -> None:
+        self.samples = samples
+        self.unit = unit
 
 
 def words(text: str) -> list[str]:
