@@ -75,10 +75,10 @@ def split(seed: int, generator: torch.Generator) -> tuple[Data, Images, Images]:
     """Digits with half of those held out, the other half as images by label, and training images by label."""
     digits = Digits(heldout=0.2, seed=seed)
     held, train = shuffled(digits.heldout, generator), shuffled(digits.train, generator)
-    labels = held.tensors["label"]
+    labels = held.rows()["label"]
     rows = [torch.nonzero(labels == label).flatten() for label in range(10)]
     halves = [torch.cat([of_label[part] for of_label in rows]) for part in (slice(PER_LABEL), slice(PER_LABEL, None))]
-    kept, other = (TensorSplit(**{name: tensor[half] for name, tensor in held.tensors.items()}) for half in halves)
+    kept, other = (TensorSplit(**{name: tensor[half] for name, tensor in held.rows().items()}) for half in halves)
     data = SimpleNamespace(codec=digits.codec, codec_class=digits.codec_class, train=train, heldout=kept)
     return data, by_label(data, other), by_label(data, train)
 
@@ -86,12 +86,12 @@ def split(seed: int, generator: torch.Generator) -> tuple[Data, Images, Images]:
 def shuffled(source: TensorSplit, generator: torch.Generator) -> TensorSplit:
     """Digits come in the order of who wrote them."""
     order = torch.randperm(len(source), generator=generator)
-    return TensorSplit(**{name: tensor[order] for name, tensor in source.tensors.items()})
+    return TensorSplit(**{name: tensor[order] for name, tensor in source.rows().items()})
 
 
 def by_label(data: Data, source: TensorSplit) -> Images:
     """The images of ``source``, each label's in their order and from the first again where more are asked for."""
-    images, labels = data.codec.spec.prepare(source.tensors["image"]), source.tensors["label"]
+    images, labels = data.codec.spec.prepare(source.rows()["image"]), source.rows()["label"]
 
     def show(asked: Tensor) -> Tensor:
         shown = torch.empty(len(asked), *images.shape[1:])

@@ -84,14 +84,14 @@ def faults(clean: Texts, training: Texts, others: Texts, chance: random.Random) 
 def measured(seed: int) -> dict[str, dict[str, float]]:
     """Figures by fault."""
     verses, chance = Verses(heldout=0.1, seed=seed), random.Random(seed)
-    codec, held = verses.codec, verses.heldout.tensors["tokens"]
+    codec, held = verses.codec, verses.heldout.rows()["tokens"]
     order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))
-    rows = {name: tensor[order[2 * COUNT :]] for name, tensor in verses.heldout.tensors.items()}
+    rows = {name: tensor[order[2 * COUNT :]] for name, tensor in verses.heldout.rows().items()}
     data = SimpleNamespace(codec=codec, train=verses.train, heldout=TensorSplit(**rows))
     training = chance.sample(range(len(data.train)), COUNT)
-    gospels = verses.heldout.tensors["label"] == codec.spec.labels.index("gospels")
+    gospels = verses.heldout.rows()["label"] == codec.spec.labels.index("gospels")
     others = [row for row in order[: 2 * COUNT].tolist() if not gospels[row]][:COUNT]
-    texts = codec.decode(held[order[:COUNT]]), codec.decode(data.train.tensors["tokens"][training])
+    texts = codec.decode(held[order[:COUNT]]), codec.decode(data.train.rows()["tokens"][training])
     metrics = [metric(samples=COUNT) for metric in METRICS]
     eyes = Encoder(seed=seed), Topics(seed=seed)
     metrics += [metric(samples=COUNT, extractor=eye) for eye in eyes for metric in (Frechet, DivergenceFrontier, PRDC)]

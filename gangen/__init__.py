@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gangen.contracts import HeldOut as HeldOut
     from gangen.contracts import Loss as Loss
     from gangen.contracts import Metric as Metric
+    from gangen.contracts import SheetRow as SheetRow
     from gangen.contracts import Split as Split
     from gangen.contracts import Stats as Stats
     from gangen.contracts import needs as needs
@@ -81,6 +82,7 @@ _NAMES = {
         "HeldOut",
         "Loss",
         "Metric",
+        "SheetRow",
         "Split",
         "Stats",
         "needs",

@@ -1,7 +1,7 @@
 """What plugins and the framework ask of each other: turns, data, codecs, extractors, metrics, callbacks."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -115,6 +115,29 @@ class HeldOut(Split, Protocol):
         """``rows`` (contiguous) by their numbers, all by default, always in the same order."""
 
 
+@dataclass(frozen=True)
+class SheetRow:
+    """A row of a sheet: ``n`` samples of ``condition`` and, once they are drawn and decoded, ``samples``.
+
+    ``beside`` is shown beside them, as ``Codec.decode`` would return it, and seen by no network: by name, "input" at
+    the left of the samples and all else, such as "truth", at their right.
+    """
+
+    title: str
+    n: int = 1
+    condition: Batch = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    samples: Sequence[Any] = ()
+
+    @property
+    def cells(self) -> list[tuple[str, Any]]:
+        """What is shown, from left to right, each with its name; samples have none."""
+        cells = [("", sample) for sample in self.samples]
+        for name, item in self.beside.items():
+            cells.insert(0 if name == "input" else len(cells), (name, item))
+        return cells
+
+
 class Codec(Protocol):
     """Between what people write and look at and what networks take and make; saved with every model.
 
@@ -129,7 +152,7 @@ class Codec(Protocol):
     """How many samples a sheet shows for each prompt."""
 
     def prompts(self) -> list[str]:
-        """What sample sheets show, one row each: the labels, or ``[""]`` where there are none."""
+        """What sample sheets show, one row each, if the data have none: the labels, or ``[""]`` without any."""
 
     def encode(self, prompt: str | None, n: int) -> Batch:
         """The condition of ``n`` samples. Raises UsageError for a prompt that means nothing."""
@@ -152,10 +175,13 @@ class Codec(Protocol):
         Where generators interpolate, it also takes ``columns``: how many samples make a row.
         """
 
-    def render(self, sheet: Mapping[str, list[Any]], path: Path) -> Path:
-        """Decoded samples per prompt into a file at ``path`` plus a suffix of the codec's choice; returns the file."""
+    def render(self, sheet: Sequence[SheetRow], path: Path) -> Path | Sequence[Path]:
+        """Rows with samples into a file, or several, whose names are that of ``path`` and a suffix; returns them.
 
-    def preview(self, sheet: Mapping[str, list[Any]]) -> str:
+        The suffix, as in "-2.wav", says what kind of media a file is.
+        """
+
+    def preview(self, sheet: Sequence[SheetRow]) -> str:
         """A few lines for the terminal; empty where samples cannot be shown there."""
 
     def save(self, folder: Path) -> None: ...
@@ -165,7 +191,10 @@ class Codec(Protocol):
 
 
 class Data(Protocol):
-    """A data source: what is trained on, what is held out, and how to read it."""
+    """A data source: what is trained on, what is held out, and how to read it.
+
+    It may also have ``sheet()``: what sheets of samples show, as a sequence of ``gangen.SheetRow``.
+    """
 
     codec_class: type[Codec]
     codec: Codec

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from gangen.components.messages import problems_of
 from gangen.components.options import Use, read_use
 from gangen.components.registry import Registry
-from gangen.contracts import Metric
+from gangen.contracts import Metric, SheetRow
 from gangen.errors import RecipeError, RunError, UsageError
 from gangen.evaluation.results import Frontier, Request, Result
 from gangen.metrics.context import MetricContext, evaluate, joined, measure
@@ -113,7 +113,8 @@ class Trained:
         for metric in metrics:
             for name, sheet in metric.sheets(context).items() if hasattr(metric, "sheets") else ():
                 self.run.samples.mkdir(exist_ok=True)
-                codec.render({row: codec.decode(samples) for row, samples in sheet.items()}, self.run.samples / name)
+                rows = [SheetRow(title, samples=codec.decode(samples)) for title, samples in sheet.items()]
+                codec.render(rows, self.run.samples / name)
 
     def _frontier(
         self, metrics: list[Metric], found: list[dict[str, Figure]], context: MetricContext

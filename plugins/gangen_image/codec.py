@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, HeldOut, UsageError, did_you_mean, replacing, write_atomically
+from gangen import Batch, DataError, Extractor, HeldOut, SheetRow, UsageError, did_you_mean, replacing, write_atomically
 from gangen_image.extractors.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
 
@@ -102,15 +102,18 @@ class ImageCodec:
         else:
             save_image(grid(samples, columns), path)
 
-    def render(self, sheet: Mapping[str, Sequence[Image.Image]], path: Path) -> Path:
-        """Write ``path``.png: a row for each label with images, its name at the left; a square of unlabelled ones."""
+    def render(self, sheet: Sequence[SheetRow], path: Path) -> Path:
+        """Write ``path``.png: rows with their titles at the left; a square where there is but one, without a title."""
         path = path.with_name(f"{path.name}.png")
-        factor = max(1, SHEET_PIXELS // self.spec.size)
-        rows = {prompt: [_magnified(image, factor) for image in images] for prompt, images in sheet.items() if images}
-        save_image(square(rows[""]) if set(rows) == {""} else _rows_with_names(rows), path)
+        side = self.spec.size * max(1, SHEET_PIXELS // self.spec.size)
+        rows = [replace(row, title=_clipped(row.title)) for row in sheet if row.samples]
+        if len(rows) == 1 and not rows[0].title and not rows[0].beside:
+            save_image(square([_resized(image, side) for image in rows[0].samples]), path)
+        else:
+            save_image(_rows_with_titles(rows, side), path)
         return path
 
-    def preview(self, sheet: Mapping[str, Sequence[Image.Image]]) -> str:
+    def preview(self, sheet: Sequence[SheetRow]) -> str:
         """Nothing: a terminal shows no images."""
         return ""
 
@@ -146,7 +149,7 @@ def grid(images: Sequence[Image.Image], columns: int) -> Image.Image:
     width, height = images[0].size
     rows = math.ceil(len(images) / columns)
     size = columns * (width + GAP) + GAP, rows * (height + GAP) + GAP
-    canvas = Image.new(images[0].mode, size, BACKGROUND)
+    canvas = _canvas(images, size)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
         canvas.paste(image, (GAP + column * (width + GAP), GAP + row * (height + GAP)))
@@ -171,20 +174,28 @@ def save_image(image: Image.Image, path: Path) -> None:
         image.save(temporary, format=name)
 
 
-def _magnified(image: Image.Image, factor: int) -> Image.Image:
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+def _canvas(images: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:
+    """An empty picture that all ``images`` can be pasted into."""
+    return Image.new(images[0].mode if len({it.mode for it in images}) == 1 else "RGB", size, BACKGROUND)
 
 
-def _rows_with_names(rows: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
+def _resized(image: Image.Image, side: int) -> Image.Image:
+    return image.resize((side, side), Image.Resampling.NEAREST)
+
+
+def _rows_with_titles(rows: Sequence[SheetRow], side: int) -> Image.Image:
+    """A strip of images for each row; above them the names of those in the first row that have one."""
     font = ImageFont.load_default(FONT_SIZE)
-    names = [_clipped(name) for name in rows]
-    margin = math.ceil(max(font.getlength(name) for name in names)) + 3 * GAP
-    strips = [grid(images, len(images)) for images in rows.values()]
-    width, height = margin + max(strip.width for strip in strips), sum(strip.height for strip in strips)
-    canvas = Image.new(strips[0].mode, (width, height), BACKGROUND)
-    draw, top = ImageDraw.Draw(canvas), 0
-    for name, strip in zip(names, strips, strict=True):
-        draw.text((margin - 2 * GAP, top + strip.height // 2), name, fill="black", font=font, anchor="rm")
+    margin = math.ceil(max(font.getlength(row.title) for row in rows)) + 3 * GAP
+    strips = [grid([_resized(image, side) for _, image in row.cells], len(row.cells)) for row in rows]
+    top = FONT_SIZE + 2 * GAP if rows[0].beside else 0
+    width, height = margin + max(strip.width for strip in strips), top + sum(strip.height for strip in strips)
+    canvas = _canvas(strips, (width, height))
+    draw = ImageDraw.Draw(canvas)
+    for column, (name, _) in enumerate(rows[0].cells):
+        draw.text((margin + GAP + column * (side + GAP), GAP), name, fill="black", font=font)
+    for row, strip in zip(rows, strips, strict=True):
+        draw.text((margin - 2 * GAP, top + strip.height // 2), row.title, fill="black", font=font, anchor="rm")
         canvas.paste(strip, (margin, top))
         top += strip.height
     return canvas

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, HeldOut, UsageError, did_you_mean, write_atomically
+from gangen import Batch, DataError, Extractor, HeldOut, SheetRow, UsageError, did_you_mean, write_atomically
 from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec
@@ -119,25 +119,23 @@ class TextCodec:
         """UTF-8 text, a sample a line."""
         path.write_text("".join(f"{_one_line(text)}\n" for text in samples), encoding="utf-8")
 
-    def render(self, sheet: Mapping[str, Sequence[str]], path: Path) -> Path:
-        """Write ``path``.txt: a heading for each prompt, its texts below, a line each."""
+    def render(self, sheet: Sequence[SheetRow], path: Path) -> Path:
+        """Write ``path``.txt: the title of each row, its texts below, a line each."""
         blocks = []
-        for prompt, texts in sheet.items():
-            heading = [f"# {prompt}"] if prompt else []
-            blocks.append("\n".join(heading + [_one_line(text) for text in texts]))
+        for row in sheet:
+            heading = [f"# {row.title}"] if row.title else []
+            texts = [f"{name}: {_one_line(text)}" if name else _one_line(text) for name, text in row.cells]
+            blocks.append("\n".join(heading + texts))
         path = path.with_name(f"{path.name}.txt")
         path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
         return path
 
-    def preview(self, sheet: Mapping[str, Sequence[str]]) -> str:
-        """The first text of each prompt, or some texts of the only one."""
-        if len(sheet) == 1:
-            [(prompt, texts)] = sheet.items()
-            lines = [(prompt, text) for text in texts[:4]]
-        else:
-            lines = [(prompt, texts[0]) for prompt, texts in sheet.items() if texts][:PREVIEW_LINES]
+    def preview(self, sheet: Sequence[SheetRow]) -> str:
+        """The first text of each row, or some texts of the only one."""
+        lines = [(row.title, text) for row in sheet for text in row.samples[: 4 if len(sheet) == 1 else 1]]
         return "\n".join(
-            _clipped(f"{prompt}: {_one_line(text)}" if prompt else _one_line(text)) for prompt, text in lines
+            _clipped(f"{title}: {_one_line(text)}" if title else _one_line(text))
+            for title, text in lines[:PREVIEW_LINES]
         )
 
     def save(self, folder: Path) -> None:

@@ -1,8 +1,12 @@
 """Sheets of samples while a run trains."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 from rich.console import Console
 
-from gangen.contracts import Callback
+from gangen.contracts import Callback, Data, SheetRow
 from gangen.noise import mix
 from gangen.run_directory import RunDirectory
 from gangen.samplers import Sampler, drawing
@@ -11,9 +15,10 @@ from gangen.training.trainer import Trainer
 
 
 class Samples(Callback):
-    """Every ``every`` steps, a sheet of samples per prompt from the same noise, in the run directory and on the screen.
+    """Every ``every`` steps, a sheet of samples from the same noise, in the run directory and on the screen.
 
-    The first sheet shows held-out rows instead, where the codec can show them, to compare with.
+    Its rows are those of the data, or one for each of the codec's prompts. Then the first sheet shows held-out rows
+    instead, where the codec can show them, to compare with.
     """
 
     def __init__(self, run: RunDirectory, every: int, sampler: Sampler, console: Console) -> None:
@@ -26,12 +31,11 @@ class Samples(Callback):
         codec, step = trainer.data.codec, trainer.state.total
         if step and (trainer.state.phase < len(trainer.phases) or not any(self.run.samples.glob(f"step-{step:08d}*"))):
             self.after_step(trainer)  # again, since a kill may have come between a checkpoint and the sheet of its step
-        elif self.every and not step and hasattr(codec, "reals"):
+        elif self.every and not step and hasattr(codec, "reals") and not hasattr(trainer.data, "sheet"):
             with pardoning(trainer, self.run, self.console, "a sheet of held-out rows"):
-                rows = {
-                    prompt: codec.reals(trainer.data.heldout, prompt, codec.per_prompt) for prompt in codec.prompts()
-                }
-                codec.render({prompt: codec.decode(real) for prompt, real in rows.items()}, self.run.samples / "real")
+                rows = ((it, codec.reals(trainer.data.heldout, it, codec.per_prompt)) for it in codec.prompts())
+                sheet = [SheetRow(prompt, samples=codec.decode(real)) for prompt, real in rows]
+                codec.render(sheet, self.run.samples / "real")
 
     def after_step(self, trainer: Trainer) -> None:
         if due(trainer, self.every):
@@ -39,15 +43,22 @@ class Samples(Callback):
                 self._draw(trainer)
 
     def _draw(self, trainer: Trainer) -> None:
-        codec, sheet = trainer.data.codec, {}
+        codec, sheet = trainer.data.codec, []
         networks = [trainer.networks.averaged(name) for name in self.sampler.networks]
-        for prompt in codec.prompts():
-            with drawing(mix(trainer.seed, prompt), trainer.device, *networks):
-                condition = codec.encode(prompt, codec.per_prompt)
-                condition = {name: tensor.to(trainer.device) for name, tensor in condition.items()}
-                sheet[prompt] = codec.decode(self.sampler.sample(codec.per_prompt, condition))
-        path = codec.render(sheet, self.run.samples / f"step-{trainer.state.total:08d}")
+        for row in _rows(trainer.data):
+            with drawing(mix(trainer.seed, row.title), trainer.device, *networks):
+                condition = {name: tensor.to(trainer.device) for name, tensor in row.condition.items()}
+                sheet.append(replace(row, samples=codec.decode(self.sampler.sample(row.n, condition))))
+        written = codec.render(sheet, self.run.samples / f"step-{trainer.state.total:08d}")
+        files = ", ".join(map(str, [written] if isinstance(written, Path) else written))
         phase, step = position(trainer)
-        self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {path}", **PLAIN)
+        self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {files}", **PLAIN)
         if preview := codec.preview(sheet):
             self.console.print(preview + "\n", **PLAIN)
+
+
+def _rows(data: Data) -> Sequence[SheetRow]:
+    if hasattr(data, "sheet"):
+        return data.sheet()
+    n, encode = data.codec.per_prompt, data.codec.encode
+    return [SheetRow(prompt, n, encode(prompt, n)) for prompt in data.codec.prompts()]

@@ -11,7 +11,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, HeldOut, TensorSplit, UsageError, replacing, write_atomically
+from gangen import Batch, DataError, Extractor, HeldOut, SheetRow, TensorSplit, UsageError, replacing, write_atomically
 from gangen_image.extractors.identity import Identity
 from gangen_image.spec import PointSpec
 
@@ -78,13 +78,13 @@ class PointCodec:
             return
         self._plot({"": samples}, path)
 
-    def render(self, sheet: Mapping[str, Sequence[Point]], path: Path) -> Path:
-        """Write a scatter plot to ``path``.png, a colour for each name."""
+    def render(self, sheet: Sequence[SheetRow], path: Path) -> Path:
+        """Write a scatter plot to ``path``.png, a colour for each row."""
         path = path.with_name(f"{path.name}.png")
-        self._plot(sheet, path)
+        self._plot({row.title: row.samples for row in sheet}, path)
         return path
 
-    def preview(self, sheet: Mapping[str, Sequence[Point]]) -> str:
+    def preview(self, sheet: Sequence[SheetRow]) -> str:
         """Nothing: a cloud is seen in a plot, not in numbers."""
         return ""
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gangen.contracts import SheetRow
 from gangen.errors import DataError, UsageError
 from gangen.splits import TensorSplit
 from gangen_image.codec import ImageCodec
@@ -113,7 +114,8 @@ def test_an_unknown_format_is_refused(name, tmp_path):
 def test_a_sheet_has_a_named_row_for_each_label(tmp_path):
     made = codec(1)
     shades = {"cat": 0, "dog": 100, "Sea Lion": 200}
-    sheet = {name: made.decode(torch.full((4, 1, 8, 8), shade, dtype=torch.uint8)) for name, shade in shades.items()}
+    flat = {name: torch.full((4, 1, 8, 8), shade, dtype=torch.uint8) for name, shade in shades.items()}
+    sheet = [SheetRow(name, samples=made.decode(images)) for name, images in flat.items()]
     path = made.render(sheet, tmp_path / "step-0.5")
     assert path == tmp_path / "step-0.5.png"
     pixels = np.asarray(Image.open(path))
@@ -127,7 +129,7 @@ def test_a_sheet_has_a_named_row_for_each_label(tmp_path):
 
 def test_a_sheet_without_labels_is_a_square(tmp_path):
     made = codec(3, labels=())
-    path = made.render({"": made.decode(torch.zeros(made.per_prompt, 3, 8, 8))}, tmp_path / "sheet")
+    path = made.render([SheetRow("", samples=made.decode(torch.zeros(made.per_prompt, 3, 8, 8)))], tmp_path / "sheet")
     width, height = Image.open(path).size
     assert width == height
     assert codec().per_prompt < made.per_prompt
@@ -135,7 +137,7 @@ def test_a_sheet_without_labels_is_a_square(tmp_path):
 
 def test_labels_of_any_length_and_script_can_be_drawn(tmp_path):
     made = codec(3, labels=("", "x" * 500, "犬\n🙂"))
-    sheet = {name: made.decode(torch.zeros(2, 3, 8, 8)) for name in made.prompts()}
+    sheet = [SheetRow(name, samples=made.decode(torch.zeros(2, 3, 8, 8))) for name in made.prompts()]
     assert Image.open(made.render(sheet, tmp_path / "sheet")).width < 600
 
 
@@ -153,8 +155,22 @@ def test_real_images_are_found_by_label():
 
 def test_a_sheet_may_lack_images_of_a_label(tmp_path):
     made = codec(1)
-    sheet = {"cat": made.decode(torch.zeros(2, 1, 8, 8)), "dog": []}
+    sheet = [SheetRow("cat", samples=made.decode(torch.zeros(2, 1, 8, 8))), SheetRow("dog")]
     assert Image.open(made.render(sheet, tmp_path / "reals")).height < 2 * 64
+
+
+def test_a_sheet_shows_input_sample_and_truth_side_by_side(tmp_path):
+    made = codec(3, 64)
+    images = {name: Image.new("RGB", (64, 64), name) for name in ("red", "lime", "blue")}
+    beside = {"truth": images["blue"], "input": images["red"].resize((32, 32))}
+    path = made.render([SheetRow("", beside=beside, samples=[images["lime"]])] * 2, tmp_path / "sheet")
+    pixels = np.asarray(Image.open(path))
+    middle = pixels[pixels.shape[0] // 4 + 8]
+    solid = [tuple(int(value) for value in middle[-66 * (3 - column) + 32]) for column in range(3)]
+    assert solid == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    assert (pixels[:16, :66].min(2) < 128).any(), "the input is named above"
+    colours = made.render([SheetRow("", beside={"input": images["red"].convert("L")}, samples=[images["lime"]])], path)
+    assert Image.open(colours).mode == "RGB"
 
 
 def test_a_saved_codec_is_the_same_codec(tmp_path):

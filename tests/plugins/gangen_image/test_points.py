@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gangen.contracts import SheetRow
 from gangen.errors import DataError, UsageError
 from gangen_image.data.points import PointCodec, Points
 
@@ -48,11 +49,11 @@ def test_points_have_no_labels():
 def test_sheets_are_scatter_plots_of_one_scale(tmp_path):
     data = Points(shape="ring", size=50)
     codec = data.codec
-    sheet = {"": codec.decode(data.train.rows()["image"])}
+    sheet = [SheetRow("", samples=codec.decode(data.train.rows()["image"]))]
     path = codec.render(sheet, tmp_path / "step-1")
     assert path == tmp_path / "step-1.png"
     picture = Image.open(path).convert("RGB")
-    blank = Image.open(codec.render({"": [(99.0, 99.0)]}, tmp_path / "blank")).convert("RGB")
+    blank = Image.open(codec.render([SheetRow("", samples=[(99.0, 99.0)])], tmp_path / "blank")).convert("RGB")
     assert picture.size == blank.size and picture.tobytes() != blank.tobytes()
     assert codec.preview(sheet) == ""
 

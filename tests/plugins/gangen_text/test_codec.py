@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from gangen.contracts import SheetRow
 from gangen.errors import DataError, UsageError
 from gangen_text.codec import TextCodec
 from gangen_text.data.corpus import make_codec
@@ -23,6 +24,10 @@ LABELS = ("law", "psalms", "song: of songs")
 
 def codec(kind="byte_bpe", labels=(), max_length=80, vocab_size=600, **options):
     return make_codec(TEXTS, labels, tokenizer=kind, vocab_size=vocab_size, max_length=max_length, **options)
+
+
+def sheet(**rows):
+    return [SheetRow(title, samples=texts) for title, texts in rows.items()]
 
 
 def there_and_back(codec, text):
@@ -170,19 +175,23 @@ def test_text_that_fills_a_row_is_refused():
 
 def test_sheets_are_text_files_with_headings(tmp_path):
     made = codec(labels=LABELS)
-    path = made.render({"law": ["a", "b\nc"], "psalms": ["ä"]}, tmp_path / "step-0.5")
+    path = made.render(sheet(law=["a", "b\nc"], psalms=["ä"]), tmp_path / "step-0.5")
     assert path == tmp_path / "step-0.5.txt"
     assert path.read_text(encoding="utf-8") == "# law\na\nb c\n\n# psalms\nä\n"
-    assert codec().render({"": ["a", "b"]}, tmp_path / "plain").read_text(encoding="utf-8") == "a\nb\n"
+    assert (
+        codec().render([SheetRow("", samples=["a", "b"])], tmp_path / "plain").read_text(encoding="utf-8") == "a\nb\n"
+    )
+    pair = SheetRow("", beside={"truth": "c", "input": "a"}, samples=["b"])
+    assert made.render([pair], tmp_path / "pair").read_text(encoding="utf-8") == "input: a\nb\ntruth: c\n"
     made.write(["x", "y"], tmp_path / "own.lst")
     assert (tmp_path / "own.lst").read_text(encoding="utf-8") == "x\ny\n"
 
 
 def test_previews_are_short():
     made = codec(labels=LABELS)
-    assert made.preview({"law": ["a", "b"], "psalms": ["c"]}) == "law: a\npsalms: c"
-    assert codec().preview({"": ["a", "b"]}) == "a\nb"
-    assert len(made.preview({"law": ["word " * 1000]})) <= 160
+    assert made.preview(sheet(law=["a", "b"], psalms=["c"])) == "law: a\npsalms: c"
+    assert codec().preview([SheetRow("", samples=["a", "b"])]) == "a\nb"
+    assert len(made.preview(sheet(law=["word " * 1000]))) <= 160
 
 
 @pytest.mark.parametrize("kind", KINDS)
