@@ -153,7 +153,8 @@ def _check(options: argparse.Namespace, blocked: list[str]) -> None:
     if options.play:
         from gangen.training.rehearsal import rehearse
 
-        print("\n".join(rehearse(recipe, registry)))
+        rehearse(recipe, registry)
+        print("saved, loaded, and sampled twice alike")
 
 
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:

@@ -83,10 +83,7 @@ class RunDirectory:
 
         ``plugins`` says what each plugin, and each local file, is.
         """
-        try:
-            before = json.loads(self.plugins.read_text(encoding="utf-8")) if self._steps_played() is not None else {}
-        except (OSError, ValueError):
-            before = {}
+        before = read_record(self.plugins) if self._steps_played() is not None else {}
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
@@ -114,11 +111,7 @@ class RunDirectory:
 
     def changed_extractors(self, digests: Mapping[str, str]) -> list[str]:
         """In words, which extractors are not what they were in evaluations before; others are written down."""
-        try:
-            known = json.loads(self.extractors.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            known = {}
-        known = {name: str(digest) for name, digest in known.items()} if isinstance(known, dict) else {}
+        known = read_record(self.extractors)
         if new := {name: digest for name, digest in digests.items() if name not in known}:
             write_atomically(self.extractors, to_json(known | new, indent=1))
         return [
@@ -156,6 +149,14 @@ class RunDirectory:
         rows = [row for row in self.read_metrics() if row["step"] <= step]
         if self.metrics.exists():
             write_atomically(self.metrics, "".join(map(to_json, rows)))
+
+
+def read_record(path: Path) -> dict[str, str]:
+    """What a file of JSON says by name; nothing where it is not there or not whole."""
+    try:
+        return {name: str(entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _begun(phases: Mapping[str, Mapping], played: int) -> tuple[list[str], int]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from gangen.evaluation.results import Result
 from gangen.report.groups import Group, name_of_data
-from gangen.report.records import Row, read_plugins, read_recipe
-from gangen.run_directory import RunDirectory
+from gangen.report.records import Row, read_recipe
+from gangen.run_directory import RunDirectory, read_record
 
 # Enough of a digest to tell two apart.
 _DIGITS = 8
@@ -22,7 +22,7 @@ def facts(run: RunDirectory, rows: list[Row]) -> dict[str, Any]:
         "data": name_of_data(recipe),
         "phases": ", ".join(f"{phase} to step {end:,}" for phase, end in ends.items()),
         "seed": recipe.get("seed"),
-        "plugins": ", ".join(map(str, read_plugins(run))),
+        "plugins": ", ".join(map(str, read_record(run.plugins))),
     }
     return {name: fact for name, fact in known.items() if fact not in (None, "")}
 
@@ -47,7 +47,7 @@ def reproduction(runs: Sequence[RunDirectory]) -> dict[str, list[tuple[str, str]
         for run in runs
         if run.recipe.is_file()
     ]
-    plugins = {(f"plugin {name}", str(what)): None for run in runs for name, what in read_plugins(run).items()}
+    plugins = {(f"plugin {name}", str(what)): None for run in runs for name, what in read_record(run.plugins).items()}
     here = [(name, _version(name)) for name in ("gangen", "torch", "accelerate", "numpy")]
     return {"recipes": recipes, "packages": [*plugins, ("Python", platform.python_version()), *here]}
 

@@ -1,6 +1,5 @@
 """What a run left behind, as far as it can be read: whatever is damaged counts as missing."""
 
-import json
 from typing import Any
 
 from gangen.errors import RecipeError
@@ -16,26 +15,15 @@ def read_rows(run: RunDirectory) -> list[Row]:
     return [row for row in run.read_metrics() if isinstance(row.get("step"), int)]
 
 
-def read_plugins(run: RunDirectory) -> Row:
-    """What each plugin was when the run began, by its name."""
-    try:
-        return _mapping(json.loads(run.plugins.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
-
-
 def read_recipe(run: RunDirectory) -> Row:
     try:
-        return _mapping(RecipeSource.read(run.recipe).tree)
+        tree = RecipeSource.read(run.recipe).tree
     except (OSError, RecipeError):
         return {}
+    return tree if isinstance(tree, dict) else {}
 
 
 def warnings_of(rows: list[Row], result: Result | None) -> list[str]:
     """Those of training, then those of the evaluation."""
     ours = [f"Step {row['step']:,}: {row['warning']}" for row in rows if "warning" in row]
     return ours + [f"Evaluation: {message}" for message in (result.warnings if result else [])]
-
-
-def _mapping(value: Any) -> Row:
-    return value if isinstance(value, dict) else {}

@@ -63,10 +63,11 @@ def train(recipe: Recipe, registry: Registry) -> None:
 def play(recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[str], *, rehearsal: bool = False) -> None:
     """Play a recipe in a directory that may be played in; ``remarks`` are what to warn of before.
 
-    A rehearsal says nothing, and ends at errors that training goes on after: those of metrics and sheets.
+    A rehearsal does not say where it is, and ends at errors that training goes on after: those of metrics and sheets.
     """
     accelerator = _accelerator(recipe, run)
-    console = Console(quiet=rehearsal or not accelerator.is_main_process)
+    console = Console(quiet=not accelerator.is_main_process)
+    around = Console(quiet=rehearsal or console.quiet)
     try:
         trainer = assemble(recipe, registry, accelerator, run, console)
         trainer.strict = rehearsal
@@ -87,9 +88,7 @@ def play(recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[st
         else:
             end = f"\ndone: {run.root}"
             where = f"from step {trainer.state.total}" if found else "from the start"
-            console.print(
-                f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}", **PLAIN
-            )
+            around.print(f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}", **PLAIN)
         with compilation.explaining():
             trainer.fit()
         accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
@@ -97,7 +96,7 @@ def play(recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[st
             raise Stopped(
                 f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
             )
-        console.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
+        around.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
     finally:
         accelerator.end_training()
 

@@ -1,9 +1,7 @@
 """A recipe in miniature: everything that happens in a run happens once, in a folder that is thrown away."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from gangen import model
 from gangen.components.registry import Registry
@@ -16,10 +14,10 @@ from gangen.training.assemble import play
 _SAMPLES = 4
 
 
-def rehearse(recipe: Recipe, registry: Registry) -> list[str]:
+def rehearse(recipe: Recipe, registry: Registry) -> None:
     """Play every phase for one step, with sheet and evaluation; save, load, and sample twice by one seed.
 
-    Returns what was found, a line each. What goes wrong is raised, also where training would go on with a warning.
+    What is found is printed as it is in a run. What goes wrong is raised, also where a run goes on with a warning.
     """
     with TemporaryDirectory() as folder:
         run = RunDirectory(folder)
@@ -34,9 +32,6 @@ def rehearse(recipe: Recipe, registry: Registry) -> list[str]:
         play(small, registry, run, [], rehearsal=True)
         play(small, registry, run, [], rehearsal=True)  # finds itself finished, from its checkpoint
         _sample_twice(model.load(folder, registry=registry), Path(folder))
-        lines = [line for row in run.read_metrics() for line in _lines(row)]
-        sheets = ", ".join(sorted(path.name for path in run.samples.iterdir()))
-        return [*lines, f"sheets: {sheets}", "saved, loaded, and sampled twice alike: every turn can be played"]
 
 
 def _sample_twice(trained: model.Model, folder: Path) -> None:
@@ -52,17 +47,3 @@ def _sample_twice(trained: model.Model, folder: Path) -> None:
             f"{trained.name}: two draws by one seed differ; take what is random from gangen.noise, or from torch's own "
             "generators, and from nowhere else"
         )
-
-
-def _lines(row: Mapping[str, Any]) -> Iterator[str]:
-    """A row of metrics.jsonl in words: figures of each turn, or of all metrics."""
-    if "warning" in row:
-        yield f"warning: {row['warning']}"
-        return
-    figures: dict[str, list[str]] = {}
-    for name, value in row.items():
-        turn, _, figure = name.rpartition("/")
-        if "/" not in turn and name not in ("step", "phase"):
-            figures.setdefault(turn, []).append(f"{figure} {value:.4g}" if turn else f"{figure} {value}")
-    for turn, words in figures.items():
-        yield f"phase {row['phase']}, {f'turn {turn}' if turn else 'evaluation'}: {', '.join(words)}"
