@@ -41,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if words[0] not in COMMANDS and not words[0].startswith("-"):
             words = ["train", *words]
-        options = parser.parse_args(words)
+        options, rest = parser.parse_known_args(words)
+        if rest:  # settings that stand behind a flag
+            if not hasattr(options, "overrides") or any(word.startswith("-") for word in rest):
+                parser.error(f"unrecognized arguments: {' '.join(rest)}")
+            options.overrides += rest
         COMMANDS[options.command](options, flags.no_plugin)
         return 0
     except SystemExit as leaving:  # argparse, after --help and --version
