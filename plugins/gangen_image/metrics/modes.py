@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen import Figure, MetricContext, Part, UsageError, once_a_run
+from gangen import AgainstHeldOut, Extractor, Figure, MetricContext, Part, UsageError, once_a_run
 
 
 class Modes:
@@ -40,7 +40,7 @@ class Modes:
         }
 
 
-class StackedModes:
+class StackedModes(AgainstHeldOut):
     """Modes of Stacked MNIST that are reached, as counted by Metz et al. (2017): each triple of labels is a mode.
 
     ``extractor`` learns to classify from the ``digits`` of the data and labels each channel of n samples: n is
@@ -61,8 +61,7 @@ class StackedModes:
         samples: Annotated[int, Ge(1)] = 10_000,
         extractor: Annotated[Any, Part("extractors")] = "image/classifier",
     ) -> None:
-        self.samples = samples
-        self.extractor = extractor
+        super().__init__(samples=samples, extractor=extractor)
 
     def check(self, context: MetricContext) -> None:
         digits = getattr(context.data, "digits", None)
@@ -87,21 +86,16 @@ class StackedModes:
     def _counted(self, context: MetricContext, images: Tensor) -> tuple[int, float]:
         """(modes, kl) of images float ``[n, 3, 28, 28]``."""
         digits = context.data.digits
-        classify = context.fitted(self.extractor, digits).logits
+        classify = self.fitted_extractor(context).logits
         labels = classify(images.flatten(0, 1)[:, None]).argmax(1).cpu().view(len(images), -1)
         known = torch.bincount(digits.train.rows()["label"], minlength=len(digits.codec.spec.labels)).double()
         modes, counts = labels.unique(dim=0, return_counts=True)
         share, expected = counts.double() / len(images), (known / known.sum())[modes].prod(1)
         return len(modes), (share * (share / expected).log()).sum().item()
 
-    def count(self, context: MetricContext) -> int:
-        """How many images are labelled on each side."""
-        return min(self.samples, len(context.data.heldout))
-
-    def protocol(self, context: MetricContext) -> dict[str, Any]:
-        """How many images were labelled, and by what."""
-        count = self.count(context)
-        return {"samples": count, "held-out rows": count, "extractor": self.extractor.name}
+    def fitted_extractor(self, context: MetricContext) -> Extractor:
+        """The extractor, fitted to the digits and not to the data of the run."""
+        return context.fitted(self.extractor, context.data.digits)
 
 
 def good_per_mode(samples: Tensor, modes: Tensor, reach: float) -> Tensor:

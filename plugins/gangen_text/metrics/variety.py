@@ -44,34 +44,37 @@ class Variety(OfText):
         return {"samples": count, "held-out rows": count}
 
 
-class Distinct(Variety):
+class NGramVariety(Variety):
+    """What such figures have in common that look at runs of ``n`` tokens; their names end in ``_N``."""
+
+    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, **options: Any) -> None:
+        super().__init__(**options)
+        self.n = n
+        self.name = f"{self.name}_{n}"
+
+
+class Distinct(NGramVariety):
     """``distinct_N`` (Li et al., 2016): distinct n-grams over all n-grams of samples; ends are no part of them.
 
     Good samples are near the figure of held-out texts (see ``Variety``): nonsense has more distinct n-grams. It falls
     with the number of samples.
     """
 
-    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, **options: Any) -> None:
-        super().__init__(**options)
-        self.n = n
-        self.name = f"distinct_{n}"
+    name = "distinct"
 
     def measure(self, tokens: Tensor, spec: TextSpec) -> float:
         grams = ngrams(tokens, spec, self.n)
         return len(grams.unique(dim=0)) / max(len(grams), 1)
 
 
-class Entropy(Variety):
+class Entropy(NGramVariety):
     """``entropy_N`` (Ent-n, Zhang et al., 2018): entropy in nats of the n-grams of samples; ends are no part of them.
 
     Unlike distinct-n it sees whether n-grams are used evenly, and not only which. Good samples are near the figure of
     held-out texts (see ``Variety``): nonsense has more. It rises with the number of samples, and with their length.
     """
 
-    def __init__(self, *, n: Annotated[int, Ge(1)] = 2, **options: Any) -> None:
-        super().__init__(**options)
-        self.n = n
-        self.name = f"entropy_{n}"
+    name = "entropy"
 
     def measure(self, tokens: Tensor, spec: TextSpec) -> float:
         grams = ngrams(tokens, spec, self.n)
