@@ -13,6 +13,7 @@ from gangen.failures import explain
 
 if TYPE_CHECKING:
     from gangen.components.registry import Registry
+    from gangen.recipe.sections import Recipe
 
 EXAMPLES = """\
 examples:
@@ -129,28 +130,22 @@ def _parser() -> argparse.ArgumentParser:
     page = "write the runs side by side on one page"
     evaluating.add_argument("-o", "--output", type=Path, metavar="FILE", help=page)
     command("plugins", "what is installed, and what could not be loaded")
-    showing = command("show", "a component and its options")
-    showing.add_argument("name", help="a component's name, as in gangen/hinge")
+    showing = command("show", "a component, or a section of recipes, and what can be told to it")
+    showing.add_argument("name", help="a component's name, as in gangen/hinge, or a section's, as in trainer")
     command("recipes", "the recipes that come with gangen and its plugins")
     command("schema", "JSON Schema of recipes, for editors")
     return parser
 
 
 def _train(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.recipe.load import load_recipe
-
-    registry = _registry(blocked)
-    recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
+    recipe, registry = _read(options, blocked)
     from gangen.training.assemble import train
 
     train(recipe, registry)
 
 
 def _check(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.recipe.load import load_recipe
-
-    registry = _registry(blocked)
-    recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
+    recipe, registry = _read(options, blocked)
     from gangen.training.assemble import check
 
     print("\n".join(check(recipe, registry)), flush=True)
@@ -229,7 +224,13 @@ def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
 def _show(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.components.catalogue import component_lines
 
-    print("\n".join(component_lines(_registry(blocked), options.name)))
+    registry = _registry(blocked)
+    lines = list(component_lines(registry, options.name))
+    if not lines:
+        from gangen.recipe.reference import section_lines
+
+        lines = list(section_lines(registry, options.name))
+    print("\n".join(lines))
 
 
 def _recipes(options: argparse.Namespace, blocked: list[str]) -> None:
@@ -286,6 +287,17 @@ def _registry(blocked: list[str]) -> "Registry":
     from gangen.components.registry import Registry
 
     return Registry.discover(blocked)
+
+
+def _read(options: argparse.Namespace, blocked: list[str]) -> tuple["Recipe", "Registry"]:
+    from gangen.recipe.load import load_recipe
+
+    registry = _registry(blocked)
+    recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
+    if os.environ.get("RANK", "0") == "0":
+        for remark in recipe.remarks:
+            print(f"gangen: {remark}", file=sys.stderr)
+    return recipe, registry
 
 
 def _recipe_path(word: str, registry: "Registry") -> Path:

@@ -3,16 +3,15 @@
 import json
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from gangen.components.component import Component, Plugin
 from gangen.components.messages import show
-from gangen.components.options import Part, to_plain
+from gangen.components.options import Part, Use, to_plain
 from gangen.components.registry import Registry
-from gangen.components.signatures import REQUIRED
-from gangen.errors import UsageError, did_you_mean
+from gangen.components.signatures import REQUIRED, Parameter
 from gangen.hookspecs import KINDS
 from gangen.schedules import Schedule
 
@@ -23,6 +22,7 @@ WORDS = {
     bool: "true or false",
     type(None): "null",
     Schedule: "number or schedule",
+    Use: "component, its options beside it",
 }
 
 
@@ -55,37 +55,36 @@ def recipe_lines(registry: Registry) -> Iterator[str]:
 
 
 def component_lines(registry: Registry, name: str) -> Iterator[str]:
-    """The components of a full or bare name, with their options.
-
-    Raises:
-        UsageError: nothing has this name.
-    """
+    """The components of a full or bare name, with their options; nothing where nothing has this name."""
     components = [component for kind in KINDS for component in registry.all(kind)]
-    found = [component for component in components if name in (component.name, component.bare_name)]
-    if not found:
-        choices = [choice for component in components for choice in (component.name, component.bare_name)]
-        raise UsageError(f"nothing is called {name!r}{did_you_mean(name, choices)}\nsee: gangen plugins")
-    for index, component in enumerate(found):
+    for index, component in enumerate(it for it in components if name in (it.name, it.bare_name)):
         if index:
             yield ""
         yield from _component(component)
+
+
+def option_lines(parameters: Sequence[Parameter], title: str = "option") -> Iterator[str]:
+    """Options with type and default, and what is said of them."""
+    rows = [
+        (it.name, _words(it.annotation), "required" if it.default is REQUIRED else _written(it.default))
+        for it in parameters
+    ]
+    header = (title, "type", "default")
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in (0, 1)]
+    for (option, words, default), about in zip([header, *rows], ["", *(it.about for it in parameters)], strict=True):
+        yield f"  {option:{widths[0]}}  {words:{widths[1]}}  {default}"
+        if about:
+            yield f"      {about}"
 
 
 def _component(component: Component) -> Iterator[str]:
     yield f"{component.name}: {KINDS[component.kind].singular}, from {component.distribution} {component.version}"
     if component.summary:
         yield f"  {component.summary}"
-    rows = [
-        (name, _words(annotation), "required" if default is REQUIRED else _written(default))
-        for name, annotation, default in component.options.parameters
-    ]
-    if not rows:
-        yield "  no options"
-        return
-    header = ("option", "type", "default")
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in (0, 1)]
-    for option, words, default in [header, *rows]:
-        yield f"  {option:{widths[0]}}  {words:{widths[1]}}  {default}"
+    options, settings = component.options.parameters, component.settings.parameters
+    yield from option_lines(options) if options else ["  no options"]
+    if settings:
+        yield from option_lines(settings, "sampling")
 
 
 def _brings(plugin: Plugin) -> Iterator[str]:
@@ -114,6 +113,8 @@ def _words(annotation: Any) -> str:
         return f"mapping of {_words(arguments[1])}"
     if origin is not None and arguments:
         return f"list of {_words(arguments[0])}"
+    if "title" in getattr(annotation, "model_config", {}):
+        return str(annotation.model_config["title"])
     return WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())
 
 

@@ -53,6 +53,11 @@ class Component:
         """What its constructor can be told, read without importing it where possible."""
         return Options.of(str(self), self.target)
 
+    @cached_property
+    def settings(self) -> Options:
+        """What its method ``sample`` can be told, where it has one."""
+        return Options.of(f"sampling from {self}", self.target, "sample")
+
 
 @dataclass(frozen=True)
 class Plugin:

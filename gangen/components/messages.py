@@ -1,5 +1,6 @@
 """What pydantic finds wrong with a value, in plain words."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,15 @@ def in_plain_words(owner: str, value: Mapping[str, Any], names: Iterable[str]) -
         raise refusal(problems) from None
 
 
+def _hint(name: str, names: Iterable[str]) -> str:
+    """As ``did_you_mean``; of a name with dots the last part is what may have been meant."""
+    whole: dict[str, str] = {}
+    for choice in names:
+        whole.setdefault(choice.rpartition(".")[2], choice)
+    near = difflib.get_close_matches(name, whole, n=1)
+    return f"; did you mean {whole[near[0]]!r}?" if near else ""
+
+
 def any_of(words: Iterable[str]) -> str:
     """Words as in "a, b or c"."""
     *others, last = words
@@ -125,7 +135,7 @@ def _sentences(lines: list[Line], path: Keys, owner: str, names: Iterable[str]) 
             case "sentence", _:
                 said.append(line["msg"])
             case "extra_forbidden", 1:
-                said.append(f"unknown option {name!r} for {owner}{did_you_mean(name, names)}")
+                said.append(f"unknown option {name!r} for {owner}{_hint(str(name), names)}")
             case "missing", 1:
                 said.append(f"{owner} needs {name!r}")
     if said:

@@ -1,7 +1,7 @@
 """A component's options: the keyword-only parameters of its constructor, checked against what a recipe gives."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,9 +64,9 @@ class Options:
     parameters: list[Parameter]
 
     @classmethod
-    def of(cls, owner: str, target: str) -> Self:
+    def of(cls, owner: str, target: str, method: str = "__init__") -> Self:
         """The options of the component at an import string, without importing it where its source is plain enough."""
-        return cls(owner, keyword_parameters(target, {"Part": Part, "Schedule": Schedule}))
+        return cls(owner, keyword_parameters(target, {"Part": Part, "Schedule": Schedule}, method))
 
     @property
     def names(self) -> list[str]:
@@ -79,8 +79,10 @@ class Options:
         from typing_extensions import TypedDict
 
         fields = {
-            name: Annotated[annotation, Field(default=... if default is REQUIRED else to_plain(default))]
-            for name, annotation, default in self.parameters
+            it.name: Annotated[
+                it.annotation, Field(default=self.defaults.get(it.name, ...), description=it.about or None)
+            ]
+            for it in self.parameters
         }
         # A dictionary of types and not a model: an option may have any name, also that of a method of models.
         mapping = TypedDict(self.owner, fields)
@@ -91,17 +93,25 @@ class Options:
             reason = error.message.splitlines()[0]
             raise PluginError(f"an option of {self.owner} has a type that no recipe can give: {reason}") from error
 
-    def read(self, given: Mapping[str, Any], components: Components | None = None) -> dict[str, Any]:
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """What options are that are not given, as a recipe would write it."""
+        return {it.name: to_plain(it.default) for it in self.parameters if it.default is not REQUIRED}
+
+    def read(
+        self, given: Mapping[str, Any], components: Components | None = None, others: Iterable[str] = ()
+    ) -> dict[str, Any]:
         """Every option with its value or default, as the constructor takes it.
+
+        ``others`` are what may be meant by an unknown option besides the options there are.
 
         Values are read strictly and as JSON: "3" and true are not integers, but 1 is a number and a list a tuple.
 
         Raises:
             ValidationError: all that is wrong, in plain words.
         """
-        defaults = {name: to_plain(default) for name, _, default in self.parameters if default is not REQUIRED}
-        values = defaults | dict(given)  # defaults are written as a recipe would, and so are read like what is given
-        with in_plain_words(self.owner, values, self.names):
+        values = self.defaults | dict(given)
+        with in_plain_words(self.owner, values, [*self.names, *others]):
             return self._adapter.validate_json(json.dumps(values), context=components)
 
     def json_schema(self) -> dict[str, Any]:
@@ -109,8 +119,8 @@ class Options:
         return self._adapter.json_schema(schema_generator=untitled())
 
 
-def read_use(kind: str, value: Any, components: Components) -> Use:
-    """The component that a name, or a mapping of ``use`` and options, chooses.
+def read_use(kind: str, value: Any, components: Components, others: Iterable[str] = ()) -> Use:
+    """The component that a name, or a mapping of ``use`` and options, chooses; see ``Options.read`` for ``others``.
 
     Raises:
         ValidationError: all that is wrong, in plain words.
@@ -124,7 +134,7 @@ def read_use(kind: str, value: Any, components: Components) -> Use:
         raise refusal([(place, f"{kind} are chosen by a name or a mapping with 'use', got {show(name)}")])
     try:
         component = components.find(kind, name)
-        return Use(kind, component.name, component.options.read(options, components))
+        return Use(kind, component.name, component.options.read(options, components, others))
     except UsageError as error:
         raise refusal([(place, str(error))]) from None
 

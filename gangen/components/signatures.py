@@ -10,8 +10,9 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +22,15 @@ REQUIRED = inspect.Parameter.empty
 
 
 class Parameter(NamedTuple):
-    """A keyword-only parameter; ``default`` is ``REQUIRED`` where it has none."""
+    """A keyword-only parameter; ``default`` is ``REQUIRED`` where it has none.
+
+    ``about`` is the first sentence of the docstring of its class or function that names it in double backticks.
+    """
 
     name: str
     annotation: Any
     default: Any
+    about: str = ""
 
 
 class _Unreadable(Exception):
@@ -48,42 +53,57 @@ def resolve(target: str) -> Any:
     return found
 
 
-def keyword_parameters(target: str, names: Mapping[str, Any]) -> list[Parameter]:
+def described(parameters: Iterable[Parameter], text: str | None) -> list[Parameter]:
+    """The same, with what ``text`` says of them."""
+    sentences = [
+        sentence.rstrip(".;")
+        for paragraph in (text or "").partition("Raises:")[0].split("\n\n")
+        for sentence in re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(paragraph.split()))
+    ]
+    return [
+        it._replace(about=next((found.replace("``", "") for found in sentences if f"``{it.name}``" in found), it.about))
+        for it in parameters
+    ]
+
+
+def keyword_parameters(target: str, names: Mapping[str, Any], method: str = "__init__") -> list[Parameter]:
     """The options of ``target``, from its source where that is plain enough, else from the imported object.
 
-    ``names`` are what annotations may mention besides builtins, typing, collections.abc, annotated_types and ``Path``.
+    They are those of its constructor, or of another ``method``. ``names`` are what annotations may mention besides
+    builtins, typing, collections.abc, annotated_types and ``Path``.
     """
     module_name, _, attribute = target.partition(":")
     try:
-        return _from_source(_parse(module_name), attribute, _namespace() | dict(names)) or []
+        return _from_source(_parse(module_name), attribute, method, _namespace() | dict(names)) or []
     except _Unreadable:
-        return from_object(resolve(target))
+        return from_object(resolve(target), method)
 
 
-def from_object(found: Any) -> list[Parameter]:
+def from_object(found: Any, method: str = "__init__") -> list[Parameter]:
     """The options of a live class or function."""
-    if dataclasses.is_dataclass(found):
+    if dataclasses.is_dataclass(found) and method == "__init__":
         hints = typing.get_type_hints(found, include_extras=True)
         fields = [field for field in dataclasses.fields(found) if field.kw_only]
-        return [Parameter(field.name, hints[field.name], _field_default(field)) for field in fields]
-    constructors = (
-        [vars(it)["__init__"] for it in inspect.getmro(found) if "__init__" in vars(it)]
-        if inspect.isclass(found)
-        else [found]
-    )
+        return described([Parameter(it.name, hints[it.name], _field_default(it)) for it in fields], found.__doc__)
+    if not inspect.isclass(found):
+        functions = [(found, found.__doc__)] if method == "__init__" else []
+    else:
+        classes = [it for it in inspect.getmro(found) if method in vars(it)]
+        functions = [(vars(it)[method], f"{it.__doc__}\n\n{vars(it)[method].__doc__}") for it in classes]
     options: dict[str, Parameter] = {}
-    for function in constructors:
+    for function, text in functions:
         try:
             hints = typing.get_type_hints(function, include_extras=True)
         except (NameError, TypeError, AttributeError) as error:
             raise PluginError(f"cannot read the annotations of {function.__qualname__}: {error}") from error
         parameters = inspect.signature(function).parameters.values()
-        for it in parameters:
-            if it.kind is it.KEYWORD_ONLY and it.name not in options:
-                options[it.name] = Parameter(it.name, hints.get(it.name, Any), it.default)
+        own = [
+            Parameter(it.name, hints.get(it.name, Any), it.default) for it in parameters if it.kind is it.KEYWORD_ONLY
+        ]
+        options |= {it.name: it for it in described(own, text) if it.name not in options}
         if not any(it.kind is it.VAR_KEYWORD for it in parameters):
             break
-    return list(options.values())
+    return described(options.values(), found.__doc__)
 
 
 def _field_default(field: dataclasses.Field) -> Any:
@@ -101,26 +121,27 @@ def _parse(module_name: str) -> ast.Module:
         raise _Unreadable from error
 
 
-def _from_source(module: ast.Module, name: str, namespace: dict[str, Any]) -> list[Parameter] | None:
-    """None for a class without any constructor."""
+def _from_source(module: ast.Module, name: str, method: str, namespace: dict[str, Any]) -> list[Parameter] | None:
+    """None for a class without such a method, and for a function where it is not its own options that are asked for."""
     definitions = [node for node in module.body if getattr(node, "name", None) == name]
     match definitions:
         case []:
-            return _from_source(*_imported(module, name), namespace)
+            return _from_source(*_imported(module, name), method, namespace)
         case [ast.FunctionDef() as function]:
-            return _from_function(function, namespace)
+            return _from_function(function, namespace) if method == "__init__" else None
         case [ast.ClassDef(decorator_list=[], keywords=[]) as definition]:
-            constructor = next((it for it in definition.body if getattr(it, "name", None) == "__init__"), None)
-            own = None if constructor is None else _from_function(constructor, namespace)
-            if own is not None and constructor.args.kwarg is None:
+            text = ast.get_docstring(definition)
+            function = next((it for it in definition.body if getattr(it, "name", None) == method), None)
+            own = None if function is None else described(_from_function(function, namespace), text)
+            if own is not None and function.args.kwarg is None:
                 return own
             for base in definition.bases:
                 if not isinstance(base, ast.Name):
                     raise _Unreadable
-                inherited = _from_source(module, base.id, namespace)
+                inherited = _from_source(module, base.id, method, namespace)
                 if inherited is not None:
                     names = {option.name for option in own or ()}
-                    return [*(own or ()), *(option for option in inherited if option.name not in names)]
+                    return [*(own or ()), *described((it for it in inherited if it.name not in names), text)]
             return own
     raise _Unreadable
 
@@ -139,7 +160,7 @@ def _from_function(function: Any, namespace: dict[str, Any]) -> list[Parameter]:
     if not isinstance(function, ast.FunctionDef) or function.decorator_list:
         raise _Unreadable
     arguments = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-    return [
+    options = [
         Parameter(
             argument.arg,
             Any if argument.annotation is None else _annotation(argument.annotation, namespace),
@@ -147,6 +168,7 @@ def _from_function(function: Any, namespace: dict[str, Any]) -> list[Parameter]:
         )
         for argument, default in arguments
     ]
+    return described(options, ast.get_docstring(function))
 
 
 def _annotation(node: ast.expr, namespace: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from gangen.components.messages import problems_of
 from gangen.components.registry import Registry
 from gangen.errors import PluginError
-from gangen.recipe.sections import Recipe
+from gangen.recipe.sections import PlayerSettings, Recipe
 from gangen.recipe.source import RecipeSource
 
 
@@ -23,7 +23,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
         RecipeError: everything that is wrong, each with its place.
     """
     path, registry = Path(path), registry or Registry.discover()
-    source = RecipeSource.read(path, overrides)
+    source = RecipeSource.read(path, overrides, ("kind", *PlayerSettings.model_fields))
     tree = source.tree
     tree.setdefault("run", f"runs/{path.stem}")
     _load_code(source, registry)
@@ -45,12 +45,16 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _load_code(source: RecipeSource, registry: Registry) -> None:
-    """Run the local files of a recipe, since they hold components that the rest of it names; paths become absolute."""
+    """Run the local files of a recipe, since they hold components that the rest of it names; paths become absolute.
+
+    They are relative to the recipe, and those of the command line to where one stands.
+    """
     code = source.tree.get("code")
     paths = [code] if isinstance(code, str) else code
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         return
-    source.tree["code"] = [str((source.path.parent / path).resolve()) for path in paths]
+    written = source.where("code").line
+    source.tree["code"] = [str(((source.path.parent if written else Path()) / path).resolve()) for path in paths]
     for index, path in enumerate(source.tree["code"]):
         try:
             registry.load_code(Path(path))

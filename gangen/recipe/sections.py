@@ -228,7 +228,9 @@ class PlayerRecipe(PlayerSettings, title="a player"):
     @field_validator("component", mode="plain")
     @classmethod
     def _choose(cls, value: Any, info: ValidationInfo) -> Use:
-        return read_use(info.data["kind"], value, info.context)
+        optimizer = info.data.get("optimizer")
+        inner = [f"optimizer.{name}" for name in optimizer.component.options] if optimizer else []
+        return read_use(info.data["kind"], value, info.context, [*PlayerSettings.model_fields, *inner])
 
     def to_plain(self) -> dict[str, Any]:
         settings = {name: to_plain(getattr(self, name)) for name in PlayerSettings.model_fields}
@@ -316,6 +318,11 @@ class Recipe(Section, title="the recipe"):
     @property
     def source(self) -> Path:
         return self._source.path
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of how it was read."""
+        return self._source.remarks
 
     def where(self, *path: str | int) -> str:
         """``file:line:col`` of a key, or of the nearest key around it that was written down."""

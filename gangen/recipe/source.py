@@ -1,7 +1,7 @@
 """A recipe's text: YAML to plain values, with the place of every key, and the overrides of the command line."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -61,20 +61,22 @@ class Place(NamedTuple):
 class RecipeSource:
     """The plain ``tree`` of a recipe and the ``places`` of its keys; ``problems`` collects what is wrong with it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: Collection[str] = ()) -> None:
         self.path = path
+        self.settings = settings
+        self.remarks: list[str] = []
         self.tree: Any = None
         self.places: dict[Keys, Place] = {(): Place(str(path), 1, 1)}
         self.problems: list[tuple[Place, str]] = []
 
     @classmethod
-    def read(cls, path: Path, overrides: Sequence[str] = ()) -> "RecipeSource":
-        """Read a file and apply overrides ``a.b.c=value``.
+    def read(cls, path: Path, overrides: Sequence[str] = (), settings: Collection[str] = ()) -> "RecipeSource":
+        """Read a file and apply overrides ``a.b.c=value``; ``settings`` are what a player has besides a component.
 
         Raises:
             RecipeError: the file cannot be read, is not YAML, or does not hold a mapping.
         """
-        source = cls(path)
+        source = cls(path, settings)
         try:
             text = path.read_bytes().decode("utf-8-sig")
         except OSError as error:
@@ -183,9 +185,26 @@ class RecipeSource:
             if depth < len(keys) - 1:
                 container = self._entered(container, key, tuple(keys[: depth + 1]), place)
         path = tuple(keys)
-        self.places = {known: where for known, where in self.places.items() if known[: len(path)] != path}
+        former = container.get(keys[-1]) if isinstance(container, dict) else container[keys[-1]]
+        places, below = self.places, len(path)
+        self.places = {known: where for known, where in places.items() if known[:below] != path}
         self.places[path] = place
-        container[keys[-1]] = self._parse(text, path, place)
+        container[keys[-1]] = value = self._parse(text, path, place)
+        if isinstance(value, str) and isinstance(former, dict) and "use" in former:
+            container[keys[-1]] = self._exchange(value, former, path, override)
+            for known in places:
+                if known[:below] == path and len(known) > below and known[below] in container[keys[-1]]:
+                    self.places.setdefault(known, places[known])
+
+    def _exchange(self, name: str, former: dict[str, Any], path: Keys, override: str) -> dict[str, Any]:
+        """A component by its name in the place of another, whose options go; settings of a player stay."""
+        self.places[*path, "use"] = self.places[path]
+        kept = {key: value for key, value in former.items() if path[:1] == ("players",) and key in self.settings}
+        left_out = [key for key in former if key != "use" and key not in kept]
+        if left_out:
+            keeping = f", and keeps {', '.join(kept)}" if kept else ""
+            self.remarks.append(f"{override} leaves out the options of {former['use']}: {', '.join(left_out)}{keeping}")
+        return {"use": name, **kept}
 
     def _entered(self, container: Any, key: str | int, path: Keys, place: Place) -> Any:
         """What is at ``path``, as something that holds keys: a name becomes ``{use: name}``, nothing a new mapping."""

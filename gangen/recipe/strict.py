@@ -8,6 +8,7 @@ from pydantic_core import PydanticKnownError
 
 from gangen.components.messages import Keys, in_plain_words, refusal
 from gangen.components.options import to_plain
+from gangen.components.signatures import REQUIRED, Parameter, described
 
 
 class Section(BaseModel, extra="forbid", frozen=True, strict=True, protected_namespaces=()):
@@ -31,11 +32,32 @@ class Section(BaseModel, extra="forbid", frozen=True, strict=True, protected_nam
             value = {cls.shorthand: value}
         if not isinstance(value, Mapping):
             raise PydanticKnownError("dict_type")
-        with in_plain_words(str(cls.model_config["title"]), value, cls.model_fields):
+        with in_plain_words(str(cls.model_config["title"]), value, [*cls.model_fields, *cls.inner()]):
             section = handler(value)
         if problems := list(section.check()):
             raise refusal(problems)
         return section
+
+    @classmethod
+    def parameters(cls) -> list[Parameter]:
+        """Its fields, as options."""
+        found = [
+            Parameter(name, field.rebuild_annotation(), REQUIRED if field.is_required() else field.default)
+            for name, field in cls.model_fields.items()
+        ]
+        for text in (it.__doc__ for it in reversed(cls.__mro__) if issubclass(it, Section)):
+            found = described(found, text)
+        return found
+
+    @classmethod
+    def inner(cls) -> list[str]:
+        """The keys of the sections in it, with dots."""
+        return [
+            f"{name}.{key}"
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+            for key in field.annotation.model_fields
+        ]
 
     def to_plain(self) -> dict[str, Any]:
         return {name: to_plain(getattr(self, name)) for name in type(self).model_fields}
@@ -43,4 +65,7 @@ class Section(BaseModel, extra="forbid", frozen=True, strict=True, protected_nam
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         mapping = handler.resolve_ref_schema(handler(schema))
+        for it in cls.parameters():
+            if it.about and it.name in mapping["properties"]:
+                mapping["properties"][it.name]["description"] = it.about
         return {"anyOf": [{"type": ["string", "number"]}, dict(mapping)]} if cls.shorthand else mapping

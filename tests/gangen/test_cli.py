@@ -232,6 +232,47 @@ def test_show_lists_options_with_types_and_defaults(echo, capsys):
     assert "loss loss non_saturating" in " ".join(capsys.readouterr().out.split())
 
 
+def test_show_says_what_options_are_and_how_samples_are_set(echo, capsys):
+    assert cli.main(["show", "adam"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[lines.index(next(it for it in lines if it.startswith("  lr "))) + 1] == "      lr is the size of a step"
+    )
+    assert cli.main(["show", "echo/mlp"]) == 0
+    sampling = capsys.readouterr().out.split("  sampling")[1]
+    assert "scale number 1.0" in " ".join(sampling.split())
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("trainer", "batch_size integer >= 1 64"),
+        ("players", "use component, its options beside it required"),
+        ("players", "clip number > 0 or null null"),
+        ("phases", "steps integer >= 1 required"),
+        ("turns", "every integer >= 1 1"),
+        ("every", "evaluate integer >= 0 0"),
+        ("recipe", "trainer the trainer {}"),
+    ],
+)
+def test_sections_of_recipes_are_shown_with_their_keys(capsys, section, key):
+    assert cli.main(["show", section]) == 0
+    assert key in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_is_nothing_may_have_been_a_section(capsys):
+    assert cli.main(["show", "traine"]) == 2
+    assert "did you mean 'trainer'?" in capsys.readouterr().err
+
+
+def test_what_an_override_leaves_out_is_said(recipe, played, capsys):
+    recipe.write_text(RECIPE.replace("generator: local/net", "generator: {use: local/net, width: 4, clip: 1.0}"))
+    assert cli.main(["recipe.yaml", "players.generator=local/net"]) == 0
+    assert played[0].players["generator"].clip == 1.0
+    said = "gangen: players.generator=local/net leaves out the options of local/net: width, and keeps clip"
+    assert errors(capsys) == said
+
+
 def test_recipes_are_listed_with_their_first_line(echo, capsys):
     assert cli.main(["recipes"]) == 0
     assert "echo/tiny gangen echo/tiny: points on a ring" in " ".join(capsys.readouterr().out.split())
@@ -248,6 +289,11 @@ def test_the_schema_knows_components_and_their_options(echo, capsys):
     (options,) = [branch["then"] for branch in mapping["allOf"] if "echo/mlp" in str(branch["if"])]
     assert options["properties"]["hidden_dim"] == {"type": "integer", "minimum": 1, "default": 16}
     assert {"use", "kind", "optimizer", "ema", "clip"} <= set(options["properties"])
+    assert options["properties"]["clip"]["description"] == "clip is the largest norm of a gradient"
+    _, mapping = schema["$defs"]["player_optimizer"]["anyOf"]
+    (adam,) = [branch for branch in mapping["allOf"] if 'gangen/adam"' in json.dumps(branch["if"])]
+    assert adam["then"]["properties"]["lr"]["description"] == "lr is the size of a step"
+    assert "required" not in adam["if"] or not adam["if"]["required"]  # what is meant where nothing is chosen
     _, mapping = schema["$defs"]["objectives"]["anyOf"]
     (game,) = [branch["then"] for branch in mapping["allOf"] if "echo/gan" in str(branch["if"])]
     assert game["properties"]["loss"] == {"default": "non_saturating", "$ref": "#/$defs/losses"}

@@ -132,10 +132,10 @@ def build(spec, *, loss: Annotated[Any, Part("losses")] = "hinge", pair: tuple[i
 def test_plain_sources_are_read_without_importing_them(install):
     install("acme", STATIC, module="gangen_acme_static")
     of = lambda name: Options.of("it", f"gangen_acme_static:{name}").parameters  # noqa: E731
-    assert [(name, default) for name, _, default in of("Base")] == [("width", 32), ("mode", "a"), ("more", 3)]
+    assert [(it.name, it.default) for it in of("Base")] == [("width", 32), ("mode", "a"), ("more", 3)]
     assert of("Inherits") == of("Base")
     assert of("Plain") == []
-    annotations = [annotation for _, annotation, _ in of("build")]
+    annotations = [it.annotation for it in of("build")]
     assert annotations == [Annotated[Any, Part("losses")], tuple[int, int], Schedule]
     assert "gangen_acme_static" not in sys.modules
 
@@ -159,9 +159,50 @@ class Further(Derived):
 def test_a_constructor_that_hands_options_on_has_those_of_its_base_too(install, name):
     install("acme", DERIVED, module="gangen_acme_derived")
     found = Options.of("it", f"gangen_acme_derived:{name}").parameters
-    assert [(option, default) for option, _, default in found] == [("more", 3), ("mode", "b"), ("width", 32)]
+    assert [(it.name, it.default) for it in found] == [("more", 3), ("mode", "b"), ("width", 32)]
     assert "gangen_acme_derived" not in sys.modules
     assert from_object(getattr(importlib.import_module("gangen_acme_derived"), name)) == found
+
+
+DESCRIBED = '''
+class Base:
+    """A base whose ``width`` is even.
+
+    ``depth`` counts layers; ``rate`` is
+    a share. Of ``depth`` there is no end.
+    """
+
+    def __init__(self, spec, *, width: int = 2, depth: int = 1, rate: float = 0.5, plain: int = 0): ...
+
+    def sample(self, n, condition=None, *, sharp: float = 1.0):
+        """``sharp`` is the least of ``width``."""
+
+class Derived(Base):
+    """``width`` is odd here."""
+
+class Imported(Base, metaclass=type):
+    """``width`` is odd here."""
+
+def build(spec, *, width: int = 2):
+    """A function of ``width``."""
+'''
+
+
+def test_an_option_has_the_first_sentence_that_names_it(install):
+    install("acme", DESCRIBED, module="gangen_acme_described")
+
+    def about(name: str, method: str = "__init__") -> list[str]:
+        return [it.about for it in Options.of("it", f"gangen_acme_described:{name}", method).parameters]
+
+    rest = ["depth counts layers", "rate is a share", ""]
+    assert about("Base") == ["A base whose width is even", *rest]
+    assert about("Derived") == ["width is odd here", *rest]
+    assert about("build") == ["A function of width"]
+    assert about("Derived", "sample") == ["sharp is the least of width"]
+    assert about("build", "sample") == []
+    assert "gangen_acme_described" not in sys.modules
+    assert about("Imported") == about("Derived")
+    assert about("Imported", "sample") == about("Derived", "sample")
 
 
 IMPORTED = """
@@ -183,10 +224,10 @@ class Data:
 def test_other_sources_are_imported(install):
     install("acme", IMPORTED, module="gangen_acme_imported")
     found = Options.of("it", "gangen_acme_imported:ByName").parameters
-    assert [(name, default) for name, _, default in found] == [("width", 7), ("text", "a"), ("plain", 3)]
+    assert [(it.name, it.default) for it in found] == [("width", 7), ("text", "a"), ("plain", 3)]
     assert found[1].annotation is str
     data = Options.of("it", "gangen_acme_imported:Data").parameters
-    assert [(name, default) for name, _, default in data] == [("width", REQUIRED), ("depth", 2)]
+    assert [(it.name, it.default) for it in data] == [("width", REQUIRED), ("depth", 2)]
 
 
 def test_a_module_that_cannot_be_imported_is_the_plugins_fault():

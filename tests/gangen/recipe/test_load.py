@@ -225,6 +225,37 @@ def test_overrides_that_are_wrong_say_so(problems, override, message):
     assert problems(TINY, override)[0] == f"command line: {override}: {message}"
 
 
+def test_another_component_for_a_player_keeps_its_settings_and_says_what_goes(read, problems):
+    override = "players.generator=echo/mlp"
+    recipe = read(TINY, override, "objective=echo/gan")
+    generator = recipe.players["generator"]
+    assert generator.component.options == {"latent_dim": 4, "hidden_dim": 16}
+    assert generator.optimizer.component == adam(betas=(Schedule(0.0), Schedule(0.9)))
+    assert generator.ema == 0.99
+    assert recipe.where("players", "generator", "ema") == "tiny.yaml:7:5"
+    assert recipe.where("players", "generator", "use") == f"command line: {override}"
+    assert recipe.remarks == [
+        f"{override} leaves out the options of echo/mlp: hidden_dim, and keeps optimizer, ema",
+        "objective=echo/gan leaves out the options of echo/gan: loss",
+    ]
+    assert read(TINY, "players.discriminator=echo/mlp").remarks == []
+    (found,) = problems(TINY.replace("ema: 0.99", "ema: 2"), "players.generator=echo/mlp")
+    assert found.startswith("tiny.yaml:7:5: ema must be less than 1")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("players.generator.lr=1", "unknown option 'lr' for generator 'echo/mlp'; did you mean 'optimizer.lr'?"),
+        ("players.generator.clp=1", "unknown option 'clp' for generator 'echo/mlp'; did you mean 'clip'?"),
+        ("batch_size=1", "unknown option 'batch_size' for the recipe; did you mean 'trainer.batch_size'?"),
+        ("evaluate=1", "unknown option 'evaluate' for the recipe; did you mean 'every.evaluate'?"),
+    ],
+)
+def test_an_option_of_a_section_inside_is_hinted_at(problems, override, message):
+    assert problems(TINY, override) == [f"command line: {override}: {message}"]
+
+
 def test_settings_are_read_like_overrides():
     assert read_assignments(["temperature=0.5", "mode=yes"]) == {"temperature": 0.5, "mode": "yes"}
     with pytest.raises(RecipeError, match="command line: x: "):
@@ -359,6 +390,18 @@ def test_local_code_is_loaded_before_its_components_are_looked_up(read, tmp_path
     recipe = read(TINY + "code: mine.py\nmetrics: [local/own]\n")
     assert recipe.code == [tmp_path / "mine.py"]
     assert recipe.metrics == [Use("metrics", "local/own", {"n": 2})]
+
+
+def test_code_is_relative_to_the_recipe_and_on_the_command_line_to_where_one_stands(tmp_path, monkeypatch, echo):
+    for folder in ("recipes", "here"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder}_code.py").touch()
+    recipe = tmp_path / "recipes" / "tiny.yaml"
+    recipe.write_text(TINY + "code: recipes_code.py\n")
+    monkeypatch.chdir(tmp_path / "here")
+    assert load_recipe(recipe, [], echo).code == [tmp_path / "recipes" / "recipes_code.py"]
+    for override in ("code=here_code.py", "code=[here_code.py]"):
+        assert load_recipe(recipe, [override], echo).code == [tmp_path / "here" / "here_code.py"]
 
 
 def test_local_code_that_fails_has_a_place(problems, tmp_path):
