@@ -2,9 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from markupsafe import Markup, escape
 
 from gangen.errors import UsageError
 
-Points = Sequence[tuple[float, float]]
+Points = Sequence[tuple[Any, ...]]
 
 # Mid-tones, readable on white and on black.
 PALETTE = ("#3f87d6", "#e07b39", "#2f9e77", "#b265c9", "#d1495b", "#8f8136", "#4aa3b5", "#8a8a8a")
@@ -50,25 +49,17 @@ class Chart(NamedTuple):
     remark: str = ""
 
 
-@dataclass(frozen=True)
-class Line:
-    """One curve: its name, its points, its place in the palette."""
+class Line(NamedTuple):
+    """One curve: its name, its points, its place in the palette; and the points of ``runs`` that it is the mean of.
+
+    A point is ``(x, y)``; in a frontier it has a label, too.
+    """
 
     name: str
     points: Points
     colour: int = 0
     dashed: bool = False
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A curve of a frontier: points ``(diversity, quality, label)``, and those of the ``runs`` it is the mean of."""
-
-    name: str
-    points: Sequence[tuple[float, float, str]]
-    runs: Sequence[Sequence[tuple[float, float, str]]] = ()
-    colour: int = 0
-    dashed: bool = False
+    runs: Sequence[Points] = ()
 
 
 def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, wide: bool = False) -> Markup:
@@ -109,7 +100,7 @@ def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, 
 
 
 def frontier_chart(
-    quality: str, diversity: str, curves: Sequence[Curve], reals: Sequence[tuple[float, float]]
+    quality: str, diversity: str, curves: Sequence[Line], reals: Sequence[tuple[float, float]]
 ) -> Markup:
     """Quality against diversity, as SVG; ``reals`` are points ``(diversity, quality)`` of real data.
 
@@ -156,11 +147,11 @@ def thinned(points: Points) -> Points:
     return [point for stretch in stretches for point in sorted(_extremes(stretch))]
 
 
-def _extremes(points: Points) -> set[tuple[float, float]]:
+def _extremes(points: Points) -> set[tuple[Any, ...]]:
     return {min(points, key=lambda point: point[1]), max(points, key=lambda point: point[1])}
 
 
-def _columns(points: Iterable[Sequence[Any]]) -> tuple[list[float], list[float]]:
+def _columns(points: Points) -> tuple[list[float], list[float]]:
     return [point[0] for point in points], [point[1] for point in points]
 
 
@@ -188,8 +179,6 @@ def _embedded(svg: StringIO, title: str) -> Markup:
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     head, rest = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
-    rest = re.sub(
-        r' id="[\w.]+_\d+"', "", rest
-    )  # names of parts, which charts on one page share; nothing refers to them
-    rest = rest.replace(_INK, "currentColor")
+    # Names of parts, which charts on one page share; nothing refers to them.
+    rest = re.sub(r' id="[\w.]+_\d+"', "", rest).replace(_INK, "currentColor")
     return Markup(f'<svg {box[0] if box else ""} role="img" aria-label="{escape(title)}">{rest}')

@@ -3,18 +3,17 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gangen.evaluation.results import Frontier, Row
 from gangen.metrics.figures import is_number
-from gangen.report.charts import Chart, Curve, frontier_chart
+from gangen.report.charts import Chart, Line, frontier_chart
 from gangen.report.groups import Group, cell
 from gangen.report.page import number
 
 # The setting that is swept, and the names of two figures.
 Axes = tuple[str, str, str]
-# Points of one curve by run, and how it is drawn.
-Side = tuple[str, list[list[Row]], dict[str, Any]]
+# Name and points of a curve, these by run; its colour, and whether it is dashed.
+Side = tuple[str, list[list[Row]], tuple[int, bool]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Plane:
     def chart(self) -> Chart:
         """Raises UsageError where matplotlib is missing."""
         curves = [
-            Curve(name, self._points(runs), [self._points([run]) for run in runs] if len(runs) > 1 else [], **look)
+            Line(name, self._points(runs), *look, runs=[self._points([run]) for run in runs] if len(runs) > 1 else [])
             for name, runs, look in self._sides()
         ]
         reals = dict.fromkeys(self._mean(rows) for rows in self._real.values())
@@ -72,7 +71,7 @@ class Plane:
         for place, (name, frontiers) in enumerate(self.groups.items()):
             for number_of_side, side in enumerate(("model", "baseline")):
                 if runs := [frontier.sides[side] for frontier in frontiers if side in frontier.sides]:
-                    look = {"colour": place if several else number_of_side, "dashed": side == "baseline"}
+                    look = place if several else number_of_side, side == "baseline"
                     yield f"{name} {side}" if several else side, runs, look
 
     def _points(self, runs: Sequence[Sequence[Row]]) -> list[tuple[float, float, str]]:

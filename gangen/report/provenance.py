@@ -2,9 +2,10 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
+from gangen import __version__
 from gangen.evaluation.results import Result
 from gangen.report.groups import Group, name_of_data
 from gangen.report.records import Row, read_recipe
@@ -48,8 +49,9 @@ def reproduction(runs: Sequence[RunDirectory]) -> dict[str, list[tuple[str, str]
         if run.recipe.is_file()
     ]
     plugins = {(f"plugin {name}", str(what)): None for run in runs for name, what in read_record(run.plugins).items()}
-    here = [(name, _version(name)) for name in ("gangen", "torch", "accelerate", "numpy")]
-    return {"recipes": recipes, "packages": [*plugins, ("Python", platform.python_version()), *here]}
+    here = [("Python", platform.python_version()), ("gangen", __version__)]
+    here += [(name, version(name)) for name in ("torch", "accelerate", "numpy")]
+    return {"recipes": recipes, "packages": [*plugins, *here]}
 
 
 def _metrics(result: Result) -> list[tuple[str, ...]]:
@@ -83,10 +85,3 @@ def _value(value: Any) -> str:
         case int():
             return f"{value:,}"
     return str(value)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "-"
