@@ -17,8 +17,9 @@ from gangen.penalties import Judge
 class AdversarialGame(nn.Module):
     """Goodfellow et al. (2014), with the loss and the penalties of your choice.
 
-    ``penalties`` are added to the loss of every ``discriminate``; where they look at the rows that the loss looks at,
-    one pass of the discriminator serves both. ``lazy_penalties`` are what the turn ``penalize`` plays, as in
+    ``penalties`` are added to the loss of every ``discriminate``. Where they look at the rows that the loss looks at,
+    one pass of the discriminator serves both, its dropout and augmentation drawn once; under mixed precision they take
+    a pass of their own, in float32. ``lazy_penalties`` are what the turn ``penalize`` plays, as in
     ``penalize: {every: 16}`` (lazy regularisation, Karras et al. 2020, appendix B): weights count as they are, so a
     penalty that is played every 16th step wants 16 times its weight.
 
@@ -100,7 +101,6 @@ class AdversarialGame(nn.Module):
         self, players: Players, batch: Batch, real: Tensor, fake: Tensor, clock: Clock
     ) -> tuple[Tensor, Stats]:
         """The discriminator's loss with its penalties, and figures; ``fake`` has no graph."""
-        # Under mixed precision penalties ask again, in float32.
         mixed = torch.is_autocast_enabled(real.device.type)
         differentiated = {which for penalty in self.penalties for which in getattr(penalty, "differentiates", ())}
         if not mixed and "real" in differentiated:

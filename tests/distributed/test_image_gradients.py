@@ -3,7 +3,6 @@
 Batches that do not come in whole packs or groups on each process are refused; see ``MICRO_BATCHES`` for ``accumulate``.
 """
 
-import inspect
 import json
 from itertools import product
 from typing import get_args
@@ -13,6 +12,7 @@ import pytest
 
 from gangen import cli
 from gangen.components.registry import Registry
+from gangen.components.signatures import from_object
 
 REGISTRY = Registry.discover()
 
@@ -164,10 +164,10 @@ def played(play_on_one_and_two, written):
 
 def test_every_kind_of_condition_is_played():
     for player, kind in enumerate(["generators", "discriminators"]):
-        networks = [REGISTRY.find(kind, name).load() for name in names(kind)]
-        unions = [get_args(inspect.signature(network).parameters["condition"].annotation) for network in networks]
+        options = [option for name in names(kind) for option in from_object(REGISTRY.find(kind, name).load())]
+        unions = [get_args(option.annotation) for option in options if option.name == "condition"]
         offered = {choice for union in unions for literal in union for choice in get_args(literal)}
-        assert offered == {options[player]["condition"] for options in CONDITIONINGS.values()}
+        assert offered == {both[player]["condition"] for both in CONDITIONINGS.values()}
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
