@@ -60,7 +60,9 @@ def train(recipe: Recipe, registry: Registry) -> None:
         raise
 
 
-def play(recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[str], *, rehearsal: bool = False) -> None:
+def play(
+    recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[str], *, rehearsal: bool = False
+) -> Trainer:
     """Play a recipe in a directory that may be played in; ``remarks`` are what to warn of before.
 
     A rehearsal does not say where it is, and ends at errors that training goes on after: those of metrics and sheets.
@@ -97,6 +99,7 @@ def play(recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[st
                 f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
             )
         around.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
+        return trainer
     finally:
         accelerator.end_training()
 
@@ -354,4 +357,8 @@ def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
     file = f" -o samples{trainer.data.codec.suffix}" if hasattr(trainer.data.codec, "suffix") else ""
     code = "".join(f" --code {shlex.quote(str(path))}" for path in sorted((run.model / "code").glob("*.py")))
     command = f"gangen sample{words} -n 5 --run {shlex.quote(str(run.root))}{file}{code}"
+    try:
+        trainer.data.codec.encode(prompt or None, 1)
+    except UsageError:  # there is no prompt that would do for everybody
+        command = f"gangen report {shlex.quote(str(run.root))}"
     return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    {command}"

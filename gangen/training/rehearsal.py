@@ -5,13 +5,13 @@ from tempfile import TemporaryDirectory
 
 from gangen import model
 from gangen.components.registry import Registry
+from gangen.contracts import Data
 from gangen.errors import PluginError
 from gangen.failures import during
 from gangen.recipe.sections import Every, Recipe
 from gangen.run_directory import RunDirectory
 from gangen.training.assemble import play
-
-_SAMPLES = 4
+from gangen.training.callbacks.sheets import sheet_of
 
 
 def rehearse(recipe: Recipe, registry: Registry) -> None:
@@ -30,17 +30,18 @@ def rehearse(recipe: Recipe, registry: Registry) -> None:
             }
         )
         play(small, registry, run, [], rehearsal=True)
-        play(small, registry, run, [], rehearsal=True)  # finds itself finished, from its checkpoint
-        _sample_twice(model.load(folder, registry=registry), Path(folder))
+        trainer = play(small, registry, run, [], rehearsal=True)  # finds itself finished, from its checkpoint
+        _sample_twice(model.load(folder, registry=registry), trainer.data, Path(folder))
 
 
-def _sample_twice(trained: model.Model, folder: Path) -> None:
+def _sample_twice(trained: model.Model, data: Data, folder: Path) -> None:
     """Raises PluginError where a seed does not make samples what they are, going by the files that the codec writes."""
+    written = []
     with during("sampling from the model that was saved"):
-        prompt, written = next(iter(trained.codec.prompts()), "") or None, []
         for number in range(2):
+            row, *_ = sheet_of(data, trained.sampler, trained.networks.values(), 0, trained.device)
             path = folder / f"{number}{getattr(trained.codec, 'suffix', '.txt')}"
-            trained.codec.write(trained.sample(prompt, _SAMPLES, seed=0), path)
+            trained.codec.write(row.samples, path)
             written.append(path.read_bytes())
     if written[0] != written[1]:
         raise PluginError(

@@ -1,10 +1,12 @@
 """Sheets of samples while a run trains."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
+from torch import nn
 
 from gangen.contracts import Callback, Data, SheetRow
 from gangen.noise import mix
@@ -43,18 +45,27 @@ class Samples(Callback):
                 self._draw(trainer)
 
     def _draw(self, trainer: Trainer) -> None:
-        codec, sheet = trainer.data.codec, []
+        codec = trainer.data.codec
         networks = [trainer.networks.averaged(name) for name in self.sampler.networks]
-        for row in _rows(trainer.data):
-            with drawing(mix(trainer.seed, row.title), trainer.device, *networks):
-                condition = {name: tensor.to(trainer.device) for name, tensor in row.condition.items()}
-                sheet.append(replace(row, samples=codec.decode(self.sampler.sample(row.n, condition))))
+        sheet = sheet_of(trainer.data, self.sampler, networks, trainer.seed, trainer.device)
         written = codec.render(sheet, self.run.samples / f"step-{trainer.state.total:08d}")
         files = ", ".join(map(str, [written] if isinstance(written, Path) else written))
         phase, step = position(trainer)
         self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {files}", **PLAIN)
         if preview := codec.preview(sheet):
             self.console.print(preview + "\n", **PLAIN)
+
+
+def sheet_of(
+    data: Data, sampler: Sampler, networks: Iterable[nn.Module], seed: int, device: torch.device
+) -> list[SheetRow]:
+    """The rows of a sheet with their samples, which are decoded."""
+    sheet = []
+    for row in _rows(data):
+        with drawing(mix(seed, row.title), device, *networks):
+            condition = {name: tensor.to(device) for name, tensor in row.condition.items()}
+            sheet.append(replace(row, samples=data.codec.decode(sampler.sample(row.n, condition))))
+    return sheet
 
 
 def _rows(data: Data) -> Sequence[SheetRow]:

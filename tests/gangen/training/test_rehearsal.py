@@ -8,7 +8,7 @@ from gangen import cli
 
 CODE = """
 import json
-from gangen import hookimpl, updates
+from gangen import SheetRow, UsageError, hookimpl, updates
 from gangen_echo.networks import Generator
 from gangen_echo.game import Game
 from gangen_echo.ring import PointCodec, Radius, Ring
@@ -27,11 +27,18 @@ class Codec(PointCodec):
     def write(self, samples, path):
         return json.loads("[1, 2") if FAULT == "write" and path.stem == "0" else super().write(samples, path)
 
+    def encode(self, prompt, n):
+        if FAULT == "prompts":
+            raise UsageError("nobody has a prompt for these")
+        return super().encode(prompt, n)
+
 class Rows(Ring):
     codec_class = Codec
     def __init__(self):
         super().__init__()
         self.codec = Codec(self.codec.spec)
+        if FAULT == "prompts":
+            self.sheet = lambda: [SheetRow("one", 4, {{}})]
 
 class Odd(Radius):
     def __call__(self, evaluation):
@@ -115,3 +122,10 @@ def test_what_would_end_badly_is_found(fault, words, check):
 def test_a_loss_that_is_none_is_found_with_its_turn(check):
     said = check(turn="vector").err
     assert "turn 'vector' of objective 'local/game'" in said and "[3]" in said
+
+
+def test_what_no_prompt_asks_for_is_sampled_on_what_its_sheets_are_conditioned_on(check, capsys):
+    assert "sampled twice alike" in check("prompts").out
+    assert cli.main(["recipe.yaml", "phases.first.steps=1", "phases.second.steps=1"]) == 0
+    command = capsys.readouterr().out.rpartition("next:")[2].split()
+    assert command == ["gangen", "report", "run"] and cli.main(command[1:]) == 0
