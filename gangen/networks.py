@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class Players(Mapping[str, nn.Module]):
     def __len__(self) -> int:
         return len(self._networks)
 
-    def __getattr__(self, name: str) -> nn.Module:
+    def __getattr__(self, name: str) -> Any:  # a network, whose methods are its own
         try:
             return self.__dict__["_networks"][name]
         except KeyError:

@@ -15,7 +15,7 @@ from gangen.penalties import Judge
 
 
 class AdversarialGame(nn.Module):
-    """Goodfellow et al. (2014), with the loss and the penalties of your choice.
+    """Goodfellow et al. (2014), with a ``loss`` and penalties of your choice.
 
     ``penalties`` are added to the loss of every ``discriminate``. Where they look at the rows that the loss looks at,
     one pass of the discriminator serves both, its dropout and augmentation drawn once; under mixed precision they take

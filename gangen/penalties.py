@@ -54,7 +54,7 @@ class Penalty(nn.Module, ABC):
 
     def __init__(self, *, weight: Schedule) -> None:
         super().__init__()
-        self.weight = Schedule.of(weight)
+        self.weight = Schedule.of(weight)  # a number too, as the defaults below
 
     def forward(self, discriminator: Judge, real: Tensor, fake: Tensor, clock: Clock) -> Tensor:
         with torch.autocast(real.device.type, enabled=False):
@@ -85,7 +85,7 @@ class GradientPenalty(Penalty):
     Thanh-Tung et al. (2019).
     """
 
-    def __init__(self, *, weight: Schedule = 10.0, center: Annotated[float, Ge(0)] = 1.0) -> None:
+    def __init__(self, *, weight: Schedule = 10.0, center: Annotated[float, Ge(0)] = 1.0) -> None:  # type: ignore[assignment]
         super().__init__(weight=weight)
         self.center = center
 
@@ -100,7 +100,7 @@ class R1(Penalty):
 
     differentiates = ("real",)
 
-    def __init__(self, *, weight: Schedule = 10.0) -> None:
+    def __init__(self, *, weight: Schedule = 10.0) -> None:  # type: ignore[assignment]
         super().__init__(weight=weight)
 
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
@@ -125,7 +125,9 @@ class LeCam(Penalty):
     checkpoint.
     """
 
-    def __init__(self, *, weight: Schedule = 0.3, decay: Annotated[float, Interval(ge=0, lt=1)] = 0.99) -> None:
+    anchors: Tensor
+
+    def __init__(self, *, weight: Schedule = 0.3, decay: Annotated[float, Interval(ge=0, lt=1)] = 0.99) -> None:  # type: ignore[assignment]
         super().__init__(weight=weight)
         self.decay = decay
         self.register_buffer("anchors", torch.full((2,), torch.nan))
@@ -152,7 +154,7 @@ class VirtualAdversarial(Penalty):
     def __init__(
         self,
         *,
-        weight: Schedule = 1.0,
+        weight: Schedule = 1.0,  # type: ignore[assignment]
         epsilon: Annotated[float, Gt(0)] = 1.0,
         iterations: Annotated[int, Ge(1)] = 1,
         xi: Annotated[float, Gt(0)] = 1e-2,

@@ -92,8 +92,9 @@ def compile_game(players: Mapping[str, Player], objective: Any, say: Say) -> Non
     slopes = Compiled(nested_gradient, _plain_gradient, "the gradient in penalties", say)
     for module in objective.modules() if isinstance(objective, nn.Module) else ():
         if isinstance(module, Penalty) and type(module).gradient is Penalty.gradient:
-            module.gradient = lambda judge, samples: slopes(getattr(judge, "ask", judge), samples)
-            module.differentiates = ()  # what is compiled for the loss has no second derivative
+            # A pass of its own: what is compiled for the loss has no second derivative.
+            module.gradient = lambda judge, samples: slopes(getattr(judge, "ask", judge), samples)  # type: ignore
+            module.differentiates = ()
 
 
 def nested_gradient(discriminator: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ def nested_gradient(discriminator: Callable[[Tensor], Tensor], samples: Tensor) 
 
 def generate_code(graph: GraphModule, inputs: Sequence[Tensor]) -> Callable:
     """What torch.compile does with a graph, but dropout draws what it would draw uncompiled."""
-    return torch._inductor.compile(graph, inputs, options={"fallback_random": True})
+    return torch._inductor.compile(graph, list(inputs), options={"fallback_random": True})
 
 
 def check_compiler(device: torch.device) -> None:
