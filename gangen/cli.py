@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
             rehearsing = "also play every turn once, draw a sheet, evaluate, save, load, and sample twice by one seed"
             playing.add_argument("--play", action="store_true", help=rehearsing)
     sampling = command("sample", "draw samples from a trained model")
-    sampling.add_argument("prompt", nargs="?", help="a label or a prompt")
+    sampling.add_argument("prompts", nargs="*", metavar="prompt", help="a label, or what else the model takes")
     sampling.add_argument("-n", type=int, metavar="N", help="how many (default 1; 8 in a row with --interpolate)")
     between = "rows of N samples that go from one to another, where the model knows a way"
     sampling.add_argument("--interpolate", action="store_true", help=between)
@@ -166,10 +166,11 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.model import load
 
     model = load(options.run, registry=_registry(blocked), code=options.code)
+    prompt = options.prompts if len(options.prompts) > 1 else next(iter(options.prompts), None)
     if options.interpolate:
-        samples = model.interpolate(options.prompt, n, rows=options.rows, seed=options.seed, **settings)
+        samples = model.interpolate(prompt, n, rows=options.rows, seed=options.seed, **settings)
     else:
-        samples = model.draw(options.verb, options.prompt, n, seed=options.seed, **settings)
+        samples = model.draw(options.verb, prompt, n, seed=options.seed, **settings)
     if options.output:
         layout = {"columns": n} if options.interpolate else {}
         try:

@@ -144,18 +144,22 @@ class Codec(Protocol):
     A codec may also have ``reals(split, prompt, n)``: up to ``n`` real samples for a prompt, for a first sheet. Where
     samples are no text, it has ``suffix``, that of the files it writes best, as in ".png".
 
+    ``takes`` says what a prompt is, as in "an image, or the path of one", and ``prompt_types`` of which types, where
+    that is not ``str``, as the command line knows it, alone.
+
     Metrics that compare samples with real rows ask for three more: ``samples_of``, ``batch_of`` and ``extractor``.
     """
 
     spec: Any
+    """The description of the data that networks are built for; a mapping of several, where players choose by name."""
     per_prompt: int
     """How many samples a sheet shows for each prompt."""
 
     def prompts(self) -> list[str]:
         """What sample sheets show, one row each, if the data have none: the labels, or ``[""]`` without any."""
 
-    def encode(self, prompt: str | None, n: int) -> Batch:
-        """The condition of ``n`` samples. Raises UsageError for a prompt that means nothing."""
+    def encode(self, prompt: Any, n: int) -> Batch:
+        """The condition of ``n`` samples; None is no prompt. Raises UsageError for a prompt that means nothing."""
 
     def decode(self, samples: Tensor) -> list[Any]:
         """What a person looks at, one object per sample."""
@@ -193,13 +197,22 @@ class Codec(Protocol):
 class Data(Protocol):
     """A data source: what is trained on, what is held out, and how to read it.
 
-    It may also have ``sheet()``: what sheets of samples show, as a sequence of ``gangen.SheetRow``.
+    It may also have ``sheet()``: what sheets of samples show, one ``gangen.SheetRow`` or more. The tensors that their
+    conditions name are all that samplers are handed of held-out rows.
     """
 
     codec_class: type[Codec]
     codec: Codec
     train: Split
     heldout: HeldOut
+
+
+def sheet_rows(data: Data) -> Sequence[SheetRow]:
+    """The rows of sheets, yet without samples: those that ``data`` define, or one for each prompt of the codec."""
+    if hasattr(data, "sheet"):
+        return list(data.sheet())
+    n, encode = data.codec.per_prompt, data.codec.encode
+    return [SheetRow(prompt, n, encode(prompt, n)) for prompt in data.codec.prompts()]
 
 
 class Extractor(Protocol):

@@ -101,7 +101,7 @@ class Model:
     def _condition(self, prompt: Any, n: int) -> Batch:
         if prompt is not None and not isinstance(prompt, getattr(self.codec, "prompt_types", str)):
             takes = getattr(self.codec, "takes", "text")
-            raise UsageError(f"{self.name} takes {takes} for a prompt, and no {type(prompt).__name__}")
+            raise UsageError(f"{self.name} has no use for a prompt of type {type(prompt).__name__}: it takes {takes}")
         return {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, n).items()}
 
 
@@ -128,7 +128,10 @@ def export(
     about = {
         "format": FORMAT,
         "sampler": recipe.sampler.to_plain(),
-        "networks": {name: {"kind": player.kind, **player.component.to_plain()} for name, player in chosen.items()},
+        "networks": {
+            name: {"kind": player.kind, "spec": player.spec, **player.component.to_plain()}
+            for name, player in chosen.items()
+        },
         "batch_size": recipe.trainer.eval_batch_size,
         "data": recipe.data.name,
         "plugins": distributions,
@@ -177,11 +180,13 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
             raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {message}") from None
 
     codec_class = find("data", data).load().codec_class
+    parts = {name: network.pop("spec", None) for name, network in networks.items()}
     uses = {name: read(str(network.pop("kind", "")), network) for name, network in networks.items()}
     use = read("samplers", chosen)
     try:
         codec = codec_class.load(folder)
-        built = {name: registry.build(network, spec=codec.spec).to(device) for name, network in uses.items()}
+        specs = {name: codec.spec if part is None else codec.spec[part] for name, part in parts.items()}
+        built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
         for name, network in built.items():
             load_state(network, load_file(folder / f"{name}.safetensors"))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gangen.components.registry import name_of
-from gangen.contracts import Batch, Data, Extractor, Metric, Split
+from gangen.contracts import Batch, Data, Extractor, Metric, Split, sheet_rows
 from gangen.errors import UsageError
 from gangen.failures import during
 from gangen.metrics.figures import Figure, checked
@@ -116,9 +116,15 @@ class MetricContext:
             self._made[key] = make()
         return self._made[key]
 
+    @cached_property
+    def _conditioned_on(self) -> frozenset[str]:
+        """What of a row samplers are handed, going by the rows of sheets; the rest, as the truth, is for metrics."""
+        return frozenset(sheet_rows(self.data)[0].condition)
+
     def _condition(self, counter: int) -> Batch:
         size = self.batch_size
-        return self.data.heldout.batch(counter, range(size), size, seed=self.seed, device=self.device)
+        rows = self.data.heldout.batch(counter, range(size), size, seed=self.seed, device=self.device)
+        return {name: rows[name] for name in rows if name in self._conditioned_on}
 
 
 def once_a_run(method: Callable[[Any, MetricContext], T]) -> Callable[[Any, MetricContext], T]:

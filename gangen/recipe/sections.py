@@ -185,8 +185,11 @@ class PlayerSettings(Section, title="a player"):
 
     A ``frozen`` player never learns. ``init`` names another whose weights this one begins with. ``copy_of`` makes it a
     snapshot of another, frozen but for being taken anew. A player with ``init`` or ``copy_of`` needs no ``use``.
+
+    ``spec`` names the part of the data's description that the network is built for, where that has parts.
     """
 
+    spec: str | None = None
     optimizer: OptimizerRecipe = Field({}, validate_default=True)
     ema: Annotated[float, Interval(ge=0, lt=1)] | HalfLife | None = None
     clip: Annotated[float, Gt(0)] | None = None
@@ -256,7 +259,8 @@ def _with_kinds(players: Any) -> Any:
             elif plain[original].get("init") or plain[original].get("copy_of"):
                 problems.append(((name, key), f"{original!r} is a copy itself: name the player that it is a copy of"))
             elif "use" not in given:
-                component = {k: v for k, v in complete[original].items() if k not in PlayerSettings.model_fields}
+                settings = PlayerSettings.model_fields.keys() - {"spec"}
+                component = {k: v for k, v in complete[original].items() if k not in settings}
                 complete[name] = component | given
     if problems:
         raise refusal(problems)

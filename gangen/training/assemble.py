@@ -32,7 +32,7 @@ from gangen.training.callbacks.progress import Log
 from gangen.training.callbacks.record import PLAIN, warn
 from gangen.training.callbacks.sheets import Samples
 from gangen.training.callbacks.signals import StopOnSignal
-from gangen.training.compatibility import find_blind_spots, find_misfits
+from gangen.training.compatibility import find_blind_spots, find_misfits, find_unknown_parts
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, networks_of
 from gangen.training.trainer import Trainer
@@ -190,11 +190,14 @@ def build_game(
         torch.set_num_threads(settings.threads or _fair_share_of_cores())
     torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
     data = registry.build(recipe.data)
-    players = {}
+    description, players = data.codec.spec, {}
+    if problems := list(find_unknown_parts(recipe, description)):
+        raise RecipeError(problems)
     for name, chosen in recipe.players.items():
         # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
         torch.manual_seed(mix(recipe.seed, "initial weights", name))
-        net = registry.build(chosen.component, spec=data.codec.spec).to(device).train()
+        spec = description if chosen.spec is None else description[chosen.spec]
+        net = registry.build(chosen.component, spec=spec).to(device).train()
         players[name] = Player(
             name,
             net,
@@ -205,7 +208,7 @@ def build_game(
             clip=chosen.clip,
             weight_clip=chosen.weight_clip,
         )
-    objective = registry.build(recipe.objective, spec=data.codec.spec)
+    objective = registry.build(recipe.objective, spec=description)
     if isinstance(objective, nn.Module):
         objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}

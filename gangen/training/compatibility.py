@@ -29,6 +29,19 @@ def find_misfits(
     ]
 
 
+def find_unknown_parts(recipe: Recipe, description: Any) -> Iterable[Problem]:
+    """Players that are to be built for a part of the data's ``description`` that it does not have."""
+    parts = description if isinstance(description, Mapping) else {}
+    for name, player in recipe.players.items():
+        if player.spec is not None and player.spec not in parts:
+            known = f"; it has: {', '.join(parts)}" if parts else ", which has no parts; leave spec out"
+            yield Problem(
+                recipe.where("players", name, "spec"),
+                f"there is no '{player.spec}' in the description of data '{recipe.data.name}'"
+                f"{did_you_mean(player.spec, parts) or known}",
+            )
+
+
 def find_blind_spots(recipe: Recipe, metrics: Sequence[Metric]) -> list[Problem]:
     """Extractors that nobody could tell apart by their figures, or that all miss a fault; ``metrics`` were checked."""
     seeing = {

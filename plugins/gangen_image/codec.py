@@ -38,6 +38,10 @@ class ImageCodec:
         self._labels = {name.casefold(): number for number, name in enumerate(spec.labels)}
         self._labels |= {name: number for number, name in enumerate(spec.labels)}
 
+    @property
+    def takes(self) -> str:
+        return "a label" if self.spec.labels else "nothing"
+
     def prompts(self) -> list[str]:
         """The labels; ``[""]`` where there are none."""
         return list(self.spec.labels) or [""]

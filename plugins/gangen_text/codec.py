@@ -45,6 +45,10 @@ class TextCodec:
         self._labels = {name.casefold(): number for number, name in enumerate(spec.labels)}
         self._labels |= {name: number for number, name in enumerate(spec.labels)}
 
+    @property
+    def takes(self) -> str:
+        return "a label, or one with text to continue behind a colon" if self.spec.labels else "text to continue"
+
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text, without end or padding."""
         if not self.word_by_word:

@@ -163,7 +163,7 @@ def test_many_samples_are_drawn_in_chunks():
 
 
 def test_a_prompt_of_another_kind_is_refused_with_what_is_taken():
-    with pytest.raises(UsageError, match="it takes a word for a prompt, and no int"):
+    with pytest.raises(UsageError, match="it has no use for a prompt of type int: it takes a word"):
         sampled_by(Echoes(), Words()).sample(7)
 
 

@@ -1,6 +1,6 @@
 """Sheets of samples while a run trains."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from gangen.contracts import Callback, Data, SheetRow
+from gangen.contracts import Callback, Data, SheetRow, sheet_rows
 from gangen.noise import mix
 from gangen.run_directory import RunDirectory
 from gangen.samplers import Sampler, drawing
@@ -61,15 +61,8 @@ def sheet_of(
 ) -> list[SheetRow]:
     """The rows of a sheet with their samples, which are decoded."""
     sheet = []
-    for row in _rows(data):
+    for row in sheet_rows(data):
         with drawing(mix(seed, row.title), device, *networks):
             condition = {name: tensor.to(device) for name, tensor in row.condition.items()}
             sheet.append(replace(row, samples=data.codec.decode(sampler.sample(row.n, condition))))
     return sheet
-
-
-def _rows(data: Data) -> Sequence[SheetRow]:
-    if hasattr(data, "sheet"):
-        return data.sheet()
-    n, encode = data.codec.per_prompt, data.codec.encode
-    return [SheetRow(prompt, n, encode(prompt, n)) for prompt in data.codec.prompts()]

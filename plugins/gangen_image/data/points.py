@@ -23,6 +23,7 @@ Point = tuple[float, float]
 class PointCodec:
     """Points as pairs of numbers, or as scatter plots of [-limit, limit] squared; they have no labels to ask for."""
 
+    takes = "nothing"
     per_prompt = 2000
     suffix = ".png"
 

@@ -27,8 +27,13 @@ CPU = torch.device("cpu")
 class Codec:
     """Rows "x" uint8 [n, 1, 2, 2], which generators make as floats in [-1, 1]."""
 
+    per_prompt = 1
+
     def prompts(self):
         return ["a", "b", "c"]
+
+    def encode(self, prompt, n):
+        return {"label": torch.full((n,), "abc".index(prompt))}
 
     def extractor(self):
         return Pixels()
