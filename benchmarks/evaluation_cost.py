@@ -13,8 +13,8 @@ from pathlib import Path
 
 from gangen.components.registry import Registry
 from gangen.recipe.load import load_recipe
-from gangen.training.assemble import train
 from gangen.training.callbacks.evaluations import Evaluations
+from gangen.training.run import train
 
 
 def main(recipe: str, overrides: list[str]) -> None:

@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(options: argparse.Namespace, blocked: list[str]) -> None:
     recipe, registry = _read(options, blocked)
-    from gangen.training.assemble import train
+    from gangen.training.run import train
 
     train(recipe, registry)
 

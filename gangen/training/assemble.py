@@ -1,8 +1,6 @@
 """From a recipe to a game that can be played; what can be known to fail fails here, before any training."""
 
-import hashlib
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from torch import nn
 from gangen import model
 from gangen.components.registry import Registry
 from gangen.contracts import Callback, Data, Metric
-from gangen.errors import CheckpointError, GangenError, Problem, RecipeError, RunError, UsageError, did_you_mean
+from gangen.errors import CheckpointError, Problem, RecipeError, UsageError, did_you_mean
 from gangen.metrics.context import MetricContext
 from gangen.networks import count_parameters
 from gangen.noise import mix
@@ -29,79 +27,13 @@ from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluations
 from gangen.training.callbacks.progress import Log
-from gangen.training.callbacks.record import PLAIN, warn
+from gangen.training.callbacks.record import PLAIN
 from gangen.training.callbacks.sheets import Samples
 from gangen.training.callbacks.signals import StopOnSignal
 from gangen.training.compatibility import find_blind_spots, find_misfits, find_unknown_parts
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, networks_of
 from gangen.training.trainer import Trainer
-
-# fp64 is not mixed: networks and noise are float64 throughout.
-_MIXED_PRECISION = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
-
-
-class Stopped(GangenError):
-    """The run was asked to stop, and did so after saving a checkpoint."""
-
-    exit_code = 130
-    shared = True
-
-
-def train(recipe: Recipe, registry: Registry) -> None:
-    """Play a recipe from its start, or from the newest checkpoint in its run directory, to its end."""
-    run = RunDirectory(recipe.run)
-    remarks = run.claim(recipe, registry)
-    try:
-        play(recipe, registry, run, remarks)
-    except Exception as error:
-        if not isinstance(error, GangenError):
-            run.keep_traceback(error)
-        raise
-
-
-def play(
-    recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[str], *, rehearsal: bool = False
-) -> Trainer:
-    """Play a recipe in a directory that may be played in; ``remarks`` are what to warn of before.
-
-    A rehearsal does not say where it is, and ends at errors that training goes on after: those of metrics and sheets.
-    """
-    accelerator = _accelerator(recipe, run)
-    console = Console(quiet=not accelerator.is_main_process)
-    around = Console(quiet=rehearsal or console.quiet)
-    try:
-        trainer = assemble(recipe, registry, accelerator, run, console)
-        trainer.strict = rehearsal
-        if accelerator.is_main_process:
-            digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
-            remarks += run.begin(recipe, _distributions(recipe, registry) | digests)
-        found = checkpoint.latest(run.checkpoints)
-        if found:
-            checkpoint.restore(trainer, found)
-        else:
-            start_players(recipe, trainer.players)
-        if accelerator.is_main_process:
-            run.forget_after(trainer.state.total)
-            warn(trainer, run, console, remarks)
-        finished = trainer.state.phase == len(trainer.phases)
-        if finished:
-            end = f"{run.root} is finished: all {trainer.state.total} steps were played"
-        else:
-            end = f"\ndone: {run.root}"
-            where = f"from step {trainer.state.total}" if found else "from the start"
-            around.print(f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}", **PLAIN)
-        with compilation.explaining():
-            trainer.fit()
-        accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
-        if trainer.stopping:
-            raise Stopped(
-                f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
-            )
-        around.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
-        return trainer
-    finally:
-        accelerator.end_training()
 
 
 def check(recipe: Recipe, registry: Registry) -> list[str]:
@@ -149,7 +81,7 @@ def assemble(
         console.print("compile: the first steps take longer, minutes where networks are large")
         compilation.check_compiler(accelerator.device)
         compilation.compile_game(players, objective, lambda words: console.print(words, **PLAIN))
-    distributions = _distributions(recipe, registry)
+    distributions = distributions_of(recipe, registry)
 
     def export(folder: Path) -> None:
         if main:
@@ -303,31 +235,7 @@ def build_metrics(recipe: Recipe, registry: Registry, context: MetricContext) ->
     return metrics
 
 
-def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
-    try:
-        accelerator = Accelerator(
-            cpu=not torch.accelerator.is_available(),
-            mixed_precision=_MIXED_PRECISION[recipe.trainer.precision],
-            log_with=recipe.trainer.trackers or None,
-            project_dir=run.root,
-        )
-    except (ValueError, ImportError) as error:
-        raise UsageError(f"accelerate refuses this set-up: {error}") from None
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if started != accelerator.num_processes:
-        raise RunError(
-            f"{started} processes were started, but accelerate joined {accelerator.num_processes} of them\n"
-            "on CPUs, start with: ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu --num_processes N -m gangen RECIPE"
-        )
-    absent = set(recipe.trainer.trackers) - {"all", *map(str, accelerator.log_with)}
-    if absent:
-        recipe.fail(("trainer", "trackers"), f"not installed: {', '.join(sorted(absent))}")
-    if recipe.trainer.trackers:
-        accelerator.init_trackers(run.root.name)
-    return accelerator
-
-
-def _distributions(recipe: Recipe, registry: Registry) -> dict[str, str]:
+def distributions_of(recipe: Recipe, registry: Registry) -> dict[str, str]:
     """The distributions, with versions, behind everything that a recipe uses, by namespace."""
     uses = [
         recipe.data,
@@ -347,21 +255,3 @@ def _fair_share_of_cores() -> int:
     """`accelerate launch` and torchrun leave each process one thread; this machine's processes share all cores."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-
-def _place(accelerator: Accelerator) -> str:
-    device = "CPU" if accelerator.device.type == "cpu" else str(accelerator.device.type)
-    return f"{accelerator.num_processes} processes ({device})" if accelerator.num_processes > 1 else device
-
-
-def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
-    prompt = next(iter(trainer.data.codec.prompts()), "")
-    words = f" {shlex.quote(prompt)}" if prompt else ""
-    file = f" -o samples{trainer.data.codec.suffix}" if hasattr(trainer.data.codec, "suffix") else ""
-    code = "".join(f" --code {shlex.quote(str(path))}" for path in sorted((run.model / "code").glob("*.py")))
-    command = f"gangen sample{words} -n 5 --run {shlex.quote(str(run.root))}{file}{code}"
-    try:
-        trainer.data.codec.encode(prompt or None, 1)
-    except UsageError:  # there is no prompt that would do for everybody
-        command = f"gangen report {shlex.quote(str(run.root))}"
-    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    {command}"

@@ -10,8 +10,8 @@ from gangen.errors import PluginError
 from gangen.failures import during
 from gangen.recipe.sections import Every, Recipe
 from gangen.run_directory import RunDirectory
-from gangen.training.assemble import play
 from gangen.training.callbacks.sheets import sheet_of
+from gangen.training.run import play
 
 
 def rehearse(recipe: Recipe, registry: Registry) -> None:

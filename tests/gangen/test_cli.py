@@ -51,10 +51,10 @@ def recipe(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def played(monkeypatch) -> list:
     """The recipes that reached training, which does not happen."""
-    from gangen.training import assemble
+    from gangen.training import run
 
     played = []
-    monkeypatch.setattr(assemble, "train", lambda recipe, registry: played.append(recipe))
+    monkeypatch.setattr(run, "train", lambda recipe, registry: played.append(recipe))
     return played
 
 
@@ -115,12 +115,12 @@ def test_wrong_usage_is_one_block_without_a_traceback(recipe, capsys, words, mes
 
 
 def test_unexpected_errors_name_themselves_and_the_way_to_the_traceback(recipe, monkeypatch, capsys):
-    from gangen.training import assemble
+    from gangen.training import run
 
     def fail(recipe, registry):
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr(assemble, "train", fail)
+    monkeypatch.setattr(run, "train", fail)
     assert cli.main(["recipe.yaml"]) == 1
     said = errors(capsys).splitlines()
     assert said[0] == "gangen: error: ZeroDivisionError: by nothing"
@@ -131,12 +131,12 @@ def test_unexpected_errors_name_themselves_and_the_way_to_the_traceback(recipe, 
 
 
 def test_an_interrupt_ends_quietly(recipe, monkeypatch, capsys):
-    from gangen.training import assemble
+    from gangen.training import run
 
     def interrupt(recipe, registry):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(assemble, "train", interrupt)
+    monkeypatch.setattr(run, "train", interrupt)
     assert cli.main(["recipe.yaml"]) == 130
     assert errors(capsys) == ""
 

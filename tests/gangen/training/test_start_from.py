@@ -6,7 +6,8 @@ from safetensors.torch import load_file
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError
 from gangen.recipe.load import load_recipe
-from gangen.training.assemble import check, train
+from gangen.training.assemble import check
+from gangen.training.run import train
 
 RECIPE = """
 data: {use: image/points, size: 64, heldout_size: 8}

@@ -9,7 +9,7 @@ from gangen.components.registry import Registry
 from gangen.errors import RecipeError, RunError
 from gangen.metrics.figures import Figure
 from gangen.recipe.load import load_recipe
-from gangen.training.assemble import train
+from gangen.training.run import train
 from gangen.training.trainer import Trainer
 
 pytest.importorskip("matplotlib", reason="matplotlib draws the points")

@@ -16,7 +16,8 @@ from gangen.components.registry import Registry
 from gangen.errors import RecipeError, RunError
 from gangen.recipe.load import load_recipe
 from gangen.run_directory import RunDirectory
-from gangen.training.assemble import assemble, train
+from gangen.training.assemble import assemble
+from gangen.training.run import train
 
 RECIPE = """
 data: {use: image/points, size: 64, heldout_size: 8}

@@ -1,0 +1,126 @@
+"""A run: from its start, or from its newest checkpoint, to its end."""
+
+import hashlib
+import os
+import shlex
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from gangen.components.registry import Registry
+from gangen.errors import GangenError, RunError, UsageError
+from gangen.recipe.sections import Recipe
+from gangen.run_directory import RunDirectory
+from gangen.training import checkpoint, compilation
+from gangen.training.assemble import assemble, distributions_of, start_players
+from gangen.training.callbacks.record import PLAIN, warn
+from gangen.training.trainer import Trainer
+
+# fp64 is not mixed: networks and noise are float64 throughout.
+_MIXED_PRECISION = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+class Stopped(GangenError):
+    """The run was asked to stop, and did so after saving a checkpoint."""
+
+    exit_code = 130
+    shared = True
+
+
+def train(recipe: Recipe, registry: Registry) -> None:
+    """Play a recipe from its start, or from the newest checkpoint in its run directory, to its end."""
+    run = RunDirectory(recipe.run)
+    remarks = run.claim(recipe, registry)
+    try:
+        play(recipe, registry, run, remarks)
+    except Exception as error:
+        if not isinstance(error, GangenError):
+            run.keep_traceback(error)
+        raise
+
+
+def play(
+    recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[str], *, rehearsal: bool = False
+) -> Trainer:
+    """Play a recipe in a directory that may be played in; ``remarks`` are what to warn of before.
+
+    A rehearsal does not say where it is, and ends at errors that training goes on after: those of metrics and sheets.
+    """
+    accelerator = _accelerator(recipe, run)
+    console = Console(quiet=not accelerator.is_main_process)
+    around = Console(quiet=rehearsal or console.quiet)
+    try:
+        trainer = assemble(recipe, registry, accelerator, run, console)
+        trainer.strict = rehearsal
+        if accelerator.is_main_process:
+            digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
+            remarks += run.begin(recipe, distributions_of(recipe, registry) | digests)
+        found = checkpoint.latest(run.checkpoints)
+        if found:
+            checkpoint.restore(trainer, found)
+        else:
+            start_players(recipe, trainer.players)
+        if accelerator.is_main_process:
+            run.forget_after(trainer.state.total)
+            warn(trainer, run, console, remarks)
+        finished = trainer.state.phase == len(trainer.phases)
+        if finished:
+            end = f"{run.root} is finished: all {trainer.state.total} steps were played"
+        else:
+            end = f"\ndone: {run.root}"
+            where = f"from step {trainer.state.total}" if found else "from the start"
+            around.print(f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}", **PLAIN)
+        with compilation.explaining():
+            trainer.fit()
+        accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
+        if trainer.stopping:
+            raise Stopped(
+                f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
+            )
+        around.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
+        return trainer
+    finally:
+        accelerator.end_training()
+
+
+def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
+    try:
+        accelerator = Accelerator(
+            cpu=not torch.accelerator.is_available(),
+            mixed_precision=_MIXED_PRECISION[recipe.trainer.precision],
+            log_with=recipe.trainer.trackers or None,
+            project_dir=run.root,
+        )
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"accelerate refuses this set-up: {error}") from None
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != accelerator.num_processes:
+        raise RunError(
+            f"{started} processes were started, but accelerate joined {accelerator.num_processes} of them\n"
+            "on CPUs, start with: ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu --num_processes N -m gangen RECIPE"
+        )
+    absent = set(recipe.trainer.trackers) - {"all", *map(str, accelerator.log_with)}
+    if absent:
+        recipe.fail(("trainer", "trackers"), f"not installed: {', '.join(sorted(absent))}")
+    if recipe.trainer.trackers:
+        accelerator.init_trackers(run.root.name)
+    return accelerator
+
+
+def _place(accelerator: Accelerator) -> str:
+    device = "CPU" if accelerator.device.type == "cpu" else str(accelerator.device.type)
+    return f"{accelerator.num_processes} processes ({device})" if accelerator.num_processes > 1 else device
+
+
+def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
+    prompt = next(iter(trainer.data.codec.prompts()), "")
+    words = f" {shlex.quote(prompt)}" if prompt else ""
+    file = f" -o samples{trainer.data.codec.suffix}" if hasattr(trainer.data.codec, "suffix") else ""
+    code = "".join(f" --code {shlex.quote(str(path))}" for path in sorted((run.model / "code").glob("*.py")))
+    command = f"gangen sample{words} -n 5 --run {shlex.quote(str(run.root))}{file}{code}"
+    try:
+        trainer.data.codec.encode(prompt or None, 1)
+    except UsageError:  # there is no prompt that would do for everybody
+        command = f"gangen report {shlex.quote(str(run.root))}"
+    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    {command}"
