@@ -35,42 +35,23 @@ class Kind(NamedTuple):
     player: bool = False
 
 
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind("generators", "generator", "networks that make samples", ("spec",), player=True),
-        Kind("discriminators", "discriminator", "networks that judge samples", ("spec",), player=True),
-        Kind("encoders", "encoder", "networks that map samples to latent variables", ("spec",), player=True),
-        Kind("objectives", "objective", "games, whose methods are turns", ("spec",)),
-        Kind("samplers", "sampler", "how a trained game is sampled from", ("players",), ("networks", "sample")),
-        Kind("optimizers", "optimizer", "how a player learns from its gradients", ("parameters",)),
-        Kind(
-            "losses",
-            "loss",
-            "adversarial losses, from logits to a scalar",
-            (),
-            ("relativistic", "discriminator", "generator"),
-        ),
-        Kind("penalties", "penalty", "modules that regularise a discriminator", (), ("forward", "state_dict")),
-        Kind(
-            "augmentations",
-            "augmentation",
-            "modules that change what a discriminator sees",
-            (),
-            ("forward", "state_dict"),
-        ),
-        Kind("data", "data source", "rows with their codec", (), ("codec_class", "codec", "train", "heldout")),
-        Kind("metrics", "metric", "measures of a trained game", (), ("__call__",)),
-        Kind(
-            "extractors",
-            "extractor",
-            "feature networks that metrics compare samples with",
-            (),
-            ("name", "key", "check", "fit", "features"),
-        ),
-        Kind("callbacks", "callback", "observers of a run", (), ("start", "after_step", "watch", "finish", "close")),
-    )
-}
+_MODULE = ("forward", "state_dict")
+_ALL = (
+    Kind("generators", "generator", "networks that make samples", ("spec",), player=True),
+    Kind("discriminators", "discriminator", "networks that judge samples", ("spec",), player=True),
+    Kind("encoders", "encoder", "networks that map samples to latent variables", ("spec",), player=True),
+    Kind("objectives", "objective", "games, whose methods are turns", ("spec",)),
+    Kind("samplers", "sampler", "how a trained game is sampled from", ("players",), ("networks", "sample")),
+    Kind("optimizers", "optimizer", "how a player learns from its gradients", ("parameters",)),
+    Kind("losses", "loss", "from logits to a scalar", (), ("relativistic", "discriminator", "generator")),
+    Kind("penalties", "penalty", "modules that regularise a discriminator", (), _MODULE),
+    Kind("augmentations", "augmentation", "modules that change what a discriminator sees", (), _MODULE),
+    Kind("data", "data source", "rows with their codec", (), ("codec_class", "codec", "train", "heldout")),
+    Kind("metrics", "metric", "measures of a trained game", (), ("__call__",)),
+    Kind("extractors", "extractor", "what metrics compare in", (), ("name", "key", "check", "fit", "features")),
+    Kind("callbacks", "callback", "observers of a run", (), ("start", "after_step", "watch", "finish", "close")),
+)
+KINDS = {kind.name: kind for kind in _ALL}
 
 
 def _hook(kind: Kind) -> Any:

@@ -25,6 +25,9 @@ WORDS = {
     Use: "component, its options beside it",
 }
 
+# Kinds with a method ``sample``, whose settings are not options.
+SAMPLED = ("generators", "samplers")
+
 
 def plugin_lines(registry: Registry) -> Iterator[str]:
     """Every plugin with its distribution and what it brings; then those that were kept out, and why."""
@@ -81,7 +84,8 @@ def _component(component: Component) -> Iterator[str]:
     yield f"{component.name}: {KINDS[component.kind].singular}, from {component.distribution} {component.version}"
     if component.summary:
         yield f"  {component.summary}"
-    options, settings = component.options.parameters, component.settings.parameters
+    options = component.options.parameters
+    settings = component.settings.parameters if component.kind in SAMPLED else []
     yield from option_lines(options) if options else ["  no options"]
     if settings:
         yield from option_lines(settings, "sampling")

@@ -12,13 +12,16 @@ import importlib.util
 import inspect
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gangen.errors import PluginError
 
 REQUIRED = inspect.Parameter.empty
+
+
+Definition = tuple[Callable, str]  # a function, and what is written about its parameters
 
 
 class Parameter(NamedTuple):
@@ -53,11 +56,11 @@ def resolve(target: str) -> Any:
     return found
 
 
-def described(parameters: Iterable[Parameter], text: str | None) -> list[Parameter]:
+def described(parameters: Iterable[Parameter], text: str) -> list[Parameter]:
     """The same, with what ``text`` says of them."""
     sentences = [
         sentence.rstrip(".;")
-        for paragraph in (text or "").partition("Raises:")[0].split("\n\n")
+        for paragraph in re.sub(r"\n\s*Raises:.*?(\n\s*\n|$)", r"\n\n", text, flags=re.DOTALL).split("\n\n")
         for sentence in re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(paragraph.split()))
     ]
     return [
@@ -74,42 +77,39 @@ def keyword_parameters(target: str, names: Mapping[str, Any], method: str = "__i
     """
     module_name, _, attribute = target.partition(":")
     try:
-        return _from_source(_parse(module_name), attribute, method, _namespace() | dict(names)) or []
-    except _Unreadable:
+        return _parameters(_from_source(_parse(module_name), attribute, method, _namespace() | dict(names)))
+    except (_Unreadable, NameError, TypeError, AttributeError):
         return from_object(resolve(target), method)
 
 
 def from_object(found: Any, method: str = "__init__") -> list[Parameter]:
     """The options of a live class or function."""
-    if dataclasses.is_dataclass(found) and method == "__init__":
-        hints = typing.get_type_hints(found, include_extras=True)
-        fields = [field for field in dataclasses.fields(found) if field.kw_only]
-        return described([Parameter(it.name, hints[it.name], _field_default(it)) for it in fields], found.__doc__)
-    if not inspect.isclass(found):
-        functions = [(found, found.__doc__)] if method == "__init__" else []
+    if inspect.isclass(found):
+        texts = [vars(it).get("__doc__") or "" for it in inspect.getmro(found)]
+        functions = [vars(it)[method] for it in inspect.getmro(found) if method in vars(it)]
     else:
-        classes = [it for it in inspect.getmro(found) if method in vars(it)]
-        functions = [(vars(it)[method], f"{it.__doc__}\n\n{vars(it)[method].__doc__}") for it in classes]
+        texts, functions = [], [found] if method == "__init__" else []
+    try:
+        options = _parameters((function, "\n\n".join([*texts, function.__doc__ or ""])) for function in functions)
+    except (NameError, TypeError, AttributeError) as error:
+        raise PluginError(f"cannot read the annotations of {found.__qualname__}: {error}") from error
+    fields = dataclasses.fields(found) if dataclasses.is_dataclass(found) else ()
+    made = {it.name: it.default_factory() for it in fields if it.default_factory is not dataclasses.MISSING}
+    return [it._replace(default=made.get(it.name, it.default)) for it in options]
+
+
+def _parameters(functions: Iterable[Definition]) -> list[Parameter]:
+    """Those of the first function, and of the following ones as long as each hands ``**options`` on."""
     options: dict[str, Parameter] = {}
     for function, text in functions:
-        try:
-            hints = typing.get_type_hints(function, include_extras=True)
-        except (NameError, TypeError, AttributeError) as error:
-            raise PluginError(f"cannot read the annotations of {function.__qualname__}: {error}") from error
+        hints = typing.get_type_hints(function, include_extras=True)
         parameters = inspect.signature(function).parameters.values()
-        own = [
-            Parameter(it.name, hints.get(it.name, Any), it.default) for it in parameters if it.kind is it.KEYWORD_ONLY
-        ]
-        options |= {it.name: it for it in described(own, text) if it.name not in options}
+        named = [it for it in parameters if it.kind is it.KEYWORD_ONLY and it.name not in options]
+        own = [Parameter(it.name, hints.get(it.name, Any), it.default) for it in named]
+        options |= {it.name: it for it in described(own, text)}
         if not any(it.kind is it.VAR_KEYWORD for it in parameters):
             break
-    return described(options.values(), found.__doc__)
-
-
-def _field_default(field: dataclasses.Field) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return REQUIRED if field.default is dataclasses.MISSING else field.default
+    return list(options.values())
 
 
 def _parse(module_name: str) -> ast.Module:
@@ -121,29 +121,41 @@ def _parse(module_name: str) -> ast.Module:
         raise _Unreadable from error
 
 
-def _from_source(module: ast.Module, name: str, method: str, namespace: dict[str, Any]) -> list[Parameter] | None:
-    """None for a class without such a method, and for a function where it is not its own options that are asked for."""
+def _from_source(
+    module: ast.Module, name: str, method: str, namespace: dict[str, Any], text: str = ""
+) -> Iterator[Definition]:
+    """The constructors, or other methods, of a class and its bases, or a function itself; ``text`` is said of all."""
     definitions = [node for node in module.body if getattr(node, "name", None) == name]
     match definitions:
         case []:
-            return _from_source(*_imported(module, name), method, namespace)
-        case [ast.FunctionDef() as function]:
-            return _from_function(function, namespace) if method == "__init__" else None
+            yield from _from_source(*_imported(module, name), method, namespace, text)
+        case [ast.FunctionDef() as node]:
+            if method == "__init__":
+                yield _stub(node, namespace, text)
         case [ast.ClassDef(decorator_list=[], keywords=[]) as definition]:
-            text = ast.get_docstring(definition)
-            function = next((it for it in definition.body if getattr(it, "name", None) == method), None)
-            own = None if function is None else described(_from_function(function, namespace), text)
-            if own is not None and function.args.kwarg is None:
-                return own
+            text = f"{text}\n\n{ast.get_docstring(definition)}"
+            for node in definition.body:
+                if getattr(node, "name", None) == method:
+                    yield _stub(node, namespace, text)
             for base in definition.bases:
                 if not isinstance(base, ast.Name):
                     raise _Unreadable
-                inherited = _from_source(module, base.id, method, namespace)
-                if inherited is not None:
-                    names = {option.name for option in own or ()}
-                    return [*(own or ()), *described((it for it in inherited if it.name not in names), text)]
-            return own
-    raise _Unreadable
+                yield from _from_source(module, base.id, method, namespace, text)
+        case _:
+            raise _Unreadable
+
+
+def _stub(node: ast.AST, namespace: dict[str, Any], text: str) -> Definition:
+    """A function with the keyword-only parameters of another, of which only these are evaluated."""
+    if not isinstance(node, ast.FunctionDef):
+        raise _Unreadable
+    arguments = ast.arguments([], [], None, node.args.kwonlyargs, node.args.kw_defaults, node.args.kwarg, [])
+    stub = ast.FunctionDef("stub", arguments, [ast.Pass()], [])
+    try:
+        exec(compile(ast.fix_missing_locations(ast.Module([stub], [])), "<options>", "exec"), namespace)
+    except Exception as error:
+        raise _Unreadable from error
+    return namespace["stub"], f"{text}\n\n{ast.get_docstring(node)}"
 
 
 def _imported(module: ast.Module, name: str) -> tuple[ast.Module, str]:
@@ -156,35 +168,6 @@ def _imported(module: ast.Module, name: str) -> tuple[ast.Module, str]:
     raise _Unreadable
 
 
-def _from_function(function: Any, namespace: dict[str, Any]) -> list[Parameter]:
-    if not isinstance(function, ast.FunctionDef) or function.decorator_list:
-        raise _Unreadable
-    arguments = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-    options = [
-        Parameter(
-            argument.arg,
-            Any if argument.annotation is None else _annotation(argument.annotation, namespace),
-            REQUIRED if default is None else _evaluated(default, namespace),
-        )
-        for argument, default in arguments
-    ]
-    return described(options, ast.get_docstring(function))
-
-
-def _annotation(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    found = _evaluated(node, namespace)
-    if isinstance(found, str):
-        raise _Unreadable
-    return found
-
-
-def _evaluated(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    try:
-        return eval(compile(ast.Expression(node), "<option>", "eval"), dict(namespace))
-    except Exception as error:
-        raise _Unreadable from error
-
-
 def _namespace() -> dict[str, Any]:
     import annotated_types
 
@@ -193,6 +176,8 @@ def _namespace() -> dict[str, Any]:
     return {
         "__builtins__": types,
         "Path": Path,
+        # No recipe holds a tensor, but a setting of sampling may be one, and torch is not imported for that.
+        "Tensor": type("Tensor", (), {}),
         **{name: getattr(collections.abc, name) for name in ("Sequence", "Mapping", "Iterable")},
         **{name: getattr(typing, name) for name in ("Annotated", "Any", "Literal", "Optional", "Union")},
         **{name: getattr(annotated_types, name) for name in annotated_types.__all__},

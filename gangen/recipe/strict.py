@@ -45,9 +45,7 @@ class Section(BaseModel, extra="forbid", frozen=True, strict=True, protected_nam
             Parameter(name, field.rebuild_annotation(), REQUIRED if field.is_required() else field.default)
             for name, field in cls.model_fields.items()
         ]
-        for text in (it.__doc__ for it in reversed(cls.__mro__) if issubclass(it, Section)):
-            found = described(found, text)
-        return found
+        return described(found, "\n\n".join(it.__doc__ or "" for it in cls.__mro__ if issubclass(it, Section)))
 
     @classmethod
     def inner(cls) -> list[str]:
