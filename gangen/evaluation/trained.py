@@ -27,6 +27,8 @@ from gangen.training import checkpoint
 from gangen.training.assemble import build_game, build_metrics, build_sampler
 from gangen.training.players import networks_of
 
+Figures = dict[str, Figure]
+
 
 class Trained:
     """A run that can be evaluated. What can be known to fail without its data fails here.
@@ -42,9 +44,10 @@ class Trained:
         self.request = request
         if not self.run.recipe.is_file():
             raise RunError(f"{folder} is no run: it has no recipe.yaml\nname the folder that a recipe was played in")
-        self.checkpoint = checkpoint.latest(self.run.checkpoints)
-        if self.checkpoint is None:
+        newest = checkpoint.latest(self.run.checkpoints)
+        if newest is None:
             raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
+        self.checkpoint = newest
         try:
             self.played = load_recipe(self.run.recipe, registry=registry)
         except RecipeError as error:
@@ -59,7 +62,8 @@ class Trained:
             RunError: a checkpoint or model is damaged.
             UsageError: the players or data lack what a metric needs, or there is no setting to sweep.
         """
-        device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        device = accelerator or torch.device("cpu")
         data, players, _, _ = build_game(self.recipe, self.registry, device)
         sampler = build_sampler(self.recipe, self.registry, players)
         context = MetricContext(
@@ -79,6 +83,7 @@ class Trained:
         taken = [metric for metric, figures in zip(metrics, found, strict=True) if figures]
         self._render(taken, context)
         protocols = [metric.protocol(context) if hasattr(metric, "protocol") else {} for metric in metrics]
+        figures = joined(found, context)
         result = Result(
             run=str(self.run.root),
             seed=self.recipe.seed,
@@ -91,8 +96,8 @@ class Trained:
             ],
             extractors=context.extractors,
             warnings=context.warnings,
-            figures=joined(found, context),
-            frontier=self._frontier(metrics, found, context),
+            figures=figures,
+            frontier=self._frontier(metrics, found, figures, context),
         )
         result.write(self.run.evaluation)
         return result
@@ -117,35 +122,32 @@ class Trained:
                 codec.render(rows, self.run.samples / name)
 
     def _frontier(
-        self, metrics: list[Metric], found: list[dict[str, Figure]], context: MetricContext
+        self, metrics: list[Metric], found: list[Figures], figures: Figures, context: MetricContext
     ) -> Frontier | None:
-        """The sweep of the first trade-off that a metric declares and the metrics have both figures of."""
-        known = {name for figures in found for name in figures}
+        """The sweep of the first trade-off that a metric declares and ``figures`` have both of."""
         declared = (metric.tradeoff for metric in metrics if hasattr(metric, "tradeoff"))
-        tradeoff = next((it for it in declared if {it.quality.figure, it.diversity.figure} <= known), None)
-        if tradeoff is None or tradeoff.setting not in settings_of(context.sampler.sample):
-            if self.request.sweep and tradeoff is None:
-                raise UsageError(
-                    f"{self.run.root}: no two of its metrics are a quality and the diversity it is traded against\n"
-                    "name both with --metric, or leave --sweep out"
-                )
-            if self.request.sweep:
-                raise UsageError(f"{self.run.root}: its sampler has no {tradeoff.setting} to sweep\nleave --sweep out")
-            return None
+        tradeoff = next((it for it in declared if {it.quality.figure, it.diversity.figure} <= figures.keys()), None)
+        if tradeoff is None:
+            return self._without_sweep(
+                "no two of its metrics are a quality and the diversity it is traded against\n"
+                "name both with --metric, or leave --sweep out"
+            )
+        if tradeoff.setting not in settings_of(context.sampler.sample):
+            return self._without_sweep(f"its sampler has no {tradeoff.setting} to sweep\nleave --sweep out")
         values = tradeoff.values if self.request.sweep is None else self.request.sweep
         if not values:
             return None
         axes = (tradeoff.quality.figure, tradeoff.diversity.figure)
-        swept = [metric for metric, figures in zip(metrics, found, strict=True) if not figures.keys().isdisjoint(axes)]
+        swept = [metric for metric, own in zip(metrics, found, strict=True) if not own.keys().isdisjoint(axes)]
 
         def sweep(seed: int) -> list[Row]:
-            rows = []
+            rows: list[Row] = []
             for value in values:
                 here = context.sampled(seed, {tradeoff.setting: value})
-                figures = {name: figure.value for name, figure in evaluate(swept, here).items()}
+                row = {name: figure.value for name, figure in evaluate(swept, here).items()}
                 for warning in [warning for warning in here.warnings if warning not in context.warnings]:
                     context.warn(f"at {tradeoff.setting} {value:g}: {warning}")
-                rows.append({tradeoff.setting: value} | figures)
+                rows.append({tradeoff.setting: value} | row)
             return rows
 
         ours, phase, baseline, again = sweep(self.recipe.seed), self._baseline_phase(), None, None
@@ -153,9 +155,14 @@ class Trained:
             for name, earlier in read_model(self.run.phases / phase, self.registry, context.device).networks.items():
                 context.players.averaged(name).load_state_dict(earlier.state_dict())
             baseline, again = sweep(self.recipe.seed), sweep(mix(self.recipe.seed, "again"))
-        beside = {name: figure.real for figures in found for name, figure in figures.items() if name in axes}
-        real = {name: value for name, value in beside.items() if value is not None}
+        real = {axis: value for axis in axes if (value := figures[axis].real) is not None}
         return Frontier(tradeoff, ours, phase, baseline, again, real)
+
+    def _without_sweep(self, reason: str) -> Frontier | None:
+        """None. Raises UsageError where one was asked for."""
+        if self.request.sweep:
+            raise UsageError(f"{self.run.root}: {reason}")
+        return None
 
     def _baseline_phase(self) -> str | None:
         """The last phase before the last one."""
@@ -175,8 +182,8 @@ def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Us
     if not uses:
         raise UsageError(f"{recipe.source} names no metrics\nname some, as in --metric NAME,NAME; see: gangen plugins")
     for use in uses:
-        wanted = request.samples is not None and "samples" in use.options
-        yield _use(use.to_plain() | {"samples": request.samples}, registry) if wanted else use
+        fewer = request.samples is not None and "samples" in use.options
+        yield _use(use.to_plain() | {"samples": request.samples}, registry) if fewer else use
 
 
 def _use(value: Any, registry: Registry) -> Use:

@@ -114,10 +114,10 @@ def _like(rows: Batch, train: Split, seed: int) -> Batch:
     n = len(next(iter(rows.values())))
     counted = train.rows() if hasattr(train, "rows") else {}
     if "label" in counted and "label" in rows:
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+        order = torch.randperm(len(counted["label"]), generator=torch.Generator().manual_seed(seed))
         labels = counted["label"][order]
         wanted = zip(*rows["label"].cpu().unique(return_counts=True), strict=True)
         chosen = torch.cat([order[labels == label][:count] for label, count in wanted])
         if len(chosen) == n:
             return {name: tensor[chosen] for name, tensor in counted.items()}
-    return train.batch(0, range(n), n, seed=seed, device="cpu")
+    return train.batch(0, range(n), n, seed=seed, device=torch.device("cpu"))

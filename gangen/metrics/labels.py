@@ -9,7 +9,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Codec, Extractor, Split
+from gangen.contracts import Codec, HeldOut, Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext, fit_extractor, once_a_run
 from gangen.metrics.extraction import AgainstHeldOut, ExtractorMetric, held_out
@@ -27,11 +27,11 @@ class Classified(ExtractorMetric):
         """Raises UsageError where ``ExtractorMetric.check`` does, and for an extractor without logits."""
         super().check(context)
         if not hasattr(self.extractor, "logits"):
-            raise UsageError(f"metric {self.metric}: extractor '{self.extractor.name}' does not classify")
+            raise UsageError(f"metric {self.metric}: extractor '{self._chosen(context).name}' does not classify")
 
     def logits(self, context: MetricContext, n: int) -> Tensor:
         """Those of ``n`` samples, float ``[n, labels]`` on the CPU, found once for all metrics."""
-        extractor = self.fitted_extractor(context)
+        extractor: Any = self.fitted_extractor(context)
         return context.once((extractor.key, "logits", n), lambda: extractor.logits(context.samples(n)).cpu())
 
 
@@ -53,7 +53,7 @@ class Labelled(Classified):
         rows, extractor = len(context.data.heldout), self.fitted_extractor(context)
         return {"samples": self.samples, "held-out rows": rows, "extractor": extractor.name}
 
-    def held_out(self, context: MetricContext, extractor: Extractor) -> tuple[Tensor, Tensor]:
+    def held_out(self, context: MetricContext, extractor: Any) -> tuple[Tensor, Tensor]:
         """Logits float ``[m, labels]`` and labels int64 ``[m]`` of all held-out rows, on the CPU."""
         rows, codec = held_out(context, len(context.data.heldout)), context.data.codec
         logits = torch.cat([extractor.logits(part) for part in codec.samples_of(rows).split(CHUNK)]).cpu()
@@ -144,14 +144,14 @@ class ReverseLabelAccuracy(Labelled):
         return _accuracy(*self.held_out(context, student))
 
 
-@dataclass(frozen=True)
+@dataclass
 class SyntheticData:
     """Data with other training rows; see ``gangen.Data``."""
 
     codec_class: type[Codec]
     codec: Codec
     train: Split
-    heldout: Split
+    heldout: HeldOut
 
 
 class InceptionScore(Classified, AgainstHeldOut):
@@ -166,7 +166,8 @@ class InceptionScore(Classified, AgainstHeldOut):
     metric = "inception_score"
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
-        extractor, n = self.fitted_extractor(context), self.count(context)
+        extractor: Any = self.fitted_extractor(context)
+        n = self.count(context)
         on_real = extractor.logits(context.data.codec.samples_of(held_out(context, n)))
         score = Figure(inception_score(self.logits(context, n)), inception_score(on_real), "high")
         return {f"inception_score_{extractor.name}": score}
