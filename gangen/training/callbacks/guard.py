@@ -27,8 +27,8 @@ class Guard(Callback):
     - It learns nothing: in ``steps`` steps from its first, accuracy never left one half, nor mean logits each other.
       A coin's accuracy later on is what an even game looks like, and no fault.
     - A gradient explodes: its norm is ``explosion`` times the median of its last 50 readings.
-    - The generator's gradient vanishes: in three readings in a row its norm was at most ``vanishing`` times the median
-      of its first ten.
+    - The gradient of one of the players ``generators`` vanishes: in three readings in a row its norm was at most
+      ``vanishing`` times the median of its first ten.
     - Collapse: the figure ``unique`` of an evaluation, the share of distinct samples, is below ``unique``; or one that
       is good where it is high fell below half of the best that it was; what is beyond real data is no better than
       these. ``keeps`` names those to look at, where not all; "coverage" means "coverage_NAME" too.
@@ -44,6 +44,7 @@ class Guard(Callback):
         steps: Annotated[int, Ge(1)] = 500,
         explosion: Annotated[float, Gt(1)] = 100.0,
         vanishing: Annotated[float, Interval(ge=0, lt=1)] = 1e-3,
+        generators: tuple[str, ...] = ("generator",),
         unique: Annotated[float, Interval(ge=0, le=1)] = 0.5,
         keeps: tuple[str, ...] | None = None,
     ) -> None:
@@ -51,6 +52,7 @@ class Guard(Callback):
         self.steps = steps
         self.explosion = explosion
         self.vanishing = vanishing
+        self.generators = generators
         self.unique = unique
         self.keeps = keeps
         self._phase = ""
@@ -121,7 +123,8 @@ class Guard(Callback):
             )
 
     def _vanishes(self, what: str, norm: float) -> Iterator[str]:
-        if what.rpartition("/")[2] != "generator":
+        player = what.rpartition("/")[2]
+        if player not in self.generators:
             return
         first = self._first_norms.setdefault(what, [])
         if len(first) < _SOME:
@@ -132,9 +135,9 @@ class Guard(Callback):
         self._low[what] = self._low.get(what, 0) + 1 if norm <= self.vanishing * usual else 0
         if self._low[what] >= _FEW and self._first(what, "vanishes"):
             yield (
-                f"the generator's gradient vanishes: the norm of {_words(what)} is {norm:.3g}, where {usual:.3g} was "
-                "usual. Try the loss non_saturating, a weaker discriminator (a lower learning rate, fewer turns), or "
-                "a penalty (r1); where it is 0 from the start, no gradient reaches the generator at all"
+                f"a gradient vanishes: the norm of {_words(what)} is {norm:.3g}, where {usual:.3g} was usual. Try the "
+                "loss non_saturating, a weaker discriminator (a lower learning rate, fewer turns), or a penalty (r1); "
+                f"where it is 0 from the start, no gradient reaches {player} at all"
             )
 
     def _collapses(self, name: str, figure: Figure) -> Iterator[str]:

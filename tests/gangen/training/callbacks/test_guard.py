@@ -93,7 +93,14 @@ def test_gradients_may_grow_by_and_by_and_are_uneven_at_first():
 def test_a_vanishing_gradient_of_the_generator_is_told_of(course, step):
     [(found, words)] = warnings(norms(course))
     assert found == step
-    assert words.startswith("the generator's gradient vanishes: the norm of generator's gradient in turn generate is")
+    assert words.startswith("a gradient vanishes: the norm of generator's gradient in turn generate is")
+
+
+def test_which_players_generate_is_an_option():
+    course = norms([0.0] * 5, "translate/there")
+    assert warnings(course) == []
+    [(_, words)] = warnings(course, generators=("there", "back"))
+    assert words.startswith("a gradient vanishes: the norm of there's gradient in turn translate is 0")
 
 
 def test_gradients_may_fall_and_those_of_others_vanish():
