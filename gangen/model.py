@@ -84,6 +84,8 @@ class Model:
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
+        if verb == "interpolate":
+            return self.interpolate(prompt, n, seed=seed, **settings)
         method: Callable[..., Any] | None = None if verb.startswith("_") else getattr(self.sampler, verb, None)
         if not callable(method):
             raise UsageError(f"{self.name} cannot {verb}")
@@ -106,22 +108,25 @@ class Model:
 
 
 def export(
-    folder: Path, players: Players, sampler: Sampler, codec: Codec, recipe: Recipe, distributions: dict[str, str]
+    folder: Path,
+    players: Players,
+    sampler: Sampler,
+    codec: Codec,
+    recipe: Recipe,
+    distributions: Mapping[str, str],
+    code: Mapping[str, str],
 ) -> None:
     """Write the model of a run to ``folder``: the sampler's networks, codec files, and what they belong to.
 
-    Of players that have a moving average it is taken. Local code travels along as text in ``code/``. A folder that is
-    not there yet appears whole. In one that is, files are replaced one by one, each whole; only the weights differ
-    between two exports of a run.
+    Of players that have a moving average it is taken. ``code``, the texts of local files by name, travels along in
+    ``code/``. A folder that is not there yet appears whole. In one that is, files are replaced one by one, each whole;
+    only the weights differ between two exports of a run.
     """
     if not folder.exists():
         new = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(new, ignore_errors=True)
-        for path in recipe.code:
-            (new / "code").mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, new / "code" / path.name)
-        new.mkdir(parents=True, exist_ok=True)
-        export(new, players, sampler, codec, recipe, distributions)
+        new.mkdir(parents=True)
+        export(new, players, sampler, codec, recipe, distributions, code)
         new.rename(folder)
         return
     chosen = {name: recipe.players[name] for name in sampler.networks}
@@ -137,6 +142,9 @@ def export(
         "plugins": distributions,
     }
     codec.save(folder)
+    for name, text in code.items():
+        (folder / "code").mkdir(exist_ok=True)
+        write_atomically(folder / "code" / name, text)
     write_atomically(folder / "gangen.json", json.dumps(about, indent=1) + "\n")
     for name in sampler.networks:
         with replacing(folder / f"{name}.safetensors") as temporary:

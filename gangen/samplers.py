@@ -50,7 +50,7 @@ class PlayerSampler:
         self.sample = self._network.sample
 
     def __getattr__(self, verb: str) -> Any:
-        if verb.startswith("_"):
+        if verb.startswith("_") or hasattr(nn.Module, verb):
             raise AttributeError(verb)
         return getattr(self._network, verb)
 

@@ -82,10 +82,11 @@ def assemble(
         compilation.check_compiler(accelerator.device)
         compilation.compile_game(players, objective, lambda words: console.print(words, **PLAIN))
     distributions = distributions_of(recipe, registry)
+    code = {path.name: path.read_text(encoding="utf-8") for path in recipe.code}
 
     def export(folder: Path) -> None:
         if main:
-            model.export(folder, networks, sampler, data.codec, recipe, distributions)
+            model.export(folder, networks, sampler, data.codec, recipe, distributions, code)
 
     every, main = recipe.every, accelerator.is_main_process
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.

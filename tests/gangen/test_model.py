@@ -34,7 +34,7 @@ def run(echo, tmp_path, monkeypatch):
         torch.manual_seed(seed)
         players = Players({"generator": echo.build(recipe.players["generator"].component, spec=data.codec.spec)})
         folder = tmp_path / "runs" / name / "model"
-        model.export(folder, players, PlayerSampler(players), data.codec, recipe, {"echo": "gangen-echo 0.3.1"})
+        model.export(folder, players, PlayerSampler(players), data.codec, recipe, {"echo": "gangen-echo 0.3.1"}, {})
         return folder
 
     return export
@@ -98,6 +98,7 @@ def test_interpolation_is_the_generators(echo, run):
 
     between = sampled_by(Between(), ring.codec, "echo/between")
     walk = between.interpolate(None, 5, rows=3, seed=1, bend=0.5)
+    assert len(between.draw("interpolate", n=5)) == 5 and given.pop()[:2] == (1, 5)
     assert given == [(3, 5, {}, 0.5)]
     assert walk == between.interpolate(None, 5, rows=3, seed=1) != between.interpolate(None, 5, rows=3, seed=2)
     assert len(walk) == 15
@@ -179,6 +180,13 @@ def test_further_verbs_go_by_their_names():
             it.draw(verb, "abc")
 
 
+def test_what_every_network_has_is_no_verb(run):
+    run("ring")
+    for verb in ("train", "half", "parameters"):
+        with pytest.raises(UsageError, match=f"echo/mlp cannot {verb}"):
+            model.load("runs/ring").draw(verb)
+
+
 def test_a_model_of_format_1_is_read(run):
     folder = run("ring")
     expected = model.sample(n=3, seed=1)
@@ -195,9 +203,11 @@ def test_code_that_a_model_was_made_with_travels_along_and_is_run_only_when_name
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "mine.yaml").write_text(WITH_CODE)
     assert cli.main(["mine.yaml"]) == 0
+    (tmp_path / "mine.py").write_text(f"{MINE}# changed")
+    assert cli.main(["mine.yaml", "phases.play.steps=3"]) == 0
+    assert (tmp_path / "runs/mine/model/code/mine.py").read_text() == f"{MINE}# changed"
     (tmp_path / "mine.py").unlink()
     copy = tmp_path / "runs/mine/model/code/mine.py"
-    assert copy.read_text() == MINE
     assert "gangen sample -n 5 --run runs/mine --code runs/mine/model/code/mine.py" in capsys.readouterr().out
     assert cli.main(["sample", "--run", "runs/mine"]) == 2
     said = capsys.readouterr().err
