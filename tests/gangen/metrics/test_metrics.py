@@ -1,21 +1,19 @@
 """Metrics that look through an extractor, against formulas written out by hand."""
 
 import math
-import re
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from gangen.errors import PluginError, UsageError
+from gangen.errors import UsageError
 from gangen.files import digest
 from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
 from gangen.metrics.context import MetricContext, evaluate
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
-from gangen.metrics.figures import Figure, checked
+from gangen.metrics.figures import Figure
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy, inception_score
 from gangen.metrics.memorised import Memorised
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
@@ -512,36 +510,3 @@ def test_real_data_are_looked_at_again_for_other_data_or_another_seed():
     again.data, again.seed = other.data, 7
     metric(again)
     assert len(looks) == 7
-
-
-@pytest.mark.parametrize("found", [2, 2.0, True + 1, np.float32(2), np.int64(2), torch.tensor(2.0), np.array(2.0)])
-def test_figures_may_be_numbers_of_any_kind(found):
-    evaluation = bench(Drawn(), split(40))
-    for returned, expected in (
-        ({"good": found}, Figure(2.0)),
-        ({"good": Figure(found, found, "low")}, Figure(2.0, 2.0, "low")),
-    ):
-        figures = evaluate([lambda evaluation, returned=returned: returned], evaluation)
-        assert figures == {"good": expected}
-        assert type(figures["good"].value) is float
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        (None, "metric 'acme/radius' returned NoneType None; it returns figures by name"),
-        (3.0, "returned float 3.0; it returns figures by name"),
-        ({"radius": "wide"}, "metric 'acme/radius' returned str 'wide' as radius; a figure is a number"),
-        ({"radius": "0.5"}, "returned str '0.5' as radius"),
-        ({"radius": None}, "returned NoneType None as radius"),
-        ({"radius": torch.ones(1)}, "as radius; a figure is a number, or a gangen.Figure of numbers"),
-        ({"radius": {"mean": 1.0}}, "returned dict {'mean': 1.0} as radius"),
-        ({"radius": Figure(1.0, real="one")}, "as radius; a figure is a number"),
-        ({"radius": Figure(1.0, good="best")}, "radius is good at 'best', which is none of 'high', 'low' and None"),
-        ({"step": 1.0}, "returned a figure called 'step'"),
-        ({"turn/radius": 1.0}, "returned a figure called 'turn/radius'"),
-    ],
-)
-def test_what_is_no_figure_is_refused_with_the_metric_and_its_name(found, message):
-    with pytest.raises(PluginError, match=re.escape(message)):
-        checked("metric 'acme/radius'", found)
