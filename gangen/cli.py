@@ -59,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        elif words := explain(error):
-            print(words, file=sys.stderr)
+        elif said := explain(error):
+            print(said, file=sys.stderr)
         return error.exit_code if isinstance(error, GangenError) else 1
 
 
@@ -208,7 +208,10 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
         Trained(folder, request, registry)
         for folder in {Path(folder).resolve(): Path(folder) for folder in options.runs}.values()
     ]
-    results = [run.evaluate() for run in runs]
+    results = []
+    for run in runs:
+        with run.run.keeping_tracebacks():
+            results.append(run.evaluate())
     show(results, Console(width=None if sys.stdout.isatty() else 200))  # a file has room for all columns
     for run in runs:
         print(f"report: {write_report(run.run)}")

@@ -6,10 +6,11 @@ import re
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from gangen.components.registry import Registry
-from gangen.errors import RecipeError, RunError
+from gangen.errors import GangenError, RecipeError, RunError
 from gangen.files import to_json, write_atomically
 from gangen.metrics.figures import read_row
 from gangen.recipe.load import difference, load_recipe
@@ -120,6 +121,16 @@ class RunDirectory:
             for name, digest in digests.items()
             if known.get(name, digest) != digest
         ]
+
+    @contextmanager
+    def keeping_tracebacks(self) -> Iterator[None]:
+        """Keep that of an error which nobody raised on purpose."""
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, GangenError):
+                self.keep_traceback(error)
+            raise
 
     def keep_traceback(self, error: Exception) -> None:
         """Append it to ``error.txt``, and note in the error where it is."""

@@ -95,7 +95,7 @@ def assemble(
     callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
     if main:
         callbacks.append(Samples(run, every.sample, sampler, console))
-        best = recipe.keep_best and BestModel(recipe.keep_best, run.best, export)
+        best = BestModel(recipe.keep_best, run.best, export) if recipe.keep_best else None
         callbacks.append(Evaluations(run, every.evaluate, metrics, context, console, best))
     callbacks.append(StopOnSignal())
     return Trainer(

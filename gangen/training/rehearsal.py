@@ -41,7 +41,7 @@ def _sample_twice(trained: model.Model, data: Data, folder: Path) -> None:
         for number in range(2):
             row, *_ = sheet_of(data, trained.sampler, trained.networks.values(), 0, trained.device)
             path = folder / f"{number}{getattr(trained.codec, 'suffix', '.txt')}"
-            trained.codec.write(row.samples, path)
+            trained.codec.write(list(row.samples), path)
             written.append(path.read_bytes())
     if written[0] != written[1]:
         raise PluginError(

@@ -32,12 +32,8 @@ def train(recipe: Recipe, registry: Registry) -> None:
     """Play a recipe from its start, or from the newest checkpoint in its run directory, to its end."""
     run = RunDirectory(recipe.run)
     remarks = run.claim(recipe, registry)
-    try:
+    with run.keeping_tracebacks():
         play(recipe, registry, run, remarks)
-    except Exception as error:
-        if not isinstance(error, GangenError):
-            run.keep_traceback(error)
-        raise
 
 
 def play(

@@ -1,7 +1,7 @@
 """The adversarial trainer: plays the turns of every phase on any number of processes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 
 import torch
@@ -122,7 +122,9 @@ class Trainer:
 
     def fit(self) -> None:
         """Play every phase from where ``state`` stands; a callback may set ``stopping`` to leave early."""
-        try:
+        with ExitStack() as closing:
+            for callback in self.callbacks:
+                closing.callback(callback.close, self)
             self._tell("start")
             while self.state.phase < len(self.phases) and not self.stopping:
                 phase = self.phases[self.state.phase]
@@ -130,8 +132,6 @@ class Trainer:
                     self.play_step(phase)
                     self._tell("after_step")
             self._tell("finish")
-        finally:
-            self._tell("close")
 
     def _tell(self, moment: str) -> None:
         for callback in self.callbacks:

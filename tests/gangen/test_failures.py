@@ -86,7 +86,7 @@ def play(echo, tmp_path, monkeypatch, capsys):
     def play(fault: str, *words: str) -> list[str]:
         Path("mine.py").write_text(CODE.format(fault=fault))
         Path("recipe.yaml").write_text(RECIPE)
-        assert cli.main(["recipe.yaml", *words]) != 0
+        assert (cli.main(["recipe.yaml", *words]) != 0) == (fault != "none")
         return [line for line in capsys.readouterr().err.splitlines() if "running code" not in line]
 
     return play
@@ -132,10 +132,39 @@ def test_what_a_plugin_says_on_purpose_stands_for_itself(play):
     assert not Path("run/error.txt").exists()
 
 
+def test_all_callbacks_are_closed_and_the_first_error_is_kept_where_closing_fails_too(play, monkeypatch):
+    monkeypatch.setattr("gangen.training.callbacks.progress.Log.close", lambda *given: {}["again"])
+    closed = []
+    monkeypatch.setattr("gangen.training.callbacks.signals.StopOnSignal.close", lambda *given: closed.append(given))
+    play("turn")
+    assert closed and "in raw_decode" in Path("run/error.txt").read_text()
+
+
 def test_errors_of_a_run_are_kept_one_after_the_other(play):
     play("turn")
     play("callback")
     assert Path("run/error.txt").read_text().count("Traceback") == 2
+
+
+def test_an_evaluation_keeps_its_traceback_with_the_run(play, capsys):
+    play("none", "callbacks=[]", "every.checkpoint=1")
+    code = (
+        CODE.format(fault="metric")
+        + """
+class Odd(Radius):
+    def __call__(self, context):
+        fail("metric")
+
+@hookimpl
+def gangen_metrics(register):
+    register("odd", f"{__name__}:Odd")
+"""
+    )
+    Path("mine.py").write_text(code.replace("import Ring", "import Radius, Ring"))
+    assert cli.main(["eval", "run", "--metric", "local/odd"]) == 1
+    said = capsys.readouterr().err
+    assert f"{WHAT}\nat {LINE}\nin metric 'local/odd'\nthe traceback is in run/error.txt\n" in said
+    assert "in raw_decode" in Path("run/error.txt").read_text()
 
 
 def caught(make) -> Exception:
