@@ -113,7 +113,7 @@ class Result:
             content = {"recipe": {}} | json.loads(path.read_text(encoding="utf-8"))
             content["figures"] = read_row(content["figures"])
             frontier = content["frontier"]
-            if frontier and "tradeoff" not in frontier:  # of before trade-offs were written as they are
+            if frontier and "tradeoff" not in frontier:  # of an older evaluation
                 axes = {side: frontier[side] for side in ("quality", "diversity")}
                 ends = {side: {"figure": name, "good": frontier["good"][name]} for side, name in axes.items()}
                 content["frontier"] = frontier | {"tradeoff": ends | {"setting": frontier["setting"]}}

@@ -61,10 +61,9 @@ def checked(metric: str, found: Any) -> dict[str, Figure]:
 def read_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of ``metrics.jsonl`` as callbacks saw it: figures of metrics as ``Figure``, those of turns as numbers.
 
-    Figures that were not finite, and null in the file, are nan. Rows of before figures were values hold numbers, and
-    those of real data beside them under names with ``_real``.
+    Figures that were not finite, and null in the file, are nan. Rows of older runs hold plain numbers, and those of
+    real data beside them under names with ``_real``.
     """
-
     found = {}
     for name, entry in row.items():
         if isinstance(entry, Mapping):

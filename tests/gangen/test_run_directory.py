@@ -122,7 +122,7 @@ def test_figures_that_are_not_finite_are_null(tmp_path):
     }
 
 
-def test_rows_of_before_figures_were_values_are_read_as_figures(tmp_path):
+def test_rows_of_older_runs_are_read_as_figures(tmp_path):
     run = RunDirectory(tmp_path)
     run.metrics.write_text(
         '{"step": 1, "phase": "duel", "turn/loss": 0.5, "turn/real": 1.0}\n'

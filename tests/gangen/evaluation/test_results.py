@@ -35,7 +35,7 @@ FOUND = Result(
         {"fit": 0.95, "spread": 0.9},
     ),
 )
-# As evaluations were written before figures were values.
+# As evaluations were written while figures were plain numbers.
 OLDER = {
     "run": "runs/a",
     "seed": 7,
@@ -93,7 +93,7 @@ def test_what_is_not_finite_is_null_and_read_as_nan(path):
     assert math.isnan(read.figures["fit"].value) and math.isnan(read.frontier.model[0]["fit"])
 
 
-def test_evaluations_of_before_figures_were_values_are_read(path):
+def test_older_evaluations_are_read(path):
     path.write_text(json.dumps(OLDER))
     figures = {"fit": Figure(0.5, 0.95), "bare": Figure(24.0)}
     read = Result.read(path)

@@ -277,7 +277,7 @@ def test_sound_that_is_too_large_is_a_link(run):
     assert [link["href"] for link in read.tagged("a")] == ["samples/step-00000020.wav"] and not read.tagged("audio")
 
 
-def test_rows_and_evaluations_of_before_figures_were_values_have_the_same_page(run):
+def test_rows_and_evaluations_of_older_runs_have_the_same_page(run):
     evaluate(run, figures={"distance": Figure(6.5, 4.0)}, frontier=FRONTIER)
     new = write_report(run).read_text(encoding="utf-8")
     older = json.loads(run.evaluation.read_text())
