@@ -83,6 +83,8 @@ class GradientPenalty(Penalty):
 
     x = e real + (1 - e) fake with one e ~ U[0, 1) per pair. ``center: 0`` is the zero-centred penalty of
     Thanh-Tung et al. (2019).
+
+    ``weight`` multiplies the penalty.
     """
 
     def __init__(self, *, weight: Schedule = 10.0, center: Annotated[float, Ge(0)] = 1.0) -> None:  # type: ignore[assignment]
@@ -123,6 +125,8 @@ class LeCam(Penalty):
     ``a_real`` and ``a_fake`` are moving averages of the logits of real and fake samples over the batches of all
     processes, one micro-batch at a time, with ``decay``. They start at the first one's own means and are part of a
     checkpoint.
+
+    ``weight`` multiplies the penalty.
     """
 
     anchors: Tensor
@@ -149,6 +153,8 @@ class VirtualAdversarial(Penalty):
     finite difference ``xi`` in place of second derivatives). Logits of several classes, float ``[B, K]``, use softmax.
 
     The discriminator must say the same of the same sample twice: leave dropout and augmentation out.
+
+    ``weight`` multiplies the penalty.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ class Sampler(Protocol):
 
 
 class PlayerSampler:
-    """One player, which samples by itself; whatever else it can, such as ``interpolate``, is a verb of the sampler's.
+    """One ``player``, which samples by itself; whatever else it can, as ``interpolate``, is a verb of the sampler's.
 
     Raises UsageError where there is no such player, or it does not sample.
     """

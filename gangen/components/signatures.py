@@ -64,7 +64,11 @@ def described(parameters: Iterable[Parameter], text: str) -> list[Parameter]:
         for sentence in re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(paragraph.split()))
     ]
     return [
-        it._replace(about=next((found.replace("``", "") for found in sentences if f"``{it.name}``" in found), it.about))
+        it._replace(
+            about=next(
+                (found.replace("``", "") for found in sentences if re.search(rf"``{it.name}(``|: )", found)), it.about
+            )
+        )
         for it in parameters
     ]
 

@@ -16,7 +16,7 @@ from gangen.metrics.context import MetricContext
 class ExtractorMetric(ABC):
     """What metrics have in common that look at ``samples`` samples through an extractor.
 
-    extractor: the one that a recipe names, or None for the one that the data bring along.
+    ``extractor`` is what it looks through; null is the one that the data bring along.
     """
 
     metric: ClassVar[str]

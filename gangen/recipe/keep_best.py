@@ -10,7 +10,10 @@ from gangen.recipe.strict import Section
 
 
 class KeepBest(Section, title="keep_best"):
-    """The figure that decides: ``nll`` where its metric says which end is good; or ``{lowest: nll}``, ``highest``."""
+    """The figure that decides.
+
+    ``figure`` is its name, where its metric says which end is good; ``lowest`` or ``highest`` say it themselves.
+    """
 
     shorthand: ClassVar = "figure"
 

@@ -12,25 +12,6 @@ from gangen.recipe.sections import Recipe
 from gangen.recipe.strict import Section
 
 
-def section_lines(registry: Registry, name: str) -> Iterator[str]:
-    """The section of a recipe under a key, with its own keys.
-
-    Raises:
-        UsageError: no section is called so.
-    """
-    found = {"recipe": Recipe, **_sections(Recipe)}
-    if name not in found:
-        components = [it for kind in KINDS for it in registry.all(kind)]
-        choices = [*(it.name for it in components), *(it.bare_name for it in components), *found]
-        raise UsageError(f"nothing is called {name!r}{did_you_mean(name, choices)}\nsee: gangen plugins")
-    section = found[name]
-    yield f"{name}: {'all of a recipe' if section is Recipe else 'a section of recipes'}"
-    yield f"  {(section.__doc__ or '').replace('``', '').splitlines()[0]}"
-    keys = [it._replace(name="use") if it.name == "component" else it for it in section.parameters()]
-    # A section in it has defaults of its own.
-    yield from option_lines([it._replace(default={}) if isinstance(it.default, Section) else it for it in keys], "key")
-
-
 def _sections(section: type[Section]) -> dict[str, type[Section]]:
     """All sections in one, by the key that they stand under."""
     found = {}
@@ -44,3 +25,24 @@ def _classes(annotation: Any) -> list[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [found for argument in typing.get_args(annotation) for found in _classes(argument)]
+
+
+SECTIONS = {"recipe": Recipe, **_sections(Recipe)}
+
+
+def section_lines(registry: Registry, name: str) -> Iterator[str]:
+    """The section of a recipe under a key, with its own keys.
+
+    Raises:
+        UsageError: no section is called so.
+    """
+    if name not in SECTIONS:
+        components = [it for kind in KINDS for it in registry.all(kind)]
+        choices = [*(it.name for it in components), *(it.bare_name for it in components), *SECTIONS]
+        raise UsageError(f"nothing is called {name!r}{did_you_mean(name, choices)}\nsee: gangen plugins")
+    section = SECTIONS[name]
+    yield f"{name}: {'all of a recipe' if section is Recipe else 'a section of recipes'}"
+    yield f"  {(section.__doc__ or '').replace('``', '').splitlines()[0]}"
+    keys = [it._replace(name="use") if it.name == "component" else it for it in section.parameters()]
+    # A section in it has defaults of its own.
+    yield from option_lines([it._replace(default={}) if isinstance(it.default, Section) else it for it in keys], "key")

@@ -43,6 +43,8 @@ FORMER = {"betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.0}
 class OptimizerRecipe(Section, title="the optimizer"):
     """How a player learns: an optimizer with its options, of which schedules run over a phase.
 
+    ``component`` is the optimizer; without one, adam.
+
     ``groups`` say which parameters have options of their own, by a pattern of their names:
     ``[{match: "*.bias", weight_decay: 0}]``. A parameter belongs to the first group that matches.
     """
@@ -103,8 +105,9 @@ class TurnTimes(Section, title="a turn"):
 
 
 class PhaseRecipe(Section, title="a phase"):
-    """Turns in the order in which they are played.
+    """A stretch of a run.
 
+    ``steps`` is how long it is. ``turns`` are played in this order, each so many times in a step.
     ``optimizers`` replaces those of the named players by fresh ones, and ``batch_size`` that of the trainer. With
     ``balance``, turns are left out while a player is too weak or too strong.
     """
@@ -123,8 +126,12 @@ class PhaseRecipe(Section, title="a phase"):
 
 
 class TrainerRecipe(Section, title="the trainer"):
-    """``batch_size`` is that of all processes together; ``threads`` are torch's, per process.
+    """How the game is computed, which does not change what it is.
 
+    ``batch_size`` is that of all processes together; ``threads`` are torch's, per process. A batch is played in
+    ``accumulate`` parts, to save memory. ``precision`` is that of networks; bf16 and fp16 are mixed with fp32.
+    ``trackers`` are what accelerate logs to, as in [tensorboard]. ``noise`` is drawn for the batch of all processes, or
+    by each for itself with "local". ``keep_checkpoints`` is how many of the newest are kept.
     Without ``threads``, the processes on a machine that trains on its CPU share its cores. ``compile`` compiles what
     can be compiled to the same result, of networks and of the slopes in penalties, and says what it leaves as it is.
     ``eval_batch_size`` is how many samples are drawn at once for metrics, and later from the model.
@@ -142,7 +149,11 @@ class TrainerRecipe(Section, title="the trainer"):
 
 
 class Every(Section, title="every"):
-    """After how many steps something is done; 0 turns it off."""
+    """After how many steps something is done; 0 turns it off.
+
+    ``log`` writes figures down. ``sample`` writes a sheet of samples. ``evaluate`` takes the recipe's metrics.
+    ``checkpoint`` saves all that is needed to go on.
+    """
 
     log: Annotated[int, Ge(0)] = 10
     sample: Annotated[int, Ge(0)] = 500
@@ -169,7 +180,7 @@ class HalfLife(Section, title="a moving average"):
 
 
 class CopyOf(Section, title="a copy"):
-    """A snapshot of another player, taken when a phase begins and, with ``every``, after so many steps in it again."""
+    """A snapshot of another ``player``, taken when a phase begins; with ``every``, after so many steps in it again."""
 
     shorthand: ClassVar = "player"
 
@@ -212,7 +223,11 @@ class PlayerSettings(Section, title="a player"):
 
 
 class PlayerRecipe(PlayerSettings, title="a player"):
-    """A network in the game and how it learns. The kind follows from the player's name, or from a key ``kind``."""
+    """A network in the game and how it learns.
+
+    ``kind`` is generators, discriminators or encoders; without it, what the player's name begins with. ``optimizer`` is
+    how it learns. ``component`` is the network.
+    """
 
     kind: str
     component: Use
@@ -269,6 +284,13 @@ def _with_kinds(players: Any) -> Any:
 
 class Recipe(Section, title="the recipe"):
     """A complete, valid recipe: every default is filled in, every component known.
+
+    ``run`` is the folder of the run; without it, runs/ and the name of the recipe. ``seed`` decides all that is drawn.
+    ``code`` are local files that hold components, relative to the recipe. ``data`` says what is learned
+    from. ``players`` are the networks in the game. ``objective`` is the game. ``phases`` say how often its turns are
+    played. ``trainer`` says how all of it is computed. ``every`` says how often something else is done. With ``resume``
+    a run goes on where it stopped; without, a folder that holds one is refused. ``metrics`` are what evaluations
+    measure, and ``callbacks`` observe the run.
 
     ``keep_best`` names the figure by which evaluations are compared: the best model is kept beside the newest.
     ``guard`` is the callback that warns of what usually ends badly; null turns it off. ``start_from`` is the run whose

@@ -283,7 +283,7 @@ def test_the_schema_knows_components_and_their_options(echo, capsys):
     schema = json.loads(capsys.readouterr().out)
     assert list(schema["properties"])[:2] == ["run", "seed"]
     assert schema["required"] == ["data", "players", "objective", "phases"]
-    assert schema["properties"]["data"] == {"$ref": "#/$defs/data"}
+    assert schema["properties"]["data"] == {"$ref": "#/$defs/data", "description": "data says what is learned from"}
     names, mapping = schema["$defs"]["player_generators"]["anyOf"]
     assert {"echo/mlp"} <= set(names["enum"])
     (options,) = [branch["then"] for branch in mapping["allOf"] if "echo/mlp" in str(branch["if"])]
@@ -311,3 +311,14 @@ def test_python_dash_m_is_the_same_command(recipe):
     done = subprocess.run([sys.executable, "-m", "gangen", "trian"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("gangen: error: 'trian' is neither a command nor a recipe; did you mean 'train'?")
+
+
+def test_every_option_of_what_is_shipped_has_a_sentence():
+    from gangen.components.registry import Registry
+    from gangen.hookspecs import KINDS
+    from gangen.recipe.reference import SECTIONS
+
+    ours = [it for kind in KINDS for it in Registry.discover().all(kind) if it.distribution == "gangen"]
+    silent = [f"{it} {option.name}" for it in ours for option in it.options.parameters if not option.about]
+    silent += [f"{key} {it.name}" for key, section in SECTIONS.items() for it in section.parameters() if not it.about]
+    assert silent == []

@@ -28,8 +28,8 @@ class Arrays:
     """Images in files of arrays: IDX (also .gz), .npy, or an array of an .npz, written ``file.npz:key``.
 
     ``images`` are uint8 ``[n, height, width]``, or ``[n, height, width, channels]`` with 1 or 3 channels; ``labels``
-    integers ``[n]``. ``label_names`` are the names of 0, 1, 2 and so on, or where they are found (``file.npz:key``);
-    without them labels are called by their numbers.
+    are integers ``[n]``. ``label_names`` are the names of 0, 1, 2 and so on, or where they are found
+    (``file.npz:key``); without them labels are called by their numbers.
 
     Images are made ``size`` x ``size``; null leaves them as they are. ``fit: pad`` puts them in the middle of black
     (and shrinks larger ones): digits of 28 x 28 become 32 x 32 without a loss. ``fit: crop`` resizes the shorter side
@@ -37,6 +37,8 @@ class Arrays:
 
     Held out is the share ``heldout`` of each label, with all copies of an image, or all of ``heldout_images`` with
     ``heldout_labels``.
+
+    ``seed`` decides which images are held out.
 
     Raises:
         DataError: a file is missing, damaged or holds something else, or images and labels do not fit each other.

@@ -37,6 +37,8 @@ class Dataset:
     many rows give the labels, where the data set does not name them, and the share that is held out (wherever those
     images occur again, they are skipped).
 
+    ``seed`` decides which images are held out.
+
     Raises:
         DataError: there are no images, too many are unreadable, or labels are missing; the message says what to change.
     """

@@ -129,6 +129,8 @@ class Points:
     origin; ``sd`` is their standard deviation (null: 0.01, 0.05 and 1, as in the literature). There are no labels.
     ``modes`` float ``[m, 2]`` and ``sd`` are kept for metrics.
 
+    ``size`` points are trained on, and ``heldout_size`` others held out; ``seed`` draws them.
+
     Raises:
         DataError: ``matplotlib``, which draws the sheets, is missing.
     """

@@ -24,7 +24,8 @@ class Classifier:
 
     ``features`` are its ``hidden_dim`` hidden units. While it learns, images are moved at random by up to a sixteenth
     of their size. It is float32 at any precision of the run, and the same in every run with the same data, ``seed``
-    and hardware. Fitting takes no part in collectives, so one process of several may do it alone.
+    and hardware. ``width`` is how many channels the first convolution has. Fitting takes no part in collectives, so one
+    process of several may do it alone.
     """
 
     name = "classifier"

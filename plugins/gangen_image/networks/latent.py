@@ -82,6 +82,9 @@ class LatentGenerator(nn.Module):
     ``finish``. With ``condition`` "concat" these are the latent, of ``latent_dim`` numbers, followed by an embedding of
     the label of the same size (Mirza and Osindero, 2014); None is ``default_condition`` where the data have labels.
     ``classes`` is 0 where labels play no role. ``spectral_norm`` divides weights by their largest singular value.
+
+    ``latent_dim`` is the size of a latent. ``latent`` is the distribution of its numbers, or uniform over
+    directions with "hypersphere".
     """
 
     default_condition = "concat"
@@ -132,7 +135,11 @@ class LatentGenerator(nn.Module):
         truncation: float = 1.0,
         latent: Tensor | None = None,
     ) -> Tensor:
-        """``n`` samples with gradient, of the given latents or of fresh ones; see ``Latent.truncate``."""
+        """``n`` samples with gradient.
+
+        ``truncation`` below 1 draws latents nearer to their mean, see ``Latent.truncate``; ``latent`` are latents to
+        start from in the place of fresh ones.
+        """
         latent = self.latent(n) if latent is None else latent
         return self(self.prior.truncate(latent, truncation), label_of(condition))
 

@@ -19,6 +19,9 @@ class MLPGenerator(LatentGenerator):
     """Linear layers, each with a norm and a leaky ReLU; tanh at the end where the data are images.
 
     ``slope`` is that of the leaky ReLU below 0; with 0 it is a plain ReLU.
+
+    ``latent_dim`` is the size of a latent. There are ``layers`` hidden layers of ``hidden_dim`` units. ``norm``
+    normalises over the batch, over the units of a row, or not at all.
     """
 
     def __init__(
@@ -57,6 +60,9 @@ class MLPDiscriminator(Discriminator):
     In training mode, normal noise with the standard deviation ``noise`` is added to the images and to what every layer
     makes of them, the features too (Salimans et al., 2016, section 6.1). Only with a norm does it keep its share: a
     network without one learns activations beside which it is nothing.
+
+    There are ``layers`` hidden layers of ``hidden_dim`` units. ``norm`` normalises over the batch, over the units
+    of a row, or not at all.
     """
 
     def __init__(

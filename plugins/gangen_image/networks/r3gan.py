@@ -51,6 +51,9 @@ class R3GANGenerator(LatentGenerator):
     ``width`` channels at the image's size, twice as many at each halving up to ``max_width``. The label's embedding is
     appended to the latent. There is no tanh.
 
+    ``latent_dim`` is the size of a latent. A block has ``expansion`` times its channels inside, and convolves groups of
+    ``group_size`` of them.
+
     Raises:
         UsageError: a size other than a power of two from 8, or channels that do not come in whole groups.
     """
@@ -95,6 +98,9 @@ class R3GANDiscriminator(Discriminator):
     """The generator's mirror image: residual blocks per resolution, bilinear halving, one 4x4 filter per channel.
 
     ``width`` channels at the image's size, twice as many at each halving up to ``max_width``.
+
+    There are ``blocks`` residual blocks per resolution. A block has ``expansion`` times its channels inside, and
+    convolves groups of ``group_size`` of them.
 
     Raises:
         UsageError: a size other than a power of two from 8, or channels that do not come in whole groups.

@@ -81,6 +81,8 @@ class ResNetGenerator(LatentGenerator):
     ``attention`` lists resolutions, which self-attention then follows. ``condition`` "modulate" gives every
     norm a gain and shift per label.
 
+    ``norm`` normalises over the batch, over a channel of an image, over an image, or not at all.
+
     Raises:
         UsageError: a size other than a power of two from 8, or attention at a resolution that there is not.
     """
@@ -128,6 +130,9 @@ class ResNetDiscriminator(Discriminator):
     ``width`` channels after the first block, twice as many at each halving up to ``max_width``. ``attention`` lists
     resolutions, which self-attention then follows. ``minibatch_std`` is the group size of minibatch standard
     deviation, 0 for none. A gradient penalty wants another norm than "batch".
+
+    ``norm`` normalises over the batch, over a channel of an image, over an image, or not at all. ``spectral_norm``
+    divides weights by their largest singular value, as in SNGAN.
 
     Raises:
         UsageError: a size other than a power of two from 8, or attention at a resolution that there is not.

@@ -172,7 +172,11 @@ class StyleGenerator(LatentGenerator):
         truncation: float = 1.0,
         latent: Tensor | None = None,
     ) -> Tensor:
-        """``n`` images with gradient; ``truncation`` 1 leaves styles as they are, 0 makes all the mean one."""
+        """``n`` images with gradient.
+
+        ``truncation`` 1 leaves styles as they are, 0 makes all the mean one; ``latent`` are latents to start from in
+        the place of fresh ones.
+        """
         style = self.style(self.latent(n) if latent is None else latent, label_of(condition))
         return self.synthesis(style if truncation == 1 else self.mean_style.lerp(style, truncation))
 

@@ -29,6 +29,8 @@ class DiffAugment(Augmentation):
     With u ~ U[0, 1): brightness adds u - 1/2, saturation scales the distance to the pixel's mean over channels by 2u,
     contrast that to the image's mean by u + 1/2. Translation shifts by up to an eighth of the size, with 0 (grey)
     coming in; cutout makes a square of half the size 0, of which half may lie outside.
+
+    ``policy`` says which of the three.
     """
 
     def __init__(

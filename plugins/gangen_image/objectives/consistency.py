@@ -12,6 +12,8 @@ class Consistency(Penalty):
 
     T is ``augmentation``. ``fakes: true`` adds the same of fakes (balanced, Zhao et al. 2021, equation 3). Leave the
     objective's own augmentation off: it would be part of D.
+
+    ``weight`` multiplies the penalty.
     """
 
     def __init__(

@@ -84,6 +84,8 @@ class Accuracy:
     ``accuracy`` is the discriminator's, ``accuracy_NAME`` that of any further player, such as one that learned from the
     same labels without a GAN. Moving averages are judged where the recipe keeps them.
 
+    ``batch_size`` is how many images are judged at once; it changes no figure.
+
     Raises:
         UsageError: held-out rows have no labels, or no player classifies.
     """

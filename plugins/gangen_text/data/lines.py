@@ -25,6 +25,8 @@ class Lines(Corpus):
     and the share that is held out (wherever those texts occur again, they are skipped); training reads everything,
     shuffled within a buffer of so many rows.
 
+    ``encoding`` is that of text files.
+
     Raises:
         DataError: there are no texts, or none fits; the message says what to change.
     """

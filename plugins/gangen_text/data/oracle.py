@@ -56,6 +56,8 @@ class OracleData:
     The oracle is drawn by ``seed`` for ``vocab_size``, or read from ``path``, a safetensors file with the names that
     ``Oracle`` gives. Rows have ``length`` tokens and no end; as text they are numbers. ``oracle`` is for metrics.
 
+    ``train_size`` rows are trained on, and ``heldout_size`` others held out.
+
     Raises:
         DataError: ``path`` holds no oracle.
     """

@@ -100,7 +100,7 @@ class Bleu(OfWords):
     with the number of references, so figures compare only at the same ones. Beside them stand those of as many training
     texts. Safe, short, repeated texts score above real ones: look at Self-BLEU beside it.
 
-    unit: "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
+    ``unit`` is "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
     """
 
     tradeoff = Tradeoff(Axis("bleu_4", "high"), Axis("self_bleu_4", "low"))
@@ -133,7 +133,7 @@ class SelfBleu(OfWords):
     Beside them stand those of n held-out texts. Both rise with n, so figures compare only at the
     same one. Nonsense is diverse, too: look at BLEU beside it.
 
-    unit: "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
+    ``unit`` is "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
 
     Raises:
         UsageError: there is but one held-out text.

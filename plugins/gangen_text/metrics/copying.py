@@ -67,8 +67,8 @@ class Copied(OfWords):
     Beside them stand those of as many held-out texts: language repeats itself, the more the shorter texts are, and only
     what is above them is copying.
 
-    training: how many training texts to look at, by the seed; all, if None.
-    unit: "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
+    ``training`` is how many training texts to look at, by the seed; null is all.
+    ``unit`` is "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
 
     Raises:
         UsageError: training data is a stream, and ``training`` is None.

@@ -15,7 +15,7 @@ class Lengths(OfWords):
     longer or shorter, on average, to have the lengths of the other. Beside it stands its floor, that
     of as many training texts.
 
-    unit: "words" and punctuation marks, or "tokens" of the data's tokenizer.
+    ``unit`` is "words" and punctuation marks, or "tokens" of the data's tokenizer.
     """
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:

@@ -27,7 +27,7 @@ class ForwardNLL(NGramNLL):
     text/copied beside it. Both figures depend on the tokenizer and on the training texts, not on ``samples``, but for
     chance.
 
-    training: how many training texts the model learns from, by the seed; all, if None.
+    ``training`` is how many training texts the model learns from, by the seed; null is all.
 
     Raises:
         UsageError: training data is a stream, and ``training`` is None.

@@ -22,6 +22,9 @@ class CNNDiscriminator(nn.Module):
     (Srivastava et al., 2015) uses one matrix for its transform and its gate. Labels enter as in Miyato and Koyama
     (2018, eq. 4). Padding counts as a token; text shorter than a filter is filled up with zeros.
 
+    ``embedding_dim`` is the size of an embedding. ``filter_counts`` says how many filters there are of each width.
+    ``dropout`` acts before the last layer.
+
     Raises:
         UsageError: not as many ``filter_counts`` as ``filter_widths``.
     """

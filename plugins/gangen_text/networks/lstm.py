@@ -31,6 +31,9 @@ class LSTMGenerator(Autoregressive):
     while likelihoods are computed in training mode; sampling, relaxed rows and rollouts have none.
     ``init_std`` draws all parameters from N(0, init_std^2) (1.0: the oracle of SeqGAN) instead of torch's defaults.
 
+    ``embedding_dim`` is the size of an embedding, ``hidden_dim`` that of a state; there are ``layers`` LSTMs one
+    above the other. ``tie_embeddings`` makes the output layer's weights those of the embedding.
+
     Raises:
         UsageError: tied embeddings with an ``embedding_dim`` other than ``hidden_dim``.
     """

@@ -87,6 +87,8 @@ class TransformerGenerator(Autoregressive):
     A label's embedding is added to that of every token read. ``dropout`` acts while likelihoods are computed in
     training mode; sampling, relaxed rows and rollouts have none.
 
+    ``layers`` blocks of ``heads`` heads of attention work on ``dim`` numbers per token.
+
     Raises:
         UsageError: ``dim`` is no multiple of ``heads``.
     """
@@ -146,6 +148,9 @@ class TransformerDiscriminator(nn.Module):
     """A bidirectional encoder, the mean over a text's tokens, and a projection on the label (Miyato and Koyama, 2018).
 
     What follows the first end token is not looked at; in a relaxed row that is the end where it is the largest entry.
+
+    ``layers`` blocks of ``heads`` heads of attention work on ``dim`` numbers per token. ``dropout`` acts on what
+    the head sees of a text.
 
     Raises:
         UsageError: ``dim`` is no multiple of ``heads``.

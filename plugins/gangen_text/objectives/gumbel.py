@@ -15,6 +15,8 @@ class Gumbel(TextGame):
     ``temperature`` belongs to the relaxation and follows its schedule over the phase; low is closer to real tokens,
     with a gradient of larger variance. With ``straight_through`` the discriminator sees hard one-hot tokens and the
     gradient is that of the soft ones. Fakes for the discriminator are relaxed in the same way.
+
+    ``loss`` makes losses of the logits of both sides.
     """
 
     def __init__(

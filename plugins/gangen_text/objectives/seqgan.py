@@ -23,6 +23,8 @@ class SeqGAN(TextGame):
     before the token (so that a token is credited with what it changed). ``whiten`` then makes their mean zero and their
     deviation one. Both run over the batches of all processes. ``rollout_with: average`` lets the moving average of the
     generator roll out.
+
+    ``loss`` is the discriminator's; the generator learns from rewards. ``reward`` is the probability or the logit.
     """
 
     def __init__(
