@@ -21,7 +21,7 @@ def updates(*players: str) -> Callable:
     """
 
     def mark(method: Callable) -> Callable:
-        method.updates = players
+        method.updates = players  # type: ignore[attr-defined]
         return method
 
     return mark
@@ -35,7 +35,7 @@ def needs(**methods: str | Iterable[str]) -> Callable:
     """
 
     def mark(method: Callable) -> Callable:
-        method.needs = {
+        method.needs = {  # type: ignore[attr-defined]
             player: (names,) if isinstance(names, str) else tuple(names) for player, names in methods.items()
         }
         return method

@@ -62,7 +62,7 @@ def _hook(kind: Kind) -> Any:
 
 
 @hookspec
-def gangen_recipes() -> Iterable[Path]:
+def gangen_recipes() -> Iterable[Path]:  # type: ignore[empty-body]
     """Folders whose ``*.yaml`` files are recipes; they are listed as ``namespace/stem``."""
 
 

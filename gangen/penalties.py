@@ -134,6 +134,7 @@ class LeCam(Penalty):
     def __init__(self, *, weight: Schedule = 0.3, decay: Annotated[float, Interval(ge=0, lt=1)] = 0.99) -> None:  # type: ignore[assignment]
         super().__init__(weight=weight)
         self.decay = decay
+        self.anchors: Tensor
         self.register_buffer("anchors", torch.full((2,), torch.nan))
 
     def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Samplers: how a game that was trained is drawn from, and with which of its networks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ class Sampler(Protocol):
     take counts and a condition as ``sample`` does, and their keyword-only parameters are settings.
     """
 
-    networks: tuple[str, ...]
+    networks: Sequence[str]
     """The players that it draws with: what is exported with the model, and all that it is built with when that is read.
 
     Where the class has it, recipes that lack one of them are refused.
@@ -39,15 +39,15 @@ class PlayerSampler:
 
     def __init__(self, players: Players, *, player: str = "generator") -> None:
         try:
-            self._network = players.averaged(player)
+            self._network: Any = players.averaged(player)
         except KeyError:
             raise UsageError(
                 f"sampler 'gangen/player' needs a player '{player}'{did_you_mean(player, players)}"
             ) from None
         if not hasattr(self._network, "sample"):
             raise UsageError(f"player '{player}' lacks sample(), which sampler 'gangen/player' needs")
-        self.networks = (player,)
-        self.sample = self._network.sample
+        self.networks: Sequence[str] = (player,)
+        self.sample: Any = self._network.sample
 
     def __getattr__(self, verb: str) -> Any:
         if verb.startswith("_") or hasattr(nn.Module, verb):

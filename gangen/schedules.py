@@ -57,7 +57,7 @@ class Schedule:
     @classmethod
     def of(cls, value: "Schedule | float | Mapping[str, Any]") -> "Schedule":
         """The schedule that a number, or a mapping of ``start`` and other fields, stands for."""
-        if isinstance(value, cls):
+        if isinstance(value, Schedule):
             return value
         if not isinstance(value, Mapping):
             if not _is_number(value):

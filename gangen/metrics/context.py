@@ -62,10 +62,12 @@ class MetricContext:
             settings=settings,
         )
 
-    @cached_property
+    @property
     def sampler(self) -> Sampler:
         """What samples come from."""
-        return PlayerSampler(self.players) if self._sampler is None else self._sampler
+        if self._sampler is None:
+            self._sampler = PlayerSampler(self.players)
+        return self._sampler
 
     @property
     def training(self) -> Split:

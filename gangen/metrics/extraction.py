@@ -39,13 +39,14 @@ class ExtractorMetric(ABC):
                 f"metric {self.metric}: {type(codec).__name__} lacks {', '.join(lacks)}, by which samples are compared "
                 "with real rows; see gangen/contracts.py"
             )
-        self._chosen(context).check(context.data)
+        self.chosen(context).check(context.data)
 
     def fitted_extractor(self, context: MetricContext) -> Extractor:
         """The extractor, fitted to the data."""
-        return context.fitted(self._chosen(context))
+        return context.fitted(self.chosen(context))
 
-    def _chosen(self, context: MetricContext) -> Extractor:
+    def chosen(self, context: MetricContext) -> Extractor:
+        """The extractor that a recipe names, or the one that the data bring along; not fitted yet."""
         if self.extractor is None:
             self.extractor = context.data.codec.extractor()
         return self.extractor

@@ -27,7 +27,7 @@ class Classified(ExtractorMetric):
         """Raises UsageError where ``ExtractorMetric.check`` does, and for an extractor without logits."""
         super().check(context)
         if not hasattr(self.extractor, "logits"):
-            raise UsageError(f"metric {self.metric}: extractor '{self._chosen(context).name}' does not classify")
+            raise UsageError(f"metric {self.metric}: extractor '{self.chosen(context).name}' does not classify")
 
     def logits(self, context: MetricContext, n: int) -> Tensor:
         """Those of ``n`` samples, float ``[n, labels]`` on the CPU, found once for all metrics."""

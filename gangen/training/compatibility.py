@@ -108,7 +108,9 @@ def _wrong_learners(recipe: Recipe, turns: Turns, players: Mapping[str, Player])
 
 def _idle_groups(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Problem]:
     """Groups of an optimizer that no parameter belongs to."""
-    optimizers = {("players", name, "optimizer"): (name, player.optimizer) for name, player in recipe.players.items()}
+    optimizers: dict[tuple[str, ...], Any] = {
+        ("players", name, "optimizer"): (name, player.optimizer) for name, player in recipe.players.items()
+    }
     optimizers |= {
         ("phases", phase_name, "optimizers", name): (name, optimizer)
         for phase_name, phase in recipe.phases.items()
