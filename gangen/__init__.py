@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from gangen.penalties import Penalty as Penalty
     from gangen.rows import Rows as Rows
     from gangen.rows import numbered as numbered
+    from gangen.samplers import Sampler as Sampler
     from gangen.schedules import Schedule as Schedule
     from gangen.splits import StreamSplit as StreamSplit
     from gangen.splits import TensorSplit as TensorSplit
@@ -101,6 +102,7 @@ _NAMES = {
     "gangen.objectives": ("AdversarialGame",),
     "gangen.penalties": ("Judge", "Penalty"),
     "gangen.rows": ("Rows", "numbered"),
+    "gangen.samplers": ("Sampler",),
     "gangen.schedules": ("Schedule",),
     "gangen.splits": ("StreamSplit", "TensorSplit"),
 }

@@ -279,7 +279,7 @@ def _metrics(text: str) -> list[Any]:
 
 def _values(text: str) -> list[float]:
     try:
-        values = sorted({float(word) for word in text.split(",")})
+        values = sorted({int(word) if word.isdecimal() else float(word) for word in text.split(",")})
     except ValueError:
         values = []
     if not values or not all(0 < value < float("inf") for value in values):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gangen import cli
+from gangen import Axis, Tradeoff, cli
 
 ORACLE = """\
 data: {use: text/oracle, vocab_size: 12, length: 4, train_size: 64, heldout_size: 32}
@@ -125,6 +125,15 @@ def test_model_and_baseline_stand_side_by_side(runs, capsys):
     for ours, theirs in zip(rows["model"], rows["baseline"], strict=True):
         cells = [f"{row[figure]:.4g}" for row in (ours, theirs) for figure in ("nll_oracle", "nll")]
         assert [f"{ours['temperature']:g}", *cells] in printed
+
+
+def test_any_setting_of_sampling_may_be_what_trades_quality_for_diversity(runs, monkeypatch):
+    tradeoff = Tradeoff(Axis("good", "high"), Axis("modes", "high"), "truncation", (0.5, 1.0))
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.tradeoff", tradeoff, raising=False)
+    wide = ("points", "--metric", "{use: image/modes, radius: 70}")
+    rows = evaluated(*wide)["frontier"]["model"]
+    assert [row["truncation"] for row in rows] == [0.5, 1.0] and rows[0]["good"] != rows[1]["good"]
+    assert [row["truncation"] for row in evaluated(*wide, "--sweep", "0.25,1")["frontier"]["model"]] == [0.25, 1]
 
 
 def test_without_a_baseline_there_is_a_frontier_but_no_verdict(runs, capsys):
