@@ -65,9 +65,9 @@ class RunDirectory:
         if begun and list(new["phases"])[: len(begun)] == begun:
             old["phases"], new["phases"] = ({name: it["phases"][name] for name in begun} for it in (old, new))
             before, after = (it["phases"][begun[-1]] for it in (old, new))
-            if before["steps"] != after["steps"] > rest:
-                stretched = f"from {before['steps']:,} steps to {after['steps']:,}: its schedules are stretched with it"
-                remarks = [f"phase {begun[-1]} goes {stretched}, from step {rest + 1:,} of it on"]
+            if before["steps"] != after["steps"] >= rest:
+                lengths = f"{after['steps']:,} steps instead of {before['steps']:,}"
+                remarks = [f"phase {begun[-1]} has {lengths}: its schedules are stretched from step {rest:,} on"]
                 before["steps"] = after["steps"]
         changes = [change for change in difference(old, new) if not change.startswith(_FREE)]
         if changes:

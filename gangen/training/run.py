@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from rich.console import Console
 
 from gangen.components.registry import Registry
-from gangen.errors import GangenError, RunError, UsageError
+from gangen.errors import RunError, UsageError
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.training import checkpoint, compilation
@@ -21,11 +21,10 @@ from gangen.training.trainer import Trainer
 _MIXED_PRECISION = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
-class Stopped(GangenError):
+class Stopped(RunError):
     """The run was asked to stop, and did so after saving a checkpoint."""
 
     exit_code = 130
-    shared = True
 
 
 def train(recipe: Recipe, registry: Registry) -> None:

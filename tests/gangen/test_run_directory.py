@@ -50,17 +50,16 @@ def test_a_run_with_a_checkpoint_may_not(recipe, played):
         played.claim(recipe(5, "seed=1"))
 
 
-@pytest.mark.parametrize("steps", [2, 3])
-def test_steps_that_were_played_stay(steps, recipe, played):
-    message = r"phases.pretrain.steps: 5 -> \d\nundo the change to go on with that run \(step 3 of phase pretrain was"
+def test_steps_that_were_played_stay(recipe, played):
+    message = r"phases.pretrain.steps: 5 -> 2\nundo the change to go on with that run \(step 3 of phase pretrain was"
     with pytest.raises(RunError, match=message):
-        played.claim(recipe(steps))
+        played.claim(recipe(2))
 
 
-@pytest.mark.parametrize("steps", [4, 9])
+@pytest.mark.parametrize("steps", [3, 4, 9])
 def test_a_phase_that_is_played_may_have_another_end_and_says_what_that_means(steps, recipe, played):
     [said] = played.claim(recipe(steps))
-    assert said.startswith(f"phase pretrain goes from 5 steps to {steps}: its schedules are stretched with it")
+    assert said == f"phase pretrain has {steps} steps instead of 5: its schedules are stretched from step 3 on"
 
 
 def test_phases_that_did_not_begin_may_be_others(recipe, played):
