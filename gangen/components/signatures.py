@@ -120,7 +120,13 @@ def _parse(module_name: str) -> ast.Module:
     """Finding a module imports its parent package, which for a plugin holds the hooks only."""
     try:
         spec = importlib.util.find_spec(module_name)
-        return ast.parse(Path(spec.origin).read_bytes())
+        stub = Path(spec.origin).with_suffix(".pyi")  # where gangen itself says where its public names are
+        module = ast.parse((stub if stub.exists() else Path(spec.origin)).read_bytes())
+        for node in module.body:
+            if isinstance(node, ast.ImportFrom) and node.level:
+                relative = "." * node.level + (node.module or "")
+                node.module, node.level = importlib.util.resolve_name(relative, spec.parent), 0
+        return module
     except Exception as error:
         raise _Unreadable from error
 
@@ -164,8 +170,8 @@ def _stub(node: ast.AST, namespace: dict[str, Any], text: str) -> Definition:
 
 def _imported(module: ast.Module, name: str) -> tuple[ast.Module, str]:
     """The module that ``name`` is imported from, and its name there."""
-    for node in ast.walk(module):  # also below TYPE_CHECKING, where gangen itself says where its public names are
-        if isinstance(node, ast.ImportFrom) and not node.level:
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     return _parse(node.module), alias.name

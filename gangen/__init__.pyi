@@ -1,0 +1,62 @@
+"""The public names of gangen: what plugins and applications may import, and where each is defined.
+
+``gangen/__init__.py`` reads this list, and loads a name when it is first asked for.
+"""
+
+from . import noise as noise
+from .collectives import all_gather as all_gather
+from .collectives import all_mean as all_mean
+from .collectives import all_sum as all_sum
+from .collectives import world_size as world_size
+from .components.options import Part as Part
+from .contracts import Batch as Batch
+from .contracts import Callback as Callback
+from .contracts import Clock as Clock
+from .contracts import Codec as Codec
+from .contracts import Data as Data
+from .contracts import Extractor as Extractor
+from .contracts import Generator as Generator
+from .contracts import HeldOut as HeldOut
+from .contracts import Loss as Loss
+from .contracts import Metric as Metric
+from .contracts import SheetRow as SheetRow
+from .contracts import Split as Split
+from .contracts import Stats as Stats
+from .contracts import needs as needs
+from .contracts import updates as updates
+from .errors import DataError as DataError
+from .errors import GangenError as GangenError
+from .errors import PluginError as PluginError
+from .errors import RunError as RunError
+from .errors import UsageError as UsageError
+from .errors import did_you_mean as did_you_mean
+from .files import digest as digest
+from .files import replacing as replacing
+from .files import write_atomically as write_atomically
+from .hookspecs import hookimpl as hookimpl
+from .losses import NonSaturating as NonSaturating
+from .losses import accuracy as accuracy
+from .losses import at_least_float32 as at_least_float32
+from .metrics.context import MetricContext as MetricContext
+from .metrics.context import once_a_run as once_a_run
+from .metrics.extraction import AgainstHeldOut as AgainstHeldOut
+from .metrics.extraction import ExtractorMetric as ExtractorMetric
+from .metrics.figures import Figure as Figure
+from .metrics.tradeoff import Axis as Axis
+from .metrics.tradeoff import Tradeoff as Tradeoff
+from .model import Model as Model
+from .model import load as load
+from .model import sample as sample
+from .networks import Players as Players
+from .networks import evaluating as evaluating
+from .objectives import AdversarialGame as AdversarialGame
+from .penalties import Judge as Judge
+from .penalties import Penalty as Penalty
+from .rows import Rows as Rows
+from .rows import numbered as numbered
+from .samplers import Sampler as Sampler
+from .schedules import Schedule as Schedule
+from .splits import StreamSplit as StreamSplit
+from .splits import TensorSplit as TensorSplit
+
+__version__: str
