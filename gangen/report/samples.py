@@ -102,5 +102,5 @@ def _spaced(items: Sequence[Path], count: int) -> list[Path]:
 
 
 def _step_of(path: Path) -> str:
-    number = path.stem.removeprefix("step-")
-    return f"step {int(number):,}" if number.isdecimal() else path.stem
+    number, *which = path.stem.removeprefix("step-").split("-", 1)
+    return ", ".join([f"step {int(number):,}", *which]) if number.isdecimal() else path.stem

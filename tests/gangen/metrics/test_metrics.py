@@ -274,6 +274,19 @@ def test_the_nearest_training_rows_of_the_samples_that_come_nearest_are_shown():
     assert torch.equal(sheet["nearest training row"][:2], prepared(train.rows()["x"][[12, 41]]))
 
 
+def test_samples_are_functions_of_the_seed_whatever_noise_they_are_made_of():
+    class Torchs(nn.Module):
+        def sample(self, n, condition=None):
+            return torch.randn(n, 1, 2, 2)
+
+    torch.manual_seed(9)
+    drawn, state = bench(Torchs(), split(40)).samples(9), torch.get_rng_state()
+    torch.manual_seed(9)
+    assert state.equal(torch.get_rng_state())
+    torch.manual_seed(10)
+    assert drawn.equal(bench(Torchs(), split(40)).samples(9))
+
+
 class Mirrored:
     """Rows that are mirrored, all of them, as augmentation does; ``plain`` are the rows themselves."""
 

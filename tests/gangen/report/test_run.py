@@ -256,7 +256,7 @@ def test_what_is_too_large_or_of_another_kind_is_a_link(run):
     ("name", "tag", "media"),
     [
         ("step-00000020.wav", "audio", "audio/"),
-        ("step-00000020.mp4", "video", "video/mp4"),
+        ("step-00000020-left.mp4", "video", "video/mp4"),
         ("step-00000020.jpg", "img", "image/jpeg"),
     ],
 )
@@ -268,6 +268,7 @@ def test_sheets_are_shown_by_what_they_are(run, name, tag, media):
     head, data = shown["src"].split(";base64,")
     assert head.startswith(f"data:{media}") and b64decode(data) == content
     assert "controls" in shown or tag == "img"
+    assert ("step 20, left" if "left" in name else "step 20") in text
     assert "media-src data:" in text[: text.index("</head>")]
 
 
