@@ -66,6 +66,6 @@ def gangen_recipes() -> Iterable[Path]:  # type: ignore[empty-body]
     """Folders whose ``*.yaml`` files are recipes; they are listed as ``namespace/stem``."""
 
 
-HOOKS = SimpleNamespace(
+HOOKS: Any = SimpleNamespace(
     gangen_recipes=gangen_recipes, **{f"gangen_{name}": _hook(kind) for name, kind in KINDS.items()}
 )

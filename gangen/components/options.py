@@ -75,7 +75,7 @@ class Options:
     @cached_property
     def _adapter(self) -> Any:
         """pydantic's reader of a mapping of these options."""
-        from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter
+        from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, with_config
         from typing_extensions import TypedDict
 
         fields = {
@@ -85,10 +85,9 @@ class Options:
             for it in self.parameters
         }
         # A dictionary of types and not a model: an option may have any name, also that of a method of models.
-        mapping = TypedDict(self.owner, fields)
-        mapping.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+        mapping = TypedDict(self.owner, fields)  # type: ignore[misc]
         try:
-            return TypeAdapter(mapping)
+            return TypeAdapter(with_config(ConfigDict(extra="forbid", strict=True))(mapping))
         except PydanticUserError as error:
             reason = error.message.splitlines()[0]
             raise PluginError(f"an option of {self.owner} has a type that no recipe can give: {reason}") from error

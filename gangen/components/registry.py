@@ -59,19 +59,20 @@ class Registry:
         registry.blocked = tuple(blocked)
         owners = {CORE: "gangen", LOCAL: "gangen"}
         for point in points:
-            owner = owners.setdefault(point.name, point.dist.name)
+            distribution: Any = point.dist
+            owner = owners.setdefault(point.name, distribution.name)
             if point.name in blocked:
                 continue
             try:
-                if owner != point.dist.name or point.name in (CORE, LOCAL):
+                if owner != distribution.name or point.name in (CORE, LOCAL):
                     raise PluginError(f"the name {point.name!r} is already taken by {owner}")
-                registry._commit(stage(point.load(), point.name, point.dist.name, point.dist.version))
+                registry._commit(stage(point.load(), point.name, distribution.name, distribution.version))
             except (Exception, SystemExit) as error:
                 reason = summary(error)
                 if os.environ.get("GANGEN_STRICT_PLUGINS") == "1":
-                    raise PluginError(f"plugin {point.name!r} of {point.dist.name}: {reason}") from error
-                taken = point.name in registry.broken or owner != point.dist.name
-                registry.broken[f"{point.name} ({point.dist.name})" if taken else point.name] = reason
+                    raise PluginError(f"plugin {point.name!r} of {distribution.name}: {reason}") from error
+                taken = point.name in registry.broken or owner != distribution.name
+                registry.broken[f"{point.name} ({distribution.name})" if taken else point.name] = reason
         for path in code:
             registry.load_code(path)
         return registry
@@ -87,7 +88,7 @@ class Registry:
         if any(module.__name__ == name for module in self._code.values()):
             raise PluginError(f"{path}: there is another local file of this name")
         spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None:
+        if spec is None or spec.loader is None:
             raise PluginError(f"{path} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
@@ -208,7 +209,7 @@ def name_of(thing: object) -> str:
     return _BUILT.get(type(thing), type(thing).__qualname__)
 
 
-def _first_party_first(point: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+def _first_party_first(point: Any) -> tuple[bool, str, str]:
     return point.dist.name != "gangen", point.name, point.dist.name
 
 

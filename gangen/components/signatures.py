@@ -119,7 +119,7 @@ def _parameters(functions: Iterable[Definition]) -> list[Parameter]:
 def _parse(module_name: str) -> ast.Module:
     """Finding a module imports its parent package, which for a plugin holds the hooks only."""
     try:
-        spec = importlib.util.find_spec(module_name)
+        spec: Any = importlib.util.find_spec(module_name)
         stub = Path(spec.origin).with_suffix(".pyi")  # where gangen itself says where its public names are
         module = ast.parse((stub if stub.exists() else Path(spec.origin)).read_bytes())
         for node in module.body:
@@ -144,9 +144,9 @@ def _from_source(
                 yield _stub(node, namespace, text)
         case [ast.ClassDef(decorator_list=[], keywords=[]) as definition]:
             text = f"{text}\n\n{ast.get_docstring(definition)}"
-            for node in definition.body:
-                if getattr(node, "name", None) == method:
-                    yield _stub(node, namespace, text)
+            for member in definition.body:
+                if getattr(member, "name", None) == method:
+                    yield _stub(member, namespace, text)
             for base in definition.bases:
                 if not isinstance(base, ast.Name):
                     raise _Unreadable
@@ -171,7 +171,7 @@ def _stub(node: ast.AST, namespace: dict[str, Any], text: str) -> Definition:
 def _imported(module: ast.Module, name: str) -> tuple[ast.Module, str]:
     """The module that ``name`` is imported from, and its name there."""
     for node in module.body:
-        if isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     return _parse(node.module), alias.name

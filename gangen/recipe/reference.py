@@ -14,7 +14,7 @@ from gangen.recipe.strict import Section
 
 def _sections(section: type[Section]) -> dict[str, type[Section]]:
     """All sections in one, by the key that they stand under."""
-    found = {}
+    found: dict[str, type[Section]] = {}
     for name, field in section.model_fields.items():
         for inner in _classes(field.annotation):
             found |= {name: inner, **_sections(inner)}
@@ -27,7 +27,7 @@ def _classes(annotation: Any) -> list[type[Section]]:
     return [found for argument in typing.get_args(annotation) for found in _classes(argument)]
 
 
-SECTIONS = {"recipe": Recipe, **_sections(Recipe)}
+SECTIONS: dict[str, type[Section]] = {"recipe": Recipe, **_sections(Recipe)}
 
 
 def section_lines(registry: Registry, name: str) -> Iterator[str]:

@@ -9,7 +9,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -21,7 +20,7 @@ from gangen.errors import Problem, RecipeError, did_you_mean
 from gangen.hookspecs import KINDS
 from gangen.recipe.balance import Balance
 from gangen.recipe.keep_best import KeepBest
-from gangen.recipe.source import dump
+from gangen.recipe.source import RecipeSource, dump
 from gangen.recipe.strict import Section
 from gangen.schedules import Schedule
 
@@ -52,7 +51,7 @@ class OptimizerRecipe(Section, title="the optimizer"):
     shorthand: ClassVar = "use"
 
     component: Use
-    groups: list[tuple[str, dict[str, Any]]] = Field([])
+    groups: list[tuple[str, dict[str, Any]]] = Field(default=[])
 
     @model_validator(mode="before")
     @classmethod
@@ -65,12 +64,12 @@ class OptimizerRecipe(Section, title="the optimizer"):
 
     @field_validator("component", mode="plain")
     @classmethod
-    def _choose(cls, value: Any, info: ValidationInfo) -> Use:
+    def _choose(cls, value: Any, info: Any) -> Use:
         return read_use("optimizers", value, info.context)
 
     @field_validator("groups", mode="plain")
     @classmethod
-    def _group(cls, groups: Any, info: ValidationInfo) -> list[tuple[str, dict[str, Any]]]:
+    def _group(cls, groups: Any, info: Any) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(groups, list) or not all(isinstance(group, Mapping) and "match" in group for group in groups):
             raise refusal([((), f"groups must be a list of mappings with 'match', got {show(groups)}")])
         chosen = info.data.get("component")
@@ -114,7 +113,7 @@ class PhaseRecipe(Section, title="a phase"):
 
     steps: Annotated[int, Ge(1)]
     turns: Annotated[dict[str, TurnTimes], MinLen(1)]
-    optimizers: dict[str, OptimizerRecipe] = Field({})
+    optimizers: dict[str, OptimizerRecipe] = Field(default={})
     batch_size: Annotated[int, Ge(1)] | None = None
     balance: Balance | None = None
 
@@ -141,7 +140,7 @@ class TrainerRecipe(Section, title="the trainer"):
     accumulate: Annotated[int, Ge(1)] = 1
     precision: Literal["fp32", "fp64", "bf16", "fp16"] = "fp32"
     threads: Annotated[int, Ge(1)] | None = None
-    trackers: list[str] = Field([])
+    trackers: list[str] = Field(default=[])
     noise: Literal["global", "local"] = "global"
     compile: bool = False
     keep_checkpoints: Annotated[int, Ge(1)] = 3
@@ -201,7 +200,7 @@ class PlayerSettings(Section, title="a player"):
     """
 
     spec: str | None = None
-    optimizer: OptimizerRecipe = Field({}, validate_default=True)
+    optimizer: OptimizerRecipe = Field(default={}, validate_default=True)
     ema: Annotated[float, Interval(ge=0, lt=1)] | HalfLife | None = None
     clip: Annotated[float, Gt(0)] | None = None
     weight_clip: Annotated[float, Gt(0)] | None = None
@@ -245,7 +244,7 @@ class PlayerRecipe(PlayerSettings, title="a player"):
 
     @field_validator("component", mode="plain")
     @classmethod
-    def _choose(cls, value: Any, info: ValidationInfo) -> Use:
+    def _choose(cls, value: Any, info: Any) -> Use:
         optimizer = info.data.get("optimizer")
         inner = [f"optimizer.{name}" for name in optimizer.component.options] if optimizer else []
         return read_use(info.data["kind"], value, info.context, [*PlayerSettings.model_fields, *inner])
@@ -304,20 +303,20 @@ class Recipe(Section, title="the recipe"):
 
     run: Annotated[str, MinLen(1)]
     seed: Annotated[int, Interval(ge=0, lt=2**63)] = 0
-    code: list[Path] = Field([])
+    code: list[Path] = Field(default=[])
     data: Annotated[Use, Part("data")]
     players: Annotated[dict[str, PlayerRecipe], MinLen(1), BeforeValidator(_with_kinds), WithJsonSchema(PLAYERS_SCHEMA)]
     objective: Annotated[Use, Part("objectives")]
-    sampler: Annotated[Use, Part("samplers")] = Field("gangen/player", validate_default=True)
+    sampler: Annotated[Use, Part("samplers")] = Field(default="gangen/player", validate_default=True)
     phases: Annotated[dict[str, PhaseRecipe], MinLen(1)]
     trainer: TrainerRecipe = TrainerRecipe()
     start_from: str | dict[str, str] | None = None
     resume: bool = True
     every: Every = Every()
-    metrics: list[Annotated[Use, Part("metrics")]] = Field([])
+    metrics: list[Annotated[Use, Part("metrics")]] = Field(default=[])
     keep_best: KeepBest | None = None
-    callbacks: list[Annotated[Use, Part("callbacks")]] = Field([])
-    guard: Annotated[Use, Part("callbacks")] | None = Field("gangen/guard", validate_default=True)
+    callbacks: list[Annotated[Use, Part("callbacks")]] = Field(default=[])
+    guard: Annotated[Use, Part("callbacks")] | None = Field(default="gangen/guard", validate_default=True)
 
     def check(self) -> Iterable[tuple[Keys, str]]:
         for name, phase in self.phases.items():
@@ -342,17 +341,21 @@ class Recipe(Section, title="the recipe"):
         return self.callbacks + ([self.guard] if self.guard else [])
 
     @property
+    def _written(self) -> RecipeSource:
+        return vars(self)["_source"]
+
+    @property
     def source(self) -> Path:
-        return self._source.path
+        return self._written.path
 
     @property
     def remarks(self) -> list[str]:
         """What is to be said of how it was read."""
-        return self._source.remarks
+        return self._written.remarks
 
     def where(self, *path: str | int) -> str:
         """``file:line:col`` of a key, or of the nearest key around it that was written down."""
-        return str(self._source.where(*path))
+        return str(self._written.where(*path))
 
     def fail(self, path: Sequence[str | int], message: str) -> NoReturn:
         """Raise a RecipeError about the key at ``path``."""

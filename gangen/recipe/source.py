@@ -1,7 +1,7 @@
 """A recipe's text: YAML to plain values, with the place of every key, and the overrides of the command line."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,7 +22,7 @@ SCALARS = {
         list("-+.0123456789"),
     ),
 }
-READERS = {
+READERS: dict[str, Callable[[str], Any]] = {
     "tag:yaml.org,2002:null": lambda text: None,
     "tag:yaml.org,2002:bool": lambda text: text.lower() == "true",
     "tag:yaml.org,2002:int": lambda text: int(text, 0) if text[:2] in ("0o", "0x") else int(text),
@@ -32,7 +32,7 @@ READERS = {
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: ClassVar[dict] = {}
+    yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -114,7 +114,7 @@ class RecipeSource:
             loader = _Loader(text)
             node = loader.get_single_node()
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            mark: Any = error.problem_mark or error.context_mark
             place = place or Place(str(self.path), mark.line + 1, mark.column + 1)
             self.problems.append((place, f"not valid YAML: {error.problem or error.context}"))
             return None
@@ -161,7 +161,7 @@ class RecipeSource:
                 mapping[key.value] = self._value(value, (*keys, key.value), place, around)
         return mapping
 
-    def _place(self, node: yaml.Node) -> Place:
+    def _place(self, node: Any) -> Place:
         return Place(str(self.path), node.start_mark.line + 1, node.start_mark.column + 1)
 
     def _override(self, override: str, number: int) -> None:
@@ -208,7 +208,7 @@ class RecipeSource:
 
     def _entered(self, container: Any, key: str | int, path: Keys, place: Place) -> Any:
         """What is at ``path``, as something that holds keys: a name becomes ``{use: name}``, nothing a new mapping."""
-        inner = container[key] if isinstance(container, list) else container.get(key)
+        inner = container[int(key)] if isinstance(container, list) else container.get(key)
         if isinstance(inner, str):
             self.places[*path, "use"] = self.where(*path)
             inner = {"use": inner}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic_core import PydanticKnownError
 
 from gangen.components.messages import Keys, in_plain_words, refusal
@@ -11,12 +11,13 @@ from gangen.components.options import to_plain
 from gangen.components.signatures import REQUIRED, Parameter, described
 
 
-class Section(BaseModel, extra="forbid", frozen=True, strict=True, protected_namespaces=()):
+class Section(BaseModel):
     """A part of a recipe. Its title names it in errors: ``class Every(Section, title="every")``.
 
     ``shorthand`` names the field that a bare value fills: ``discriminate: 5`` says ``discriminate: {times: 5}``.
     """
 
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
     shorthand: ClassVar[str | None] = None
 
     def check(self) -> Iterable[tuple[Keys, str]]:

@@ -108,15 +108,15 @@ def _wrong_learners(recipe: Recipe, turns: Turns, players: Mapping[str, Player])
 
 def _idle_groups(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Problem]:
     """Groups of an optimizer that no parameter belongs to."""
-    optimizers: dict[tuple[str, ...], Any] = {
-        ("players", name, "optimizer"): (name, player.optimizer) for name, player in recipe.players.items()
-    }
-    optimizers |= {
-        ("phases", phase_name, "optimizers", name): (name, optimizer)
-        for phase_name, phase in recipe.phases.items()
-        for name, optimizer in phase.optimizers.items()
-    }
-    for path, (name, optimizer) in optimizers.items():
+    optimizers = [
+        *((("players", name, "optimizer"), name, player.optimizer) for name, player in recipe.players.items()),
+        *(
+            (("phases", phase_name, "optimizers", name), name, optimizer)
+            for phase_name, phase in recipe.phases.items()
+            for name, optimizer in phase.optimizers.items()
+        ),
+    ]
+    for path, name, optimizer in optimizers:
         names = [parameter for parameter, _ in players[name].net.named_parameters()]
         for index, (pattern, _) in enumerate(optimizer.groups):
             if not fnmatch.filter(names, pattern):
