@@ -91,10 +91,24 @@ def name_of_data(recipe: Mapping[str, Any]) -> Any:
 
 def differences(groups: Sequence[Group]) -> dict[str, list[str]]:
     """The settings in which the recipes of groups differ: dotted path to a value for each group."""
-    settings = [dict(_settings(group.recipe)) for group in groups]
-    paths = dict.fromkeys(path for each in settings for path in each)
-    values = {path: [each.get(path, "-") for each in settings] for path in paths}
+    recipes = [dict(settings(group.recipe)) for group in groups]
+    paths = dict.fromkeys(path for recipe in recipes for path in recipe)
+    values = {path: [recipe.get(path, "-") for recipe in recipes] for path in paths}
     return {path: found for path, found in values.items() if len(set(found)) > 1}
+
+
+def settings(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
+    """Values as text by dotted path; entries of a list that are components go by the names of these."""
+    entries: Mapping[str, Any] = {}
+    if isinstance(value, Mapping):
+        entries = value
+    elif isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
+        names = [str(entry.get("use", place)) for place, entry in enumerate(value)]
+        entries = dict(zip(names if len(set(names)) == len(names) else map(str, range(len(value))), value, strict=True))
+    if not entries:
+        yield path, json.dumps(value, ensure_ascii=False).strip('"')
+    for name, part in entries.items():
+        yield from settings(part, f"{path}.{name}" if path else str(name))
 
 
 def disagreements(groups: Sequence[Group]) -> list[str]:
@@ -165,17 +179,3 @@ def _short(folders: Sequence[str]) -> list[str]:
     """The last parts of folders, or all of them where these are not enough to tell them apart."""
     names = [Path(os.path.abspath(folder)).name for folder in folders]
     return names if len(set(names)) == len(names) else list(folders)
-
-
-def _settings(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
-    """Values as text by dotted path; entries of a list that are components go by the names of these."""
-    entries: Mapping[str, Any] = {}
-    if isinstance(value, Mapping):
-        entries = value
-    elif isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
-        names = [str(entry.get("use", place)) for place, entry in enumerate(value)]
-        entries = dict(zip(names if len(set(names)) == len(names) else map(str, range(len(value))), value, strict=True))
-    if not entries:
-        yield path, json.dumps(value, ensure_ascii=False).strip('"')
-    for name, part in entries.items():
-        yield from _settings(part, f"{path}.{name}" if path else str(name))

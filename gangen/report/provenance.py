@@ -7,7 +7,7 @@ from typing import Any
 
 from gangen import __version__
 from gangen.evaluation.results import Result
-from gangen.report.groups import Group, name_of_data
+from gangen.report.groups import Group, name_of_data, settings
 from gangen.report.records import Row, read_recipe
 from gangen.run_directory import RunDirectory, read_record
 
@@ -61,27 +61,10 @@ def _metrics(result: Result) -> list[tuple[str, ...]]:
         name, protocol = options.pop("use", "-"), dict(options.pop("protocol", {}))
         if digest := result.extractors.get(str(protocol.get("extractor"))):
             protocol["extractor"] = f"{protocol['extractor']}, SHA-256 {digest[:_DIGITS]}…"
-        rows.append((str(name), _words(options) or "none", _words(protocol, "\n") or "-"))
+        rows.append((str(name), _written(options) or "none", _written(protocol) or "-"))
     return rows
 
 
-def _words(options: Mapping[Any, Any], between: str = ", ") -> str:
-    """Options as people read them: "samples 1,000, unit words"."""
-    return between.join(f"{name} {_value(value)}" for name, value in options.items())
-
-
-def _value(value: Any) -> str:
-    match value:
-        case {"use": name, **options}:
-            return f"{name} ({_words(options)})" if options else str(name)
-        case dict():
-            return f"({_words(value)})"
-        case list():
-            return f"[{', '.join(map(_value, value))}]"
-        case None:
-            return "none"
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-    return str(value)
+def _written(options: Mapping[str, Any]) -> str:
+    """An option a line."""
+    return "\n".join(f"{path}: {value}" for path, value in settings(options)) if options else ""

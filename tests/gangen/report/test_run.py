@@ -157,8 +157,8 @@ def test_how_figures_were_measured(run):
     ]
     evaluate(run, metrics=metrics, extractors={"eye": "0123456789abcdef"}, warnings=["too <few> samples"])
     read = page(run)
-    options = "samples 1,000, extractor acme/eye (width 16, bias no)"
-    assert ["acme/distance", options, "samples 900\nextractor eye, SHA-256 01234567…"] in read.cells
+    options = "samples: 1000\nextractor.use: acme/eye\nextractor.width: 16\nextractor.bias: false"
+    assert ["acme/distance", options, "samples: 900\nextractor: eye, SHA-256 01234567…"] in read.cells
     assert ["acme/modes", "none", "-"] in read.cells
     assert "Evaluation: too <few> samples" in read.text
 
