@@ -154,6 +154,7 @@ def _check(options: argparse.Namespace, blocked: list[str]) -> None:
 
         rehearse(recipe, registry)
         print("saved, loaded, and sampled twice alike")
+    print(f"{recipe.source} can be played")
 
 
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:

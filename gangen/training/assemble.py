@@ -57,7 +57,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
         )
         balance = phase.balance and f", {phase.balance.player} balanced by {phase.balance.figure}"
         lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}{balance or ''}")
-    return [*lines, f"{recipe.source} can be played"]
+    return lines
 
 
 def assemble(

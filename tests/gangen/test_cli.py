@@ -150,9 +150,9 @@ def test_only_the_main_process_prints_an_error(recipe, monkeypatch, capsys):
 def test_check_prints_what_it_found(recipe, monkeypatch, capsys):
     from gangen.training import assemble
 
-    monkeypatch.setattr(assemble, "check", lambda recipe, registry: ["data: rows", "it can be played"])
+    monkeypatch.setattr(assemble, "check", lambda recipe, registry: ["data: rows", "player: net"])
     assert cli.main(["check", "recipe.yaml"]) == 0
-    assert capsys.readouterr().out == "data: rows\nit can be played\n"
+    assert capsys.readouterr().out == "data: rows\nplayer: net\nrecipe.yaml can be played\n"
 
 
 class Model:

@@ -101,7 +101,7 @@ def test_every_turn_sheet_and_metric_is_told_of(check):
     assert "first 1/1  generate/loss " in said and "second 1/1  discriminate/loss " in said
     assert "evaluation after second 1: odd 1.0" in said and "radius " in said
     assert "samples after first 1: " in said and "samples after second 1: " in said
-    assert said.endswith("saved, loaded, and sampled twice alike\n") and "next:" not in said
+    assert said.endswith("saved, loaded, and sampled twice alike\nrecipe.yaml can be played\n") and "next:" not in said
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_every_turn_sheet_and_metric_is_told_of(check):
     ],
 )
 def test_what_would_end_badly_is_found(fault, words, check):
-    said = check(fault).err
-    assert [word for word in words if word not in said] == []
+    said = check(fault)
+    assert [word for word in words if word not in said.err] == [] and "can be played" not in said.out
 
 
 def test_a_loss_that_is_none_is_found_with_its_turn(check):
