@@ -46,33 +46,21 @@ def gangen_samplers(register: Register) -> None:
 
 @hookimpl
 def gangen_metrics(register: Register) -> None:
-    comparison, labels = "gangen.metrics.comparison", "gangen.metrics.labels"
-    register("frechet", f"{comparison}:Frechet", summary="Frechet distance to held-out rows in features")
-    register("kid", f"{comparison}:KID", summary="kernel distance to held-out rows in features")
-    register("prdc", f"{comparison}:PRDC", summary="precision, recall, density and coverage in features")
-    register(
-        "divergence_frontier", f"{comparison}:DivergenceFrontier", summary="after MAUVE: shares of cells of features"
-    )
-    register(
-        "nearest_neighbour",
-        f"{comparison}:NearestNeighbour",
-        summary="how well a nearest neighbour tells samples from held-out rows",
-    )
+    against, labels = "gangen.metrics.comparison", "gangen.metrics.labels"
+    register("frechet", f"{against}:Frechet", summary="Frechet distance to held-out rows in features")
+    register("kid", f"{against}:KID", summary="kernel distance to held-out rows in features")
+    register("prdc", f"{against}:PRDC", summary="precision, recall, density and coverage in features")
+    register("divergence_frontier", f"{against}:DivergenceFrontier", summary="after MAUVE: shares of cells of features")
+    register("nearest_neighbour", f"{against}:NearestNeighbour", summary="whether nearest neighbours are of one side")
     register("memorised", "gangen.metrics.memorised:Memorised", summary="how near samples come to training rows")
     register("label_accuracy", f"{labels}:LabelAccuracy", summary="samples that carry the label they were asked for")
-    register(
-        "reverse_label_accuracy", f"{labels}:ReverseLabelAccuracy", summary="train on samples, test on held-out rows"
-    )
+    register("reverse_label_accuracy", f"{labels}:ReverseLabelAccuracy", summary="train on samples, test on real rows")
     register("inception_score", f"{labels}:InceptionScore", summary="sure of each label, and many labels in all")
 
 
 @hookimpl
 def gangen_callbacks(register: Register) -> None:
-    register(
-        "guard",
-        "gangen.training.callbacks.guard:Guard",
-        summary="warns early: who wins, gradients, collapse; the recipe's `guard`",
-    )
+    register("guard", "gangen.training.callbacks.guard:Guard", summary="warns early: who wins, gradients, collapse")
 
 
 @hookimpl

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gangen import __version__
 from gangen.components.component import CORE, Component, Plugin, stage
 from gangen.components.options import Use
 from gangen.errors import PluginError, UsageError, did_you_mean
@@ -49,7 +50,7 @@ class Registry:
         from gangen.components import builtin
 
         registry = cls()
-        registry._commit(stage(builtin, CORE, "gangen", _version("gangen")))
+        registry._commit(stage(builtin, CORE, "gangen", __version__))
         points = sorted(importlib.metadata.entry_points(group="gangen"), key=_first_party_first)
         names = {point.name for point in points}
         for name in blocked:
@@ -211,10 +212,3 @@ def name_of(thing: object) -> str:
 
 def _first_party_first(point: Any) -> tuple[bool, str, str]:
     return point.dist.name != "gangen", point.name, point.dist.name
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

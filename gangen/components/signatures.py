@@ -7,9 +7,9 @@ import ast
 import builtins
 import collections.abc
 import dataclasses
-import importlib
 import importlib.util
 import inspect
+import pkgutil
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,14 +46,10 @@ def resolve(target: str) -> Any:
     Raises:
         PluginError: the module cannot be imported, or has no such attribute.
     """
-    module_name, _, path = target.partition(":")
     try:
-        found = importlib.import_module(module_name)
-        for attribute in path.split("."):
-            found = getattr(found, attribute)
+        return pkgutil.resolve_name(target)
     except Exception as error:
         raise PluginError(f"cannot load {target!r}: {type(error).__name__}: {error}") from error
-    return found
 
 
 def described(parameters: Iterable[Parameter], text: str) -> list[Parameter]:

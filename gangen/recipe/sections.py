@@ -8,13 +8,12 @@ from annotated_types import Ge, Gt, Interval, MinLen
 from pydantic import (
     BeforeValidator,
     Field,
-    ValidationError,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from gangen.components.messages import Keys, any_of, problems_of, refusal, show
+from gangen.components.messages import Keys, any_of, refusal, show
 from gangen.components.options import DEFINITION, Part, Use, read_use, to_plain
 from gangen.errors import Problem, RecipeError, did_you_mean
 from gangen.hookspecs import KINDS
@@ -39,19 +38,27 @@ PLAYERS_SCHEMA = {
 FORMER = {"betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.0}
 
 
+class ParameterGroup(Section, title="a group of parameters"):
+    """Parameters that learn with options of their own.
+
+    ``match`` is a pattern of their names, as in "*.bias". ``component`` is the player's optimizer with these options.
+    """
+
+    match: str
+    component: Annotated[Use, Part("optimizers")]
+
+
 class OptimizerRecipe(Section, title="the optimizer"):
     """How a player learns: an optimizer with its options, of which schedules run over a phase.
 
-    ``component`` is the optimizer; without one, adam.
-
-    ``groups`` say which parameters have options of their own, by a pattern of their names:
-    ``[{match: "*.bias", weight_decay: 0}]``. A parameter belongs to the first group that matches.
+    ``component`` is the optimizer; without one, adam. ``groups`` say which parameters have options of their own, as in
+    ``[{match: "*.bias", weight_decay: 0}]``; a parameter belongs to the first group that matches.
     """
 
     shorthand: ClassVar = "use"
 
-    component: Use
-    groups: list[tuple[str, dict[str, Any]]] = Field(default=[])
+    component: Annotated[Use, Part("optimizers")]
+    groups: list[ParameterGroup] = Field(default=[])
 
     @model_validator(mode="before")
     @classmethod
@@ -60,38 +67,33 @@ class OptimizerRecipe(Section, title="the optimizer"):
         groups = component.pop("groups", [])
         if component["use"] in ("adam", "adamw", "sgd", "rmsprop"):
             component = {key: value for key, value in component.items() if FORMER.get(key) != value}
+        if isinstance(groups, list):
+            groups = [_group(it, component) for it in groups]
         return {"component": component, "groups": groups}
 
-    @field_validator("component", mode="plain")
-    @classmethod
-    def _choose(cls, value: Any, info: Any) -> Use:
-        return read_use("optimizers", value, info.context)
-
-    @field_validator("groups", mode="plain")
-    @classmethod
-    def _group(cls, groups: Any, info: Any) -> list[tuple[str, dict[str, Any]]]:
-        if not isinstance(groups, list) or not all(isinstance(group, Mapping) and "match" in group for group in groups):
-            raise refusal([((), f"groups must be a list of mappings with 'match', got {show(groups)}")])
-        chosen = info.data.get("component")
-        found, problems = [], []
-        for index, group in enumerate(groups if chosen else ()):
-            options = {key: value for key, value in group.items() if key != "match"}
-            try:
-                complete = read_use("optimizers", chosen.to_plain() | options, info.context).options
-                found.append((str(group["match"]), {key: complete[key] for key in options}))
-            except ValidationError as error:
-                problems += [((index, *path), message) for path, message in problems_of(error)]
-        if problems:
-            raise refusal(problems)
-        return found
+    @property
+    def overrides(self) -> list[tuple[str, dict[str, Any]]]:
+        """Pattern and options of each group, as far as these are not those of all parameters."""
+        usual = self.component.options
+        return [
+            (group.match, {key: value for key, value in group.component.options.items() if value != usual[key]})
+            for group in self.groups
+        ]
 
     def to_plain(self) -> dict[str, Any]:
-        groups = [{"match": pattern, **to_plain(options)} for pattern, options in self.groups]
+        groups = [{"match": pattern, **to_plain(options)} for pattern, options in self.overrides]
         return self.component.to_plain() | ({"groups": groups} if groups else {})
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
         return {DEFINITION: "player_optimizer"}
+
+
+def _group(given: Any, component: Mapping[str, Any]) -> Any:
+    if not isinstance(given, Mapping):
+        return given
+    options = dict(given)
+    return {key: options.pop(key) for key in ("match",) if key in options} | {"component": {**component, **options}}
 
 
 class TurnTimes(Section, title="a turn"):

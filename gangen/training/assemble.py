@@ -201,7 +201,7 @@ def _learning(recipe: OptimizerRecipe, registry: Registry) -> Learning:
     def construct(parameters: Parameters, **options: Any) -> torch.optim.Optimizer:
         return registry.build(replace(recipe.component, options=options), parameters=parameters)
 
-    return Learning(construct, recipe.component.options, recipe.groups)
+    return Learning(construct, recipe.component.options, recipe.overrides)
 
 
 def build_sampler(recipe: Recipe, registry: Registry, players: Mapping[str, Player]) -> Sampler:

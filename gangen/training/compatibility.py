@@ -118,9 +118,9 @@ def _idle_groups(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Prob
     ]
     for path, name, optimizer in optimizers:
         names = [parameter for parameter, _ in players[name].net.named_parameters()]
-        for index, (pattern, _) in enumerate(optimizer.groups):
-            if not fnmatch.filter(names, pattern):
-                message = f"no parameter of player '{name}' is called {pattern!r}; they are: {', '.join(names)}"
+        for index, group in enumerate(optimizer.groups):
+            if not fnmatch.filter(names, group.match):
+                message = f"no parameter of player '{name}' is called {group.match!r}; they are: {', '.join(names)}"
                 yield Problem(recipe.where(*path, "groups", index, "match"), message)
 
 

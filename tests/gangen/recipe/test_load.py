@@ -358,11 +358,11 @@ def test_errors_that_are_found_later_have_a_place_too(read):
 
 
 def test_groups_of_parameters_have_options_of_their_own(read, problems):
-    groups = '{lr: 1e-3, groups: [{match: "*.bias", lr: {start: 1, end: 0}, weight_decay: 0}]}'
+    groups = '{weight_decay: 1, groups: [{match: "*.bias", lr: {start: 1, end: 0}, weight_decay: 0}]}'
     recipe = read(TINY.replace(OPTIMIZER, groups))
     optimizer = recipe.players["generator"].optimizer
-    assert optimizer.component == adam()
-    assert optimizer.groups == [("*.bias", {"lr": Schedule(1, 0), "weight_decay": 0.0})]
+    assert optimizer.component == adam(weight_decay=1.0)
+    assert optimizer.overrides == [("*.bias", {"lr": Schedule(1, 0), "weight_decay": 0.0})]
     assert read(recipe.to_yaml()).players == recipe.players
     wrong = '{groups: [{match: "*", wieght_decay: 0, eps: 0}]}'
     assert problems(TINY.replace(OPTIMIZER, wrong)) == [
@@ -370,7 +370,7 @@ def test_groups_of_parameters_have_options_of_their_own(read, problems):
         "tiny.yaml:6:56: eps must be more than 0.0, got 0",
     ]
     (found,) = problems(TINY.replace(OPTIMIZER, "{groups: [{weight_decay: 0}]}"))
-    assert found == "tiny.yaml:6:17: groups must be a list of mappings with 'match', got a list"
+    assert found == "tiny.yaml:6:26: a group of parameters needs 'match'"
 
 
 def test_optimizers_of_runs_before_they_were_components_are_read(read):
