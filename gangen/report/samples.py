@@ -2,8 +2,10 @@
 
 import mimetypes
 import os
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,23 +14,33 @@ _BUDGET, _SHEETS = 2_500_000, 12
 _LARGEST = _BUDGET // 2
 
 
-class Sheet(NamedTuple):
-    """``kind`` is text, image, audio, video, or link; ``content`` the text, a data URI, or an address from the page."""
+class Medium(NamedTuple):
+    """``kind`` is text, image, audio, video, or link; ``content`` the text, a data URI, or an address from the page.
 
-    title: str
+    ``name`` tells the files of a sheet apart: "low" for step-00000020-low.wav.
+    """
+
+    name: str
     kind: str
     content: str
 
 
+class Sheet(NamedTuple):
+    """One file or several."""
+
+    title: str
+    media: list[Medium]
+
+
 def over_time(folder: Path) -> tuple[list[Sheet], int]:
     """The newest sheet and others, evenly spaced, as many as there is room for; and how many there are."""
-    paths, real = _by_step(folder), _real(folder)
-    if not paths:
+    sheets, real = _by_step(folder), _real(folder)
+    if not sheets:
         return [], 0
-    largest = max(_size(path) for path in [*paths, *([real] if real else [])])
-    room = _BUDGET // max(largest, 1) - (real is not None)
-    shown = _spaced(paths, min(_SHEETS, room))
-    return [_sheet(path, _step_of(path), folder.parent) for path in shown], len(paths)
+    largest = max(sum(_size(path) for path in paths) for paths in [*sheets, real])
+    room = _BUDGET // max(largest, 1) - bool(real)
+    shown = _spaced(sheets, min(_SHEETS, room))
+    return [_sheet(paths, _step_of(paths), folder.parent) for paths in shown], len(sheets)
 
 
 def of_real_data(folder: Path) -> Sheet | None:
@@ -38,12 +50,12 @@ def of_real_data(folder: Path) -> Sheet | None:
 
 def of_metrics(folder: Path) -> list[tuple[str, Sheet]]:
     """The other sheets of the folder, which metrics made, under headings that are the files' names."""
-    known = {*_by_step(folder), _real(folder)}
+    known = {path for paths in [*_by_step(folder), _real(folder)] for path in paths}
     found, room = [], _BUDGET
     for path in sorted(folder.glob("[!.]*")):
         if path not in known and path.is_file():
             heading = path.stem.replace("_", " ").replace("-", " ")
-            sheet = _sheet(path, "picked out by a metric", folder.parent, room)
+            sheet = _sheet([path], "picked out by a metric", folder.parent, room)
             found.append((f"{heading[:1].upper()}{heading[1:]}", sheet))
             room -= min(_size(path), room)
     return found
@@ -51,34 +63,47 @@ def of_metrics(folder: Path) -> list[tuple[str, Sheet]]:
 
 def side_by_side(runs: Mapping[str, Path], page: Path) -> list[Sheet]:
     """The last sheet of each folder of samples by name, and the real ones, each of them once; ``page``: its folder."""
-    paths: list[tuple[str, Path]] = []
-    reals: dict[bytes, tuple[str, Path]] = {}
+    sheets: list[tuple[str, list[Path]]] = []
+    reals: dict[bytes, tuple[str, list[Path]]] = {}
     for name, folder in runs.items():
         if steps := _by_step(folder):
-            paths.append((f"{name}, {_step_of(steps[-1])}", steps[-1]))
+            sheets.append((f"{name}, {_step_of(steps[-1])}", steps[-1]))
         if real := _real(folder):
-            reals.setdefault(real.read_bytes(), (name, real))
+            reals.setdefault(b"".join(path.read_bytes() for path in real), (name, real))
     for name, real in reals.values():
-        paths.append(("real data" if len(reals) == 1 else f"real data of {name}", real))
-    return [_sheet(path, title, page, _BUDGET // len(paths)) for title, path in paths]
+        sheets.append(("real data" if len(reals) == 1 else f"real data of {name}", real))
+    return [_sheet(paths, title, page, _BUDGET // len(sheets)) for title, paths in sheets]
 
 
-def _by_step(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*"))
+def _by_step(folder: Path) -> list[list[Path]]:
+    """The files of each sheet: step-00000020.png, or step-00000020-low.wav and step-00000020-high.wav."""
+    paths = sorted(folder.glob("step-*"))
+    return [list(sheet) for _, sheet in groupby(paths, lambda path: path.stem.split("-")[1])]
 
 
-def _real(folder: Path) -> Path | None:
-    return next(iter(sorted(folder.glob("real.*"))), None)
+def _real(folder: Path) -> list[Path]:
+    return sorted(folder.glob("real[.-]*"))
 
 
-def _sheet(path: Path, title: str, page: Path, room: int = _LARGEST) -> Sheet:
-    """What can be shown and is no larger than ``room`` as part of the page; else a link."""
+def _sheet(paths: Sequence[Path], title: str, page: Path, room: int = _LARGEST) -> Sheet:
+    """What can be shown and fits into ``room`` as part of the page; else links."""
+    fits, media = sum(_size(path) for path in paths) <= room, []
+    for path in paths:
+        name = re.match(r"(?:step-\d+|real)-(.+)", path.stem)
+        content = _content(path) if fits and _size(path) else _link(path, page)
+        media.append(Medium(name[1] if name else "", *content))
+    return Sheet(title, media)
+
+
+def _content(path: Path) -> tuple[str, str]:
     media, kind = _media(path)
-    if not 0 < _size(path) <= room:
-        return Sheet(title, "link", Path(os.path.relpath(path, page)).as_posix())
     if kind == "text":
-        return Sheet(title, kind, path.read_text(encoding="utf-8", errors="replace"))
-    return Sheet(title, kind, f"data:{media};base64,{b64encode(path.read_bytes()).decode()}")
+        return kind, path.read_text(encoding="utf-8", errors="replace")
+    return kind, f"data:{media};base64,{b64encode(path.read_bytes()).decode()}"
+
+
+def _link(path: Path, page: Path) -> tuple[str, str]:
+    return "link", Path(os.path.relpath(path, page)).as_posix()
 
 
 def _media(path: Path) -> tuple[str, str]:
@@ -94,13 +119,13 @@ def _size(path: Path) -> int:
     return size if _media(path)[1] != "link" and size <= _LARGEST else 0
 
 
-def _spaced(items: Sequence[Path], count: int) -> list[Path]:
+def _spaced(items: Sequence[list[Path]], count: int) -> list[list[Path]]:
     """``count`` of the items, evenly spaced, the last one among them."""
     count, last = min(count, len(items)), len(items) - 1
     places = [last - round(number * last / max(count - 1, 1)) for number in range(count)]
     return [items[place] for place in sorted(places)]
 
 
-def _step_of(path: Path) -> str:
-    number, *which = path.stem.removeprefix("step-").split("-", 1)
-    return ", ".join([f"step {int(number):,}", *which]) if number.isdecimal() else path.stem
+def _step_of(paths: Sequence[Path]) -> str:
+    number = paths[0].stem.split("-")[1]
+    return f"step {int(number):,}" if number.isdecimal() else paths[0].stem

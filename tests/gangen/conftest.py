@@ -43,8 +43,18 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 @pytest.fixture
-def echo(monkeypatch: pytest.MonkeyPatch, install: Install) -> Registry:
-    """A registry with the plugin of fixtures/gangen-echo, whose options are all that is read of it."""
-    monkeypatch.syspath_prepend(str(FIXTURES / "gangen-echo"))
-    install("echo", "", version="0.3.1")
-    return Registry.discover()
+def foreign(monkeypatch: pytest.MonkeyPatch, install: Install) -> Callable[..., Registry]:
+    """``foreign("echo")`` is a registry with the plugin of fixtures/gangen-echo."""
+
+    def add(name: str, version: str = "0.1.0") -> Registry:
+        monkeypatch.syspath_prepend(str(FIXTURES / f"gangen-{name}"))
+        install(name, "", version=version)
+        return Registry.discover()
+
+    return add
+
+
+@pytest.fixture
+def echo(foreign: Callable[..., Registry]) -> Registry:
+    """A registry with gangen-echo, whose options are all that is read of it."""
+    return foreign("echo", version="0.3.1")

@@ -8,14 +8,11 @@ import torch
 from gangen import UsageError, cli, model
 from gangen.components.registry import Registry
 
-LOOP = "gangen-loop"
-
 
 @pytest.fixture
-def loop(monkeypatch, install, root, tmp_path):
+def loop(monkeypatch, foreign, tmp_path):
     """Run the command line where gangen-loop is installed, in an empty folder; returns that folder."""
-    monkeypatch.syspath_prepend(str(root / "tests/fixtures" / LOOP))
-    install("loop", "", version="0.1.0")
+    foreign("loop")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -268,7 +268,7 @@ def test_sheets_are_shown_by_what_they_are(run, name, tag, media):
     head, data = shown["src"].split(";base64,")
     assert head.startswith(f"data:{media}") and b64decode(data) == content
     assert "controls" in shown or tag == "img"
-    assert ("step 20, left" if "left" in name else "step 20") in text
+    assert 'data-name="step 20"' in text and ("<p>left</p>" in text) == ("left" in name)
     assert "media-src data:" in text[: text.index("</head>")]
 
 
