@@ -1,6 +1,7 @@
 """Checkpoints and models while a run trains."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gangen.contracts import Callback
@@ -10,6 +11,7 @@ from gangen.training.callbacks.record import due
 from gangen.training.trainer import Trainer
 
 
+@dataclass
 class Checkpoints(Callback):
     """Every ``every`` steps, at the end of each phase, and when the run stops: the model, then a checkpoint.
 
@@ -17,16 +19,15 @@ class Checkpoints(Callback):
     What every phase but the last ends with is kept in a folder of its own.
     """
 
-    def __init__(self, run: RunDirectory, every: int, *, keep: int, export: Callable[[Path], None]) -> None:
-        self.run = run
-        self.every = every
-        self.keep = keep
-        self.export = export
-        self._saved: int | None = None
+    run: RunDirectory
+    every: int
+    keep: int
+    export: Callable[[Path], None]
+    saved: int = field(default=0, init=False)
 
     def start(self, trainer: Trainer) -> None:
-        self._saved = trainer.state.total
-        if self._saved:
+        self.saved = trainer.state.total
+        if self.saved:
             self._keep_phase(trainer)  # once the last phase, where others were added to a run that had ended
 
     def after_step(self, trainer: Trainer) -> None:
@@ -40,11 +41,11 @@ class Checkpoints(Callback):
             self.export(self.run.phases / trainer.phases[state.phase - 1].name)
 
     def finish(self, trainer: Trainer) -> None:
-        if trainer.state.total != self._saved:
+        if trainer.state.total != self.saved:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
         self.export(self.run.model)
         if self.every:
             checkpoint.save(trainer, self.run.checkpoints, keep=self.keep)
-        self._saved = trainer.state.total
+        self.saved = trainer.state.total

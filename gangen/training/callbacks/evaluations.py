@@ -1,6 +1,7 @@
 """The recipe's metrics while a run trains."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -15,24 +16,16 @@ from gangen.training.callbacks.record import PLAIN, due, pardoning, position, re
 from gangen.training.trainer import Trainer
 
 
+@dataclass
 class Evaluations(Callback):
     """Every ``every`` steps, the recipe's metrics, into ``metrics.jsonl`` and onto the screen; ``best`` looks on."""
 
-    def __init__(
-        self,
-        run: RunDirectory,
-        every: int,
-        metrics: list[Metric],
-        context: MetricContext,
-        console: Console,
-        best: BestModel | None = None,
-    ) -> None:
-        self.run = run
-        self.every = every
-        self.metrics = metrics
-        self.context = context
-        self.console = console
-        self.best = best
+    run: RunDirectory
+    every: int
+    metrics: list[Metric]
+    context: MetricContext
+    console: Console
+    best: BestModel | None = None
 
     def start(self, trainer: Trainer) -> None:
         rows = [row for row in self.run.read_metrics() if "warning" not in row]

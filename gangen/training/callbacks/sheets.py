@@ -1,7 +1,7 @@
 """Sheets of samples while a run trains."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from gangen.training.callbacks.record import PLAIN, due, pardoning, position
 from gangen.training.trainer import Trainer
 
 
+@dataclass
 class Samples(Callback):
     """Every ``every`` steps, a sheet of samples from the same noise, in the run directory and on the screen.
 
@@ -23,11 +24,10 @@ class Samples(Callback):
     instead, where the codec can show them, to compare with.
     """
 
-    def __init__(self, run: RunDirectory, every: int, sampler: Sampler, console: Console) -> None:
-        self.run = run
-        self.every = every
-        self.sampler = sampler
-        self.console = console
+    run: RunDirectory
+    every: int
+    sampler: Sampler
+    console: Console
 
     def start(self, trainer: Trainer) -> None:
         codec, step = trainer.data.codec, trainer.state.total
