@@ -13,7 +13,7 @@ test: .venv/test
 install: .venv/demo
 
 lint: .venv/test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
