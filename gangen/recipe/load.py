@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from gangen.components.messages import problems_of
 from gangen.components.registry import Registry
 from gangen.errors import PluginError
-from gangen.recipe.sections import PlayerSettings, Recipe
+from gangen.recipe.players import PlayerSettings
+from gangen.recipe.sections import Recipe
 from gangen.recipe.source import RecipeSource
 
 

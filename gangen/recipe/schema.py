@@ -8,7 +8,8 @@ from gangen.components.options import DEFINITION, untitled
 from gangen.components.registry import Registry
 from gangen.errors import PluginError
 from gangen.hookspecs import KINDS
-from gangen.recipe.sections import PLAYER_KINDS, PlayerSettings, Recipe
+from gangen.recipe.players import PLAYER_KINDS, PlayerSettings
+from gangen.recipe.sections import Recipe
 
 
 def recipe_schema(registry: Registry) -> dict[str, Any]:

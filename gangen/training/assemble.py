@@ -19,7 +19,8 @@ from gangen.metrics.context import MetricContext
 from gangen.networks import count_parameters
 from gangen.noise import mix
 from gangen.optimizers import Learning, Parameters
-from gangen.recipe.sections import OptimizerRecipe, Recipe
+from gangen.recipe.players import OptimizerRecipe
+from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.samplers import Sampler
 from gangen.training import checkpoint, compilation

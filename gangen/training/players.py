@@ -14,7 +14,7 @@ from gangen.collectives import broadcast, world_size
 from gangen.contracts import Clock, Stats
 from gangen.networks import Players, load_state, state_of, trainable
 from gangen.optimizers import Learning
-from gangen.recipe.sections import CopyOf, HalfLife
+from gangen.recipe.players import CopyOf, HalfLife
 
 
 class Player:

@@ -7,7 +7,8 @@ import pytest
 from gangen.components.options import Use
 from gangen.errors import RecipeError
 from gangen.recipe.load import difference, load_recipe
-from gangen.recipe.sections import CopyOf, TurnTimes
+from gangen.recipe.players import CopyOf
+from gangen.recipe.sections import TurnTimes
 from gangen.recipe.source import RecipeSource, dump, read_assignments
 from gangen.schedules import Schedule
 

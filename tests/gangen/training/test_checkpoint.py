@@ -11,7 +11,7 @@ from torch import nn
 from gangen.contracts import updates
 from gangen.errors import CheckpointError
 from gangen.optimizers import Learning, adam
-from gangen.recipe.sections import CopyOf
+from gangen.recipe.players import CopyOf
 from gangen.splits import TensorSplit
 from gangen.training import checkpoint
 from gangen.training.phases import Phase, Turn

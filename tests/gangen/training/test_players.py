@@ -8,7 +8,7 @@ from gangen import optimizers
 from gangen.contracts import Clock
 from gangen.networks import Players, evaluating, load_state, state_of
 from gangen.optimizers import Learning, adam, sgd
-from gangen.recipe.sections import HalfLife
+from gangen.recipe.players import HalfLife
 from gangen.schedules import Schedule
 from gangen.training.players import Player, learning, networks_of
 
