@@ -94,7 +94,7 @@ class Accuracy:
         self.batch_size = batch_size
 
     def check(self, context: MetricContext) -> None:
-        if not self._judges(context) or "label" not in context.conditions(1):
+        if not self._judges(context) or "label" not in context.data.heldout.rows(range(1)):
             raise UsageError("metric image/accuracy needs a discriminator with classify() and held-out labels")
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:

@@ -118,7 +118,7 @@ class Bleu(OfWords):
     def _real(self, context: MetricContext) -> tuple[References, list[float]]:
         """The references, and what training texts score against them."""
         references = References(real(context, context.data.heldout, self.references, self.unit))
-        return references, references.mean(real(context, context.data.train, self.samples, self.unit))
+        return references, references.mean(real(context, context.training, self.samples, self.unit))
 
     def protocol(self, context: MetricContext) -> dict[str, object]:
         """Counts, tokenization, reference set and smoothing."""

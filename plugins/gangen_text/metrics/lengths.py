@@ -28,7 +28,7 @@ class Lengths(OfWords):
         """Held-out texts, and how far training texts are from them."""
         data = context.data
         heldout = real(context, data.heldout, None, self.unit)
-        return heldout, length_distance(real(context, data.train, self.samples, self.unit), heldout)
+        return heldout, length_distance(real(context, context.training, self.samples, self.unit), heldout)
 
     def protocol(self, context: MetricContext) -> dict[str, object]:
         """How many held-out texts there were, and what texts were cut into."""

@@ -47,13 +47,13 @@ class ForwardNLL(NGramNLL):
     def _real(self, context: MetricContext) -> tuple[KneserNey, float]:
         """The model of training texts, and how it scores held-out ones."""
         data = context.data
-        model = KneserNey(real_rows(context, data.train, self.training), data.codec.spec, order=self.order)
+        model = KneserNey(real_rows(context, context.training, self.training), data.codec.spec, order=self.order)
         return model, model.nll(real_rows(context, data.heldout))
 
     def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts were scored, and how many the model has learned from."""
         data = context.data
-        rows = available(data.train, self.training)
+        rows = available(context.training, self.training)
         return {"samples": self.samples, "held-out rows": len(data.heldout), "training rows": rows}
 
 
@@ -72,7 +72,7 @@ class ReverseNLL(NGramNLL):
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         data, (heldout, real) = context.data, self._real(context)
-        samples = context.samples(available(data.train, self.samples))
+        samples = context.samples(available(context.training, self.samples))
         model = KneserNey(samples, data.codec.spec, order=self.order)
         return {"reverse_nll": Figure(model.nll(heldout), real, "low")}
 
@@ -81,11 +81,11 @@ class ReverseNLL(NGramNLL):
         """Held-out texts, and how a model of training texts scores them."""
         data = context.data
         heldout = real_rows(context, data.heldout)
-        model = KneserNey(real_rows(context, data.train, self.samples), data.codec.spec, order=self.order)
+        model = KneserNey(real_rows(context, context.training, self.samples), data.codec.spec, order=self.order)
         return heldout, model.nll(heldout)
 
     def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts the models have learned from, and how many were scored."""
         data = context.data
-        rows = available(data.train, self.samples)
+        rows = available(context.training, self.samples)
         return {"samples": rows, "held-out rows": len(data.heldout), "training rows": rows}

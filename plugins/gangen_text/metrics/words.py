@@ -27,7 +27,7 @@ class OfText:
         """Raises UsageError for data that are no text, and for a stream that is to be looked at whole."""
         if not isinstance(context.data.codec.spec, TextSpec):
             raise UsageError(f"metric {type(self).__name__} looks at text, which these data are not; take it out")
-        if self.training is None and not hasattr(context.data.train, "__len__"):
+        if self.training is None and not hasattr(context.training, "__len__"):
             raise UsageError(
                 f"metric {type(self).__name__} cannot look at all texts of a stream; say how many, as in "
                 "training: 100000"

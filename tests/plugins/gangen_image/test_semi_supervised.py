@@ -17,11 +17,12 @@ from gangen.splits import TensorSplit
 from gangen.training.players import Player, learning
 from gangen_image.codec import ImageCodec
 from gangen_image.data.few_labels import FewLabels
+from gangen_image.data.points import PointCodec
 from gangen_image.metrics.modes import Modes, good_per_mode
 from gangen_image.networks.mlp import MLPDiscriminator, MLPGenerator
 from gangen_image.objectives.gan import feature_distance
 from gangen_image.objectives.semi_supervised import Accuracy, SemiSupervised
-from gangen_image.spec import ImageSpec
+from gangen_image.spec import ImageSpec, PointSpec
 
 SPEC = ImageSpec(1, 4, ("left", "right"))
 CLOCK = Clock("adversarial", 0, 10)
@@ -170,7 +171,7 @@ def test_the_figures_of_modes():
 
     class Pair:
         codec_class, modes, sd = None, torch.tensor([[0.0, 0.0], [1.0, 0.0]]), 0.1
-        heldout = TensorSplit(image=torch.zeros(4, 2))
+        heldout, codec = TensorSplit(image=torch.zeros(4, 2)), PointCodec(PointSpec(), 2.0)
 
     players = Players({"generator": Fixed()})
     figures = Modes(samples=100)(MetricContext(players, Pair(), device=torch.device("cpu")))

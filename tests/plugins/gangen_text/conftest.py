@@ -61,6 +61,8 @@ def bench() -> Callable[..., SimpleNamespace]:
         rows, *splits = (codec.pack(codec.tokenize(texts)) for texts in (samples, train, heldout))
         train, heldout = (TensorSplit(tokens=split) for split in splits)
         data = SimpleNamespace(codec=codec, train=train, heldout=heldout)
-        return SimpleNamespace(data=data, samples=lambda n: rows[:n], seed=0, device=torch.device("cpu"))
+        return SimpleNamespace(
+            data=data, training=train, samples=lambda n: rows[:n], seed=0, device=torch.device("cpu")
+        )
 
     return make

@@ -69,7 +69,7 @@ def test_a_stream_needs_a_number_of_texts(bench, captions):
     train = captions(30, 1)
     evaluation = bench(train, train, captions(9, 3))
     rows = evaluation.samples(30)
-    evaluation.data.train = StreamSplit(lambda epoch: ({"tokens": row} for row in rows))
+    evaluation.data.train = evaluation.training = StreamSplit(lambda epoch: ({"tokens": row} for row in rows))
     with pytest.raises(UsageError, match="all texts of a stream; say how many, as in training: 100000"):
         Copied().check(evaluation)
     metric = Copied(training=10, samples=10)

@@ -106,7 +106,7 @@ def test_real_texts_are_read_once(bench, captions, metric):
 def test_a_stream_needs_a_number_of_texts(bench, captions):
     evaluation = bench(captions(30, 1), captions(30, 2), captions(9, 3))
     rows = evaluation.data.train.rows()["tokens"]
-    evaluation.data.train = StreamSplit(lambda epoch: ({"tokens": row} for row in rows))
+    evaluation.data.train = evaluation.training = StreamSplit(lambda epoch: ({"tokens": row} for row in rows))
     with pytest.raises(UsageError, match="all texts of a stream; say how many, as in training: 100000"):
         ForwardNLL().check(evaluation)
     metric = ForwardNLL(training=10)
