@@ -90,6 +90,8 @@ class Schedule:
 
     def __call__(self, when: "Clock | float") -> float:
         """The value by a turn's clock, or at a fraction of the span; one outside of [0, 1] counts as the nearer end."""
+        if self.end is None and not self.warmup:
+            return float(self.start)
         if not isinstance(when, int | float):
             when = when.run_fraction if self.over == "run" else when.fraction
         fraction = min(max(when, 0.0), self.until)

@@ -242,11 +242,12 @@ class Trainer:
 
     def _watching(self, turn: Turn, parts: int) -> AbstractContextManager:
         """Where a batch is played in parts, the first play of a turn shows whether its noise is that of the batch."""
-        compiled = any("forward" in vars(net) for net in self.networks.values())  # they would be compiled twice
-        if parts == 1 or not self.shared_noise or compiled or turn.name in self._watched:
+        if parts == 1 or not self.shared_noise or turn.name in self._watched:
             return nullcontext()
         self._watched.add(turn.name)
-        return noise.NoOwnDraws(turn.title)
+        # Watched, compiled networks would be compiled twice.
+        compiled = any("forward" in vars(net) for net in self.networks.values())
+        return nullcontext() if compiled else noise.NoOwnDraws(turn.title)
 
     def _seed_dropout(self, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
