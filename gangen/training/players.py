@@ -89,6 +89,8 @@ class Player:
             return
         for dtype in dict.fromkeys(parameter.dtype for parameter in self.trainable):
             parameters = [parameter for parameter in self.trainable if parameter.dtype == dtype]
+            # Which gradients there are travels with them, in the same message: processes may differ in it, as where a
+            # head is used for some rows only, and all must take the same step.
             present = torch.tensor([p.grad is not None for p in parameters], dtype=dtype, device=parameters[0].device)
             pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters]
             flat = torch.cat([*pieces, present])

@@ -226,10 +226,14 @@ class Trainer:
         parts = world_size() * self.accumulate
         whole = self.phases[self.state.phase].batch_size
         size = whole // parts
+        # What is drawn is a function of where the run is, not of what was drawn before: a run that goes on from a
+        # checkpoint draws what it would have drawn.
         seed = mix(self.seed, self.state.phase, clock.step, turn.name, clock.repeat)
         for micro in range(self.accumulate):
+            # Of the batch, cut into parts of equal size, the processes take neighbours: so its rows, and its noise, are
+            # those of one process that plays it whole. Dropout is the exception: each part has its own.
             part = micro * world_size() + rank()
-            self._seed_dropout(mix(seed, part))
+            self._seed_torch(mix(seed, part))
             rows = range(part * size, (part + 1) * size)
             with during(f"a batch of {name_of(self.data)}"):
                 batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
@@ -249,7 +253,8 @@ class Trainer:
         compiled = any("forward" in vars(net) for net in self.networks.values())
         return nullcontext() if compiled else noise.NoOwnDraws(turn.title)
 
-    def _seed_dropout(self, seed: int) -> None:
+    def _seed_torch(self, seed: int) -> None:
+        """Torch's own generators, of which dropout draws."""
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
