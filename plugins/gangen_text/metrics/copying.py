@@ -87,16 +87,14 @@ class Copied(OfWords):
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[Originals, tuple[float, float]]:
         """The training texts, and what of held-out ones stands in them."""
-        data = context.data
         originals = Originals(real(context, context.training, self.training, self.unit))
-        return originals, shares(real(context, data.heldout, self.samples, self.unit), originals)
+        return originals, shares(real(context, context.data.heldout, self.samples, self.unit), originals)
 
     def protocol(self, context: MetricContext) -> dict[str, object]:
         """How many texts were on each side, and what they were cut into."""
-        data = context.data
         return {
             "training texts": available(context.training, self.training),
-            "held-out rows": available(data.heldout, self.samples),
+            "held-out rows": available(context.data.heldout, self.samples),
             "unit": unit_in_words(self.unit),
         }
 

@@ -26,8 +26,7 @@ class Lengths(OfWords):
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[list[Text], float]:
         """Held-out texts, and how far training texts are from them."""
-        data = context.data
-        heldout = real(context, data.heldout, None, self.unit)
+        heldout = real(context, context.data.heldout, None, self.unit)
         return heldout, length_distance(real(context, context.training, self.samples, self.unit), heldout)
 
     def protocol(self, context: MetricContext) -> dict[str, object]:

@@ -52,9 +52,8 @@ class ForwardNLL(NGramNLL):
 
     def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts were scored, and how many the model has learned from."""
-        data = context.data
         rows = available(context.training, self.training)
-        return {"samples": self.samples, "held-out rows": len(data.heldout), "training rows": rows}
+        return {"samples": self.samples, "held-out rows": len(context.data.heldout), "training rows": rows}
 
 
 class ReverseNLL(NGramNLL):
@@ -71,9 +70,9 @@ class ReverseNLL(NGramNLL):
     """
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
-        data, (heldout, real) = context.data, self._real(context)
+        heldout, real = self._real(context)
         samples = context.samples(available(context.training, self.samples))
-        model = KneserNey(samples, data.codec.spec, order=self.order)
+        model = KneserNey(samples, context.data.codec.spec, order=self.order)
         return {"reverse_nll": Figure(model.nll(heldout), real, "low")}
 
     @once_a_run
@@ -86,6 +85,5 @@ class ReverseNLL(NGramNLL):
 
     def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts the models have learned from, and how many were scored."""
-        data = context.data
         rows = available(context.training, self.samples)
-        return {"samples": rows, "held-out rows": len(data.heldout), "training rows": rows}
+        return {"samples": rows, "held-out rows": len(context.data.heldout), "training rows": rows}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Hashable, Sequence
+from operator import length_hint
 from typing import Annotated, Literal
 
 from annotated_types import Ge
@@ -79,9 +80,7 @@ def real(context: MetricContext, split: Split, n: int | None, unit: Literal["wor
 
 def available(split: Split, n: int | None) -> int:
     """``n``, or the number of rows of ``split`` where ``n`` is None or more than that; a stream never runs out."""
-    if not hasattr(split, "__len__"):
-        return n
-    return len(split) if n is None else min(n, len(split))
+    return len(split) if n is None else min(n, length_hint(split, n))
 
 
 def real_rows(context: MetricContext, split: Split, n: int | None = None) -> Tensor:
