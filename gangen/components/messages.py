@@ -77,6 +77,7 @@ def in_plain_words(owner: str, value: Mapping[str, Any], names: Iterable[str]) -
         lines = [(_path_in(value, line["loc"]), line) for line in error.errors()]
         places: dict[Keys, list[Line]] = {}
         for path, line in lines:
+            # What a location has more than its path names a branch of a union: "float" in ("ema", "float").
             in_branch = 1 < len(line["loc"]) > len(path)
             if not (in_branch and any(other[: len(path)] == path and other != path for other, _ in lines)):
                 places.setdefault(path, []).append(line)

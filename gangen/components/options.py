@@ -73,7 +73,7 @@ class Options:
         return [parameter.name for parameter in self.parameters]
 
     @cached_property
-    def _adapter(self) -> Any:
+    def adapter(self) -> Any:
         """pydantic's reader of a mapping of these options."""
         from pydantic import ConfigDict, Field, PydanticUserError, TypeAdapter, with_config
         from typing_extensions import TypedDict
@@ -109,13 +109,11 @@ class Options:
         Raises:
             ValidationError: all that is wrong, in plain words.
         """
+        # Defaults are written as in a recipe and read like what is given. As JSON: in its mode for Python, pydantic would
+        # insist on tuples and paths too, which no YAML can write.
         values = self.defaults | dict(given)
         with in_plain_words(self.owner, values, [*self.names, *others]):
-            return self._adapter.validate_json(json.dumps(values), context=components)
-
-    def json_schema(self) -> dict[str, Any]:
-        """JSON Schema of a mapping of these options."""
-        return self._adapter.json_schema(schema_generator=untitled())
+            return self.adapter.validate_json(json.dumps(values), context=components)
 
 
 def read_use(kind: str, value: Any, components: Components, others: Iterable[str] = ()) -> Use:
@@ -136,17 +134,6 @@ def read_use(kind: str, value: Any, components: Components, others: Iterable[str
         return Use(kind, component.name, component.options.read(options, components, others))
     except UsageError as error:
         raise refusal([(place, str(error))]) from None
-
-
-def untitled() -> type:
-    """pydantic's generator of JSON Schema, which else titles every option with its own name."""
-    from pydantic.json_schema import GenerateJsonSchema
-
-    class Untitled(GenerateJsonSchema):
-        def field_title_should_be_set(self, schema: Any) -> bool:
-            return False
-
-    return Untitled
 
 
 def to_plain(value: Any) -> Any:

@@ -52,21 +52,14 @@ def resolve(target: str) -> Any:
         raise PluginError(f"cannot load {target!r}: {type(error).__name__}: {error}") from error
 
 
-def described(parameters: Iterable[Parameter], text: str) -> list[Parameter]:
-    """The same, with what ``text`` says of them."""
-    sentences = [
-        sentence.rstrip(".;")
-        for paragraph in re.sub(r"\n\s*Raises:.*?(\n\s*\n|$)", r"\n\n", text, flags=re.DOTALL).split("\n\n")
-        for sentence in re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(paragraph.split()))
-    ]
-    return [
-        it._replace(
-            about=next(
-                (found.replace("``", "") for found in sentences if re.search(rf"``{it.name}(``|: )", found)), it.about
-            )
-        )
-        for it in parameters
-    ]
+def sentence_about(name: str, text: str) -> str:
+    """The first sentence that names an option, as ``name`` or ``name: value`` in double backticks; or nothing."""
+    text = re.sub(r"\n\s*Raises:.*?(\n\s*\n|$)", "\n\n", text, flags=re.DOTALL)
+    for paragraph in text.split("\n\n"):
+        for sentence in re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(paragraph.split())):
+            if re.search(rf"``{name}(``|: )", sentence):
+                return sentence.rstrip(".;").replace("``", "")
+    return ""
 
 
 def keyword_parameters(target: str, names: Mapping[str, Any], method: str = "__init__") -> list[Parameter]:
@@ -104,9 +97,10 @@ def _parameters(functions: Iterable[Definition]) -> list[Parameter]:
     for function, text in functions:
         hints = typing.get_type_hints(function, include_extras=True)
         parameters = inspect.signature(function).parameters.values()
-        named = [it for it in parameters if it.kind is it.KEYWORD_ONLY and it.name not in options]
-        own = [Parameter(it.name, hints.get(it.name, Any), it.default) for it in named]
-        options |= {it.name: it for it in described(own, text)}
+        for it in parameters:
+            if it.kind is it.KEYWORD_ONLY and it.name not in options:
+                about = sentence_about(it.name, text)
+                options[it.name] = Parameter(it.name, hints.get(it.name, Any), it.default, about)
         if not any(it.kind is it.VAR_KEYWORD for it in parameters):
             break
     return list(options.values())
@@ -152,7 +146,10 @@ def _from_source(
 
 
 def _stub(node: ast.AST, namespace: dict[str, Any], text: str) -> Definition:
-    """A function with the keyword-only parameters of another, of which only these are evaluated."""
+    """A function with the keyword-only parameters of another.
+
+    Of a source only their annotations and defaults are evaluated, with the few names of ``namespace``.
+    """
     if not isinstance(node, ast.FunctionDef):
         raise _Unreadable
     arguments = ast.arguments([], [], None, node.args.kwonlyargs, node.args.kw_defaults, node.args.kwarg, [])

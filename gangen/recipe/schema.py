@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from gangen.components.component import Component
-from gangen.components.options import DEFINITION, untitled
+from gangen.components.options import DEFINITION
 from gangen.components.registry import Registry
 from gangen.errors import PluginError
 from gangen.hookspecs import KINDS
@@ -12,9 +14,16 @@ from gangen.recipe.players import PLAYER_KINDS, PlayerSettings
 from gangen.recipe.sections import Recipe
 
 
+class _Untitled(GenerateJsonSchema):
+    """Every option has a title else, which is its name again."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
 def recipe_schema(registry: Registry) -> dict[str, Any]:
     """The schema of a recipe that uses what is in ``registry``."""
-    schema, player = (section.model_json_schema(schema_generator=untitled()) for section in (Recipe, PlayerSettings))
+    schema, player = (section.model_json_schema(schema_generator=_Untitled) for section in (Recipe, PlayerSettings))
     schema["required"].remove("run")
     definitions = schema["$defs"] | player["$defs"] | {kind: _choice(registry, kind, {}) for kind in KINDS}
     for kind in PLAYER_KINDS:
@@ -51,7 +60,7 @@ def _choice(registry: Registry, kind: str, settings: dict[str, Any], default: st
 
 def _options(component: Component, settings: dict[str, Any]) -> dict[str, Any]:
     try:
-        schema = component.options.json_schema()
+        schema = component.options.adapter.json_schema(schema_generator=_Untitled)
     except PluginError:  # its options are unknown, and so anything may be given
         return {}
     return {**schema, "properties": {"use": {"description": component.summary}, **schema["properties"], **settings}}

@@ -8,7 +8,7 @@ from pydantic_core import PydanticKnownError
 
 from gangen.components.messages import Keys, in_plain_words, refusal
 from gangen.components.options import to_plain
-from gangen.components.signatures import REQUIRED, Parameter, described
+from gangen.components.signatures import REQUIRED, Parameter, sentence_about
 
 
 class Section(BaseModel):
@@ -33,6 +33,7 @@ class Section(BaseModel):
             value = {cls.shorthand: value}
         if not isinstance(value, Mapping):
             raise PydanticKnownError("dict_type")
+        # Around pydantic's own reading of the value: only here it is known whose keys these are.
         with in_plain_words(str(cls.model_config["title"]), value, [*cls.model_fields, *cls.inner()]):
             section = handler(value)
         if problems := list(section.check()):
@@ -42,11 +43,13 @@ class Section(BaseModel):
     @classmethod
     def parameters(cls) -> list[Parameter]:
         """Its fields, as options."""
-        found = [
-            Parameter(name, field.rebuild_annotation(), REQUIRED if field.is_required() else field.default)
-            for name, field in cls.model_fields.items()
+        text = "\n\n".join(it.__doc__ or "" for it in cls.__mro__ if issubclass(it, Section))
+        return [
+            Parameter(
+                name, it.rebuild_annotation(), REQUIRED if it.is_required() else it.default, sentence_about(name, text)
+            )
+            for name, it in cls.model_fields.items()
         ]
-        return described(found, "\n\n".join(it.__doc__ or "" for it in cls.__mro__ if issubclass(it, Section)))
 
     @classmethod
     def inner(cls) -> list[str]:
