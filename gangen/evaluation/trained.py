@@ -24,8 +24,7 @@ from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.samplers import settings_of
 from gangen.training import checkpoint
-from gangen.training.assemble import build_game, build_metrics, build_sampler
-from gangen.training.players import networks_of
+from gangen.training.assemble import build_context, build_game, build_metrics
 
 Figures = dict[str, Figure]
 
@@ -65,15 +64,7 @@ class Trained:
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         device = accelerator or torch.device("cpu")
         data, players, _, _ = build_game(self.recipe, self.registry, device)
-        sampler = build_sampler(self.recipe, self.registry, players)
-        context = MetricContext(
-            networks_of(players),
-            data,
-            sampler=sampler,
-            device=device,
-            seed=self.recipe.seed,
-            batch_size=self.recipe.trainer.eval_batch_size,
-        )
+        context = build_context(self.recipe, self.registry, data, players, device)
         metrics = self._metrics(context)
         step = checkpoint.restore_weights(players, self.checkpoint)
         found = [measure(metric, context) for metric in metrics]

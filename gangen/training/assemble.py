@@ -42,8 +42,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     RunDirectory(recipe.run).claim(recipe, registry)
     device = torch.device("cpu")
     data, players, phases, _ = build_game(recipe, registry, device)
-    sampler = build_sampler(recipe, registry, players)
-    context = MetricContext(networks_of(players), data, sampler=sampler, device=device, seed=recipe.seed)
+    context = build_context(recipe, registry, data, players, device)
     build_metrics(recipe, registry, context)
     start_players(recipe, players)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
@@ -66,15 +65,8 @@ def assemble(
 ) -> Trainer:
     """The trainer of a recipe on this process, at its first step."""
     data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
-    sampler, networks = build_sampler(recipe, registry, players), networks_of(players)
-    context = MetricContext(
-        networks,
-        data,
-        sampler=sampler,
-        device=accelerator.device,
-        seed=recipe.seed,
-        batch_size=recipe.trainer.eval_batch_size,
-    )
+    context = build_context(recipe, registry, data, players, accelerator.device)
+    sampler, networks = context.sampler, context.players
     metrics = build_metrics(recipe, registry, context)
     for player in players.values():
         player.synchronize()
@@ -205,8 +197,15 @@ def _learning(recipe: OptimizerRecipe, registry: Registry) -> Learning:
     return Learning(construct, recipe.component.options, recipe.overrides)
 
 
-def build_sampler(recipe: Recipe, registry: Registry, players: Mapping[str, Player]) -> Sampler:
-    """What the game is drawn from with. Raises RecipeError where it needs players that are not there."""
+def build_context(
+    recipe: Recipe, registry: Registry, data: Data, players: Mapping[str, Player], device: torch.device
+) -> MetricContext:
+    """The game as metrics see it, with its sampler. Raises RecipeError where that needs players that are not there."""
+    sampler, seed, batch_size = _sampler(recipe, registry, players), recipe.seed, recipe.trainer.eval_batch_size
+    return MetricContext(networks_of(players), data, sampler=sampler, device=device, seed=seed, batch_size=batch_size)
+
+
+def _sampler(recipe: Recipe, registry: Registry, players: Mapping[str, Player]) -> Sampler:
     name = recipe.sampler.name
     needed = getattr(registry.find("samplers", name).load(), "networks", ())
     absent = [it for it in needed if it not in players]

@@ -335,3 +335,16 @@ def test_a_local_file_that_changed_is_told_of(play, tmp_path, capsys):
     run = play(f"code=[{code}]")
     assert "warning: mine.py has changed since this run was last played" in capsys.readouterr().out
     assert [row["step"] for row in rows(run) if "mine.py" in row.get("warning", "")] == [7]
+
+
+def test_a_sheet_may_be_several_files(play, monkeypatch, capsys):
+    def render(codec, sheet, path):
+        sides = [path.with_name(f"{path.name}-{side}.txt") for side in ("left", "right")]
+        for side in sides:
+            side.write_text(f"{len(sheet[0].samples)} samples")
+        return sides
+
+    monkeypatch.setattr("gangen_image.data.points.PointCodec.render", render)
+    run = play("every.sample=12", "every.evaluate=0", "metrics=[]", "keep_best=null")
+    files = ", ".join(str(run / f"samples/step-00000012-{side}.txt") for side in ("left", "right"))
+    assert f"samples after adversarial 8: {files}" in capsys.readouterr().out
