@@ -78,6 +78,14 @@ def load_state(net: nn.Module, kept: Mapping[str, Tensor]) -> None:
     net.load_state_dict({name: tensor for name, tensor in net.state_dict().items() if name in built} | dict(kept))
 
 
+def differences(net: nn.Module, kept: Mapping[str, Tensor]) -> str:
+    """In words, by which names and shapes ``kept`` is not what ``load_state`` takes; empty where it is."""
+    here, there = ({name: list(tensor.shape) for name, tensor in it.items()} for it in (state_of(net), kept))
+    differ = [name for name in here | there if here.get(name) != there.get(name)]
+    words = [f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here" for name in differ]
+    return "; ".join(words[:3]) + (f"; and {len(words) - 3} more" if len(words) > 3 else "")
+
+
 def count_parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 

@@ -15,7 +15,7 @@ from gangen.collectives import rank, unequal
 from gangen.components.registry import name_of
 from gangen.errors import CheckpointError, RunError
 from gangen.files import write_atomically
-from gangen.networks import load_state, state_of
+from gangen.networks import differences, load_state, state_of
 from gangen.training.players import Player
 from gangen.training.trainer import Trainer
 
@@ -115,12 +115,8 @@ def start_from(player: Player, checkpoint: Path) -> None:
         if (folder / "average.safetensors").exists():
             average = load_file(folder / "average.safetensors")
         player.seen = _read_state(checkpoint).get("seen", {}).get(player.name, 0)
-    here, there = ({name: list(tensor.shape) for name, tensor in it.items()} for it in (state_of(player.net), network))
-    differ = [name for name in here | there if here.get(name) != there.get(name)]
-    if differ:
-        words = [f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here" for name in differ]
-        more = f"; and {len(words) - 3} more" if len(words) > 3 else ""
-        raise CheckpointError(f"player '{player.name}' of {checkpoint} does not fit: {'; '.join(words[:3])}{more}")
+    if differ := differences(player.net, network):
+        raise CheckpointError(f"player '{player.name}' of {checkpoint} does not fit: {differ}")
     load_state(player.net, network)
     if player.average is not None:
         load_state(player.average, average)

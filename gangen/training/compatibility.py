@@ -6,7 +6,7 @@ from typing import Any
 
 from gangen.contracts import Metric
 from gangen.errors import Problem, did_you_mean
-from gangen.networks import state_of
+from gangen.networks import differences, state_of
 from gangen.recipe.sections import Recipe
 from gangen.training.players import Player
 
@@ -127,19 +127,9 @@ def _idle_groups(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Prob
 def _unlike_copies(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Problem]:
     """Players that are to take over weights of another one whose network is built otherwise."""
     for name, player in recipe.players.items():
-        if player.original is None:
-            continue
-        shapes, wanted = (
-            {key: list(tensor.shape) for key, tensor in state_of(players[it].net).items()}
-            for it in (player.original, name)
-        )
-        for key in [key for key in shapes | wanted if shapes.get(key) != wanted.get(key)][:1]:
-            has, other = (it.get(key, "not there") for it in (wanted, shapes))
-            yield Problem(
-                recipe.where("players", name, "copy_of" if player.copy_of else "init"),
-                f"'{name}' cannot take over the weights of '{player.original}', whose network is another: "
-                f"{key} is {has} here and {other} there",
-            )
+        if player.original and (differ := differences(players[name].net, state_of(players[player.original].net))):
+            message = f"'{name}' cannot take over the weights of '{player.original}': {differ}"
+            yield Problem(recipe.where("players", name, "copy_of" if player.copy_of else "init"), message)
 
 
 def _missing_methods(recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player]) -> Iterable[Problem]:

@@ -103,8 +103,8 @@ def test_what_does_not_fit_is_refused(overrides, message, recipe):
         (
             "then: {copy_of: generator, hidden_dim: 7}",
             "{}",
-            "6:10: 'then' cannot take over the weights of 'generator', whose network is another: "
-            "linears.0.weight is [7, 2] here and [128, 2] there",
+            "6:10: 'then' cannot take over the weights of 'generator': "
+            "linears.0.weight is [128, 2] there and [7, 2] here",
         ),
         ("then: {copy_of: generator}", "{then: adam}", "9:30: 'then' never learns, so it has no optimizer"),
     ],
