@@ -109,8 +109,8 @@ class Options:
         Raises:
             ValidationError: all that is wrong, in plain words.
         """
-        # Defaults are written as in a recipe, and so are read like what is given. As JSON: in pydantic's mode for Python
-        # a strict tuple could not be a list, nor a path text, and YAML has nothing else.
+        # Defaults are written as in a recipe, and so are read like what is given. As JSON: in pydantic's mode for
+        # Python a strict tuple could not be a list, nor a path text, and YAML has nothing else.
         values = self.defaults | dict(given)
         with in_plain_words(self.owner, values, [*self.names, *others]):
             return self.adapter.validate_json(json.dumps(values), context=components)

@@ -61,6 +61,11 @@ class OptimizerRecipe(Section, title="the optimizer"):
             groups = [_group(it, component) for it in groups]
         return {"component": component, "groups": groups}
 
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _after_the_component(cls, groups: Any, info: Any) -> Any:
+        return groups if "component" in info.data else []  # each of them would repeat what is wrong with it
+
     @property
     def overrides(self) -> list[tuple[str, dict[str, Any]]]:
         """Pattern and options of each group, as far as these are not those of all parameters."""
