@@ -11,7 +11,8 @@ from gangen import TensorSplit, model, noise, updates
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError
 from gangen.recipe.load import load_recipe
-from gangen.training.assemble import check, train
+from gangen.training.assemble import check
+from gangen.training.run import train
 
 PLUGIN = """
 @hookimpl
