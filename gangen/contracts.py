@@ -85,7 +85,7 @@ class Loss(Protocol):
 
 
 class Generator(Protocol):
-    """The one thing that the framework asks of the player called ``generator``."""
+    """What sampler ``gangen/player`` asks of the player that it draws from, by default the one called ``generator``."""
 
     def sample(self, n: int, condition: Batch | None = None) -> Tensor:
         """``n`` samples, first dimension the batch; further keyword-only parameters are settings of sampling.
