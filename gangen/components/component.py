@@ -94,15 +94,13 @@ def stage(module: ModuleType, namespace: str, distribution: str, version: str) -
 
 
 def _register_into(plugin: Plugin, kind: str, package: str) -> Callable[..., None]:
+    singular = KINDS[kind].singular
+
     def register(name: str, target: str, *, summary: str = "") -> None:
         if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)):
-            raise PluginError(
-                f"{name!r} is not a name for a {KINDS[kind].singular}: use letters, digits, '_', '-' and '.'"
-            )
+            raise PluginError(f"{name!r} is not a name for a {singular}: use letters, digits, '_', '-' and '.'")
         if not (isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target)):
-            raise PluginError(
-                f"{KINDS[kind].singular} {name!r} needs an import string 'module:attribute', got {target!r}"
-            )
+            raise PluginError(f"{singular} {name!r} needs an import string 'module:attribute', got {target!r}")
         target = package + target if target.startswith(".") else target
         component = Component(kind, f"{plugin.name}/{name}", target, summary, plugin.distribution, plugin.version)
         if any(other.kind == kind and other.name == component.name for other in plugin.components):

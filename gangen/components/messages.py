@@ -15,15 +15,9 @@ Line = Mapping[str, Any]
 
 EXPECTED = {
     "int_type": "an integer",
-    "int_parsing": "an integer",
-    "int_from_float": "an integer",
     "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
     "bool_type": "true or false",
-    "bool_parsing": "true or false",
     "string_type": "text",
-    "path_type": "a path",
     "list_type": "a list",
     "tuple_type": "a list",
     "set_type": "a list",

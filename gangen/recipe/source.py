@@ -12,23 +12,21 @@ from gangen.errors import Problem, RecipeError
 
 Nodes = tuple[yaml.Node, ...]
 
-# The scalars of YAML 1.2's core schema: PyYAML's own are those of 1.1, where 1e-3 is text and "no" is false.
-SCALARS = {
-    "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    "tag:yaml.org,2002:int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    "tag:yaml.org,2002:float": (
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        list("-+.0123456789"),
+# The scalars of YAML 1.2's core schema, with what they begin with and how they are read: PyYAML's own are those of 1.1,
+# where 1e-3 is text and "no" is false.
+TAG = "tag:yaml.org,2002:"
+FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+SCALARS: dict[str, tuple[str, list[str], Callable[[str], Any]]] = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""], lambda text: None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF"), lambda text: text.lower() == "true"),
+    "int": (
+        r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
+        list("-+0123456789"),
+        lambda text: int(text, 0) if text[:2] in ("0o", "0x") else int(text),
     ),
+    "float": (FLOAT, list("-+.0123456789"), lambda text: float(re.sub(r"\.(?=inf|nan)", "", text.lower()))),
 }
-READERS: dict[str, Callable[[str], Any]] = {
-    "tag:yaml.org,2002:null": lambda text: None,
-    "tag:yaml.org,2002:bool": lambda text: text.lower() == "true",
-    "tag:yaml.org,2002:int": lambda text: int(text, 0) if text[:2] in ("0o", "0x") else int(text),
-    "tag:yaml.org,2002:float": lambda text: float(re.sub(r"\.(?=inf|nan)", "", text.lower())),
-    "tag:yaml.org,2002:str": str,
-}
+READERS = {TAG + name: read for name, (_, _, read) in SCALARS.items()} | {TAG + "str": str}
 
 
 class _Loader(yaml.SafeLoader):
@@ -42,9 +40,9 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-for _tag, (_pattern, _first) in SCALARS.items():
+for _name, (_pattern, _first, _) in SCALARS.items():
     for _class in (_Loader, _Dumper):
-        _class.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})$"), _first)
+        _class.add_implicit_resolver(TAG + _name, re.compile(f"(?:{_pattern})$"), _first)
 
 
 class Place(NamedTuple):
