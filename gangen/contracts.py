@@ -141,13 +141,13 @@ class SheetRow:
 class Codec(Protocol):
     """Between what people write and look at and what networks take and make; saved with every model.
 
-    A codec may also have ``reals(split, prompt, n)``: up to ``n`` real samples for a prompt, for a first sheet. Where
-    samples are no text, it has ``suffix``, that of the files it writes best, as in ".png".
+    Where samples are no text, a codec also has ``suffix``, that of the files it writes best, as in ".png".
 
     ``takes`` says what a prompt is, as in "an image, or the path of one", and ``prompt_types`` of which types, where
     that is not ``str``, as the command line knows it, alone.
 
-    Metrics that compare samples with real rows ask for three more: ``samples_of``, ``batch_of`` and ``extractor``.
+    With ``samples_of``, a first sheet shows held-out rows. Metrics that compare samples with these ask for two more:
+    ``batch_of`` and ``extractor``.
     """
 
     spec: Any

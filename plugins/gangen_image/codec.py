@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, HeldOut, SheetRow, UsageError, did_you_mean, replacing, write_atomically
+from gangen import Batch, DataError, Extractor, SheetRow, UsageError, did_you_mean, replacing, write_atomically
 from gangen_image.extractors.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
 
@@ -60,16 +60,6 @@ class ImageCodec:
         if not name:
             return {"label": torch.arange(n) % len(self.spec.labels)}
         return {"label": torch.full((n,), self._number(name))}
-
-    def reals(self, split: HeldOut, prompt: str, n: int) -> Tensor:
-        """At most ``n`` images of ``split`` for ``decode``: with the label ``prompt``, or any where that is empty.
-
-        Raises:
-            UsageError: an unknown label.
-        """
-        rows = split.rows()
-        images = rows["image"][rows["label"] == self._number(prompt)] if prompt else rows["image"]
-        return images[:n]
 
     def samples_of(self, batch: Batch) -> Tensor:
         """The images of a batch, float in [-1, 1]."""

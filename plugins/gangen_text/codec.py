@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, HeldOut, SheetRow, UsageError, did_you_mean, write_atomically
+from gangen import Batch, DataError, Extractor, SheetRow, UsageError, did_you_mean, write_atomically
 from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec
@@ -99,16 +99,6 @@ class TextCodec:
     def extractor(self) -> Extractor:
         """A small encoder that learns from the data."""
         return Encoder()
-
-    def reals(self, split: HeldOut, prompt: str, n: int) -> Tensor:
-        """At most ``n`` rows of ``split`` for ``decode``: with the label ``prompt``, or any where that is empty.
-
-        Raises:
-            UsageError: an unknown label.
-        """
-        rows = split.rows()
-        tokens = rows["tokens"][rows["label"] == self._label(prompt)[0]] if prompt else rows["tokens"]
-        return tokens[:n]
 
     def decode(self, samples: Tensor) -> list[str]:
         """Texts of rows int64 ``[n, length]``, each up to its first end token."""

@@ -30,14 +30,12 @@ class Samples(Callback):
     console: Console
 
     def start(self, trainer: Trainer) -> None:
-        codec, step = trainer.data.codec, trainer.state.total
+        data, step = trainer.data, trainer.state.total
         if step and (trainer.state.phase < len(trainer.phases) or not any(self.run.samples.glob(f"step-{step:08d}*"))):
             self.after_step(trainer)  # again, since a kill may have come between a checkpoint and the sheet of its step
-        elif self.every and not step and hasattr(codec, "reals") and not hasattr(trainer.data, "sheet"):
+        elif self.every and not step and hasattr(data.codec, "samples_of") and not hasattr(data, "sheet"):
             with pardoning(trainer, self.run, self.console, "a sheet of held-out rows"):
-                rows = ((it, codec.reals(trainer.data.heldout, it, codec.per_prompt)) for it in codec.prompts())
-                sheet = [SheetRow(prompt, samples=codec.decode(real)) for prompt, real in rows]
-                codec.render(sheet, self.run.samples / "real")
+                data.codec.render(real_sheet(data), self.run.samples / "real")
 
     def after_step(self, trainer: Trainer) -> None:
         if due(trainer, self.every):
@@ -65,4 +63,15 @@ def sheet_of(
         with drawing(mix(seed, row.title), device, *networks):
             condition = {name: tensor.to(device) for name, tensor in row.condition.items()}
             sheet.append(replace(row, samples=data.codec.decode(sampler.sample(row.n, condition))))
+    return sheet
+
+
+def real_sheet(data: Data) -> list[SheetRow]:
+    """Held-out rows as a sheet shows samples: with labels, which are the codec's prompts by number, a row for each."""
+    codec, columns = data.codec, data.heldout.rows()
+    labels, every, sheet = columns.get("label"), torch.arange(len(data.heldout)), []
+    for number, prompt in enumerate(codec.prompts() if labels is not None else [""]):
+        chosen = every if labels is None or not prompt else every[labels == number]
+        real = {name: column[chosen[: codec.per_prompt]] for name, column in columns.items()}
+        sheet.append(SheetRow(prompt, samples=codec.decode(codec.samples_of(real))))
     return sheet

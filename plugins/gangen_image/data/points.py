@@ -11,7 +11,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, HeldOut, SheetRow, TensorSplit, UsageError, replacing, write_atomically
+from gangen import Batch, DataError, Extractor, SheetRow, TensorSplit, UsageError, replacing, write_atomically
 from gangen_image.extractors.identity import Identity
 from gangen_image.spec import PointSpec
 
@@ -44,10 +44,6 @@ class PointCodec:
         if prompt:
             raise UsageError(f"points have no labels, so {prompt!r} means nothing to this model; leave the prompt out")
         return {}
-
-    def reals(self, split: HeldOut, prompt: str, n: int) -> Tensor:
-        """At most ``n`` points of ``split``, as ``decode`` takes them."""
-        return split.rows()["image"][:n]
 
     def samples_of(self, batch: Batch) -> Tensor:
         """The points of a batch in the default dtype."""

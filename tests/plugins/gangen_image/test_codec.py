@@ -7,7 +7,6 @@ from PIL import Image
 
 from gangen.contracts import SheetRow
 from gangen.errors import DataError, UsageError
-from gangen.splits import TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.spec import ImageSpec, PointSpec
 
@@ -139,18 +138,6 @@ def test_labels_of_any_length_and_script_can_be_drawn(tmp_path):
     made = codec(3, labels=("", "x" * 500, "犬\n🙂"))
     sheet = [SheetRow(name, samples=made.decode(torch.zeros(2, 3, 8, 8))) for name in made.prompts()]
     assert Image.open(made.render(sheet, tmp_path / "sheet")).width < 600
-
-
-def test_real_images_are_found_by_label():
-    split = TensorSplit(
-        image=torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, 8, 8),
-        label=torch.tensor([0, 1, 0, 1, 0, 0]),
-    )
-    made = codec()
-    assert made.reals(split, "cat", 3)[:, 0, 0, 0].tolist() == [0, 2, 4]
-    assert made.reals(split, "dog", 3)[:, 0, 0, 0].tolist() == [1, 3]
-    assert made.reals(split, "Sea Lion", 3).shape == (0, 3, 8, 8)
-    assert codec(labels=()).reals(split, "", 2)[:, 0, 0, 0].tolist() == [0, 1]
 
 
 def test_a_sheet_may_lack_images_of_a_label(tmp_path):

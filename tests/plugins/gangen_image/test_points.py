@@ -70,11 +70,6 @@ def test_points_are_written_as_numbers_or_as_a_plot(tmp_path):
         codec.write(points, tmp_path / "points.xyz")
 
 
-def test_reals_are_held_out_points():
-    data = Points(size=10, heldout_size=5)
-    assert torch.equal(data.codec.reals(data.heldout, "", 3), data.heldout.rows()["image"][:3])
-
-
 def test_a_saved_codec_is_the_same_codec(tmp_path):
     codec = Points(shape="grid", size=1).codec
     codec.save(tmp_path)

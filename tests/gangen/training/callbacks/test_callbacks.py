@@ -280,7 +280,7 @@ def test_the_best_model_waits_for_a_metric_that_raised(play, monkeypatch):
     assert json.loads((play() / "best/best.json").read_text())["step"] == 6
 
 
-@pytest.mark.parametrize("fault", ["render", "decode", "reals"])
+@pytest.mark.parametrize("fault", ["render", "decode", "samples_of"])
 def test_a_sheet_that_cannot_be_shown_is_a_warning_and_training_goes_on(fault, play, monkeypatch):
     monkeypatch.setattr(f"gangen_image.data.points.PointCodec.{fault}", fails(OSError("the disk is full")))
     run = play("every.sample=4", "metrics=[]", "every.evaluate=0", "keep_best=null")
