@@ -34,6 +34,8 @@ from .files import digest as digest
 from .files import replacing as replacing
 from .files import write_atomically as write_atomically
 from .hookspecs import hookimpl as hookimpl
+from .labels import label_number as label_number
+from .labels import numbered as numbered
 from .losses import NonSaturating as NonSaturating
 from .losses import accuracy as accuracy
 from .losses import at_least_float32 as at_least_float32
@@ -53,7 +55,6 @@ from .objectives import AdversarialGame as AdversarialGame
 from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .rows import Rows as Rows
-from .rows import numbered as numbered
 from .samplers import Sampler as Sampler
 from .schedules import Schedule as Schedule
 from .splits import StreamSplit as StreamSplit

@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
-import torch
-from torch import Tensor
-
 from gangen.errors import DataError, did_you_mean
 
 ROWS_AT_ONCE = 256
@@ -252,15 +249,6 @@ class Rows:
             return f"{self.path} is empty"
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return f"{self.path} cannot be read: {reason}"
-
-
-def numbered(labels: Sequence[str], names: Sequence[str], where: str) -> Tensor:
-    """The place of each label in ``names``, int64 ``[n]``. Raises DataError for one that is not among them."""
-    places = {name: place for place, name in enumerate(names)}
-    strangers = sorted(set(labels) - set(places))
-    if strangers:
-        raise DataError(f"{where}: label {strangers[0]!r} does not occur in what the labels were taken from")
-    return torch.tensor([places[label] for label in labels], dtype=torch.int64)
 
 
 def _suffix(path: Path) -> str:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, SheetRow, UsageError, did_you_mean, replacing, write_atomically
+from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, replacing, write_atomically
 from gangen_image.extractors.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
 
@@ -21,7 +21,6 @@ FONT_SIZE = 14
 # Smaller images are magnified in sheets: at 32 pixels nothing can be judged.
 SHEET_PIXELS = 64
 LABEL_CHARACTERS = 24
-LABELS_SHOWN = 40
 
 
 class ImageCodec:
@@ -35,8 +34,6 @@ class ImageCodec:
     def __init__(self, spec: ImageSpec) -> None:
         self.spec = spec
         self.per_prompt = 8 if spec.labels else 64
-        self._labels = {name.casefold(): number for number, name in enumerate(spec.labels)}
-        self._labels |= {name: number for number, name in enumerate(spec.labels)}
 
     @property
     def takes(self) -> str:
@@ -59,7 +56,7 @@ class ImageCodec:
             return {}
         if not name:
             return {"label": torch.arange(n) % len(self.spec.labels)}
-        return {"label": torch.full((n,), self._number(name))}
+        return {"label": torch.full((n,), label_number(name, self.spec.labels))}
 
     def samples_of(self, batch: Batch) -> Tensor:
         """The images of a batch, float in [-1, 1]."""
@@ -127,15 +124,6 @@ class ImageCodec:
             return cls(ImageSpec(**{**fields, "labels": tuple(fields["labels"])}))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
-
-    def _number(self, name: str) -> int:
-        number = self._labels.get(name, self._labels.get(name.casefold()))
-        if number is None:
-            labels = self.spec.labels
-            more = f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
-            shown = ", ".join(labels[:LABELS_SHOWN]) + more
-            raise UsageError(f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {shown}")
-        return number
 
 
 def grid(images: Sequence[Image.Image], columns: int) -> Image.Image:

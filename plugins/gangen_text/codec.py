@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, SheetRow, UsageError, did_you_mean, write_atomically
+from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, write_atomically
 from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec
@@ -22,7 +22,6 @@ WORD_WITH_SPACES = re.compile(r" *[^ ]+| +")
 
 PREVIEW_LINES = 12
 PREVIEW_WIDTH = 160
-LABELS_SHOWN = 40
 
 
 class TextCodec:
@@ -42,8 +41,6 @@ class TextCodec:
         self.tokenizer = tokenizer
         self.spec = spec
         self.word_by_word = word_by_word
-        self._labels = {name.casefold(): number for number, name in enumerate(spec.labels)}
-        self._labels |= {name: number for number, name in enumerate(spec.labels)}
 
     @property
     def takes(self) -> str:
@@ -155,19 +152,13 @@ class TextCodec:
 
     def _label(self, prompt: str) -> tuple[int, str]:
         """Number of the label that ``prompt`` starts with, and the text after its colon; the longest label wins."""
-        parts = prompt.split(":")
+        parts, labels = prompt.split(":"), self.spec.labels
         for cut in range(len(parts), 0, -1):
-            name = ":".join(parts[:cut]).strip()
-            number = self._labels.get(name, self._labels.get(name.casefold()))
-            if number is not None:
-                return number, ":".join(parts[cut:]).strip()
-        labels, name = self.spec.labels, parts[0].strip()
-        shown = ", ".join(labels[:LABELS_SHOWN])
-        more = f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
-        raise UsageError(
-            f"there is no label {name!r}{did_you_mean(name, labels)}\nlabels: {shown}{more}\n"
-            f"text to continue goes behind one: '{labels[0]}: ...'"
-        )
+            try:
+                return label_number(":".join(parts[:cut]).strip(), labels), ":".join(parts[cut:]).strip()
+            except UsageError as error:
+                unknown = error
+        raise UsageError(f"{unknown}\ntext to continue goes behind one: '{labels[0]}: ...'")
 
     def _prefix(self, text: str) -> list[int]:
         try:

@@ -1,0 +1,33 @@
+"""Labels are numbers in rows, and names to people."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gangen.errors import DataError, UsageError, did_you_mean
+
+SHOWN = 40
+
+
+def numbered(labels: Sequence[str], names: Sequence[str], where: str) -> Tensor:
+    """The place of each label in ``names``, int64 ``[n]``. Raises DataError for one that is not among them."""
+    places = {name: place for place, name in enumerate(names)}
+    strangers = sorted(set(labels) - set(places))
+    if strangers:
+        raise DataError(f"{where}: label {strangers[0]!r} does not occur in what the labels were taken from")
+    return torch.tensor([places[label] for label in labels], dtype=torch.int64)
+
+
+def label_number(prompt: str, names: Sequence[str]) -> int:
+    """The place in ``names`` of the one that a prompt says; another case will do.
+
+    Raises UsageError for another, with the names that there are.
+    """
+    places = {name.casefold(): place for place, name in enumerate(names)}
+    places |= {name: place for place, name in enumerate(names)}
+    number = places.get(prompt, places.get(prompt.casefold()))
+    if number is None:
+        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        raise UsageError(f"there is no label {prompt!r}{did_you_mean(prompt, names)}\nlabels: {shown}")
+    return number

@@ -1,0 +1,20 @@
+import pytest
+
+from gangen import DataError, UsageError, label_number, numbered
+
+
+def test_rows_have_the_places_of_their_labels():
+    assert numbered(["b", "a", "b"], ["a", "b"], "rows").tolist() == [1, 0, 1]
+    with pytest.raises(DataError, match="rows: label 'c' does not occur in what the labels were taken from"):
+        numbered(["a", "c"], ["a", "b"], "rows")
+
+
+def test_a_prompt_may_have_another_case_but_the_very_name_comes_first():
+    assert [label_number(prompt, ["cat", "Dog", "dog"]) for prompt in ("CAT", "Dog", "dog", "DOG")] == [0, 1, 2, 2]
+
+
+def test_an_unknown_label_is_refused_with_those_that_there_are():
+    with pytest.raises(UsageError, match=r"no label 'cats'; did you mean 'cat'\?\nlabels: cat, dog$"):
+        label_number("cats", ["cat", "dog"])
+    with pytest.raises(UsageError, match=r"name39 and 60 more$"):
+        label_number("", [f"name{number}" for number in range(100)])
