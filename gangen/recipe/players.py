@@ -31,17 +31,18 @@ FORMER = {"betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.0}
 class ParameterGroup(Section, title="a group of parameters"):
     """Parameters that learn with options of their own.
 
-    ``match`` is a pattern of their names, as in "*.bias". ``component`` is the player's optimizer with these options.
+    ``match`` is a pattern of their names, as in "*.bias". Beside it stand options of the player's optimizer, which
+    ``component`` is with these.
     """
 
     match: str
-    component: Annotated[Use, Part("optimizers")]
+    component: Annotated[Use, Part("optimizers")] = Field(exclude=True)
 
 
 class OptimizerRecipe(Section, title="the optimizer"):
     """How a player learns: an optimizer with its options, of which schedules run over a phase.
 
-    ``component`` is the optimizer; without one, adam. ``groups`` say which parameters have options of their own, as in
+    ``use`` is the optimizer; without one, adam. ``groups`` say which parameters have options of their own, as in
     ``[{match: "*.bias", weight_decay: 0}]``; a parameter belongs to the first group that matches.
     """
 
@@ -88,7 +89,9 @@ def _group(given: Any, component: Mapping[str, Any]) -> Any:
     if not isinstance(given, Mapping):
         return given
     options = dict(given)
-    return {key: options.pop(key) for key in ("match",) if key in options} | {"component": {**component, **options}}
+    return {key: options.pop(key) for key in ("match", "use") if key in options} | {
+        "component": {**component, **options}
+    }
 
 
 class HalfLife(Section, title="a moving average"):
@@ -156,7 +159,7 @@ class PlayerRecipe(PlayerSettings, title="a player"):
     """A network in the game and how it learns.
 
     ``kind`` is generators, discriminators or encoders; without it, what the player's name begins with. ``optimizer`` is
-    how it learns. ``component`` is the network.
+    how it learns. ``use`` is the network; its options stand beside it.
     """
 
     kind: str

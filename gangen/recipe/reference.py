@@ -43,6 +43,6 @@ def section_lines(registry: Registry, name: str) -> Iterator[str]:
     section = SECTIONS[name]
     yield f"{name}: {'all of a recipe' if section is Recipe else 'a section of recipes'}"
     yield f"  {(section.__doc__ or '').replace('``', '').splitlines()[0]}"
-    keys = [it._replace(name="use") if it.name == "component" else it for it in section.parameters()]
     # A section in it has defaults of its own.
-    yield from option_lines([it._replace(default={}) if isinstance(it.default, Section) else it for it in keys], "key")
+    keys = [it._replace(default={}) if isinstance(it.default, Section) else it for it in section.parameters()]
+    yield from option_lines(keys, "key")

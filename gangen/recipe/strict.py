@@ -42,14 +42,15 @@ class Section(BaseModel):
 
     @classmethod
     def parameters(cls) -> list[Parameter]:
-        """Its fields, as options."""
+        """Its keys, as options; a component is written as ``use`` and what stands beside it."""
         text = "\n\n".join(it.__doc__ or "" for it in cls.__mro__ if issubclass(it, Section))
-        return [
-            Parameter(
-                name, it.rebuild_annotation(), REQUIRED if it.is_required() else it.default, sentence_about(name, text)
-            )
-            for name, it in cls.model_fields.items()
-        ]
+        found = []
+        for field_name, field in cls.model_fields.items():
+            name = "use" if field_name == "component" else field_name
+            default = REQUIRED if field.is_required() else field.default
+            if not field.exclude:
+                found.append(Parameter(name, field.rebuild_annotation(), default, sentence_about(name, text)))
+        return found
 
     @classmethod
     def inner(cls) -> list[str]:

@@ -372,6 +372,8 @@ def test_groups_of_parameters_have_options_of_their_own(read, problems):
     ]
     (found,) = problems(TINY.replace(OPTIMIZER, '{eps: 0, groups: [{match: "*", lr: 1}]}'))
     assert found == "tiny.yaml:6:17: eps must be more than 0.0, got 0"
+    (found,) = problems(TINY.replace(OPTIMIZER, '{groups: [{match: "*", use: sgd}]}'))
+    assert found == "tiny.yaml:6:39: unknown option 'use' for a group of parameters"
     (found,) = problems(TINY.replace(OPTIMIZER, "{groups: [{weight_decay: 0}]}"))
     assert found == "tiny.yaml:6:26: a group of parameters needs 'match'"
 
