@@ -23,6 +23,7 @@ from .contracts import SheetRow as SheetRow
 from .contracts import Split as Split
 from .contracts import Stats as Stats
 from .contracts import needs as needs
+from .contracts import training_rows as training_rows
 from .contracts import updates as updates
 from .errors import DataError as DataError
 from .errors import GangenError as GangenError

@@ -98,8 +98,7 @@ class Generator(Protocol):
 class Split(Protocol):
     """Rows to train on.
 
-    One that changes rows at random as it hands them out, as augmentation does, has ``plain``: the split without that,
-    which is what metrics look at.
+    One that changes rows at random as it hands them out, as augmentation does, has ``plain``: the split without that.
     """
 
     def batch(self, counter: int, rows: range, size: int, *, seed: int, device: torch.device) -> dict[str, Tensor]:
@@ -207,6 +206,11 @@ class Data(Protocol):
     heldout: HeldOut
 
 
+def training_rows(data: Data) -> Split:
+    """What is trained on, as it is before any augmentation: the rows that metrics see, and that extractors fit to."""
+    return getattr(data.train, "plain", data.train)
+
+
 def sheet_rows(data: Data) -> Sequence[SheetRow]:
     """The rows of sheets, yet without samples: those that ``data`` define, or one for each prompt of the codec."""
     if hasattr(data, "sheet"):
@@ -240,7 +244,7 @@ class Extractor(Protocol):
         """Raises UsageError for data that this extractor has no use for."""
 
     def fit(self, data: Data, device: torch.device) -> None:
-        """Get ready for ``data`` on ``device``; fitted to these data already, do nothing."""
+        """Get ready for ``data`` on ``device``, going by ``training_rows``; fitted to these already, do nothing."""
 
     def features(self, samples: Tensor) -> Tensor:
         """Float ``[n, features]`` of samples as a generator makes them, or of real rows in the same form.

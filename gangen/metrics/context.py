@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gangen.components.registry import name_of
-from gangen.contracts import Batch, Data, Extractor, Metric, Split, sheet_rows
+from gangen.contracts import Batch, Data, Extractor, Metric, Split, sheet_rows, training_rows
 from gangen.errors import UsageError
 from gangen.failures import during
 from gangen.metrics.figures import Figure, checked
@@ -72,7 +72,7 @@ class MetricContext:
     @property
     def training(self) -> Split:
         """The rows that are trained on, as they are before any augmentation."""
-        return getattr(self.data.train, "plain", self.data.train)
+        return training_rows(self.data)
 
     def conditions(self, n: int) -> Batch:
         """The held-out rows that ``samples(n)`` are conditioned on, row by row."""

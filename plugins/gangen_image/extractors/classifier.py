@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import Data, UsageError, digest
+from gangen import Data, UsageError, digest, training_rows
 from gangen_image.networks.resampling import shift
 from gangen_image.spec import ImageSpec
 
@@ -73,10 +73,10 @@ class Classifier:
 
     def _learn(self, data: Data, device: torch.device) -> None:
         """Adam on the cross-entropy, with a learning rate that falls to 0."""
-        spec, rows = data.codec.spec, range(BATCH_SIZE)
+        spec, rows, training = data.codec.spec, range(BATCH_SIZE), training_rows(data)
         optimizer = torch.optim.Adam(self._net.parameters(), fused=True)
         for step in range(self.steps):
-            batch = data.train.batch(step, rows, BATCH_SIZE, seed=self.seed, device=device)
+            batch = training.batch(step, rows, BATCH_SIZE, seed=self.seed, device=device)
             # The labels of image/few_labels belong to images of their own.
             few = batch.get("labelled_image")
             images = seen(data.codec.samples_of(batch) if few is None else spec.prepare(few))

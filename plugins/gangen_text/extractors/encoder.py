@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import Data, UsageError, digest
+from gangen import Data, UsageError, digest, training_rows
 from gangen_text.extractors.corruption import corrupted, text_only
 from gangen_text.networks.filters import FilterBank
 from gangen_text.spec import TextSpec
@@ -90,10 +90,11 @@ class Encoder:
     def _learn(self, data: Data, generator: torch.Generator) -> None:
         """Adam on the cross-entropies, with a learning rate that falls to 0."""
         optimizer = torch.optim.Adam(self._net.parameters(), fused=True)
-        rows = length_hint(data.train, self.steps * BATCH_SIZE)
+        training = training_rows(data)
+        rows = length_hint(training, self.steps * BATCH_SIZE)
         steps = min(self.steps, max(1, PASSES * rows // BATCH_SIZE))
         for step in range(steps):
-            batch = data.train.batch(step, range(BATCH_SIZE), BATCH_SIZE, seed=self.seed, device="cpu")
+            batch = training.batch(step, range(BATCH_SIZE), BATCH_SIZE, seed=self.seed, device="cpu")
             texts = text_only(batch["tokens"], self.spec)
             others = corrupted(texts, self.spec, generator)
             wrong = torch.cat([torch.zeros(len(texts)), (others != texts).any(1)]).float()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import Data, UsageError, digest
+from gangen import Data, UsageError, digest, training_rows
 from gangen_text.spec import TextSpec
 
 # Training texts that topics are found in.
@@ -45,8 +45,9 @@ class Topics:
         if self._data is data:
             return
         self.spec = data.codec.spec
-        count = min(SURVEYED, length_hint(data.train, SURVEYED))
-        rows = data.train.batch(0, range(count), count, seed=self.seed, device="cpu")["tokens"]
+        training = training_rows(data)
+        count = min(SURVEYED, length_hint(training, SURVEYED))
+        rows = training.batch(0, range(count), count, seed=self.seed, device="cpu")["tokens"]
         pairs, counts = self._counts(rows)
         present = torch.bincount(pairs[1], minlength=self.spec.vocab_size)
         self._weights = ((1 + count) / (1 + present)).log().float()
