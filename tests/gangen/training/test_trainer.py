@@ -182,3 +182,12 @@ def test_a_batch_in_parts_refuses_noise_that_is_not_that_of_the_batch(draw, name
 )
 def test_a_batch_in_parts_takes_noise_of_the_batch_and_dropout(draw):
     play_step(trainer_of(noisy(draw), accumulate=2))
+
+
+def test_only_the_first_play_of_a_turn_is_watched_and_compiled_networks_are_not():
+    draws = iter([lambda x: x, torch.randn_like])
+    trainer = trainer_of(noisy(lambda x: next(draws)(x)), accumulate=2)
+    play_step(trainer)
+    compiled = trainer_of(noisy(torch.randn_like), accumulate=2)
+    compiled.networks.pupil.forward = compiled.networks.pupil.forward  # as a compiled network has one of its own
+    play_step(compiled)
