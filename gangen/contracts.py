@@ -140,7 +140,8 @@ class SheetRow:
 class Codec(Protocol):
     """Between what people write and look at and what networks take and make; saved with every model.
 
-    Where samples are no text, a codec also has ``suffix``, that of the files it writes best, as in ".png".
+    Where samples are no text, a codec also has ``suffix``, that of the files it writes best, as in ".png". Where a
+    terminal can show them, it has ``preview(sheet)``, a few lines of text.
 
     ``takes`` says what a prompt is, as in "an image, or the path of one", and ``prompt_types`` of which types, where
     that is not ``str``, as the command line knows it, alone.
@@ -183,9 +184,6 @@ class Codec(Protocol):
 
         The suffix, as in "-2.wav", says what kind of media a file is.
         """
-
-    def preview(self, sheet: Sequence[SheetRow]) -> str:
-        """A few lines for the terminal; empty where samples cannot be shown there."""
 
     def save(self, folder: Path) -> None: ...
 

@@ -104,10 +104,6 @@ class ImageCodec:
             save_image(_rows_with_titles(rows, side), path)
         return path
 
-    def preview(self, sheet: Sequence[SheetRow]) -> str:
-        """Nothing: a terminal shows no images."""
-        return ""
-
     def save(self, folder: Path) -> None:
         """Write codec.json."""
         write_atomically(folder / "codec.json", json.dumps(asdict(self.spec), indent=1, ensure_ascii=False) + "\n")

@@ -226,7 +226,6 @@ class Codec:
     prompts = lambda self: [""]
     encode = lambda self, prompt, n: {}
     decode = lambda self, samples: [f"{x:.3f}" for x in samples.flatten().tolist()]
-    preview = lambda self, sheet: ""
     save = lambda self, folder: None
     load = classmethod(lambda cls, folder: cls())
 

@@ -50,7 +50,7 @@ class Samples(Callback):
         files = ", ".join(map(str, [written] if isinstance(written, Path) else written))
         phase, step = position(trainer)
         self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {files}", **PLAIN)
-        if preview := codec.preview(sheet):
+        if preview := codec.preview(sheet) if hasattr(codec, "preview") else "":
             self.console.print(preview + "\n", **PLAIN)
 
 

@@ -81,10 +81,6 @@ class PointCodec:
         self._plot({row.title: row.samples for row in sheet}, path)
         return path
 
-    def preview(self, sheet: Sequence[SheetRow]) -> str:
-        """Nothing: a cloud is seen in a plot, not in numbers."""
-        return ""
-
     def save(self, folder: Path) -> None:
         """Write codec.json."""
         fields = {"dimensions": self.spec.dimensions, "limit": self.limit}

@@ -58,9 +58,6 @@ class Codec:
     def render(self, sheet, path):
         return []
 
-    def preview(self, sheet):
-        return ""
-
     def save(self, folder):
         pass
 
