@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -83,9 +84,11 @@ class Registry:
         path = path.resolve()
         if path in self._code:
             return
+        if not path.is_file():
+            raise PluginError(f"there is no file {path}")
         if os.environ.get("RANK", "0") == "0":
             print(f"gangen: running code from {path}", file=sys.stderr)
-        name = f"gangen_local_{path.stem}"
+        name = "gangen_local_" + re.sub(r"\W", "_", path.stem)  # as import strings can say it
         if any(module.__name__ == name for module in self._code.values()):
             raise PluginError(f"{path}: there is another local file of this name")
         spec = importlib.util.spec_from_file_location(name, path)
@@ -96,7 +99,7 @@ class Registry:
         try:
             spec.loader.exec_module(module)
             self._commit(stage(module, LOCAL, path.name, "local"))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
             place = ":".join(map(str, [path, *lines[-1:]]))

@@ -54,8 +54,10 @@ def _load_code(source: RecipeSource, registry: Registry) -> None:
     paths = [code] if isinstance(code, str) else code
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         return
-    written = source.where("code").line
-    source.tree["code"] = [str(((source.path.parent if written else Path()) / path).resolve()) for path in paths]
+    source.tree["code"] = [
+        str(((source.path.parent if source.where("code", index).line else Path()) / path).resolve())
+        for index, path in enumerate(paths)
+    ]
     for index, path in enumerate(source.tree["code"]):
         try:
             registry.load_code(Path(path))

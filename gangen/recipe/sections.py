@@ -1,5 +1,6 @@
 """A recipe: data, players, an objective, and how often its turns are played."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
@@ -128,8 +129,10 @@ class Recipe(Section, title="the recipe"):
             for path, player in named.items():
                 if player not in self.players:
                     yield path, f"there is no player {player!r}{did_you_mean(player, self.players)}"
-            if name.startswith(".") or not set("/\\").isdisjoint(name):
-                yield ("phases", name), f"{name!r} cannot be the name of a phase: its model needs a folder"
+        for section, singular in (("phases", "phase"), ("players", "player")):
+            for name in getattr(self, section):
+                if not re.fullmatch(r"[^./\\\0][^/\\\0]*", name):
+                    yield (section, name), f"{name!r} cannot be the name of a {singular}: files are called by it"
         for name in self.start_from if isinstance(self.start_from, dict) else ():
             if name not in self.players:
                 yield ("start_from", name), f"there is no player {name!r}{did_you_mean(name, self.players)}"

@@ -173,8 +173,9 @@ class RecipeSource:
         for depth, key in enumerate(keys):
             name = ".".join(map(str, keys[:depth]))
             if isinstance(container, list):
-                if not (str(key).isdigit() and int(key) < len(container)):
-                    self.problems.append((place, f"{name} has entries 0 to {len(container) - 1}, and no {key!r}"))
+                if not (str(key).isdecimal() and int(key) < len(container)):
+                    held = f"entries 0 to {len(container) - 1}" if container else "no entries"
+                    self.problems.append((place, f"{name} has {held}, and no {key!r}"))
                     return
                 key = keys[depth] = int(key)
             elif not isinstance(container, dict):
@@ -197,7 +198,7 @@ class RecipeSource:
     def _exchange(self, name: str, former: dict[str, Any], path: Keys, override: str) -> dict[str, Any]:
         """A component by its name in the place of another, whose options go; settings of a player stay."""
         self.places[*path, "use"] = self.places[path]
-        kept = {key: value for key, value in former.items() if path[:1] == ("players",) and key in self.settings}
+        kept = {key: value for key, value in former.items() if path[:-1] == ("players",) and key in self.settings}
         left_out = [key for key in former if key != "use" and key not in kept]
         if left_out:
             keeping = f", and keeps {', '.join(kept)}" if kept else ""

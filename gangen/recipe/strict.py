@@ -17,7 +17,7 @@ class Section(BaseModel):
     ``shorthand`` names the field that a bare value fills: ``discriminate: 5`` says ``discriminate: {times: 5}``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
     shorthand: ClassVar[str | None] = None
 
     def check(self) -> Iterable[tuple[Keys, str]]:

@@ -232,7 +232,7 @@ def test_recipes_are_named_by_their_plugin(install, tmp_path):
 
 
 def test_a_local_file_is_a_plugin_and_says_that_it_runs(install, tmp_path, capsys):
-    file = tmp_path / "mine.py"
+    file = tmp_path / "my-own.py"
     file.write_text(
         "from gangen import hookimpl\n"
         + hook("register('own', f'{__name__}:Own')", "encoders")
@@ -241,7 +241,7 @@ def test_a_local_file_is_a_plugin_and_says_that_it_runs(install, tmp_path, capsy
     registry = Registry.discover(code=[file])
     assert f"running code from {file}" in capsys.readouterr().err
     assert registry.find("encoders", "own").name == "local/own"
-    assert registry.build(Use("encoders", "local/own", {}), spec=None).__class__.__module__ == "gangen_local_mine"
+    assert registry.build(Use("encoders", "local/own", {}), spec=None).__class__.__module__ == "gangen_local_my_own"
     registry.load_code(file)
     assert capsys.readouterr().err == ""
 
@@ -251,7 +251,10 @@ def test_a_local_file_that_fails_is_an_error_with_its_line(install, tmp_path):
     file.write_text("x = 1\ny = z\n")
     with pytest.raises(PluginError, match=r"mine.py:2: cannot be loaded: NameError: name 'z' is not defined"):
         Registry.discover(code=[file])
-    with pytest.raises(PluginError, match="FileNotFoundError"):
+    file.write_text("import sys\nsys.exit()")
+    with pytest.raises(PluginError, match=r"mine.py:2: cannot be loaded: SystemExit"):
+        Registry.discover(code=[file])
+    with pytest.raises(PluginError, match=r"there is no file .*nothing\.py"):
         Registry.discover(code=[tmp_path / "nothing.py"])
 
 

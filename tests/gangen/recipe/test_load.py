@@ -217,13 +217,14 @@ def test_overrides(read):
         ("players.generator.hidden_dim.x=3", "players.generator.hidden_dim is 8 and has no 'x'"),
         ("players.generator.optimizer.betas.2=3", "players.generator.optimizer.betas has entries 0 to 1, and no '2'"),
         ("players.generator.optimizer.betas.x=3", "players.generator.optimizer.betas has entries 0 to 1, and no 'x'"),
+        ("metrics.²=radius", "metrics has no entries, and no '²'"),
         ("phase.adversarial.steps=3", "unknown option 'phase' for the recipe; did you mean 'phases'?"),
         ("objective.loss.use=hing", "no loss is called 'hing'; did you mean 'hinge'?"),
         ("data.use=rng", "no data source is called 'rng'; did you mean 'ring'?"),
     ],
 )
 def test_overrides_that_are_wrong_say_so(problems, override, message):
-    assert problems(TINY, override)[0] == f"command line: {override}: {message}"
+    assert problems(TINY, "metrics=[]", override)[0] == f"command line: {override}: {message}"
 
 
 def test_another_component_for_a_player_keeps_its_settings_and_says_what_goes(read, problems):
@@ -284,6 +285,9 @@ DISCRIMINATOR = "discriminator: echo/mlp"
         (OPTIMIZER, "{momentum: 0.9}", "6:17: unknown option 'momentum' for optimizer 'gangen/adam'"),
         (OPTIMIZER, "{use: sgd, betas: [0.1, 0.2]}", "6:27: unknown option 'betas' for optimizer 'gangen/sgd'"),
         ("data: echo/ring", "data: echo/ring\nevery: 3", "2:1: every must be a mapping, got 3"),
+        ("  adversarial:", "  '':", "11:3: '' cannot be the name of a phase: files are called by it"),
+        (DISCRIMINATOR, "discriminator/../x: echo/mlp", "8:3: 'discriminator/../x' cannot be the name of a player"),
+        ("ema: 0.99", "clip: .inf", "7:5: clip must be a finite number, got inf"),
         ("data: echo/ring", "data: echo/ring\nrun:", "2:1: run must be text, got null"),
     ],
 )
@@ -402,10 +406,10 @@ def test_code_is_relative_to_the_recipe_and_on_the_command_line_to_where_one_sta
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{folder}_code.py").touch()
     recipe = tmp_path / "recipes" / "tiny.yaml"
-    recipe.write_text(TINY + "code: recipes_code.py\n")
+    recipe.write_text(TINY + "code: [recipes_code.py]\n")
     monkeypatch.chdir(tmp_path / "here")
     assert load_recipe(recipe, [], echo).code == [tmp_path / "recipes" / "recipes_code.py"]
-    for override in ("code=here_code.py", "code=[here_code.py]"):
+    for override in ("code=here_code.py", "code=[here_code.py]", "code.0=here_code.py"):
         assert load_recipe(recipe, [override], echo).code == [tmp_path / "here" / "here_code.py"]
 
 
