@@ -5,29 +5,32 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gangen.components.component import Component
-from gangen.components.messages import problems_of
+from gangen.components.messages import EXPECTED, any_of, problems_of, show
 from gangen.components.options import Use, read_use
 from gangen.components.registry import LOCAL, Registry
 from gangen.contracts import Batch, Codec
-from gangen.errors import RunError, UsageError
+from gangen.errors import RunError, UsageError, did_you_mean
 from gangen.files import replacing, write_atomically
 from gangen.networks import Players, load_state, state_of
+from gangen.recipe.players import PLAYER_KINDS
 from gangen.recipe.sections import Recipe
-from gangen.samplers import Sampler, check_settings, drawing
+from gangen.samplers import Sampler, drawing, settings_of
 
 FORMAT = 2
 # How many samples are drawn at once where a model does not say, as those of format 1 do not.
 AT_ONCE = 500
+_SETTING = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
 class Model:
@@ -73,7 +76,7 @@ class Model:
             raise UsageError(f"{self.name} cannot interpolate: there is nothing between two of its samples")
         if n < 2 or rows < 1:
             raise UsageError(f"interpolation needs n of at least 2, in 1 row or more; got n={n} and rows={rows}")
-        check_settings(self.sampler.interpolate, settings, self.name)
+        self._check(self.sampler.interpolate, settings)
         with drawing(_seed(seed), self.device, *self.networks.values()):
             return self.codec.decode(self.sampler.interpolate(rows, n, self._condition(prompt, rows), **settings))
 
@@ -82,14 +85,14 @@ class Model:
 
         Raises UsageError where ``sample`` does, and where the sampler has no such method.
         """
-        if n < 1:
-            raise UsageError(f"n must be at least 1, got {n}")
+        if not isinstance(n, Integral) or n < 1:
+            raise UsageError(f"n must be a whole number of at least 1, got {n!r}")
         if verb == "interpolate":
             return self.interpolate(prompt, n, seed=seed, **settings)
         method: Callable[..., Any] | None = None if verb.startswith("_") else getattr(self.sampler, verb, None)
         if not callable(method):
             raise UsageError(f"{self.name} cannot {verb}")
-        check_settings(method, settings, self.name)
+        self._check(method, settings)
         prompts = prompt if isinstance(prompt, list) else [prompt]
         made: list[Any] = []
         with drawing(_seed(seed), self.device, *self.networks.values()):
@@ -99,6 +102,19 @@ class Model:
                     part = {name: tensor[rows] for name, tensor in condition.items()}
                     made += self.codec.decode(method(rows.stop - rows.start, part, **settings))
         return made
+
+    def _check(self, verb: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+        """Raises UsageError for a setting that ``verb`` does not have, or that is not of its type."""
+        known = settings_of(verb)
+        for name, value in settings.items():
+            if name not in known:
+                hint = f"it has: {', '.join(known)}" if known else "it has none"
+                raise UsageError(f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\n{hint}")
+            try:
+                TypeAdapter(known[name], config=_SETTING).validate_python(value)
+            except ValidationError as error:
+                wrong = [EXPECTED.get(it["type"], it["msg"]).format(**it.get("ctx", {})) for it in error.errors()]
+                raise UsageError(f"sampling setting '{name}' must be {any_of(wrong)}, got {show(value)}") from None
 
     def _condition(self, prompt: Any, n: int) -> Batch:
         if prompt is not None and not isinstance(prompt, getattr(self.codec, "prompt_types", str)):
@@ -166,6 +182,11 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         data, chosen, batch_size = str(about["data"]), dict(about["sampler"]), int(about["batch_size"])
         networks = {str(name): dict(network) for name, network in about["networks"].items()}
         plugins = dict(about["plugins"])
+        # Nothing else is built of what a stranger wrote: other kinds may read files, or fetch something.
+        if strange := {str(network["kind"]) for network in networks.values()} - PLAYER_KINDS.keys():
+            raise ValueError(f"{any_of(sorted(strange))} are no networks")
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}")
     except FileNotFoundError:
         raise RunError(
             f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint"
@@ -189,7 +210,7 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
 
     codec_class = find("data", data).load().codec_class
     parts = {name: network.pop("spec", None) for name, network in networks.items()}
-    uses = {name: read(str(network.pop("kind", "")), network) for name, network in networks.items()}
+    uses = {name: read(network.pop("kind"), network) for name, network in networks.items()}
     use = read("samplers", chosen)
     try:
         codec = codec_class.load(folder)
@@ -197,7 +218,7 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
         for name, network in built.items():
             load_state(network, load_file(folder / f"{name}.safetensors"))
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
         raise RunError(f"the model in {folder} is damaged: {error}") from None
     sampler = registry.build(use, players=Players(built))
     name = next(iter(uses.values())).name if len(uses) == 1 else use.name
@@ -267,7 +288,9 @@ def _newest() -> Path:
 
 
 def _seed(given: int | None) -> int:
-    return secrets.randbits(63) if given is None else given
+    if not (given is None or (isinstance(given, Integral) and -(2**63) <= given < 2**64)):
+        raise UsageError(f"a seed is a whole number from 0 to 2^64 - 1, got {given!r}")
+    return secrets.randbits(63) if given is None else int(given)
 
 
 def _together(conditions: Sequence[Batch], n: int) -> list[tuple[int, Batch]]:

@@ -1,9 +1,9 @@
 """Samplers: how a game that was trained is drawn from, and with which of its networks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -71,15 +71,7 @@ def drawing(seed: int, device: torch.device, *networks: nn.Module) -> Iterator[N
 
 def settings_of(verb: Callable[..., Any]) -> dict[str, Any]:
     """The settings of a sampler's method, its keyword-only parameters: types by name."""
-    return {it.name: it.annotation for it in signature(verb).parameters.values() if it.kind is it.KEYWORD_ONLY}
-
-
-def check_settings(verb: Callable[..., Any], settings: Mapping[str, Any], owner: str) -> None:
-    """Raises UsageError for a setting that ``verb`` does not have, or one that should be a number."""
-    known = settings_of(verb)
-    for name, value in settings.items():
-        if name not in known:
-            hint = f"it has: {', '.join(known)}" if known else "it has none"
-            raise UsageError(f"{owner} has no sampling setting '{name}'{did_you_mean(name, known)}\n{hint}")
-        if known[name] in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise UsageError(f"sampling setting '{name}' is a number, got {value!r}")
+    types = get_type_hints(getattr(verb, "__func__", verb), include_extras=True)
+    return {
+        it.name: types.get(it.name, Any) for it in signature(verb).parameters.values() if it.kind is it.KEYWORD_ONLY
+    }

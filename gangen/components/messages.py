@@ -16,6 +16,8 @@ Line = Mapping[str, Any]
 EXPECTED = {
     "int_type": "an integer",
     "float_type": "a number",
+    "finite_number": "a finite number",
+    "is_instance_of": "a {class}",
     "bool_type": "true or false",
     "string_type": "text",
     "list_type": "a list",

@@ -117,7 +117,7 @@ class ImageCodec:
         """
         try:
             fields = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
-            return cls(ImageSpec(**{**fields, "labels": tuple(fields["labels"])}))
+            return cls(ImageSpec(**{**fields, "labels": tuple(map(str, fields["labels"]))}))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
 

@@ -145,7 +145,7 @@ class TextCodec:
         tokenizer = read_tokenizer(folder / "tokenizer.json")
         try:
             fields = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
-            spec = TextSpec(**{**fields, "labels": tuple(fields["labels"])})
+            spec = TextSpec(**{**fields, "labels": tuple(map(str, fields["labels"]))})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
         return cls(tokenizer, spec)

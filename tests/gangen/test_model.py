@@ -1,6 +1,7 @@
 """Sampling from a run: what applications call, and what they are told when it cannot be."""
 
 import json
+import math
 import os
 
 import pytest
@@ -82,6 +83,9 @@ def test_settings_of_the_generator_are_passed_on_and_checked(run):
         UsageError, match=r"echo/mlp has no sampling setting 'scal'; did you mean 'scale'\?\nit has: scale"
     ):
         model.sample(seed=0, scal=2.0)
+    for value, shown in (("hot", "a number, got 'hot'"), (True, "a number, got true"), (math.nan, "a finite number")):
+        with pytest.raises(UsageError, match=f"sampling setting 'scale' must be {shown}"):
+            model.sample(scale=value)
 
 
 def test_interpolation_is_the_generators(echo, run):
@@ -279,8 +283,11 @@ def test_no_run_no_model_no_sense(run, tmp_path):
     run("ring")
     with pytest.raises(UsageError, match="points have no labels"):
         model.sample("psalms")
-    with pytest.raises(UsageError, match="n must be at least 1, got 0"):
+    with pytest.raises(UsageError, match="n must be a whole number of at least 1, got 0"):
         model.sample(n=0)
+    for seed in (1.5, "7", 2**64):
+        with pytest.raises(UsageError, match="a seed is a whole number from 0 to"):
+            model.sample(seed=seed)
 
 
 def test_a_model_of_a_plugin_that_is_missing_names_it(run):
@@ -307,6 +314,22 @@ def test_a_damaged_model_is_named_and_runs_nothing(run, file, content):
     folder = run("ring")
     (folder / file).write_bytes(content)
     with pytest.raises(RunError, match=r"damaged|cannot be read"):
+        model.sample()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"networks": {"generator": {"kind": "data", "use": "echo/ring"}}}, "data are no networks"),
+        ({"networks": {"generator": {"kind": "nothing", "use": "echo/mlp"}}}, "nothing are no networks"),
+    ],
+)
+def test_what_no_run_writes_is_refused_and_nothing_but_networks_is_built_of_a_model(run, change, message):
+    folder = run("ring")
+    about = json.loads((folder / "gangen.json").read_text())
+    (folder / "gangen.json").write_text(json.dumps(about | change))
+    with pytest.raises(RunError, match=message):
         model.sample()
 
 

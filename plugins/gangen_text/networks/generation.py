@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
 from gangen import UsageError, noise
@@ -94,8 +95,8 @@ class Autoregressive(nn.Module, ABC):
         condition: Condition | None = None,
         *,
         temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
+        top_k: Annotated[int, Ge(0)] = 0,
+        top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0,
     ) -> Tensor:
         """``n`` rows, int64 ``[n, length]``, without gradient.
 
