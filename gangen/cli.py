@@ -267,12 +267,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
 
 def _metrics(text: str) -> list[Any]:
     """Names, or mappings as in a recipe, with commas between them."""
-    import yaml
+    from gangen.recipe.source import read_assignments
 
-    try:
-        entries = yaml.safe_load(f"[{text}]")
-    except yaml.YAMLError:
-        entries = [None]
+    entries = read_assignments([f"metric=[{text}]"])["metric"]
     if not all(isinstance(entry, str | dict) for entry in entries):
         raise argparse.ArgumentTypeError(f"metrics as in frechet,'{{use: kid, samples: 500}}'; got {text!r}")
     return entries

@@ -147,7 +147,7 @@ class RunDirectory:
     def read_metrics(self) -> Iterator[dict]:
         """Rows of ``metrics.jsonl``, as they were appended; a last line that was cut off by a kill is left out."""
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     row = json.loads(line)
                 except json.JSONDecodeError:

@@ -71,7 +71,9 @@ def drawing(seed: int, device: torch.device, *networks: nn.Module) -> Iterator[N
 
 def settings_of(verb: Callable[..., Any]) -> dict[str, Any]:
     """The settings of a sampler's method, its keyword-only parameters: types by name."""
-    types = get_type_hints(getattr(verb, "__func__", verb), include_extras=True)
-    return {
-        it.name: types.get(it.name, Any) for it in signature(verb).parameters.values() if it.kind is it.KEYWORD_ONLY
-    }
+    try:
+        types = get_type_hints(verb, include_extras=True)
+    except (NameError, TypeError):  # names that only type checkers know, or what is no function
+        types = {}
+    keywords = (it.name for it in signature(verb).parameters.values() if it.kind is it.KEYWORD_ONLY)
+    return {name: types.get(name, Any) for name in keywords}

@@ -98,11 +98,12 @@ def spread_of(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _points(tradeoff: Tradeoff, rows: Sequence[Row], real: Row) -> np.ndarray:
-    """Scores of diversity and quality, float ``[n, 2]``, without rows that hold anything infinite."""
+    """Scores of diversity and quality, float ``[n, 2]``, without rows that lack one or hold anything infinite."""
     quality, diversity = tradeoff.quality, tradeoff.diversity
     ceiling = quality.score(real[quality.figure]) if quality.figure in real else math.inf
     points = [
-        (diversity.score(row[diversity.figure]), min(quality.score(row[quality.figure]), ceiling)) for row in rows
+        (diversity.score(x), min(quality.score(y), ceiling))
+        for x, y in ((row.get(diversity.figure, math.nan), row.get(quality.figure, math.nan)) for row in rows)
     ]
     return np.array([point for point in points if all(map(math.isfinite, point))]).reshape(-1, 2)
 

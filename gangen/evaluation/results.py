@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter
 
 from gangen import __version__
 from gangen.evaluation.frontier import Comparison, compare, verdict
@@ -18,6 +18,12 @@ from gangen.metrics.tradeoff import Tradeoff
 
 # Null in a file is what was not finite.
 Row = Mapping[str, Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]]
+
+
+def _measured(use: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(use["use"], str) or not isinstance(use.get("protocol", {}), Mapping):
+        raise ValueError("a metric has a name, and its protocol is a mapping")
+    return use
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class Result:
     step: int
     recipe: Mapping[str, Any]
     recipe_sha256: str
-    metrics: list[Mapping[str, Any]]
+    metrics: list[Annotated[Mapping[str, Any], AfterValidator(_measured)]]
     extractors: Mapping[str, str]
     figures: Mapping[str, Figure]
     warnings: list[str]

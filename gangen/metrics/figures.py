@@ -49,7 +49,7 @@ def checked(metric: str, found: Any) -> dict[str, Figure]:
         try:
             real = None if figure.real is None else _float(figure.real)
             figures[name] = replace(figure, value=_float(figure.value), real=real)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             raise PluginError(
                 f"{metric} returned {_shown(entry)} as {name}; a figure is a number, or a gangen.Figure of numbers"
             ) from None

@@ -82,7 +82,7 @@ class Plane:
     def _by_setting(self, runs: Iterable[Sequence[Row]]) -> dict[float, list[Row]]:
         found: dict[float, list[Row]] = {}
         for row in (row for rows in runs for row in rows):
-            found.setdefault(row[self.axes[0]], []).append(row)
+            found.setdefault(row.get(self.axes[0], math.nan), []).append(row)
         return found
 
     def _mean(self, rows: Sequence[Row]) -> tuple[float, float]:

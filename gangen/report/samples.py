@@ -77,12 +77,12 @@ def side_by_side(runs: Mapping[str, Path], page: Path) -> list[Sheet]:
 
 def _by_step(folder: Path) -> list[list[Path]]:
     """The files of each sheet: step-00000020.png, or step-00000020-low.wav and step-00000020-high.wav."""
-    paths = sorted(folder.glob("step-*"))
+    paths = sorted(path for path in folder.glob("step-*") if path.is_file())
     return [list(sheet) for _, sheet in groupby(paths, lambda path: path.stem.split("-")[1])]
 
 
 def _real(folder: Path) -> list[Path]:
-    return sorted(folder.glob("real[.-]*"))
+    return sorted(path for path in folder.glob("real[.-]*") if path.is_file())
 
 
 def _sheet(paths: Sequence[Path], title: str, page: Path, room: int = _LARGEST) -> Sheet:

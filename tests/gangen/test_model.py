@@ -96,7 +96,7 @@ def test_interpolation_is_the_generators(echo, run):
     class Between:
         networks = ()
 
-        def interpolate(self, rows, n, condition, *, bend: float = 0.0):
+        def interpolate(self, rows, n, condition, *, bend: float = 0.0, odd: "Nowhere" = None):  # noqa: F821
             given.append((rows, n, condition, bend))
             return torch.arange(2.0 * rows * n).reshape(-1, 2) + noise.uniform(rows * n, 2)
 

@@ -82,8 +82,9 @@ def test_more_quality_than_real_data_is_no_gain():
     assert compare(PLANE, louder, plateau, {"quality": 0.3}).outcome == "equals"
 
 
-def test_points_that_are_not_finite_are_left_out():
+def test_points_that_are_not_finite_or_could_not_be_measured_are_left_out():
     rows = [*BASELINE, {"sameness": 0.5, "quality": float("nan")}]
+    assert compare(PLANE, [*BASELINE, {"sameness": 0.5}, {}], BASELINE, {}).outcome == "equals"
     assert compare(PLANE, rows, BASELINE, {}).outcome == "equals"
     assert compare(PLANE, rows[-1:], BASELINE, {}).outcome == "cannot be compared with"
 

@@ -112,6 +112,8 @@ def test_older_evaluations_are_read(path):
         json.dumps(OLDER | {"frontier": {"quality": {}, "diversity": [1]}}),
         json.dumps(OLDER | {"frontier": {"model": [3]}}),
         json.dumps(OLDER | {"metrics": ["damaged"]}),
+        json.dumps(OLDER | {"metrics": [{}]}),
+        json.dumps(OLDER | {"metrics": [{"use": "acme/distance", "protocol": None}]}),
         json.dumps({key: [[]] for key in OLDER}),
     ],
 )

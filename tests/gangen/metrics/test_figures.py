@@ -29,6 +29,7 @@ def test_figures_may_be_numbers_of_any_kind(found):
         ({"radius": {"mean": 1.0}}, "returned dict {'mean': 1.0} as radius"),
         ({"radius": Figure(1.0, real="one")}, "as radius; a figure is a number"),
         ({"radius": Figure(1.0, good="best")}, "radius is good at 'best', which is none of 'high', 'low' and None"),
+        ({"radius": 10**400}, "as radius; a figure is a number"),
         ({"step": 1.0}, "returned a figure called 'step'"),
         ({"turn/radius": 1.0}, "returned a figure called 'turn/radius'"),
     ],

@@ -330,10 +330,11 @@ def test_control_characters_of_samples_are_replaced(run):
     assert "a\ufffdb\ufffdc\tend\n" in page(run).text
 
 
-@pytest.mark.parametrize("tail", ['{"step": 30, "judge/lo', "[1, 2]\n", '{"phase": "no step"}\n', '"\\ud800"\n'])
-def test_lines_that_are_no_rows_are_left_out(run, tail):
-    with run.metrics.open("a") as file:
+@pytest.mark.parametrize("tail", [b'{"step": 30, "judge/lo', b"[1, 2]\n", b'{"phase": 1}\n', b'"\\ud800"\n', b"\xff\n"])
+def test_lines_that_are_no_rows_and_files_that_are_gone_are_left_out(run, tail):
+    with run.metrics.open("ab") as file:
         file.write(tail)
+    (run.samples / "step-00000099.png").symlink_to("nowhere")
     assert "7.125" in page(run).text
 
 
