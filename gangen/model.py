@@ -25,7 +25,7 @@ from gangen.files import replacing, write_atomically
 from gangen.networks import Players, load_state, state_of
 from gangen.recipe.players import PLAYER_KINDS
 from gangen.recipe.sections import Recipe
-from gangen.samplers import Sampler, drawing, settings_of
+from gangen.samplers import Sampler, drawing, drawn, settings_of
 
 FORMAT = 2
 # How many samples are drawn at once where a model does not say, as those of format 1 do not.
@@ -100,7 +100,7 @@ class Model:
                 for start in range(0, count, self.batch_size):
                     rows = slice(start, min(start + self.batch_size, count))
                     part = {name: tensor[rows] for name, tensor in condition.items()}
-                    made += self.codec.decode(method(rows.stop - rows.start, part, **settings))
+                    made += self.codec.decode(drawn(method, rows.stop - rows.start, part, settings))
         return made
 
     def _check(self, verb: Callable[..., Any], settings: Mapping[str, Any]) -> None:

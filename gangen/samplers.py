@@ -1,6 +1,6 @@
 """Samplers: how a game that was trained is drawn from, and with which of its networks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from typing import Any, Protocol, get_type_hints
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gangen import noise
 from gangen.contracts import Batch
-from gangen.errors import UsageError, did_you_mean
+from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.networks import Players, evaluating
 
 
@@ -67,6 +67,15 @@ def drawing(seed: int, device: torch.device, *networks: nn.Module) -> Iterator[N
         if cuda:
             torch.cuda.manual_seed(seed)
         yield
+
+
+def drawn(verb: Callable[..., Tensor], n: int, condition: Batch, settings: Mapping[str, Any]) -> Tensor:
+    """What a method of a sampler's makes. Raises PluginError where that are not ``n`` rows."""
+    made: Any = verb(n, condition, **settings)
+    if not isinstance(made, Tensor) or not made.dim() or len(made) != n:
+        got = f"shape {list(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+        raise PluginError(f"{getattr(verb, '__qualname__', verb)}() was asked for {n} samples and returned {got}")
+    return made
 
 
 def settings_of(verb: Callable[..., Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from gangen.errors import UsageError
 from gangen.failures import during
 from gangen.metrics.figures import Figure, checked
 from gangen.networks import Players
-from gangen.samplers import PlayerSampler, Sampler, drawing
+from gangen.samplers import PlayerSampler, Sampler, drawing, drawn
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class MetricContext:
             counter = len(self._samples)
             with drawing(self.seed + counter, self.device, *networks):
                 condition = self._condition(counter)
-                self._samples.append(self.sampler.sample(self.batch_size, condition, **self.settings))
+                self._samples.append(drawn(self.sampler.sample, self.batch_size, condition, self.settings))
         return torch.cat(self._samples)[:n]
 
     def fitted(self, extractor: Extractor, data: Data | None = None) -> Extractor:

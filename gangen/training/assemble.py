@@ -1,7 +1,7 @@
 """From a recipe to a game that can be played; what can be known to fail fails here, before any training."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -207,14 +207,25 @@ def build_context(
 
 def _sampler(recipe: Recipe, registry: Registry, players: Mapping[str, Player]) -> Sampler:
     name = recipe.sampler.name
-    needed = getattr(registry.find("samplers", name).load(), "networks", ())
-    absent = [it for it in needed if it not in players]
-    problems = [f"sampler '{name}' needs a player '{it}'{did_you_mean(it, players)}" for it in absent]
-    if not problems:
-        try:
-            return registry.build(recipe.sampler, players=networks_of(players).averages())
-        except UsageError as error:
-            problems = [str(error)]
+    problems: list[str] = []
+
+    def complete(sampler: Any) -> bool:
+        """Of a class, too, where that says which players it needs."""
+        names = getattr(sampler, "networks", ())
+        if isinstance(names, str):
+            problems.append(f"networks of sampler '{name}' are {names!r}, and not a list of names")
+        elif isinstance(names, Sequence):
+            absent = [it for it in names if it not in players]
+            problems.extend(f"sampler '{name}' needs a player '{it}'{did_you_mean(it, players)}" for it in absent)
+        return not problems
+
+    try:
+        if complete(registry.find("samplers", name).load()):
+            sampler = registry.build(recipe.sampler, players=networks_of(players).averages())
+            if complete(sampler):
+                return sampler
+    except UsageError as error:
+        problems.append(str(error))
     raise RecipeError(Problem(recipe.where("sampler"), problem) for problem in problems)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gangen import cli, model, noise
-from gangen.errors import RunError, UsageError
+from gangen.errors import PluginError, RunError, UsageError
 from gangen.model import Model
 from gangen.networks import Players
 from gangen.recipe.load import load_recipe
@@ -165,6 +165,19 @@ def test_many_samples_are_drawn_in_chunks():
     it = sampled_by(sampler, Words(), batch_size=4)
     assert len(it.sample("ab", 10)) == 10
     assert sampler.asked == [(4, (4, 2)), (4, (4, 2)), (2, (2, 2))]
+
+
+def test_a_sampler_that_makes_fewer_rows_than_asked_for_is_an_error(run):
+    codec = model.load(run("ring")).codec
+
+    class Picky:
+        networks = ()
+
+        def sample(self, n, condition=None):
+            return torch.zeros(n - 1, 2)
+
+    with pytest.raises(PluginError, match=r"Picky.sample\(\) was asked for 3 samples and returned shape \[2, 2\]"):
+        sampled_by(Picky(), codec).sample(n=3)
 
 
 def test_a_prompt_of_another_kind_is_refused_with_what_is_taken():

@@ -154,6 +154,22 @@ def test_a_sampler_needs_its_players(recipe):
     assert unable in refusal(recipe, override.format("discriminator"))
 
 
+@pytest.mark.parametrize(
+    ("networks", "message"),
+    [
+        ("'generator'", "networks of sampler 'local/mine' are 'generator', and not a list of names"),
+        ("property(lambda self: ['genrator'])", "needs a player 'genrator'; did you mean 'generator'?"),
+    ],
+)
+def test_what_a_sampler_says_of_its_players_is_looked_at_before_training(recipe, tmp_path, networks, message):
+    (tmp_path / "mine.py").write_text(
+        f"class Mine:\n    networks = {networks}\n    def __init__(self, players): ...\n    def sample(self): ...\n"
+        "from gangen import hookimpl\n@hookimpl\n"
+        "def gangen_samplers(register): register('mine', f'{__name__}:Mine')\n"
+    )
+    assert message in refusal(recipe, f"code={tmp_path / 'mine.py'}", "sampler=local/mine")
+
+
 def test_an_extractor_that_misses_a_fault_is_refused_where_it_is_the_only_one(recipe):
     loaded = load_recipe(recipe, ["metrics=[image/modes, frechet, kid]"], Registry.discover())
     blind, seeing = (
