@@ -175,11 +175,11 @@ def start_players(recipe: Recipe, players: dict[str, Player]) -> None:
             problems.append(Problem(place, f"{folder} has no checkpoint to start from"))
         elif (found / name).is_dir():
             try:
-                checkpoint.start_from(players[name], found)
+                checkpoint.start_from(players[name], found, recipe.trainer.batch_size)
                 started.append(name)
             except CheckpointError as error:
                 problems.append(Problem(place, str(error)))
-        elif isinstance(start, dict):
+        elif isinstance(start, dict) or not any((found / it).is_dir() for it in players):
             problems.append(Problem(place, f"{found} keeps no player '{name}'"))
     if problems:
         raise RecipeError(dict.fromkeys(problems))

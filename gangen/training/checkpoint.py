@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from gangen.collectives import rank, unequal
 from gangen.components.registry import name_of
-from gangen.errors import CheckpointError, RunError
+from gangen.errors import CheckpointError, PluginError, RunError
 from gangen.files import write_atomically
 from gangen.networks import differences, load_state, state_of
 from gangen.training.players import Player
@@ -39,6 +40,7 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
         )
         error.shared = True
         raise error
+    state = {"format": FORMAT} | trainer.state_dict()
     if rank():
         return final
     shutil.rmtree(temporary, ignore_errors=True)
@@ -48,7 +50,7 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
             _save_player(player, temporary / player_name)
     if trainer.objective is not None:
         save_file(_contiguous(kept), temporary / "objective.safetensors")
-    (temporary / "state.json").write_text(json.dumps({"format": FORMAT} | trainer.state_dict()), encoding="utf-8")
+    (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
     for path in [*temporary.rglob("*"), temporary]:
         _flush(path)
     if final.exists():  # left by a run that was killed before `latest` moved
@@ -78,11 +80,7 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
     Raises CheckpointError for a damaged one, and for one of a format of later versions.
     """
     with _explaining(checkpoint):
-        saved = _read_state(checkpoint)
-        if "seen" not in saved:
-            seen = saved["state"]["total"] * trainer.phases[0].batch_size
-            saved["seen"] = dict.fromkeys(trainer.players, seen)
-        trainer.load_state_dict(saved)
+        trainer.load_state_dict(_read_state(checkpoint, trainer.phases[0].batch_size))
         state = trainer.state
         for phase in trainer.phases[: state.phase + (state.step > 0)]:
             trainer.enter(phase)
@@ -104,8 +102,10 @@ def restore_weights(players: Mapping[str, Player], checkpoint: Path) -> int:
         return _read_state(checkpoint)["state"]["total"]
 
 
-def start_from(player: Player, checkpoint: Path) -> None:
+def start_from(player: Player, checkpoint: Path, batch_size: int) -> None:
     """Begin with the network of the player of this name in another run, and with its average if both keep one.
+
+    ``batch_size`` counts where a checkpoint has not counted what the player has seen.
 
     Raises CheckpointError for one that is damaged, or whose tensors have other names or shapes.
     """
@@ -114,7 +114,7 @@ def start_from(player: Player, checkpoint: Path) -> None:
         network = average = load_file(folder / "model.safetensors")
         if (folder / "average.safetensors").exists():
             average = load_file(folder / "average.safetensors")
-        player.seen = _read_state(checkpoint).get("seen", {}).get(player.name, 0)
+        player.seen = _read_state(checkpoint, batch_size)["seen"][player.name]
     if differ := differences(player.net, network):
         raise CheckpointError(f"player '{player.name}' of {checkpoint} does not fit: {differ}")
     load_state(player.net, network)
@@ -122,13 +122,15 @@ def start_from(player: Player, checkpoint: Path) -> None:
         load_state(player.average, average)
 
 
-def _read_state(checkpoint: Path) -> dict:
+def _read_state(checkpoint: Path, batch_size: int = 1) -> dict:
     saved = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
     if saved.get("format", 1) > FORMAT:
         raise CheckpointError(
             f"checkpoint {checkpoint} is of format {saved['format']}, and this gangen knows formats up to {FORMAT}\n"
             "a later version of gangen wrote it: go on with that one"
         )
+    if "seen" not in saved:
+        saved["seen"] = defaultdict(lambda: saved["state"]["total"] * batch_size)
     return saved
 
 
@@ -161,6 +163,11 @@ def _save_player(player: Player, folder: Path) -> None:
         return
     saved = player.optimizer.state_dict()
     tensors = {f"{index}.{key}": value for index, row in saved["state"].items() for key, value in row.items()}
+    if others := [name for name, value in tensors.items() if not isinstance(value, torch.Tensor)]:
+        raise PluginError(
+            f"the optimizer of player '{player.name}' keeps '{others[0].partition('.')[2]}', which is not a tensor: "
+            "checkpoints hold what an optimizer remembers of a parameter in tensors alone"
+        )
     save_file(_contiguous(tensors), folder / "optimizer.safetensors")
     (folder / "optimizer.json").write_text(json.dumps(saved["param_groups"]), encoding="utf-8")
 

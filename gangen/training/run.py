@@ -89,6 +89,8 @@ def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
         )
     except (ValueError, ImportError) as error:
         raise UsageError(f"accelerate refuses this set-up: {error}") from None
+    if recipe.trainer.precision == "fp16" and accelerator.scaler is None:  # accelerate would play it in fp32
+        recipe.fail(("trainer", "precision"), f"there is no fp16 on {accelerator.device.type}; take bf16 or fp32")
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != accelerator.num_processes:
         raise RunError(

@@ -9,10 +9,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from gangen import noise
-from gangen.collectives import all_mean, rank, world_size
+from gangen.collectives import all_gather, all_mean, rank, world_size
 from gangen.components.registry import name_of
 from gangen.contracts import Callback, Clock, Data, Stats
-from gangen.errors import UsageError, did_you_mean
+from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.failures import during
 from gangen.noise import mix
 from gangen.recipe.balance import Balance
@@ -70,13 +70,26 @@ class Meter:
             )
         return all_mean(torch.stack(self.figures[name][-count:]).float().mean())
 
+    def means(self) -> dict[str, Tensor]:
+        """The mean over processes of every value of every figure, float32 ``[values]``, in one message.
+
+        Raises PluginError where processes do not have the same figures, which cannot be added up.
+        """
+        values = [torch.stack(values).float().to(self.device) for values in self.figures.values()]
+        names = torch.tensor(mix(*self.figures, *map(len, values)), device=self.device)
+        if not (all_gather(names) == names).all():
+            raise PluginError(
+                f"turns must report the same figures on all processes, as often as each other; here they reported: "
+                f"{', '.join(f'{name} ({len(it)})' for name, it in self.figures.items())}"
+            )
+        flat = all_mean(torch.cat(values)) if values else torch.empty(0)
+        return dict(zip(self.figures, flat.split([len(it) for it in values]), strict=True))
+
     def read(self) -> dict[str, float]:
         """The mean over time and processes of every figure; starts over."""
-        if not self.figures:
-            return {}
-        means = torch.stack([torch.stack(values).float().mean().to(self.device) for values in self.figures.values()])
-        names, self.figures = list(self.figures), {}
-        return dict(zip(names, all_mean(means).tolist(), strict=True))
+        means, self.figures = self.means(), {}
+        together = torch.stack([values.mean() for values in means.values()]) if means else torch.empty(0)
+        return dict(zip(means, together.tolist(), strict=True))
 
 
 class Trainer:
@@ -124,7 +137,7 @@ class Trainer:
         """Play every phase from where ``state`` stands; a callback may set ``stopping`` to leave early."""
         with ExitStack() as closing:
             for callback in self.callbacks:
-                closing.callback(callback.close, self)
+                closing.callback(self._tell_one, callback, "close")
             self._tell("start")
             while self.state.phase < len(self.phases) and not self.stopping:
                 phase = self.phases[self.state.phase]
@@ -135,8 +148,11 @@ class Trainer:
 
     def _tell(self, moment: str) -> None:
         for callback in self.callbacks:
-            with during(name_of(callback)):
-                getattr(callback, moment)(self)
+            self._tell_one(callback, moment)
+
+    def _tell_one(self, callback: Callback, moment: str) -> None:
+        with during(name_of(callback)):
+            getattr(callback, moment)(self)
 
     def play_step(self, phase: Phase) -> None:
         """Every turn of ``phase``, in order and as often as the recipe says, but for those that its balance forbids."""
@@ -260,12 +276,11 @@ class Trainer:
             torch.cuda.manual_seed(seed)
 
     def state_dict(self) -> dict:
-        """Everything beside the players that a resumed run needs, as JSON."""
-        figures = {name: [value.item() for value in values] for name, values in self.meter.figures.items()}
+        """Everything beside the players that a resumed run needs, as JSON; all processes ask together."""
         scaler = self.accelerator.scaler
         return {
             "state": asdict(self.state),
-            "figures": figures,
+            "figures": {name: values.tolist() for name, values in self.meter.means().items()},
             "seen": {name: player.seen for name, player in self.players.items()},
             "scaler": scaler.state_dict() if scaler else None,
         }

@@ -95,7 +95,7 @@ def remains(run):
         ("write:23", 1),
         ("metric:2", 1),
         ("metric:4", 1),
-        ("step:13", 2),
+        ("step:16", 2),
     ],
 )
 def test_a_killed_run_resumes_to_the_bit(moment, processes, recipe, unharmed, python):

@@ -4,13 +4,16 @@ CODE = """
 import os
 from gangen import hookimpl, updates
 
+FIGURES = "FIGURES" in os.environ
+
 class Game:
     def __init__(self, spec): ...
     @updates("generator")
     def generate(self, players, batch, clock):
-        if clock.step == 2 and os.environ["RANK"] == "1":
+        if clock.step == 2 and not FIGURES and os.environ["RANK"] == "1":
             raise KeyError("label")
-        return players.generator.sample(4).square().mean(), {}
+        figures = {"more": 1.0} if FIGURES and os.environ["RANK"] == "1" else {}
+        return players.generator.sample(4).square().mean(), figures
 
 @hookimpl
 def gangen_objectives(register):
@@ -39,3 +42,12 @@ def test_the_process_that_failed_is_heard_and_the_other_does_not_blame_itself(tm
     assert not [line for line in said if "process 0" in line and "could not be reached" not in line]
     kept = (tmp_path / "run/error.txt").read_text()
     assert "process 1 of 2\nTraceback" in kept and "KeyError: 'label'" in kept
+
+
+def test_figures_that_only_one_process_reports_are_named_by_both(tmp_path, python):
+    (tmp_path / "mine.py").write_text(CODE)
+    (tmp_path / "game.yaml").write_text(RECIPE)
+    played = python("-m", "gangen", "game.yaml", processes=2, check=False, cwd=tmp_path, FIGURES="1")
+    for process, figures in enumerate(("generate/generator/update_size (1)", "generate/more (10), ")):
+        [said] = [line for line in played.stderr.splitlines() if f"error on process {process} of 2: turns must" in line]
+        assert figures in said

@@ -51,6 +51,8 @@ class Faulty(Game):
 class Look(Callback):
     def after_step(self, trainer):
         fail("callback")
+    def close(self, trainer):
+        fail("close")
 
 @hookimpl
 def gangen_data(register):
@@ -108,6 +110,7 @@ WHAT = "gangen: error: JSONDecodeError: Expecting ',' delimiter: line 1 column 6
             ],
         ),
         ("callback", ["in callback 'local/look'", "in phase only, step 1"]),
+        ("close", ["in callback 'local/look'"]),
     ],
 )
 def test_a_foreign_error_is_one_block_and_its_traceback_is_kept(fault, places, play):

@@ -1,7 +1,10 @@
+import pytest
 import torch
 
+from gangen.errors import PluginError
 from gangen.recipe.load import load_recipe
 from gangen.training.assemble import build_game
+from gangen.training.run import train
 
 LION = """
 import torch
@@ -39,3 +42,33 @@ def test_an_optimizer_of_a_plugin_is_built_for_players_and_phases(tmp_path, echo
     assert isinstance(discriminator.optimizer, torch.optim.SGD)
     discriminator.use_optimizer(phase.optimizers["discriminator"])
     assert discriminator.optimizer.param_groups[0]["share"] == 0.5
+
+
+COUNTING = """
+import torch
+from gangen import Schedule, hookimpl
+
+@hookimpl
+def gangen_optimizers(register):
+    register("counting", f"{__name__}:Counting")
+
+class Counting(torch.optim.Optimizer):
+    def __init__(self, parameters, *, lr: Schedule = 1e-4):
+        super().__init__(parameters, {"lr": lr(0.0)})
+
+    def step(self):
+        for parameter in self.param_groups[0]["params"]:
+            self.state[parameter]["steps"] = 1
+"""
+
+
+def test_what_a_checkpoint_cannot_keep_of_an_optimizer_is_named(tmp_path, echo):
+    (tmp_path / "lion.py").write_text(COUNTING)
+    (tmp_path / "game.yaml").write_text(RECIPE)
+    overrides = [
+        f"run={tmp_path / 'run'}",
+        "players.generator.optimizer=local/counting",
+        "phases.adversarial.optimizers={}",
+    ]
+    with pytest.raises(PluginError, match=r"optimizer of player 'generator' keeps 'steps', which is not a tensor"):
+        train(load_recipe(tmp_path / "game.yaml", overrides, echo), echo)

@@ -1,12 +1,14 @@
 """A run whose networks begin as those of another."""
 
+import json
+
 import pytest
 from safetensors.torch import load_file
 
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError
 from gangen.recipe.load import load_recipe
-from gangen.training.assemble import check
+from gangen.training.assemble import check, start_players
 from gangen.training.run import train
 
 RECIPE = """
@@ -88,7 +90,21 @@ def test_what_does_not_fit_is_told_of_in_words(play, recipe, tmp_path):
         check(recipe("after", start, "players.generator.hidden_dim=9"), recipe.registry)
     with pytest.raises(RecipeError, match=r"nowhere has no checkpoint to start from"):
         check(recipe("after", "start_from=nowhere"), recipe.registry)
+    critics = "players={critic: {kind: discriminators, use: image/mlp}}"
+    with pytest.raises(RecipeError, match=r"start_from=.*keeps no player 'critic'"):
+        start_players(recipe("after", start, critics), {"critic": None})
     with pytest.raises(
         RecipeError, match=r"start_from.genrator=.*: there is no player 'genrator'; did you mean 'generator'\?"
     ):
         recipe("after", f"start_from.genrator={tmp_path / 'before'}")
+
+
+def test_an_average_of_the_first_format_is_not_forgotten_at_once(play, tmp_path):
+    before = play("before")
+    state = tmp_path / "before/checkpoints/step-00000003/state.json"
+    kept = json.loads(state.read_text())
+    state.write_text(json.dumps({name: entry for name, entry in kept.items() if name not in ("format", "seen")}))
+    after = play("after", f"start_from={tmp_path / 'before'}", *STILL)
+    for name, average in before["generator/average"].items():
+        followed = average.lerp(before["generator/model"][name], 9 / 13)
+        assert after["generator/average"][name].allclose(followed, atol=1e-6)
