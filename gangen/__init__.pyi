@@ -9,6 +9,7 @@ from .collectives import all_mean as all_mean
 from .collectives import all_sum as all_sum
 from .collectives import world_size as world_size
 from .components.options import Part as Part
+from .components.registry import name_of as name_of
 from .contracts import Batch as Batch
 from .contracts import Callback as Callback
 from .contracts import Clock as Clock

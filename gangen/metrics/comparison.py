@@ -1,12 +1,13 @@
 """Metrics that compare samples with held-out rows, both as features of an extractor."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 from torch import Tensor
 
+from gangen.components.registry import name_of
 from gangen.metrics.context import MetricContext, once_a_run
 from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
 from gangen.metrics.divergence import frontier_score
@@ -15,7 +16,7 @@ from gangen.metrics.figures import Figure, Good
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
 
 
-class Comparison(AgainstHeldOut):
+class Comparison(AgainstHeldOut, ABC):
     """What metrics have in common that compare the features of samples with those of held-out rows.
 
     A figure's name gets that of the extractor, "kid_classifier". Beside it stands its floor: what training rows reach
@@ -44,7 +45,7 @@ class Comparison(AgainstHeldOut):
         held_out, floor = self._real(context)
         if n < (wanted := self.wanted(held_out.shape[1])):
             context.warn(
-                f"{self.metric} is coarse: it compares {n} samples in the {held_out.shape[1]} features of "
+                f"{name_of(self)} is coarse: it compares {n} samples in the {held_out.shape[1]} features of "
                 f"'{extractor.name}' and wants {wanted}; raise samples of the metric, or heldout of the data"
             )
         found = self.compare(held_out, generated_features(context, extractor, n))
@@ -65,7 +66,6 @@ class Frechet(Comparison):
     below the number of features the covariances have not full rank: figures are finite, and come with a warning.
     """
 
-    metric = "frechet"
     good = "low"
 
     def wanted(self, features: int) -> int:
@@ -85,7 +85,6 @@ class KID(Comparison):
     of each label, more alike than by chance: look at the floor.
     """
 
-    metric = "kid"
     good = "low"
 
     def compare(self, real: Tensor, generated: Tensor) -> dict[str, float]:
@@ -102,7 +101,6 @@ class DivergenceFrontier(Comparison):
     the package mauve-text, which projects and normalises features.
     """
 
-    metric = "divergence_frontier"
     good = "high"
     least = 20
 
@@ -120,7 +118,6 @@ class NearestNeighbour(Comparison):
     a high one on fakes. For the floor see ``Comparison``.
     """
 
-    metric = "nearest_neighbour"
     good = "low"
 
     def compare(self, real: Tensor, generated: Tensor) -> dict[str, float]:
@@ -142,7 +139,6 @@ class PRDC(Comparison):
     generators as good as that, density is about 1, which it can exceed, and coverage 1 - 1 / 2^k.
     """
 
-    metric = "prdc"
     good = "high"
 
     def __init__(self, *, neighbours: Annotated[int, Ge(1)] = 5, **options: Any) -> None:

@@ -1,25 +1,23 @@
 """What metrics see with: the features of samples, held-out rows and training rows that an extractor gives."""
 
-from abc import ABC
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
 from gangen.components.options import Part
+from gangen.components.registry import name_of
 from gangen.contracts import Batch, Extractor, Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext
 
 
-class ExtractorMetric(ABC):
+class ExtractorMetric:
     """What metrics have in common that look at ``samples`` samples through an extractor.
 
     ``extractor`` is what it looks through; null is the one that the data bring along.
     """
-
-    metric: ClassVar[str]
 
     def __init__(
         self,
@@ -36,7 +34,7 @@ class ExtractorMetric(ABC):
         lacks = [name for name in ("samples_of", "batch_of", "extractor") if not hasattr(codec, name)]
         if lacks:
             raise UsageError(
-                f"metric {self.metric}: {type(codec).__name__} lacks {', '.join(lacks)}, by which samples are compared "
+                f"{name_of(self)}: {type(codec).__name__} lacks {', '.join(lacks)}, by which samples are compared "
                 "with real rows; see gangen/contracts.py"
             )
         self.chosen(context).check(context.data)
@@ -65,7 +63,7 @@ class AgainstHeldOut(ExtractorMetric):
         count = self.count(context)
         if count < self.least:
             raise UsageError(
-                f"metric {self.metric} compares {count} held-out rows with as many samples, and needs at least "
+                f"{name_of(self)} compares {count} held-out rows with as many samples, and needs at least "
                 f"{self.least}; raise heldout of the data, or samples of the metric"
             )
         super().check(context)

@@ -1,15 +1,16 @@
 """Metrics that ask a classifier: whether samples carry their labels, can be learned from, and are of many kinds."""
 
 import copy
-from dataclasses import dataclass
 from operator import length_hint
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen.contracts import Codec, HeldOut, Split
+from gangen.components.registry import name_of
+from gangen.contracts import Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext, fit_extractor, once_a_run
 from gangen.metrics.extraction import AgainstHeldOut, ExtractorMetric, held_out
@@ -27,7 +28,7 @@ class Classified(ExtractorMetric):
         """Raises UsageError where ``ExtractorMetric.check`` does, and for an extractor without logits."""
         super().check(context)
         if not hasattr(self.extractor, "logits"):
-            raise UsageError(f"metric {self.metric}: extractor '{self.chosen(context).name}' does not classify")
+            raise UsageError(f"{name_of(self)}: extractor '{self.chosen(context).name}' does not classify")
 
     def logits(self, context: MetricContext, n: int) -> Tensor:
         """Those of ``n`` samples, float ``[n, labels]`` on the CPU, found once for all metrics."""
@@ -45,7 +46,7 @@ class Labelled(Classified):
     def check(self, context: MetricContext) -> None:
         """Raises UsageError where ``Classified.check`` does, and for data without labels."""
         if "label" not in context.conditions(1):
-            raise UsageError(f"metric {self.metric} needs data with labels; take it out of the recipe")
+            raise UsageError(f"{name_of(self)} needs data with labels; take it out of the recipe")
         super().check(context)
 
     def protocol(self, context: MetricContext) -> dict[str, Any]:
@@ -59,7 +60,7 @@ class Labelled(Classified):
         logits = torch.cat([extractor.logits(part) for part in codec.samples_of(rows).split(CHUNK)]).cpu()
         if logits.shape[1] != (labels := len(codec.prompts())):
             raise UsageError(
-                f"metric {self.metric}: extractor '{extractor.name}' knows {logits.shape[1]} labels of its own, "
+                f"{name_of(self)}: extractor '{extractor.name}' knows {logits.shape[1]} labels of its own, "
                 f"and not the {labels} of these data"
             )
         return logits, rows["label"].cpu()
@@ -76,8 +77,6 @@ class LabelAccuracy(Labelled):
 
     A generator that makes one good sample of each label has a figure of 1 in both: look at prdc beside it.
     """
-
-    metric = "label_accuracy"
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         logits, asked = self.logits(context, self.samples), context.conditions(self.samples)["label"].cpu()
@@ -104,8 +103,6 @@ class ReverseLabelAccuracy(Labelled):
     Raises:
         UsageError: the extractor learns nothing from the data.
     """
-
-    metric = "reverse_label_accuracy"
 
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 4000, **options: Any) -> None:
         super().__init__(samples=samples, **options)
@@ -136,22 +133,13 @@ class ReverseLabelAccuracy(Labelled):
         """Accuracy on held-out rows of a student that has learned from ``train``."""
         data, teacher = context.data, self.fitted_extractor(context)
         student = data.codec.extractor() if self._unfitted is None else copy.deepcopy(self._unfitted)
-        lesson = SyntheticData(data.codec_class, data.codec, train, data.heldout)
+        same = {name: getattr(data, name) for name in ("codec_class", "codec", "heldout")}
+        lesson: Any = SimpleNamespace(**same, train=train)
         student.check(lesson)
         fit_extractor(student, lesson, context.device)
         if student.digest == teacher.digest:
-            raise UsageError(f"metric {self.metric}: extractor '{teacher.name}' learns nothing from the data")
+            raise UsageError(f"{name_of(self)}: extractor '{teacher.name}' learns nothing from the data")
         return _accuracy(*self.held_out(context, student))
-
-
-@dataclass
-class SyntheticData:
-    """Data with other training rows; see ``gangen.Data``."""
-
-    codec_class: type[Codec]
-    codec: Codec
-    train: Split
-    heldout: HeldOut
 
 
 class InceptionScore(Classified, AgainstHeldOut):
@@ -162,8 +150,6 @@ class InceptionScore(Classified, AgainstHeldOut):
     number of held-out rows where they are fewer. With Inception's logits it is the Inception score. It does not look at
     real data, nor within a label.
     """
-
-    metric = "inception_score"
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         extractor: Any = self.fitted_extractor(context)

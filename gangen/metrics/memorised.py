@@ -35,8 +35,6 @@ class Memorised(AgainstHeldOut):
     The extractor sets what counts as the same.
     """
 
-    metric = "memorised"
-
     def __init__(self, *, training: Annotated[int, Ge(1)] = 50_000, **options: Any) -> None:
         super().__init__(**options)
         self.training = training

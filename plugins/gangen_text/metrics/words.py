@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import MetricContext, Split, UsageError
+from gangen import MetricContext, Split, UsageError, name_of
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import UNKNOWN
 from gangen_text.spec import TextSpec
@@ -27,11 +27,10 @@ class OfText:
     def check(self, context: MetricContext) -> None:
         """Raises UsageError for data that are no text, and for a stream that is to be looked at whole."""
         if not isinstance(context.data.codec.spec, TextSpec):
-            raise UsageError(f"metric {type(self).__name__} looks at text, which these data are not; take it out")
+            raise UsageError(f"{name_of(self)} looks at text, which these data are not; take it out")
         if self.training is None and not hasattr(context.training, "__len__"):
             raise UsageError(
-                f"metric {type(self).__name__} cannot look at all texts of a stream; say how many, as in "
-                "training: 100000"
+                f"{name_of(self)} cannot look at all texts of a stream; say how many, as in training: 100000"
             )
 
 

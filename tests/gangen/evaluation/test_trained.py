@@ -262,8 +262,8 @@ def test_metrics_can_be_given_with_options_as_in_a_recipe(runs):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--metric", "prdc", "--samples", "5"], "metric prdc compares 5 held-out rows with as many samples"),
-        (["--metric", "text/unique"], "metric Unique looks at text, which these data are not"),
+        (["--metric", "prdc", "--samples", "5"], "metric 'gangen/prdc' compares 5 held-out rows with as many samples"),
+        (["--metric", "text/unique"], "metric 'text/unique' looks at text, which these data are not"),
         (
             ["--metric", "{use: modes, radus: 1}"],
             "unknown option 'radus' for metric 'image/modes'; did you mean 'radius'?",
@@ -288,7 +288,9 @@ def test_samples_that_metrics_find_worth_looking_at_are_drawn(runs):
 def test_warnings_are_written_down_and_shown(runs, capsys):
     found = evaluated("points", "--metric", "frechet", "--samples", "2")
     [warning] = found["warnings"]
-    assert warning.startswith("frechet is coarse: it compares 2 samples in the 2 features of 'identity' and wants 3")
+    assert warning.startswith("metric 'gangen/frechet' is coarse: it compares 2 samples in the 2 features of 'identity'")
+        "metric 'gangen/frechet' is coarse: it compares 2 samples in the 2 features of 'identity' and wants 3"
+    )
     assert warning in " ".join(capsys.readouterr().out.split())
 
 

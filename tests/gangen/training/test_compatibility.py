@@ -77,14 +77,14 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
         ),
         (
             ["metrics=[image/modes, label_accuracy]"],
-            "metric label_accuracy needs data with labels; take it out of the recipe",
+            "metric 'gangen/label_accuracy' needs data with labels; take it out of the recipe",
         ),
         (
             ["data=image/digits", "metrics=[frechet, {use: kid, extractor: {use: image/classifier, seed: 1}}]"],
             "two different extractors are called 'classifier', and so would be their figures; take one of them",
         ),
-        (["metrics=[text/bleu]"], "metric Bleu looks at text, which these data are not; take it out"),
-        (["metrics=[text/nll]"], "metric HeldOutNLL looks at text, which these data are not; take it out"),
+        (["metrics=[text/bleu]"], "metric 'text/bleu' looks at text, which these data are not; take it out"),
+        (["metrics=[text/nll]"], "metric 'text/nll' looks at text, which these data are not; take it out"),
         (["data=image/digits"], "points.yaml:9:11: metric image/modes needs data with known modes"),
     ],
 )
