@@ -288,7 +288,7 @@ def test_samples_that_metrics_find_worth_looking_at_are_drawn(runs):
 def test_warnings_are_written_down_and_shown(runs, capsys):
     found = evaluated("points", "--metric", "frechet", "--samples", "2")
     [warning] = found["warnings"]
-    assert warning.startswith("metric 'gangen/frechet' is coarse: it compares 2 samples in the 2 features of 'identity'")
+    assert warning.startswith(
         "metric 'gangen/frechet' is coarse: it compares 2 samples in the 2 features of 'identity' and wants 3"
     )
     assert warning in " ".join(capsys.readouterr().out.split())
