@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gangen.contracts import Batch
 from gangen.errors import DataError, UsageError, did_you_mean
 
 SHOWN = 40
@@ -17,6 +18,17 @@ def numbered(labels: Sequence[str], names: Sequence[str], where: str) -> Tensor:
     if strangers:
         raise DataError(f"{where}: label {strangers[0]!r} does not occur in what the labels were taken from")
     return torch.tensor([places[label] for label in labels], dtype=torch.int64)
+
+
+def label_of(condition: Batch | None, names: Sequence[str]) -> Tensor | None:
+    """The labels that a condition asks for, int64 ``[n]``; None for a network that knows no ``names`` of labels.
+
+    Raises UsageError where one that does is not told any.
+    """
+    label = condition.get("label") if condition and names else None
+    if label is None and names:
+        raise UsageError(f"these data have labels: a condition needs a label, one of {', '.join(names)}")
+    return label
 
 
 def label_number(prompt: str, names: Sequence[str]) -> int:

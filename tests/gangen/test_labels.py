@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from gangen import DataError, UsageError, label_number, numbered
+from gangen import DataError, UsageError, label_number, label_of, numbered
 
 
 def test_rows_have_the_places_of_their_labels():
@@ -11,6 +12,15 @@ def test_rows_have_the_places_of_their_labels():
 
 def test_a_prompt_may_have_another_case_but_the_very_name_comes_first():
     assert [label_number(prompt, ["cat", "Dog", "dog"]) for prompt in ("CAT", "Dog", "dog", "DOG")] == [0, 1, 2, 2]
+
+
+def test_a_network_that_knows_labels_must_be_told_one():
+    labels = torch.tensor([1, 0])
+    assert label_of({"label": labels}, ["cat", "dog"]) is labels
+    assert label_of({"label": labels}, ()) is None and label_of(None, ()) is None
+    for condition in (None, {}, {"prefix": labels}):
+        with pytest.raises(UsageError, match="a condition needs a label, one of cat, dog"):
+            label_of(condition, ["cat", "dog"])
 
 
 def test_an_unknown_label_is_refused_with_those_that_there_are():

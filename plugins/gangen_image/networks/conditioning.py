@@ -9,25 +9,12 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import UsageError
+from gangen import UsageError, label_of
 from gangen_image.networks.minibatch import pack
 from gangen_image.networks.normalization import normalization
 from gangen_image.spec import ImageSpec, PointSpec
 
 Condition = Mapping[str, Tensor]
-
-
-def label_of(condition: Condition | None) -> Tensor | None:
-    return None if condition is None else condition.get("label")
-
-
-def required(label: Tensor | None, labels: tuple[str, ...]) -> Tensor | None:
-    """``label``; None for a network that uses no labels. Raises UsageError where one that does is given none."""
-    if not labels:
-        return None
-    if label is None:
-        raise UsageError(f"this network was made for labelled data: its condition needs a label, one of {labels}")
-    return label
 
 
 def chosen(condition: str | None, default: str, labels: tuple[str, ...]) -> str:
@@ -138,7 +125,7 @@ class Discriminator(nn.Module, ABC):
         Raises:
             UsageError: a label is needed and missing, or the rows cannot be packed.
         """
-        label = required(label_of(condition), self.labels)
+        label = label_of(condition, self.labels)
         if self.condition == "concat":
             planes = one_hot(label, self.classes, images).reshape(*images.shape[:1], -1, *[1] * (images.dim() - 2))
             images = torch.cat([images, planes.expand(-1, -1, *images.shape[2:])], dim=1)
@@ -146,7 +133,7 @@ class Discriminator(nn.Module, ABC):
 
     def forward(self, images: Tensor, condition: Condition | None = None) -> Tensor:
         """Logits float ``[n / pac]`` for images float ``[n, channels, ...]`` or points float ``[n, dimensions]``."""
-        return self.head(self.features(images, condition), required(label_of(condition), self.labels))
+        return self.head(self.features(images, condition), label_of(condition, self.labels))
 
     @property
     def classify(self) -> Callable[[Tensor], Tensor]:

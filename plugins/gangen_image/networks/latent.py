@@ -9,8 +9,8 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import UsageError, noise
-from gangen_image.networks.conditioning import chosen, label_of, required
+from gangen import UsageError, label_of, noise
+from gangen_image.networks.conditioning import chosen
 from gangen_image.spec import ImageSpec, PointSpec
 
 Distribution = Literal["normal", "uniform", "hypersphere"]
@@ -112,12 +112,7 @@ class LatentGenerator(nn.Module):
         raise NotImplementedError
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
-        """Samples float ``[n, ...]`` for latents float ``[n, latent_dim]`` and labels int64 ``[n]``.
-
-        Raises:
-            UsageError: a label is needed and missing.
-        """
-        label = required(label, self.labels)
+        """Samples float ``[n, ...]`` for latents float ``[n, latent_dim]`` and labels int64 ``[n]``."""
         if self.label_embedding is not None:
             latent = torch.cat([latent, self.label_embedding(label)], dim=1)
         return self.synthesize(latent, label)
@@ -141,7 +136,7 @@ class LatentGenerator(nn.Module):
         start from in the place of fresh ones.
         """
         latent = self.latent(n) if latent is None else latent
-        return self(self.prior.truncate(latent, truncation), label_of(condition))
+        return self(self.prior.truncate(latent, truncation), label_of(condition, self.labels))
 
     def interpolate(
         self, rows: int, n: int, condition: Mapping[str, Tensor] | None = None, *, truncation: float = 1.0

@@ -11,8 +11,8 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gangen import all_mean, noise
-from gangen_image.networks.conditioning import Discriminator, Head, label_of, required
+from gangen import all_mean, label_of, noise
+from gangen_image.networks.conditioning import Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator, normalized
 from gangen_image.networks.minibatch import MinibatchStd
 from gangen_image.networks.normalization import finish
@@ -149,7 +149,6 @@ class StyleGenerator(LatentGenerator):
 
     def style(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Styles float ``[n, latent_dim]``, what ``synthesis`` takes, for latents and labels as in ``forward``."""
-        label = required(label, self.labels)
         style = normalized(latent)
         if self.label_embedding is not None:
             style = torch.cat([style, normalized(self.label_embedding(label))], dim=1)
@@ -177,7 +176,7 @@ class StyleGenerator(LatentGenerator):
         ``truncation`` 1 leaves styles as they are, 0 makes all the mean one; ``latent`` are latents to start from in
         the place of fresh ones.
         """
-        style = self.style(self.latent(n) if latent is None else latent, label_of(condition))
+        style = self.style(self.latent(n) if latent is None else latent, label_of(condition, self.labels))
         return self.synthesis(style if truncation == 1 else self.mean_style.lerp(style, truncation))
 
 

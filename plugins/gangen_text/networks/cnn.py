@@ -7,9 +7,9 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import UsageError, noise
+from gangen import UsageError, label_of, noise
 from gangen_text.networks.filters import FilterBank
-from gangen_text.networks.generation import Condition, labels_of
+from gangen_text.networks.generation import Condition
 from gangen_text.spec import TextSpec
 
 ROWS_AT_ONCE = 1024
@@ -62,7 +62,7 @@ class CNNDiscriminator(nn.Module):
         Raises:
             UsageError: no label in ``condition`` although the data has labels.
         """
-        labels = labels_of(self.spec, condition)
+        labels = label_of(condition, self.spec.labels)
         if tokens.is_floating_point():
             responses = self.filters(tokens @ self.embedding.weight)
         else:

@@ -21,19 +21,6 @@ LOGITS_AT_ONCE = {"cpu": 2**20}
 LOGITS_AT_ONCE_ON_A_DEVICE = 2**27
 
 
-def labels_of(spec: TextSpec, condition: Condition | None) -> Tensor | None:
-    """The condition's labels, int64 ``[n]``; None where the data has none.
-
-    Raises:
-        UsageError: the data has labels, but the condition does not say which.
-    """
-    if not spec.labels:
-        return None
-    if condition is None or "label" not in condition:
-        raise UsageError(f"text of this kind has labels: a condition needs a label, one of {', '.join(spec.labels)}")
-    return condition["label"]
-
-
 class Autoregressive(nn.Module, ABC):
     """A distribution over rows of tokens, by a network that reads a token and expects the next.
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import UsageError
-from gangen_text.networks.generation import Autoregressive, Condition, labels_of
+from gangen import UsageError, label_of
+from gangen_text.networks.generation import Autoregressive, Condition
 from gangen_text.spec import TextSpec
 
 
@@ -70,7 +70,7 @@ class LSTMGenerator(Autoregressive):
     def begin(self, n: int, condition: Condition | None) -> LSTMState:
         """See Autoregressive."""
         zeros = self.output.weight.new_zeros(n, self.lstm.hidden_size)
-        label = None if (labels := labels_of(self.spec, condition)) is None else self.label_embedding(labels)
+        label = None if (labels := label_of(condition, self.spec.labels)) is None else self.label_embedding(labels)
         return LSTMState(((zeros, zeros),) * self.lstm.num_layers, label)
 
     def step(self, state: LSTMState, embedded: Tensor) -> tuple[Tensor, LSTMState]:
@@ -84,7 +84,7 @@ class LSTMGenerator(Autoregressive):
 
     def read(self, embedded: Tensor, condition: Condition | None) -> Tensor:
         """See Autoregressive."""
-        labels = labels_of(self.spec, condition)
+        labels = label_of(condition, self.spec.labels)
         if labels is not None:
             embedded = embedded + self.label_embedding(labels).unsqueeze(1)
         # Not every CPU has an LSTM in half precision.

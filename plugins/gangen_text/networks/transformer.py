@@ -9,8 +9,8 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gangen import UsageError
-from gangen_text.networks.generation import Autoregressive, Condition, labels_of
+from gangen import UsageError, label_of
+from gangen_text.networks.generation import Autoregressive, Condition
 from gangen_text.spec import TextSpec
 
 ROWS_AT_ONCE = 1024
@@ -114,7 +114,7 @@ class TransformerGenerator(Autoregressive):
 
     def begin(self, n: int, condition: Condition | None) -> Cache:
         """See Autoregressive."""
-        labels = labels_of(self.spec, condition)
+        labels = label_of(condition, self.spec.labels)
         shape = n, self.heads, self.spec.max_length, self.positions.embedding_dim // self.heads
         new = self.positions.weight.new_empty
         layers = [(new(shape), new(shape)) for _ in self.blocks]
@@ -133,7 +133,7 @@ class TransformerGenerator(Autoregressive):
 
     def read(self, embedded: Tensor, condition: Condition | None) -> Tensor:
         """See Autoregressive."""
-        labels = labels_of(self.spec, condition)
+        labels = label_of(condition, self.spec.labels)
         dropout = self.dropout if self.training else 0.0
         x = embedded + self.positions.weight[: embedded.shape[1]]
         if labels is not None:
@@ -181,7 +181,7 @@ class TransformerDiscriminator(nn.Module):
         Raises:
             UsageError: no label in ``condition`` although the data has labels.
         """
-        labels = labels_of(self.spec, condition)
+        labels = label_of(condition, self.spec.labels)
         size = len(tokens) if torch.is_grad_enabled() else ROWS_AT_ONCE
         groups = tokens.split(size)
         per_group = [None] * len(groups) if labels is None else labels.split(size)
