@@ -138,7 +138,7 @@ def _read_state(checkpoint: Path, batch_size: int = 1) -> dict:
 def _explaining(checkpoint: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
 
 

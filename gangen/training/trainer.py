@@ -41,7 +41,7 @@ class State:
             self.phase += 1
 
     def enter_next_phase(self) -> None:
-        self.phase, self.step, self.balance = self.phase + 1, 0, None
+        self.phase, self.step = self.phase + 1, 0
 
 
 @dataclass
@@ -157,6 +157,7 @@ class Trainer:
     def play_step(self, phase: Phase) -> None:
         """Every turn of ``phase``, in order and as often as the recipe says, but for those that its balance forbids."""
         if self.state.step == 0:
+            self.state.balance = None  # not before, since the phase that ends the run may be made longer
             self.enter(phase)
         self.renew_copies(phase)
         whole = {"run_step": self.state.total, "run_steps": sum(phase.steps for phase in self.phases)}

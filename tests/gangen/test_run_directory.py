@@ -62,6 +62,13 @@ def test_a_phase_that_is_played_may_have_another_end_and_says_what_that_means(st
     assert said == f"phase pretrain has {steps} steps instead of 5: its schedules are stretched from step 3 on"
 
 
+def test_where_schedules_go_over_the_run_another_length_of_it_is_said(recipe, played):
+    schedule = "players.generator.optimizer.lr={start: 0.1, end: 0.01, over: run}"
+    played.begin(recipe(5, schedule), {})
+    [said] = played.claim(recipe(5, schedule, "phases.more={steps: 2, turns: {imitate: 1}}"))
+    assert said == "the run has 7 steps instead of 5: schedules over the run are stretched from step 3 on"
+
+
 def test_phases_that_did_not_begin_may_be_others(recipe, played):
     assert played.claim(recipe(5, "phases.more={steps: 2, turns: {imitate: 1}}")) == []
     played.begin(recipe(5, "phases.more={steps: 2, turns: {imitate: 1}}"), {})

@@ -141,8 +141,17 @@ def test_without_a_balance_nothing_of_it_is_seen():
 
 def test_a_phase_starts_without_the_mean_of_the_last_one():
     _, trainer = tug_of_war(BAND, steps=3)
-    play(trainer, 3)
-    assert (trainer.state.phase, trainer.state.balance) == (1, None)
+    play(trainer, 4)
+    assert (trainer.state.phase, trainer.state.balance) == (2, None)
+
+
+def test_a_phase_that_was_made_longer_goes_on_with_its_mean(tmp_path):
+    balance = Balance(player="discriminator", figure="discriminate/lead", low=0.1, high=1.7, decay=0.6)
+    (_, whole), (_, before), (_, after) = (tug_of_war(balance, steps=steps) for steps in (12, 4, 12))
+    course = play(whole, 12)
+    assert play(before, 4) == course[:4]
+    checkpoint.restore(after, checkpoint.save(before, tmp_path, keep=1))
+    assert play(after, 8) == course[4:]
 
 
 @pytest.mark.parametrize("stop", range(1, 9))
