@@ -153,7 +153,8 @@ class Registry:
         except OSError as error:  # a file that an option names
             raise UsageError(f"{component} cannot be built: {error}") from error
         except Exception as error:
-            error.add_note(f"while building {component} of {component.distribution} {component.version}")
+            described = f", for data described by a {type(at_hand['spec']).__name__}" if "spec" in kind.handed else ""
+            error.add_note(f"while building {component} of {component.distribution} {component.version}{described}")
             raise
         # Looked up without a call: what is a property may not be ready yet.
         lacks = [name for name in kind.members if inspect.getattr_static(built, name, _ABSENT) is _ABSENT]

@@ -99,9 +99,9 @@ class TextCodec:
 
     def decode(self, samples: Tensor) -> list[str]:
         """Texts of rows int64 ``[n, length]``, each up to its first end token."""
-        tokens, within = samples.cpu(), self.spec.mask(samples.cpu())
+        tokens, within = samples.cpu(), self.spec.text(samples.cpu())
         if self.spec.end is not None:
-            within &= (tokens != self.spec.end) & (tokens != self.spec.pad) & (tokens != self.spec.start)
+            within &= (tokens != self.spec.pad) & (tokens != self.spec.start)
         rows = [row[kept].tolist() for row, kept in zip(tokens, within, strict=True)]
         # The special tokens are gone by now but for <unk>, which a reader should see.
         return self.tokenizer.decode_batch(rows, skip_special_tokens=False)

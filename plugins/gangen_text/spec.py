@@ -27,3 +27,7 @@ class TextSpec:
             return torch.ones_like(tokens, dtype=torch.bool)
         ended = (tokens == self.end).cumsum(dim=1)
         return (ended == 0) | ((ended == 1) & (tokens == self.end))
+
+    def text(self, tokens: Tensor) -> Tensor:
+        """True before the first end token, bool of the shape of ``tokens`` ``[batch, length]``."""
+        return self.mask(tokens) if self.end is None else (tokens == self.end).cumsum(dim=1) == 0

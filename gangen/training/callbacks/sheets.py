@@ -11,7 +11,7 @@ from torch import nn
 from gangen.contracts import Callback, Data, SheetRow, sheet_rows
 from gangen.noise import mix
 from gangen.run_directory import RunDirectory
-from gangen.samplers import Sampler, drawing
+from gangen.samplers import Sampler, drawing, drawn
 from gangen.training.callbacks.record import PLAIN, due, pardoning, position
 from gangen.training.trainer import Trainer
 
@@ -62,7 +62,7 @@ def sheet_of(
     for row in sheet_rows(data):
         with drawing(mix(seed, row.title), device, *networks):
             condition = {name: tensor.to(device) for name, tensor in row.condition.items()}
-            sheet.append(replace(row, samples=data.codec.decode(sampler.sample(row.n, condition))))
+            sheet.append(replace(row, samples=data.codec.decode(drawn(sampler.sample, row.n, condition, {}))))
     return sheet
 
 

@@ -25,8 +25,8 @@ class FewLabels:
     def __init__(
         self, *, of: Annotated[Any, Part("data")], per_label: Annotated[int, Ge(1)] = 10, seed: int = 0
     ) -> None:
-        if not hasattr(of.train, "rows") or "label" not in (rows := of.train.rows()):
-            raise DataError("image/few_labels needs labelled data that are in memory, neither streamed nor flipped")
+        if not hasattr(of.train, "rows") or not {"image", "label"} <= (rows := of.train.rows()).keys():
+            raise DataError("image/few_labels needs labelled images that are in memory, neither streamed nor flipped")
         self.codec = of.codec
         self.heldout = of.heldout
         images, labels = rows["image"], rows["label"]

@@ -20,8 +20,7 @@ def corrupted(rows: Tensor, spec: TextSpec, generator: torch.Generator) -> Tenso
     A short text may come back as it was.
     """
     n, length = rows.shape
-    within = spec.mask(rows)
-    text = within if spec.end is None else within & (rows != spec.end)
+    within, text = spec.mask(rows), spec.text(rows)
     count = text.sum(1, keepdim=True)
     place = torch.arange(length).expand(n, length)
     first = torch.arange(n)[:, None] * length

@@ -73,10 +73,7 @@ class Topics:
 
     def _counts(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Pairs (text, token) that occur, int64 ``[2, k]``, and how often, int64 ``[k]``."""
-        within = self.spec.mask(rows)
-        if self.spec.end is not None:
-            within &= rows != self.spec.end
-        text, place = within.nonzero(as_tuple=True)
+        text, place = self.spec.text(rows).nonzero(as_tuple=True)
         numbers, counts = (text * self.spec.vocab_size + rows[text, place]).unique(return_counts=True)
         return torch.stack([numbers // self.spec.vocab_size, numbers % self.spec.vocab_size]), counts
 

@@ -95,9 +95,6 @@ class Unique(Variety):
 
 def ngrams(tokens: Tensor, spec: TextSpec, n: int) -> Tensor:
     """All runs of ``n`` text tokens, int64 ``[count, n]``, of rows int64 ``[batch, length]``."""
-    text = spec.mask(tokens)
-    if spec.end is not None:
-        text &= tokens != spec.end
     if n > tokens.shape[1]:
         return tokens.new_empty(0, n)
-    return tokens.unfold(1, n, 1)[text.unfold(1, n, 1).all(-1)]
+    return tokens.unfold(1, n, 1)[spec.text(tokens).unfold(1, n, 1).all(-1)]

@@ -66,10 +66,8 @@ def read(rows: Tensor, codec: TextCodec, unit: Literal["words", "tokens"]) -> li
     """
     if unit == "words":
         return [words(text) for text in codec.decode(rows)]
-    rows, within = rows.cpu(), codec.spec.mask(rows.cpu())
-    if codec.spec.end is not None:
-        within &= rows != codec.spec.end
-    return [row[kept].tolist() for row, kept in zip(rows, within, strict=True)]
+    rows = rows.cpu()
+    return [row[kept].tolist() for row, kept in zip(rows, codec.spec.text(rows), strict=True)]
 
 
 def real(context: MetricContext, split: Split, n: int | None, unit: Literal["words", "tokens"]) -> list[Text]:

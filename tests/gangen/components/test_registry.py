@@ -187,10 +187,15 @@ def test_a_network_in_a_network_is_built_for_the_data_too(install):
 
 
 def test_what_a_constructor_raises_gets_through_with_a_note(install):
-    install("acme", hook("register('a', 'gangen_acme:A')") + "class A:\n    def __init__(self): raise KeyError('k')\n")
+    body = "class A:\n    def __init__(self, *data): raise KeyError('k')\n"
+    hooks = hook("register('a', 'gangen_acme:A')") + hook("register('b', 'gangen_acme:A')", "encoders")
+    install("acme", hooks + body)
     with pytest.raises(KeyError) as raised:
         Registry.discover().build(Use("losses", "acme/a", {}))
     assert raised.value.__notes__ == ["while building loss 'acme/a' of gangen-acme 1.2"]
+    with pytest.raises(KeyError) as raised:
+        Registry.discover().build(Use("encoders", "acme/b", {}), spec="other data, as a rule")
+    assert raised.value.__notes__ == ["while building encoder 'acme/b' of gangen-acme 1.2, for data described by a str"]
 
 
 def test_a_file_that_an_option_names_and_is_not_there_is_told_of(install):

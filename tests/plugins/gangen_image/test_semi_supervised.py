@@ -74,8 +74,12 @@ def test_data_that_cannot_give_the_labels_are_refused():
         FewLabels(of=Bars(), per_label=21)
     unlabelled = Bars()
     unlabelled.train = TensorSplit(image=unlabelled.train.rows()["image"])
-    with pytest.raises(DataError, match="needs labelled data"):
+    with pytest.raises(DataError, match="needs labelled images"):
         FewLabels(of=unlabelled)
+    texts = Bars()
+    texts.train = TensorSplit(tokens=torch.zeros(2, 3), label=torch.zeros(2))
+    with pytest.raises(DataError, match="needs labelled images"):
+        FewLabels(of=texts)
 
 
 @pytest.mark.parametrize("context", [nullcontext(), torch.autocast("cpu", torch.bfloat16)], ids=["fp32", "bf16"])

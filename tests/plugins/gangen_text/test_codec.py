@@ -239,6 +239,7 @@ def test_a_pretrained_tokenizer_keeps_its_own_special_tokens(tmp_path):
     assert (spec.start, spec.end, spec.pad) == (2, 2, 2)
     rows = spec.mask(torch.tensor([[9, 8, 2, 2]]))
     assert rows.tolist() == [[True, True, True, False]]
+    assert spec.text(torch.tensor([[9, 8, 2, 9]])).tolist() == [[True, True, False, False]]
 
 
 def test_a_missing_tokenizer_is_named(tmp_path):
