@@ -61,13 +61,13 @@ class RunDirectory:
         except RecipeError as error:
             raise RunError(f"{error}\nthis run's recipe cannot be read; choose another folder with run=...") from None
         remarks = []
-        played = self._steps_played() or 0
-        begun, rest = _begun(old["phases"], played)
+        done = self._steps_played() or 0
+        begun, rest = _begun(old["phases"], done)
         if begun and list(new["phases"])[: len(begun)] == begun:
-            then, now = (sum(phase["steps"] for phase in it["phases"].values()) for it in (old, new))
-            if then != now and "over: run" in recipe.to_yaml():
-                lengths = f"{now:,} steps instead of {then:,}"
-                remarks = [f"the run has {lengths}: schedules over the run are stretched from step {played:,} on"]
+            former, total = (sum(phase["steps"] for phase in it["phases"].values()) for it in (old, new))
+            if former != total and "over: run" in recipe.to_yaml():
+                lengths = f"{total:,} steps instead of {former:,}"
+                remarks = [f"the run has {lengths}: schedules over the run are stretched from step {done:,} on"]
             old["phases"], new["phases"] = ({name: it["phases"][name] for name in begun} for it in (old, new))
             before, after = (it["phases"][begun[-1]] for it in (old, new))
             if before["steps"] != after["steps"] >= rest:
