@@ -43,7 +43,8 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
     state = {"format": FORMAT} | trainer.state_dict()
     if rank():
         return final
-    shutil.rmtree(temporary, ignore_errors=True)
+    for left in folder.glob(".step-*.part"):  # by a run that was killed, at this step or another
+        shutil.rmtree(left)
     temporary.mkdir(parents=True)
     for player_name, player in trainer.players.items():
         if player.changes:
@@ -58,7 +59,9 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
     temporary.rename(final)
     _flush(folder)
     write_atomically(folder / "latest", name + "\n")
-    for old in sorted(path for path in folder.glob("step-*") if path != final)[: -keep + 1 or None]:
+    others = [path for path in folder.glob("step-*") if path != final]
+    # Those of later steps are the first to go: a run that was sent back to an older one has left them behind.
+    for old in sorted(others, key=lambda path: (path < final, path))[: -keep + 1 or None]:
         shutil.rmtree(old)
     return final
 

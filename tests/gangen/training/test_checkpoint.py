@@ -130,3 +130,19 @@ def test_a_checkpoint_of_a_later_format_says_so(tmp_path):
     for read in (checkpoint.restore, lambda trainer, saved: checkpoint.restore_weights(trainer.players, saved)):
         with pytest.raises(CheckpointError, match=r"is of format 3, and this gangen knows formats up to 2\na later"):
             read(trainer_of(), saved)
+
+
+def test_a_run_that_was_sent_back_keeps_its_own_checkpoints_rather_than_later_ones(tmp_path):
+    trainer = trainer_of()
+    for _ in range(3):
+        checkpoint.save(play(trainer, 2), tmp_path, keep=3)
+    again = trainer_of()
+    checkpoint.restore(again, tmp_path / "step-00000002")
+    checkpoint.save(play(again, 1), tmp_path, keep=3)
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-00000002", "step-00000003", "step-00000006"]
+
+
+def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
+    (tmp_path / ".step-00000007.part/pupil").mkdir(parents=True)
+    saved = checkpoint.save(play(trainer_of(), 2), tmp_path, keep=3)
+    assert {path.name for path in tmp_path.iterdir()} == {saved.name, "latest"}
