@@ -26,6 +26,8 @@ class Balance(Section, title="a balance"):
     def check(self) -> Iterable[tuple[Keys, str]]:
         if self.low >= self.high:
             yield ("low",), f"low must be less than high, got {self.low} and {self.high}"
+        if self.figure.count("/") > 1:  # as turn/player/gradient_norm, which a turn that is left out does not have
+            yield ("figure",), f"sizes of steps are measured now and then, and cannot balance: {self.figure!r}"
 
     @property
     def turn(self) -> str:

@@ -216,6 +216,11 @@ def problems(echo, tmp_path, monkeypatch):
         ),
         ("player: discr", "player: dicsr", "8:15: there is no player 'dicsriminator'; did you mean 'discriminator'?"),
         ("low: 0.5", "low: 0.9", "8:65: low must be less than high, got 0.9 and 0.9"),
+        (
+            "discriminate/loss",
+            "discriminate/discriminator/gradient_norm",
+            "8:38: sizes of steps are measured now and then, and cannot balance: 'discriminate/discriminator/",
+        ),
         ("high: 0.9", "hgh: 0.9", "8:75: unknown option 'hgh' for a balance; did you mean 'high'?"),
         ("high: 0.9", "high: 0.9, decay: 1", "8:86: decay must be less than 1.0, got 1"),
         (
