@@ -154,7 +154,7 @@ def _check(options: argparse.Namespace, blocked: list[str]) -> None:
 
         rehearse(recipe, registry)
         print("saved, loaded, and sampled twice alike")
-    print(f"{recipe.source} can be played")
+    print(f"{recipe.source} {'can be played' if options.play else 'was built; with --play, all of it is tried once'}")
 
 
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
@@ -169,6 +169,8 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     model = load(options.run, registry=_registry(blocked), code=options.code)
     prompt = options.prompts if len(options.prompts) > 1 else next(iter(options.prompts), None)
     if options.interpolate:
+        if len(options.prompts) > 1:
+            raise UsageError(f"--interpolate takes one prompt, got {len(options.prompts)}")
         samples = model.interpolate(prompt, n, rows=options.rows, seed=options.seed, **settings)
     else:
         samples = model.draw(options.verb, prompt, n, seed=options.seed, **settings)

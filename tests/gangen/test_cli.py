@@ -152,7 +152,10 @@ def test_check_prints_what_it_found(recipe, monkeypatch, capsys):
 
     monkeypatch.setattr(assemble, "check", lambda recipe, registry: ["data: rows", "player: net"])
     assert cli.main(["check", "recipe.yaml"]) == 0
-    assert capsys.readouterr().out == "data: rows\nplayer: net\nrecipe.yaml can be played\n"
+    assert (
+        capsys.readouterr().out
+        == "data: rows\nplayer: net\nrecipe.yaml was built; with --play, all of it is tried once\n"
+    )
 
 
 class Model:
@@ -202,6 +205,8 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
     assert cli.main(["sample", "--interpolate"]) == 0
     assert capsys.readouterr().out == "step\n" * 32
     assert asked == [("hymn", 6, 2, 3, {"bend": 0.5}), (None, 8, 4, None, {})]
+    assert cli.main(["sample", "hymn", "psalm", "--interpolate"]) == 2
+    assert "--interpolate takes one prompt, got 2" in errors(capsys)
 
 
 def test_samples_that_are_not_text_need_a_file(recipe, monkeypatch, capsys):
