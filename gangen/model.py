@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -306,7 +307,7 @@ def _whence(namespace: str, plugins: Mapping[str, str], folder: Path) -> str:
     """Where a component might be had that a model was made with."""
     files = sorted((folder / "code").glob("*.py"))
     if namespace == LOCAL and files:
-        flags = " ".join(f"--code {path}" for path in files)
+        flags = " ".join(f"--code {quote(str(path))}" for path in files)  # a stranger chose the names
         return (
             "\nthe model was made with code of its own, which is not run unasked; read it, and if you trust it add "
             f"{flags}\nin Python: gangen.load({str(folder)!r}, code={[str(path) for path in files]})"

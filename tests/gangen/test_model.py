@@ -231,6 +231,9 @@ def test_code_that_a_model_was_made_with_travels_along_and_is_run_only_when_name
     assert "which is not run unasked" in said and "--code runs/mine/model/code/mine.py" in said
     assert cli.main(["sample", "--run", "runs/mine", "--code", str(copy), "--seed", "1"]) == 0
     assert capsys.readouterr().out == model.load("runs/mine", code=[copy]).sample(seed=1)[0] + "\n"
+    copy.rename(copy.with_name("a; exit.py"))  # what is printed to be run next must not be made up by a stranger
+    with pytest.raises(UsageError, match=r"--code 'runs/mine/model/code/a; exit.py'"):
+        model.load("runs/mine")
 
 
 MINE = """
