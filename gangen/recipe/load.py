@@ -28,6 +28,9 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     tree = source.tree
     tree.setdefault("run", f"runs/{path.stem}")
     _load_code(source, registry)
+    for key in ("sampler", "guard"):  # options of what is used where a recipe names nothing
+        if isinstance(tree.get(key), dict):
+            tree[key].setdefault("use", Recipe.model_fields[key].default)
     try:
         recipe = Recipe.model_validate_json(json.dumps(tree), context=registry)
     except ValidationError as error:

@@ -71,10 +71,12 @@ def latest(folder: Path) -> Path | None:
     pointer = folder / "latest"
     if not pointer.exists():
         return None
-    found = folder / pointer.read_text(encoding="utf-8").strip()
-    if not found.is_dir():
-        raise CheckpointError(f"{pointer} names {found.name}, which is not there\n{_way_back(folder)}")
-    return found
+    name = pointer.read_text(encoding="utf-8").strip()
+    if not name:
+        raise CheckpointError(f"{pointer} is empty\n{_way_back(folder)}")
+    if not (folder / name).is_dir():
+        raise CheckpointError(f"{pointer} names {name}, which is not there\n{_way_back(folder)}")
+    return folder / name
 
 
 def restore(trainer: Trainer, checkpoint: Path) -> None:

@@ -429,3 +429,9 @@ def test_the_difference_of_two_recipes_names_paths_and_values(read):
         "metrics.0.samples: absent -> 64",
     ]
     assert difference(old, old) == []
+
+
+def test_options_alone_are_those_of_what_is_used_by_default(read):
+    recipe = read(TINY, "guard.steps=7", "sampler.player=generator")
+    assert recipe.guard.name == "gangen/guard" and recipe.guard.options["steps"] == 7
+    assert recipe.sampler.name == "gangen/player" and recipe.sampler.options == {"player": "generator"}

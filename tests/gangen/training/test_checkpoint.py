@@ -146,3 +146,12 @@ def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
     (tmp_path / ".step-00000007.part/pupil").mkdir(parents=True)
     saved = checkpoint.save(play(trainer_of(), 2), tmp_path, keep=3)
     assert {path.name for path in tmp_path.iterdir()} == {saved.name, "latest"}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "words"), [("", "is empty"), ("step-00000009\n", "names step-00000009, which is not")]
+)
+def test_a_pointer_to_nothing_says_how_to_go_back(pointer, words, tmp_path):
+    (tmp_path / "latest").write_text(pointer)
+    with pytest.raises(CheckpointError, match=f"{words}[\\s\\S]*write the name of an older folder"):
+        checkpoint.latest(tmp_path)
