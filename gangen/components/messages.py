@@ -47,7 +47,7 @@ def refusal(problems: Iterable[tuple[Keys, str]]) -> "ValidationError":
     from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
     details = [
-        InitErrorDetails(type=PydanticCustomError("sentence", "{message}", {"message": message}), loc=path, input=None)
+        InitErrorDetails(type=PydanticCustomError("in_words", "{message}", {"message": message}), loc=path, input=None)
         for path, message in problems
     ]
     return ValidationError.from_exception_data("recipe", details)
@@ -63,7 +63,7 @@ def in_plain_words(owner: str, value: Mapping[str, Any], names: Iterable[str]) -
     """Say in gangen's words what pydantic finds wrong with ``value``, the options ``names`` of ``owner``.
 
     A union reports each of its branches: those that reached deeper into the value are kept, and branches that stopped
-    at one place become one sentence.
+    at one place become one complaint.
     """
     from pydantic_core import ValidationError
 
@@ -77,7 +77,7 @@ def in_plain_words(owner: str, value: Mapping[str, Any], names: Iterable[str]) -
             in_branch = 1 < len(line["loc"]) > len(path)
             if not (in_branch and any(other[: len(path)] == path and other != path for other, _ in lines)):
                 places.setdefault(path, []).append(line)
-        problems = [(path, words) for path, found in places.items() for words in _sentences(found, path, owner, names)]
+        problems = [(path, words) for path, found in places.items() for words in _complaints(found, path, owner, names)]
         raise refusal(problems) from None
 
 
@@ -124,12 +124,12 @@ def _path_in(value: Any, location: Keys) -> Keys:
     return tuple(path)
 
 
-def _sentences(lines: list[Line], path: Keys, owner: str, names: Iterable[str]) -> list[str]:
+def _complaints(lines: list[Line], path: Keys, owner: str, names: Iterable[str]) -> list[str]:
     said = []
     for line in lines:
         name = line["loc"][-1] if line["loc"] else ""
         match line["type"], len(line["loc"]):
-            case "sentence", _:
+            case "in_words", _:
                 said.append(line["msg"])
             case "extra_forbidden", 1:
                 said.append(f"unknown option {name!r} for {owner}{_hint(str(name), names)}")

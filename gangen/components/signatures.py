@@ -52,13 +52,13 @@ def resolve(target: str) -> Any:
         raise PluginError(f"cannot load {target!r}: {type(error).__name__}: {error}") from error
 
 
-def sentence_about(name: str, text: str) -> str:
+def description_of(name: str, text: str) -> str:
     """The first sentence that names an option, as ``name`` or ``name: value`` in double backticks; or nothing."""
     text = re.sub(r"\n\s*Raises:.*?(\n\s*\n|$)", "\n\n", text, flags=re.DOTALL)
     for paragraph in text.split("\n\n"):
-        for sentence in re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(paragraph.split())):
-            if re.search(rf"``{name}(``|: )", sentence):
-                return sentence.rstrip(".;").replace("``", "")
+        for statement in re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(paragraph.split())):
+            if re.search(rf"``{name}(``|: )", statement):
+                return statement.rstrip(".;").replace("``", "")
     return ""
 
 
@@ -99,7 +99,7 @@ def _parameters(functions: Iterable[Definition]) -> list[Parameter]:
         parameters = inspect.signature(function).parameters.values()
         for it in parameters:
             if it.kind is it.KEYWORD_ONLY and it.name not in options:
-                about = sentence_about(it.name, text)
+                about = description_of(it.name, text)
                 options[it.name] = Parameter(it.name, hints.get(it.name, Any), it.default, about)
         if not any(it.kind is it.VAR_KEYWORD for it in parameters):
             break

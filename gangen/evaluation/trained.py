@@ -173,8 +173,8 @@ def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Us
     if not uses:
         raise UsageError(f"{recipe.source} names no metrics\nname some, as in --metric NAME,NAME; see: gangen plugins")
     for use in uses:
-        fewer = request.samples is not None and "samples" in use.options
-        yield _use(use.to_plain() | {"samples": request.samples}, registry) if fewer else use
+        counted = request.samples is not None and "samples" in use.options
+        yield _use(use.to_plain() | {"samples": request.samples}, registry) if counted else use
 
 
 def _use(value: Any, registry: Registry) -> Use:

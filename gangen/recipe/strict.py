@@ -8,7 +8,7 @@ from pydantic_core import PydanticKnownError
 
 from gangen.components.messages import Keys, in_plain_words, refusal
 from gangen.components.options import to_plain
-from gangen.components.signatures import REQUIRED, Parameter, sentence_about
+from gangen.components.signatures import REQUIRED, Parameter, description_of
 
 
 class Section(BaseModel):
@@ -49,7 +49,7 @@ class Section(BaseModel):
             name = "use" if field_name == "component" else field_name
             default = REQUIRED if field.is_required() else field.default
             if not field.exclude:
-                found.append(Parameter(name, field.rebuild_annotation(), default, sentence_about(name, text)))
+                found.append(Parameter(name, field.rebuild_annotation(), default, description_of(name, text)))
         return found
 
     @classmethod

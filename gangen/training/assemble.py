@@ -29,7 +29,7 @@ from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluations
 from gangen.training.callbacks.progress import Log
 from gangen.training.callbacks.record import PLAIN
-from gangen.training.callbacks.sheets import Samples
+from gangen.training.callbacks.sheets import Sheets
 from gangen.training.callbacks.signals import StopOnSignal
 from gangen.training.compatibility import find_blind_spots, find_misfits, find_unknown_parts
 from gangen.training.phases import Phase, Turn
@@ -87,7 +87,7 @@ def assemble(
     callbacks += [registry.build(use) for use in recipe.observers]
     callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
     if main:
-        callbacks.append(Samples(run, every.sample, sampler, console))
+        callbacks.append(Sheets(run, every.sample, sampler, console))
         best = BestModel(recipe.keep_best, run.best, export) if recipe.keep_best else None
         callbacks.append(Evaluations(run, every.evaluate, metrics, context, console, best))
     callbacks.append(StopOnSignal())

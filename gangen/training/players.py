@@ -105,7 +105,7 @@ class Player:
                     parameter.grad = None
 
     def step(self, clock: Clock, scaler: torch.amp.GradScaler | None = None, *, measure: bool = False) -> Stats:
-        """Clip, let the optimizer take its step with the settings of the hour, and follow with the average.
+        """Clip, let the optimizer take its step with the settings that the clock gives, and follow with the average.
 
         With ``measure`` returns how large the step was, see ``StepSize``, which keeps the weights twice meanwhile.
         """

@@ -24,7 +24,7 @@ LABEL_CHARACTERS = 24
 
 
 class ImageCodec:
-    """Labels as prompts, Pillow images as samples; see ``gangen.contracts.Codec``.
+    """Labels as prompts, Pillow images as samples; see ``gangen.Codec``.
 
     ``per_prompt`` is how many samples make a good sheet: a row for each label, or a square where there are none.
     """

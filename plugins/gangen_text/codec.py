@@ -25,7 +25,7 @@ PREVIEW_WIDTH = 160
 
 
 class TextCodec:
-    """A tokenizer with the shape of the rows it makes; see ``gangen.contracts.Codec``.
+    """A tokenizer with the shape of the rows it makes; see ``gangen.Codec``.
 
     A prompt is a label ("psalms"), a label with text to continue ("psalms: The LORD is"), or, where the data has no
     labels, just the text to continue. Nothing at all asks for any text, with the labels taking turns.

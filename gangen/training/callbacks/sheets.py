@@ -17,7 +17,7 @@ from gangen.training.trainer import Trainer
 
 
 @dataclass
-class Samples(Callback):
+class Sheets(Callback):
     """Every ``every`` steps, a sheet of samples from the same noise, in the run directory and on the screen.
 
     Its rows are those of the data, or one for each of the codec's prompts. Then the first sheet shows held-out rows

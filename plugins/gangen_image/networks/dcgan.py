@@ -53,9 +53,9 @@ class DCGANGenerator(LatentGenerator):
         initialize(self)
         finish(self, self.spectral_norm)
 
-    def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """See LatentGenerator."""
-        x = inputs[:, :, None, None]
+        x = self.conditioned(latent, label)[:, :, None, None]
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = F.relu(norm(layer(x), label))
         return self.output(x).tanh()

@@ -78,10 +78,11 @@ def normalized(vectors: Tensor) -> Tensor:
 class LatentGenerator(nn.Module):
     """A network from latents, and labels where there are any, to samples in [-1, 1].
 
-    A subclass defines ``synthesize``, which takes ``input_dim`` numbers a row, and ends its constructor with
-    ``finish``. With ``condition`` "concat" these are the latent, of ``latent_dim`` numbers, followed by an embedding of
-    the label of the same size (Mirza and Osindero, 2014); None is ``default_condition`` where the data have labels.
-    ``classes`` is 0 where labels play no role. ``spectral_norm`` divides weights by their largest singular value.
+    A subclass defines ``forward``, from latents float ``[n, latent_dim]`` and labels int64 ``[n]``, None where they
+    play no role, to samples, and ends its constructor with ``finish``. Its first layer takes what ``conditioned``
+    gives, ``input_dim`` numbers a row: the latent, and with ``condition`` "concat" then an embedding of the label of
+    the same size (Mirza and Osindero, 2014); None is ``default_condition`` where the data have labels. ``classes`` is
+    0 where labels play no role. ``spectral_norm`` divides weights by their largest singular value.
 
     ``latent_dim`` is the size of a latent. ``latent`` is the distribution of its numbers, or uniform over
     directions with "hypersphere".
@@ -107,15 +108,9 @@ class LatentGenerator(nn.Module):
         self.label_embedding = nn.Embedding(self.classes, latent_dim) if self.condition == "concat" else None
         self.input_dim = latent_dim if self.label_embedding is None else 2 * latent_dim
 
-    def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
-        """Samples of inputs float ``[n, input_dim]`` and labels int64 ``[n]``, None where they play no role."""
-        raise NotImplementedError
-
-    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
-        """Samples float ``[n, ...]`` for latents float ``[n, latent_dim]`` and labels int64 ``[n]``."""
-        if self.label_embedding is not None:
-            latent = torch.cat([latent, self.label_embedding(label)], dim=1)
-        return self.synthesize(latent, label)
+    def conditioned(self, latent: Tensor, label: Tensor | None) -> Tensor:
+        """What the first layer takes, float ``[n, input_dim]``, of latents and labels as in ``forward``."""
+        return latent if self.label_embedding is None else torch.cat([latent, self.label_embedding(label)], dim=1)
 
     def latent(self, n: int) -> Tensor:
         """``n`` latents where and as the network's parameters are, float ``[n, latent_dim]``."""

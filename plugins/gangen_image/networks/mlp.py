@@ -45,9 +45,9 @@ class MLPGenerator(LatentGenerator):
         self.output = nn.Linear(hidden_dim, math.prod(self.shape))
         finish(self, self.spectral_norm)
 
-    def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """See LatentGenerator."""
-        x = inputs
+        x = self.conditioned(latent, label)
         for linear, norm in zip(self.linears, self.norms, strict=True):
             x = F.leaky_relu(norm(linear(x)), self.slope)
         x = self.output(x).reshape(-1, *self.shape)

@@ -85,9 +85,9 @@ class R3GANGenerator(LatentGenerator):
         if self.spectral_norm:
             bound(self)
 
-    def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """See LatentGenerator."""
-        x = self.stages[0](self.basis * self.input(inputs)[:, :, None, None])
+        x = self.stages[0](self.basis * self.input(self.conditioned(latent, label))[:, :, None, None])
         for change, stage in zip(self.transitions, self.stages[1:], strict=True):
             # Before doubling rather than after: the two commute, and there are four times fewer pixels.
             x = stage(upsample(change(x)))

@@ -116,9 +116,9 @@ class ResNetGenerator(LatentGenerator):
         initialize(self)
         finish(self, self.spectral_norm)
 
-    def synthesize(self, inputs: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """See LatentGenerator."""
-        x = self.input(inputs).reshape(len(inputs), -1, SMALLEST, SMALLEST)
+        x = self.input(self.conditioned(latent, label)).reshape(len(latent), -1, SMALLEST, SMALLEST)
         for block, attention in zip(self.blocks, self.attention, strict=True):
             x = attention(block(x, label))
         return self.output(F.relu(self.norm(x, label))).tanh()
