@@ -104,7 +104,7 @@ class PointCodec:
         formats = figure.canvas.get_supported_filetypes()
         if path.suffix[1:].lower() not in formats:
             raise UsageError(f"cannot write points to {path}; use .csv for numbers, or .png, .svg or .pdf for a plot")
-        axes = figure.add_axes((0.08, 0.06, 0.9, 0.9), aspect="equal")
+        axes = figure.add_subplot(aspect="equal")
         axes.set(xlim=(-self.limit, self.limit), ylim=(-self.limit, self.limit))
         for name, points in sheet.items():
             axes.scatter(*zip(*points, strict=True), s=3, alpha=0.4, linewidths=0, label=name)
@@ -171,6 +171,6 @@ def _figure() -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise DataError(f'image/points needs the package matplotlib: pip install "gangen[demo]" ({error})') from None
-    figure = Figure(figsize=(5, 5), dpi=100)
+    figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
