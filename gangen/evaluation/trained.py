@@ -25,6 +25,7 @@ from gangen.run_directory import RunDirectory
 from gangen.samplers import settings_of
 from gangen.training import checkpoint
 from gangen.training.assemble import build_context, build_game, build_metrics
+from gangen.training.data_digests import digests_of
 
 Figures = dict[str, Figure]
 
@@ -58,7 +59,7 @@ class Trained:
         """Measure, and write ``evaluation.json``.
 
         Raises:
-            RunError: a checkpoint or model is damaged.
+            RunError: a checkpoint or model is damaged, or the codec of the data is not that of the run.
             UsageError: the players or data lack what a metric needs, or there is no setting to sweep.
         """
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -66,6 +67,12 @@ class Trained:
         data, players, _, _ = build_game(self.recipe, self.registry, device)
         context = build_context(self.recipe, self.registry, data, players, device)
         metrics = self._metrics(context)
+        codec, rows = checkpoint.compare_data(digests_of(data), self.checkpoint)
+        if codec:
+            differ = ", ".join([*codec, *rows])
+            raise RunError(f"the data are not those that {self.run.root} was trained with: {differ}\nput them back")
+        if rows:
+            context.warn(f"the data are not those that the run was trained with: {', '.join(rows)}")
         step = checkpoint.restore_weights(players, self.checkpoint)
         found = [measure(metric, context) for metric in metrics]
         if changed := self.run.changed_extractors(context.extractors):

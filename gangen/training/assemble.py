@@ -32,6 +32,7 @@ from gangen.training.callbacks.record import PLAIN
 from gangen.training.callbacks.sheets import Sheets
 from gangen.training.callbacks.signals import StopOnSignal
 from gangen.training.compatibility import find_blind_spots, find_misfits, find_unknown_parts
+from gangen.training.data_digests import digests_of
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, networks_of
 from gangen.training.trainer import Trainer
@@ -39,9 +40,11 @@ from gangen.training.trainer import Trainer
 
 def check(recipe: Recipe, registry: Registry) -> list[str]:
     """Build the whole game on the CPU without training or writing; returns what it found, a line each."""
-    RunDirectory(recipe.run).claim(recipe, registry)
-    device = torch.device("cpu")
+    run, device = RunDirectory(recipe.run), torch.device("cpu")
+    run.claim(recipe, registry)
     data, players, phases, _ = build_game(recipe, registry, device)
+    if found := checkpoint.latest(run.checkpoints):
+        checkpoint.refuse_other_data(digests_of(data), found, device)
     context = build_context(recipe, registry, data, players, device)
     build_metrics(recipe, registry, context)
     start_players(recipe, players)

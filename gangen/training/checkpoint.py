@@ -2,21 +2,25 @@
 
 import json
 import os
+import shlex
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
-from gangen.collectives import rank, unequal
+from gangen.collectives import all_gather, rank, unequal
 from gangen.components.registry import name_of
 from gangen.errors import CheckpointError, PluginError, RunError
 from gangen.files import write_atomically
 from gangen.networks import differences, load_state, state_of
+from gangen.training.data_digests import changed_codec, changed_rows
 from gangen.training.players import Player
 from gangen.training.trainer import Trainer
 
@@ -43,6 +47,7 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
     state = {"format": FORMAT} | trainer.state_dict()
     if rank():
         return final
+    state["data"] = trainer.data_digests
     for left in folder.glob(".step-*.part"):  # by a run that was killed, at this step or another
         shutil.rmtree(left)
     temporary.mkdir(parents=True)
@@ -82,8 +87,10 @@ def latest(folder: Path) -> Path | None:
 def restore(trainer: Trainer, checkpoint: Path) -> None:
     """Put players and counters back to where ``save`` found them.
 
-    Raises CheckpointError for a damaged one, and for one of a format of later versions.
+    Raises CheckpointError for a damaged one, for one of a format of later versions, and where a process has other data
+    than those that were saved with; checkpoints of earlier versions do not know theirs.
     """
+    refuse_other_data(trainer.data_digests, checkpoint, trainer.device)
     with _explaining(checkpoint):
         trainer.load_state_dict(_read_state(checkpoint, trainer.phases[0].batch_size))
         state = trainer.state
@@ -94,6 +101,34 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
             _load_optimizer(player, checkpoint / name)
         if trainer.objective is not None and trainer.objective.state_dict():
             trainer.objective.load_state_dict(load_file(checkpoint / "objective.safetensors"))
+
+
+def compare_data(digests: Mapping[str, Any], checkpoint: Path) -> tuple[list[str], list[str]]:
+    """In words, in what the codec and the rows of data with such ``digests`` are not those of a checkpoint.
+
+    Nothing is known of checkpoints of earlier versions.
+    """
+    with _explaining(checkpoint):
+        before = _read_state(checkpoint).get("data")
+        return (changed_codec(before, digests), changed_rows(before, digests)) if before else ([], [])
+
+
+def refuse_other_data(digests: Mapping[str, Any], checkpoint: Path, device: torch.device) -> None:
+    """Raises CheckpointError, on all processes, where one of them has other data than a checkpoint was saved with."""
+    codec, rows = compare_data(digests, checkpoint)
+    everywhere = all_gather(torch.tensor(float(bool(codec or rows)), device=device))
+    if not everywhere.any():
+        return
+    differ = ", ".join([*codec, *rows])
+    # Networks that were made for another codec are no beginning.
+    fits = rows and not codec
+    start = f", which start_from={shlex.quote(str(checkpoint.parents[1]))} begins with its networks" if fits else ""
+    error = CheckpointError(
+        f"the data are not those that this run was begun with: {differ or 'those of another process differ'}\n"
+        f"put them back to go on with it, or start a new run with run=...{start}"
+    )
+    error.shared = not differ or bool(everywhere.all())
+    raise error
 
 
 def restore_weights(players: Mapping[str, Player], checkpoint: Path) -> int:
@@ -179,9 +214,19 @@ def _save_player(player: Player, folder: Path) -> None:
 
 def _load_weights(player: Player, folder: Path) -> None:
     if player.changes:
-        load_state(player.net, load_file(folder / "model.safetensors"))
+        _load(player.net, folder / "model.safetensors")
     if player.average is not None:
-        load_state(player.average, load_file(folder / "average.safetensors"))
+        _load(player.average, folder / "average.safetensors")
+
+
+def _load(net: nn.Module, file: Path) -> None:
+    kept = load_file(file)
+    if differ := differences(net, kept):
+        raise CheckpointError(
+            f"{file} does not fit: {differ}\nthe data, or code that makes the network, have changed since: put them "
+            "back, or start a new run with run=..."
+        )
+    load_state(net, kept)
 
 
 def _load_optimizer(player: Player, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 
 import torch
 from accelerate import Accelerator
@@ -16,6 +17,7 @@ from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.failures import during
 from gangen.noise import mix
 from gangen.recipe.balance import Balance
+from gangen.training.data_digests import digests_of
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, learning, networks_of
 
@@ -275,6 +277,11 @@ class Trainer:
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
+
+    @cached_property
+    def data_digests(self) -> dict:
+        """Which data are played with, as ``digests_of`` tells."""
+        return digests_of(self.data)
 
     def state_dict(self) -> dict:
         """Everything beside the players that a resumed run needs, as JSON; all processes ask together."""

@@ -1,6 +1,7 @@
 """A balance: who plays when, what a skipped turn leaves as it was, and resuming in the midst of it."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -51,6 +52,8 @@ class TugOfWar:
 
 class Rows:
     train = TensorSplit(row=torch.arange(12))
+    heldout = train
+    codec = SimpleNamespace(spec=None, save=lambda folder: None)
 
 
 def tug_of_war(balance, turns=(("discriminate", 2), ("generate", 1)), steps=20, accumulate=1):

@@ -1,6 +1,7 @@
 """What a checkpoint keeps of players, copies and counters, and which checkpoints are read."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +22,8 @@ from gangen.training.trainer import Trainer
 
 class Rows:
     train = TensorSplit(x=torch.arange(8.0)[:, None] / 8)
+    heldout = train
+    codec = SimpleNamespace(spec=None, save=lambda folder: None)
 
 
 @updates("pupil")

@@ -1,5 +1,7 @@
 """Sizes of steps: what is measured, how often, and that nothing is trained otherwise for it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from accelerate import Accelerator
@@ -89,6 +91,8 @@ class Game:
 
 class Rows:
     train = TensorSplit(row=torch.arange(12))
+    heldout = train
+    codec = SimpleNamespace(spec=None, save=lambda folder: None)
 
 
 def trainer():
