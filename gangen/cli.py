@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gangen.errors import GangenError, UsageError, did_you_mean
 from gangen.failures import explain
+from gangen.printing import escape_what_cannot_be_encoded, visible
 
 if TYPE_CHECKING:
     from gangen.components.registry import Registry
@@ -33,6 +34,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     debug = False
+    escape_what_cannot_be_encoded()
     try:
         flags, words = _flags().parse_known_args(arguments)
         debug = flags.debug
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         elif said := explain(error):
-            print(said, file=sys.stderr)
+            print(visible(said), file=sys.stderr)
         return error.exit_code if isinstance(error, GangenError) else 1
 
 
@@ -182,7 +184,8 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
             raise UsageError(f"cannot write {options.output}: {error.strerror}") from error
         print(options.output)
     elif all(isinstance(item, str) for item in samples):
-        print("\n".join(samples))
+        lines = "\n".join(" ".join(sample.splitlines()) for sample in samples)
+        print(visible(lines) if sys.stdout.isatty() else lines)
     else:
         raise UsageError("these samples are not text: name a file for them with -o FILE")
 

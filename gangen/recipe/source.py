@@ -227,11 +227,14 @@ def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     """The mapping that ``name=value`` arguments write.
 
     Raises:
-        RecipeError: an argument is not of this form, or its value not YAML.
+        RecipeError: an argument is not of this form, its value not YAML, or a name is given twice.
     """
     source = RecipeSource(Path())
     source.tree = {}
     for number, assignment in enumerate(assignments):
+        name = assignment.partition("=")[0]
+        if tuple(name.split(".")) in source.places:
+            source.problems.append((Place(assignment, column=number), f"{name!r} is given twice"))
         source._override(assignment, number)
     source.stop_if_wrong()
     return source.tree

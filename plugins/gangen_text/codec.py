@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain
+from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Self
 
@@ -107,7 +108,10 @@ class TextCodec:
         return self.tokenizer.decode_batch(rows, skip_special_tokens=False)
 
     def write(self, samples: Sequence[str], path: Path) -> None:
-        """UTF-8 text, a sample a line."""
+        """UTF-8 text, a sample a line. Raises UsageError for a suffix that promises anything but plain text."""
+        promised, packed = MimeTypes().guess_type(path.name)
+        if packed or promised not in (None, "text/plain"):
+            raise UsageError(f"cannot write texts to {path}: its suffix is that of {packed or promised}; use .txt")
         path.write_text("".join(f"{_one_line(text)}\n" for text in samples), encoding="utf-8")
 
     def render(self, sheet: Sequence[SheetRow], path: Path) -> Path:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -102,6 +103,7 @@ def test_a_recipe_of_a_plugin_is_trained_by_its_name(recipe, played, monkeypatch
         (["show", "hing"], "nothing is called 'hing'; did you mean 'hinge'?"),
         (["sample", "-n", "0"], "-n must be at least 1, got 0"),
         (["sample", "-n", "some"], "argument -n: invalid int value: 'some'"),
+        (["sample", "--set", "top_k=1", "--set", "top_k=2"], "command line: top_k=2: 'top_k' is given twice"),
         (["sample", "--set", "temperature"], "command line: temperature: an override is written key.path=value"),
         (["recipe.yaml", "sed=1"], "command line: sed=1: unknown option 'sed' for the recipe; did you mean 'seed'?"),
         (["recipe.yaml", "sed=1", "seed=a"], "2 things are wrong\ncommand line: sed=1: unknown option"),
@@ -207,6 +209,24 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
     assert asked == [("hymn", 6, 2, 3, {"bend": 0.5}), (None, 8, 4, None, {})]
     assert cli.main(["sample", "hymn", "psalm", "--interpolate"]) == 2
     assert "--interpolate takes one prompt, got 2" in errors(capsys)
+
+
+def test_a_sample_is_one_line_and_does_not_steer_the_terminal(recipe, monkeypatch, capsys):
+    monkeypatch.setattr(model, "load", lambda run, registry, code: Model(made=lambda text: "one\r\ntwo\tb\x1b[2J\x9b"))
+    assert cli.main(["sample", "-n", "2"]) == 0
+    assert capsys.readouterr().out == "one two\tb\x1b[2J\x9b\n" * 2
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert cli.main(["sample", "-n", "2"]) == 0
+    assert capsys.readouterr().out == "one two\tb\\x1b[2J\\x9b\n" * 2
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_what_an_encoding_cannot_hold_is_escaped(recipe, encoding):
+    code = "from gangen.cli import main; main(['recipes']); print('\u6625'); main(['\u6625'])"
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert done.stdout.splitlines()[-1] == b"\\u6625"
+    assert b"'\\u6625' is neither a command nor a recipe" in done.stderr
 
 
 def test_samples_that_are_not_text_need_a_file(recipe, monkeypatch, capsys):

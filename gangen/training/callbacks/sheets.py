@@ -10,6 +10,7 @@ from torch import nn
 
 from gangen.contracts import Callback, Data, SheetRow, sheet_rows
 from gangen.noise import mix
+from gangen.printing import visible
 from gangen.run_directory import RunDirectory
 from gangen.samplers import Sampler, drawing, drawn
 from gangen.training.callbacks.record import PLAIN, due, pardoning, position
@@ -51,7 +52,7 @@ class Sheets(Callback):
         phase, step = position(trainer)
         self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {files}", **PLAIN)
         if preview := codec.preview(sheet) if hasattr(codec, "preview") else "":
-            self.console.print(preview + "\n", **PLAIN)
+            self.console.print(visible(preview) + "\n", **PLAIN)
 
 
 def sheet_of(

@@ -183,8 +183,18 @@ def test_sheets_are_text_files_with_headings(tmp_path):
     )
     pair = SheetRow("", beside={"truth": "c", "input": "a"}, samples=["b"])
     assert made.render([pair], tmp_path / "pair").read_text(encoding="utf-8") == "input: a\nb\ntruth: c\n"
-    made.write(["x", "y"], tmp_path / "own.lst")
-    assert (tmp_path / "own.lst").read_text(encoding="utf-8") == "x\ny\n"
+    made.write(["x", "y\nz"], tmp_path / "own.lst")
+    assert (tmp_path / "own.lst").read_text(encoding="utf-8") == "x\ny z\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("o.png", "image/png"), ("o.csv", "text/csv"), ("o.txt.gz", "gzip"), ("o.JSON", "application/json")],
+)
+def test_texts_are_not_written_as_what_they_are_not(tmp_path, name, what):
+    with pytest.raises(UsageError, match=f"cannot write texts to .*{name}: its suffix is that of {what}; use .txt"):
+        codec().write(["x"], tmp_path / name)
+    assert not any(tmp_path.iterdir())
 
 
 def test_previews_are_short():

@@ -1,12 +1,15 @@
-"""The first sheet of a run shows held-out rows as later ones show samples."""
+"""The first sheet of a run shows held-out rows as later ones show samples, on the screen too."""
 
+from io import StringIO
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from gangen import TensorSplit
-from gangen.training.callbacks.sheets import real_sheet
+from gangen.run_directory import RunDirectory
+from gangen.training.callbacks.sheets import Sheets, real_sheet
 
 HELDOUT = {"x": torch.arange(6), "label": torch.tensor([0, 1, 0, 1, 0, 0])}
 
@@ -32,3 +35,23 @@ def test_rows_without_labels_stand_together(prompts):
 def test_rows_of_data_that_make_nothing_of_labels_stand_together():
     sheet = real_sheet(data("", **HELDOUT))
     assert [(row.title, row.samples) for row in sheet] == [("", [0, -1, -2])]
+
+
+def test_a_preview_does_not_steer_the_terminal(tmp_path):
+    codec = SimpleNamespace(
+        per_prompt=1,
+        prompts=lambda: [""],
+        encode=lambda prompt, n: {},
+        decode=torch.Tensor.tolist,
+        render=lambda sheet, path: path,
+        preview=lambda sheet: "a\x1b[2J\nb",
+    )
+    state, phases = SimpleNamespace(total=3, phase=0, step=3), [SimpleNamespace(name="play", steps=3)]
+    data, networks = SimpleNamespace(codec=codec), SimpleNamespace()
+    trainer = SimpleNamespace(
+        data=data, networks=networks, seed=0, device=torch.device("cpu"), state=state, phases=phases, strict=True
+    )
+    sampler = SimpleNamespace(networks=(), sample=lambda n, condition: torch.zeros(n))
+    screen = StringIO()
+    Sheets(RunDirectory(tmp_path), 3, sampler, Console(file=screen)).after_step(trainer)
+    assert screen.getvalue().endswith("\na\\x1b[2J\nb\n\n")
