@@ -3,19 +3,20 @@
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from numbers import Integral
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticInvalidForJsonSchema, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
+from gangen import noise
 from gangen.components.component import Component
 from gangen.components.messages import EXPECTED, any_of, problems_of, show
 from gangen.components.options import Use, read_use
@@ -29,15 +30,19 @@ from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler, drawing, drawn, settings_of
 
 FORMAT = 2
-# How many samples are drawn at once where a model does not say, as those of format 1 do not.
+# How many samples are drawn at once, at most, where a model does not say, as those of format 1 do not.
 AT_ONCE = 500
+# A few samples show how large one is; then so many are drawn at once that they hold no more numbers than this. What
+# networks of images make on the way is hundreds of times as large as the image, and slower where no cache holds it.
+FIRST_AT_ONCE, NUMBERS_AT_ONCE = 8, 2**18
+MOST = 10_000_000
 _SETTING = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
 class Model:
     """The sampler of a trained game, with the codec of the data it learned from.
 
-    ``batch_size`` is how many samples are drawn at once.
+    ``batch_size`` is how many samples are drawn at once at most: of large ones it is fewer.
     """
 
     def __init__(
@@ -60,8 +65,15 @@ class Model:
         """``n`` decoded samples for a prompt; None asks for whatever the data holds.
 
         A prompt is what the codec takes: a label, a text, an image. A list holds several, and the samples come prompt
-        by prompt, ``n`` for each. ``seed`` makes them repeatable. ``settings`` are the sampler's (for texts, say,
-        ``temperature=0.8``). Raises UsageError for a prompt or a setting that means nothing to this model.
+        by prompt, ``n`` for each. ``settings`` are the sampler's (for texts, say, ``temperature=0.8``); a tensor among
+        them has a row for each sample.
+
+        ``seed``, from 0, makes samples repeatable: sample i of a prompt is the same for any ``n``, and whatever prompts
+        follow. That is so of noise that comes from ``gangen.noise``; of a network that draws by torch's own generators
+        the same call gives the same samples, and no other call. How floats are rounded depends on how many samples are
+        computed at once: rarely, a pixel differs by 1 of 255, or a token is another.
+
+        Raises UsageError for a prompt or a setting that means nothing to this model, and for values out of range.
         """
         return self.draw("sample", prompt, n, seed=seed, **settings)
 
@@ -70,52 +82,83 @@ class Model:
     ) -> list[Any]:
         """``rows`` times ``n`` decoded samples, row by row: those of a row go evenly from one sample to another.
 
-        ``prompt``, ``seed`` and ``settings`` as in ``sample``. Raises UsageError where it does, and for a model that
-        knows no way between its samples.
+        ``prompt``, ``seed`` and ``settings`` as in ``sample``; row r of a seed is the same for any number of rows.
+        Raises UsageError where it does, and for a model that knows no way between its samples.
         """
-        if not hasattr(self.sampler, "interpolate"):
+        method: Any = getattr(self.sampler, "interpolate", None)
+        if method is None:
             raise UsageError(f"{self.name} cannot interpolate: there is nothing between two of its samples")
-        if n < 2 or rows < 1:
-            raise UsageError(f"interpolation needs n of at least 2, in 1 row or more; got n={n} and rows={rows}")
-        self._check(self.sampler.interpolate, settings)
-        with drawing(_seed(seed), self.device, *self.networks.values()):
-            return self.codec.decode(self.sampler.interpolate(rows, n, self._condition(prompt, rows), **settings))
+        n, rows = _count("n", n, 2), _count("rows", rows)
+        self._check(method, settings, rows)
+
+        def ways(count: int, condition: Batch, chosen: Mapping[str, Any]) -> Tensor:
+            return method(count, n, condition, **chosen)
+
+        with drawing(seed := _seed(seed), self.device, *self.networks.values()):
+            return list(self._decoded(ways, rows, self._condition(prompt, rows), settings, seed, range(1)))
 
     def draw(self, verb: str, prompt: Any = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> list[Any]:
         """What a method of the sampler's makes, decoded: ``draw("reconstruct", image)``. The rest is as in ``sample``.
 
         Raises UsageError where ``sample`` does, and where the sampler has no such method.
         """
-        if not isinstance(n, Integral) or n < 1:
-            raise UsageError(f"n must be a whole number of at least 1, got {n!r}")
+        n = _count("n", n)
         if verb == "interpolate":
             return self.interpolate(prompt, n, seed=seed, **settings)
         method: Callable[..., Any] | None = None if verb.startswith("_") else getattr(self.sampler, verb, None)
         if not callable(method):
             raise UsageError(f"{self.name} cannot {verb}")
-        self._check(method, settings)
         prompts = prompt if isinstance(prompt, list) else [prompt]
+        self._check(method, settings, n * len(prompts))
         made: list[Any] = []
-        with drawing(_seed(seed), self.device, *self.networks.values()):
-            for count, condition in _together([self._condition(each, n) for each in prompts], n):
-                for start in range(0, count, self.batch_size):
-                    rows = slice(start, min(start + self.batch_size, count))
-                    part = {name: tensor[rows] for name, tensor in condition.items()}
-                    made += self.codec.decode(drawn(method, rows.stop - rows.start, part, settings))
+        with drawing(seed := _seed(seed), self.device, *self.networks.values()):
+            for which, condition in _together([self._condition(each, n) for each in prompts]):
+                here = _rows_of(settings, slice(len(made), len(made) + n * len(which)))
+                made += self._decoded(partial(drawn, method), n, condition, here, seed, which)
         return made
 
-    def _check(self, verb: Callable[..., Any], settings: Mapping[str, Any]) -> None:
-        """Raises UsageError for a setting that ``verb`` does not have, or that is not of its type."""
+    def _decoded(
+        self,
+        make: Callable[[int, Batch, Mapping[str, Any]], Tensor],
+        n: int,
+        condition: Batch,
+        settings: Mapping[str, Any],
+        seed: int,
+        prompts: range,
+    ) -> Iterator[Any]:
+        """What ``make`` makes of ``n`` rows of ``condition`` for each of the prompts with these numbers, decoded.
+
+        The noise of a row follows from ``seed``, the number of its prompt and its own behind this prompt. Rows are made
+        in parts, so that memory grows by no more than what is decoded.
+        """
+        start, total, at_once = 0, n * len(prompts), FIRST_AT_ONCE
+        while start < total:
+            count = min(at_once, self.batch_size, total - start)
+            rows = slice(start, start + count)
+            with noise.by_row([(seed, prompts[row // n], row % n) for row in range(start, rows.stop)]):
+                made = make(count, _rows_of(condition, rows), _rows_of(settings, rows))
+            yield from self.codec.decode(made)
+            start, at_once = rows.stop, max(1, NUMBERS_AT_ONCE * count // max(1, made.numel()))
+
+    def _check(self, verb: Callable[..., Any], settings: Mapping[str, Any], n: int) -> None:
+        """Raises UsageError for a setting that ``verb`` does not have, or that is not of its type or of ``n`` rows."""
         known = settings_of(verb)
         for name, value in settings.items():
             if name not in known:
-                hint = f"it has: {', '.join(known)}" if known else "it has none"
-                raise UsageError(f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\n{hint}")
+                raise UsageError(
+                    f"{self.name} has no sampling setting '{name}'{did_you_mean(name, known)}\n{_has(known)}"
+                )
             try:
                 TypeAdapter(known[name], config=_SETTING).validate_python(value)
             except ValidationError as error:
                 wrong = [EXPECTED.get(it["type"], it["msg"]).format(**it.get("ctx", {})) for it in error.errors()]
-                raise UsageError(f"sampling setting '{name}' must be {any_of(wrong)}, got {show(value)}") from None
+                where = "" if _writable(known[name]) else "\nit can be given in Python alone"
+                raise UsageError(
+                    f"sampling setting '{name}' must be {any_of(wrong)}, got {show(value)}{where}"
+                ) from None
+            if isinstance(value, Tensor) and value.shape[:1] != (n,):
+                shape = list(value.shape)
+                raise UsageError(f"sampling setting '{name}' has a row for each of {n} samples, got shape {shape}")
 
     def _condition(self, prompt: Any, n: int) -> Batch:
         if prompt is not None and not isinstance(prompt, getattr(self.codec, "prompt_types", str)):
@@ -170,7 +213,7 @@ def export(
 
 
 def read_model(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
-    """The model in ``folder``. Raises RunError where none is or it is damaged, UsageError where a plugin is missing."""
+    """The model in ``folder``. Raises as ``load`` does."""
     try:
         about = json.loads((folder / "gangen.json").read_text(encoding="utf-8"))
         if about["format"] == 1:  # one generator, which sampled by itself
@@ -219,6 +262,7 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
         for name, network in built.items():
             load_state(network, load_file(folder / f"{name}.safetensors"))
+            _stop_unless_finite(network, name, folder / f"{name}.safetensors")
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
         raise RunError(f"the model in {folder} is damaged: {error}") from None
     sampler = registry.build(use, players=Players(built))
@@ -237,7 +281,8 @@ def load(
 
     ``code`` are local files to run, as a recipe names them: a model that was made with such files needs them.
 
-    Raises RunError where there is no model, UsageError where a plugin of its is not installed.
+    Raises RunError where there is no model, or one that is damaged or has weights that are not finite, and UsageError
+    where a plugin of its is not installed.
     """
     folder = _newest() if run is None else Path(run)
     registry = registry or Registry.discover()
@@ -288,19 +333,66 @@ def _newest() -> Path:
     return models[-1].parent
 
 
+def _stop_unless_finite(network: nn.Module, name: str, file: Path) -> None:
+    """Raises RunError for parameters that are not finite, and for nan in buffers, where a mask may hold infinity."""
+    parameters = {key for key, _ in network.named_parameters(remove_duplicate=False)}
+    for key, tensor in state_of(network).items():
+        if not (tensor.isfinite() if key in parameters else ~tensor.isnan()).all():
+            raise RunError(
+                f"weights of {name} in {file} are not finite, as {key}: training went wrong before they were written\n"
+                "sample from an earlier model, as in phases/ or best/ of its run, or train again with a lower learning "
+                f"rate or gradient clipping (players.{name}.clip=1.0)"
+            )
+
+
 def _seed(given: int | None) -> int:
-    if not (given is None or (isinstance(given, Integral) and -(2**63) <= given < 2**64)):
+    if given is None:
+        return secrets.randbits(63)
+    if not _whole(given) or not 0 <= given < 2**64:
         raise UsageError(f"a seed is a whole number from 0 to 2^64 - 1, got {given!r}")
-    return secrets.randbits(63) if given is None else int(given)
+    return int(given)
 
 
-def _together(conditions: Sequence[Batch], n: int) -> list[tuple[int, Batch]]:
-    """All conditions of ``n`` rows each as one, where their tensors are alike; else one by one."""
+def _count(name: str, given: int, least: int = 1) -> int:
+    if not _whole(given) or not least <= given <= MOST:
+        raise UsageError(f"{name} must be a whole number from {least} to {MOST:,}, got {given!r}")
+    return int(given)
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def _writable(setting: Any) -> bool:
+    """Whether a setting of this type can be written down, which a tensor cannot."""
+    try:
+        TypeAdapter(setting, config=_SETTING).json_schema()
+    except PydanticInvalidForJsonSchema:
+        return False
+    return True
+
+
+def _has(known: Mapping[str, Any]) -> str:
+    """The settings in words, apart from each other what can be written down and what only Python can give."""
+    written = [name for name, setting in known.items() if _writable(setting)]
+    others = [name for name in known if name not in written]
+    words = [f"it has: {', '.join(written)}"] if written else []
+    words += [f"in Python alone: {', '.join(others)}"] if others else []
+    return "\n".join(words) or "it has none"
+
+
+def _rows_of(columns: Mapping[str, Any], rows: slice) -> dict[str, Any]:
+    """``rows`` of all tensors among ``columns``."""
+    return {name: value[rows] if isinstance(value, Tensor) else value for name, value in columns.items()}
+
+
+def _together(conditions: Sequence[Batch]) -> list[tuple[range, Batch]]:
+    """All conditions as one, with the range of their numbers, where their tensors are alike; else one by one."""
     alike = {tuple((name, tensor.shape[1:], tensor.dtype) for name, tensor in it.items()) for it in conditions}
     if len(alike) > 1:
-        return [(n, condition) for condition in conditions]
+        return [(range(number, number + 1), condition) for number, condition in enumerate(conditions)]
     names = conditions[0] if conditions else ()
-    return [(n * len(conditions), {name: torch.cat([it[name] for it in conditions]) for name in names})]
+    return [(range(len(conditions)), {name: torch.cat([it[name] for it in conditions]) for name in names})]
 
 
 def _whence(namespace: str, plugins: Mapping[str, str], folder: Path) -> str:

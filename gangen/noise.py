@@ -1,11 +1,13 @@
-"""Noise that belongs to the global batch, so that many processes together draw what one would."""
+"""Noise that belongs to the global batch, or to each row: however many processes or parts draw it, it is the same."""
 
 import hashlib
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
@@ -35,8 +37,39 @@ class _Source:
             self.generators[device] = torch.Generator(device).manual_seed(self.seed)
         return self.generators[device]
 
+    def draw(self, function, rows: int, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+        generator = self.generator(device)
+        drawn = function(rows * self.parts, *shape, generator=generator, device=device, dtype=dtype)
+        return drawn if self.parts == 1 else drawn[rows * self.part : rows * (self.part + 1)]
 
-_source = _Source()
+
+class _Rows:
+    """A generator for each row, and the source around, which draws what does not divide among them.
+
+    They are numpy's: of a seed torch's own on a CPU look at 32 bits, by which two rows in 10,000 may well be alike.
+    """
+
+    def __init__(self, seeds: Sequence[int | Sequence[int]], around: "_Source | _Rows") -> None:
+        self.seeds = seeds
+        self.around = around
+
+    @cached_property
+    def generators(self) -> list[np.random.Generator]:
+        return [np.random.default_rng(seed) for seed in self.seeds]
+
+    def draw(self, function, rows: int, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+        each, rest = divmod(rows, len(self.seeds))
+        if rest:
+            return self.around.draw(function, rows, shape, device, dtype)
+        draw = np.random.Generator.random if function is torch.rand else np.random.Generator.standard_normal
+        wide: type = np.float64 if dtype == torch.float64 else np.float32
+        drawn = [draw(generator, (each, *shape), dtype=wide) for generator in self.generators]
+        made = torch.from_numpy(np.concatenate(drawn)).to(device, dtype)
+        # In half precision, what is nearly 1 would be rounded to it.
+        return made.clamp(max=1 - torch.finfo(dtype).eps / 2) if function is torch.rand else made
+
+
+_source: _Source | _Rows = _Source()
 
 
 @contextmanager
@@ -46,9 +79,27 @@ def shared(seed: int, part: int = 0, parts: int = 1) -> Iterator[None]:
     Every process must make the same draws in the same order; each keeps its own rows. Outside any such context
     the functions below draw from torch's default generator.
     """
+    source = _Source()
+    source.seed, source.part, source.parts = seed, part, parts
+    with _drawing_from(source):
+        yield
+
+
+@contextmanager
+def by_row(seeds: Sequence[int | Sequence[int]]) -> Iterator[None]:
+    """Within this context every row has noise of its own, that of its seed in ``seeds``: one or more numbers from 0.
+
+    So what row i draws depends neither on how many rows there are nor on which they are. A draw of m rows for each
+    has those of row i next to each other. A draw of any other number of rows is made by the context around.
+    """
+    with _drawing_from(_Rows(seeds, _source)):
+        yield
+
+
+@contextmanager
+def _drawing_from(source: _Source | _Rows) -> Iterator[None]:
     global _source
-    outer, _source = _source, _Source()
-    _source.seed, _source.part, _source.parts = seed, part, parts
+    outer, _source = _source, source
     try:
         yield
     finally:
@@ -59,15 +110,7 @@ def _draw(function, rows: int, shape: tuple[int, ...], device, dtype) -> Tensor:
     if torch.compiler.is_dynamo_compiling():
         # A graph would hold on to the generator of the turn in which it was traced.
         torch._dynamo.graph_break(msg="gangen.noise draws outside of compiled graphs")
-    device = torch.device(device)
-    drawn = function(
-        rows * _source.parts,
-        *shape,
-        generator=_source.generator(device),
-        device=device,
-        dtype=dtype or torch.get_default_dtype(),
-    )
-    return drawn if _source.parts == 1 else drawn[rows * _source.part : rows * (_source.part + 1)]
+    return _source.draw(function, rows, shape, torch.device(device), dtype or torch.get_default_dtype())
 
 
 def uniform(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = None) -> Tensor:

@@ -18,7 +18,9 @@ class Sampler(Protocol):
     """What draws samples; built with the players, of which it sees the moving averages where the recipe keeps them.
 
     Further methods are verbs of the trained model's by the same name, such as ``interpolate`` or ``reconstruct``: they
-    take counts and a condition as ``sample`` does, and their keyword-only parameters are settings.
+    take counts and a condition as ``sample`` does, and their keyword-only parameters are settings, which have a row for
+    each sample where they are tensors. A model asks for some samples at a time, with noise of their own: see
+    ``noise.by_row``.
     """
 
     networks: Sequence[str]

@@ -6,6 +6,7 @@ import os
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from gangen import cli, model, noise
 from gangen.errors import PluginError, RunError, UsageError
@@ -109,8 +110,8 @@ def test_interpolation_is_the_generators(echo, run):
     assert len(between.interpolate()) == 8
     with pytest.raises(UsageError, match="echo/between has no sampling setting 'bent'; did you mean 'bend'"):
         between.interpolate(bent=1)
-    for wrong in ({"n": 1}, {"rows": 0}):
-        with pytest.raises(UsageError, match="needs n of at least 2, in 1 row or more; got"):
+    for wrong in ({"n": 1}, {"rows": 0}, {"rows": True}):
+        with pytest.raises(UsageError, match="must be a whole number from"):
             between.interpolate(**wrong)
     with pytest.raises(UsageError, match="echo/mlp cannot interpolate: there is nothing between two of its samples"):
         ring.interpolate()
@@ -165,6 +166,83 @@ def test_many_samples_are_drawn_in_chunks():
     it = sampled_by(sampler, Words(), batch_size=4)
     assert len(it.sample("ab", 10)) == 10
     assert sampler.asked == [(4, (4, 2)), (4, (4, 2)), (2, (2, 2))]
+
+
+class Noisy(Echoes):
+    """Draws as networks do: some numbers a row, and later some more."""
+
+    def sample(self, n, condition, *, start: torch.Tensor | None = None):
+        self.asked.append(n)
+        first = noise.normal(n, 3).sum(1) if start is None else start
+        return first + noise.uniform(n) + condition["word"].sum(1)
+
+    def interpolate(self, rows, n, condition, *, start: torch.Tensor | None = None):
+        self.asked.append(rows)
+        first = noise.normal(rows) if start is None else start
+        return (first[:, None] + torch.arange(n)).flatten()
+
+
+def test_a_sample_is_the_same_however_many_are_drawn_and_whatever_prompts_follow():
+    it = sampled_by(Noisy(), Words())
+    many = it.sample("a", 40, seed=5)
+    assert len(set(many)) == 40
+    for n in (1, 2, 9):
+        assert it.sample("a", n, seed=5) == many[:n]
+    in_parts = sampled_by(Noisy(), Words(), batch_size=3)
+    assert in_parts.sample("a", 40, seed=5) == many
+    for other in ("b", "bcd"):  # drawn with the first, and apart from it
+        both = it.sample(["a", other], 7, seed=5)
+        assert both[:7] == many[:7] and both[7:] != many[:7]
+        assert in_parts.sample(["a", other, "e"], 7, seed=5)[:14] == both
+
+
+def test_a_way_is_the_same_however_many_there_are():
+    it = sampled_by(Noisy(), Words())
+    ways = it.interpolate("a", 3, rows=20, seed=5)
+    assert len(set(ways)) == 60
+    assert it.interpolate("a", 3, rows=2, seed=5) == ways[:6]
+
+
+def test_large_samples_are_drawn_few_at_a_time():
+    class Large(Echoes):
+        size = 2**17
+
+        def sample(self, n, condition):
+            self.asked.append(n)
+            return torch.zeros(1, 1).expand(n, self.size)
+
+    class Sizes(Words):
+        def decode(self, samples):
+            return [len(sample) for sample in samples]
+
+    sampler = Large()
+    it = sampled_by(sampler, Sizes())
+    assert it.sample("a", 13) == [2**17] * 13 and sampler.asked == [8, 2, 2, 1]
+    sampler.asked, sampler.size = [], 2**30
+    it.sample("a", 10)
+    assert sampler.asked == [8, 1, 1]
+    sampler.asked, sampler.size = [], 3
+    it.sample("a", 1_200)
+    assert sampler.asked == [8, 500, 500, 192]
+
+
+def test_a_tensor_among_settings_has_a_row_for_each_sample():
+    it = sampled_by(Noisy(), Words(), batch_size=3)
+    start = 10.0 * torch.arange(8)
+    for prompts, n in ((["", ""], 4), (["", "b"], 4), ("", 8)):
+        found = [float(word) for word in it.sample(prompts, n, seed=1, start=start)]
+        assert [int(value / 10) for value in found] == list(range(8))
+    assert it.interpolate("", 2, rows=8, start=start) == [f"{x + y:g}" for x in start.tolist() for y in (0, 1)]
+    with pytest.raises(UsageError, match=r"'start' has a row for each of 5 samples, got shape \[8\]"):
+        it.sample("a", 5, start=start)
+
+
+def test_what_cannot_be_written_down_is_not_offered_on_a_command_line():
+    it = sampled_by(Noisy(), Words())
+    with pytest.raises(UsageError, match=r"no sampling setting 'psi'\nin Python alone: start$"):
+        it.sample("a", psi=1)
+    with pytest.raises(UsageError, match=r"'start' must be a Tensor.*, got 5\nit can be given in Python alone"):
+        it.sample("a", start=5)
 
 
 def test_a_sampler_that_makes_fewer_rows_than_asked_for_is_an_error(run):
@@ -299,9 +377,10 @@ def test_no_run_no_model_no_sense(run, tmp_path):
     run("ring")
     with pytest.raises(UsageError, match="points have no labels"):
         model.sample("psalms")
-    with pytest.raises(UsageError, match="n must be a whole number of at least 1, got 0"):
-        model.sample(n=0)
-    for seed in (1.5, "7", 2**64):
+    for n in (0, -1, 1.5, "3", True, 10**30, math.nan):
+        with pytest.raises(UsageError, match=f"n must be a whole number from 1 to 10,000,000, got {n!r}"):
+            model.sample(n=n)
+    for seed in (1.5, "7", 2**64, -1, True):
         with pytest.raises(UsageError, match="a seed is a whole number from 0 to"):
             model.sample(seed=seed)
 
@@ -331,6 +410,17 @@ def test_a_damaged_model_is_named_and_runs_nothing(run, file, content):
     (folder / file).write_bytes(content)
     with pytest.raises(RunError, match=r"damaged|cannot be read"):
         model.sample()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused_when_they_are_loaded(run, value):
+    file = run("ring") / "generator.safetensors"
+    weights = load_file(file)
+    weights["net.2.bias"][1] = value
+    save_file(weights, file)
+    with pytest.raises(RunError) as refused:
+        model.load("runs/ring")
+    assert f"weights of generator in runs/ring/model/{file.name} are not finite, as net.2.bias" in str(refused.value)
 
 
 @pytest.mark.parametrize(

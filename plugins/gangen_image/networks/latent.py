@@ -139,13 +139,14 @@ class LatentGenerator(nn.Module):
         """``rows`` ways of ``n`` samples each, one way after the other, on each of which the label stays what it is.
 
         Way r goes from latent 2r to latent 2r + 1 of those that ``sample(2 * rows)`` would draw, see
-        ``Latent.between``. What else the network draws is the same at every step, so that only the latent changes.
+        ``Latent.between``. What else the network draws on a way is the same at every step of it, so that only the
+        latent changes.
         """
         start, end = self.latent(2 * rows).unflatten(0, (rows, 2)).unbind(1)
-        seed = int(noise.uniform(1, dtype=torch.float64) * 2**53)
+        seeds = (noise.uniform(rows, dtype=torch.float64) * 2**53).long().tolist()
         steps = []
         for step in range(n):
             latent = self.prior.between(start, end, step / (n - 1))
-            with noise.shared(seed):
+            with noise.shared(seeds[0]), noise.by_row(seeds):
                 steps.append(self.sample(rows, condition, truncation=truncation, latent=latent))
         return torch.stack(steps, dim=1).flatten(0, 1)

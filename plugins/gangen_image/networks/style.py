@@ -11,7 +11,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gangen import all_mean, label_of, noise
+from gangen import UsageError, all_mean, label_of, noise
 from gangen_image.networks.conditioning import Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator, normalized
 from gangen_image.networks.minibatch import MinibatchStd
@@ -173,9 +173,14 @@ class StyleGenerator(LatentGenerator):
     ) -> Tensor:
         """``n`` images with gradient.
 
-        ``truncation`` 1 leaves styles as they are, 0 makes all the mean one; ``latent`` are latents to start from in
-        the place of fresh ones.
+        ``truncation`` 1 leaves styles as they are, 0 makes all the mean one; below lies what is opposite, above what
+        is rarer. ``latent`` are latents to start from in the place of fresh ones.
+
+        Raises:
+            UsageError: truncation outside [-2, 2].
         """
+        if not -2 <= truncation <= 2:
+            raise UsageError(f"truncation must be from -2 to 2, got {truncation}")
         style = self.style(self.latent(n) if latent is None else latent, label_of(condition, self.labels))
         return self.synthesis(style if truncation == 1 else self.mean_style.lerp(style, truncation))
 

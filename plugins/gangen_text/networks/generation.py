@@ -92,10 +92,12 @@ class Autoregressive(nn.Module, ABC):
         int64 ``[n, p]``, is kept and continued.
 
         Raises:
-            UsageError: a temperature that is not positive, a label missing or a prefix longer than rows are.
+            UsageError: a temperature out of range, a label missing or a prefix longer than rows are.
         """
-        if temperature <= 0:
-            raise UsageError(f"temperature must be above 0, got {temperature}; the likeliest text is top_k=1")
+        if not 1e-6 <= temperature <= 1e6:  # beyond, quotients of logits are no numbers in float32
+            raise UsageError(
+                f"temperature must be from 0.000001 to 1,000,000, got {temperature}; the likeliest text is top_k=1"
+            )
         uniforms = self._uniforms(n, self.spec.max_length)
         tokens = self._empty(n)
         features, state = self._first(n, condition)

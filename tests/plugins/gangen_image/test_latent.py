@@ -105,3 +105,14 @@ def test_nothing_but_the_latent_changes_on_a_way():
         way = net.interpolate(2, 3).unflatten(0, (2, 3))
     assert torch.allclose(way, way[:, :1].expand_as(way), atol=1e-5)
     assert not torch.allclose(way[0], way[1], atol=1e-2)
+
+
+def test_a_way_with_noise_of_its_own_is_the_same_beside_any_others():
+    net = StyleGenerator(ImageSpec(3, 8), latent_dim=4, width=4, max_width=4).double().eval()
+    for name, parameter in net.named_parameters():
+        if "noise_strength" in name:
+            torch.nn.init.ones_(parameter)
+    with noise.by_row(range(3)):
+        ways = net.interpolate(3, 4)
+    with noise.by_row(range(2)):
+        assert torch.allclose(net.interpolate(2, 4), ways[:8])

@@ -347,6 +347,22 @@ def test_truncation_shrinks_the_spread_of_samples(name):
     assert spread[0] > spread[1] > spread[2]
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_row_with_noise_of_its_own_is_the_same_image_in_any_company(name):
+    net = shaken(generator(name, spec_of(labels=LABELS))).double().eval()
+    with torch.no_grad():
+        with noise.by_row(range(5)):
+            images = net.sample(5, labelled(5))
+        with noise.by_row(range(2)):
+            assert torch.allclose(net.sample(2, labelled(2)), images[:2])
+
+
+@pytest.mark.parametrize("truncation", [-2.1, 3, 1e300, math.nan])
+def test_styles_are_not_moved_out_of_sight(truncation):
+    with pytest.raises(UsageError, match="truncation must be from -2 to 2, got"):
+        generator("style", spec_of()).sample(1, truncation=truncation)
+
+
 def test_styles_follow_their_running_mean():
     net = generator("style", spec_of(), latent_dim=6)
     expected = torch.zeros(6)

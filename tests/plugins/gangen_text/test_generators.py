@@ -160,9 +160,26 @@ def test_a_prefix_longer_than_rows_is_refused(build):
         build(FIXED).sample(1, {"prefix": torch.zeros(1, 4, dtype=torch.int64)})
 
 
-def test_a_temperature_of_zero_is_refused(build):
-    with pytest.raises(UsageError, match="temperature must be above 0"):
-        build(FIXED).sample(1, temperature=0.0)
+@pytest.mark.parametrize("temperature", [0.0, -1.0, 1e-300, 1e300, math.inf, math.nan])
+def test_a_temperature_out_of_range_is_refused(build, temperature):
+    with pytest.raises(UsageError, match=r"temperature must be from 0\.000001 to 1,000,000, got"):
+        build(FIXED).sample(1, temperature=temperature)
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e6])
+def test_temperatures_at_the_ends_of_the_range_make_text(build, temperature):
+    samples = build(LABELLED).float().sample(64, {"label": LABEL.repeat(8)}, temperature=temperature)
+    mask = LABELLED.mask(samples)
+    assert not ((samples == LABELLED.pad) | (samples == LABELLED.start))[mask].any()
+
+
+def test_a_row_with_noise_of_its_own_is_the_same_text_in_any_company(build):
+    generator, condition = build(LABELLED), {"label": LABEL}
+    with noise.by_row(range(8)):
+        samples = generator.sample(8, condition)
+    for n in (1, 3):
+        with noise.by_row(range(n)):
+            assert torch.equal(generator.sample(n, {"label": LABEL[:n]}), samples[:n])
 
 
 def test_rollouts_keep_prefixes_and_leave_ended_rows_alone(build):
