@@ -1,4 +1,4 @@
-"""The networks of a game, as turns, metrics and samplers see them; and what is asked of any: size, evaluation mode."""
+"""The networks of a game, as turns, metrics and samplers see them; what any is asked: size, batches, evaluation."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -84,6 +84,15 @@ def differences(net: nn.Module, kept: Mapping[str, Tensor]) -> str:
     differ = [name for name in here | there if here.get(name) != there.get(name)]
     words = [f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here" for name in differ]
     return "; ".join(words[:3]) + (f"; and {len(words) - 3} more" if len(words) > 3 else "")
+
+
+def batch_needs(net: nn.Module) -> tuple[int, int]:
+    """Which batches a network takes that looks across rows: (``batch_multiple``, ``batch_least``), its attributes.
+
+    It takes multiples of so many rows, counted on each process and in each micro-batch, as where it judges rows in
+    groups; and of those of all processes at least so many, as where it normalises over them. Both are 1 by default.
+    """
+    return getattr(net, "batch_multiple", 1), getattr(net, "batch_least", 1)
 
 
 def count_parameters(net: nn.Module) -> int:

@@ -1,12 +1,14 @@
 """What in a recipe does not fit together, known once its game is built: reported before any training."""
 
 import fnmatch
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from operator import length_hint
 from typing import Any
 
-from gangen.contracts import Metric
+from gangen.contracts import Data, Metric, training_rows
 from gangen.errors import Problem, did_you_mean
-from gangen.networks import differences, state_of
+from gangen.networks import batch_needs, differences, state_of
 from gangen.recipe.sections import Recipe
 from gangen.training.players import Player
 
@@ -25,7 +27,7 @@ def find_misfits(
         *_unlike_copies(recipe, players),
         *_missing_methods(recipe, objective, turns, players),
         *_one_sided_balances(recipe, turns),
-        *_odd_batches(recipe, processes),
+        *_odd_batches(recipe, objective, turns, players, processes),
     ]
 
 
@@ -40,6 +42,16 @@ def find_unknown_parts(recipe: Recipe, description: Any) -> Iterable[Problem]:
                 f"there is no '{player.spec}' in the description of data '{recipe.data.name}'"
                 f"{did_you_mean(player.spec, parts) or known}",
             )
+
+
+def find_scarcity(recipe: Recipe, data: Data) -> list[str]:
+    """In words, that a batch is larger than the set of rows that it comes from."""
+    count = length_hint(training_rows(data), 0)
+    sizes = {phase.batch_size or recipe.trainer.batch_size for phase in recipe.phases.values()}
+    if not 0 < count < max(sizes):
+        return []
+    rows = f"{count:,} training row{'s are' if count > 1 else ' is'}"
+    return [f"{rows} fewer than a batch of {max(sizes):,}, which repeats them; take a smaller batch_size, or more data"]
 
 
 def find_blind_spots(recipe: Recipe, metrics: Sequence[Metric]) -> list[Problem]:
@@ -161,18 +173,40 @@ def _one_sided_balances(recipe: Recipe, turns: Turns) -> Iterable[Problem]:
             )
 
 
-def _odd_batches(recipe: Recipe, processes: int) -> Iterable[Problem]:
-    sizes: dict[tuple[str, ...], int] = {("trainer", "batch_size"): recipe.trainer.batch_size}
-    sizes |= {
-        ("phases", name, "batch_size"): phase.batch_size for name, phase in recipe.phases.items() if phase.batch_size
-    }
-    for path, size in sizes.items():
-        if size % (processes * recipe.trainer.accumulate):
-            yield Problem(
-                recipe.where(*path),
+def _odd_batches(
+    recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player], processes: int
+) -> Iterable[Problem]:
+    """Batches that processes and micro-batches cannot share, or whose shares a network cannot take."""
+    parts = processes * recipe.trainer.accumulate
+    always = getattr(objective, "needs", {})
+    found: dict[Problem, None] = {}
+    for name, phase in recipe.phases.items():
+        size = phase.batch_size or recipe.trainer.batch_size
+        place = recipe.where(*(("phases", name) if phase.batch_size else ("trainer",)), "batch_size")
+        if size % parts:
+            message = (
                 f"batch_size {size} is the batch of all processes together; it must be a multiple of "
-                f"{processes} (processes) x {recipe.trainer.accumulate} (accumulate)",
+                f"{processes} (processes) x {recipe.trainer.accumulate} (accumulate)"
             )
+            found[Problem(place, message)] = None
+            continue
+        played = [turns[turn] for turn in phase.turns if turn in turns]
+        named = {player for turn in played for player in [*turn.updates, *getattr(turn, "needs", {}), *always]}
+        asked = {player: batch_needs(players[player].net) for player in players if player in named}
+        rows, together = size // parts, size // recipe.trainer.accumulate
+        share = f"batch_size {size}"
+        if parts > 1:
+            share += f" is {rows} row{'s' * (rows > 1)} on each process and in each micro-batch"
+        if odd := {player: multiple for player, (multiple, _) in asked.items() if rows % multiple}:
+            needed = math.lcm(*(multiple for multiple, _ in asked.values())) * parts
+            wants = [
+                f"player '{player}' takes rows in groups of {count} by its options" for player, count in odd.items()
+            ]
+            found[Problem(place, f"{share}, and {' and '.join(wants)}; take a multiple of {needed}")] = None
+        elif small := {player: least for player, (_, least) in asked.items() if together < least}:
+            wants = [f"player '{player}' needs at least {least} by its options" for player, least in small.items()]
+            found[Problem(place, f"{share}, and {' and '.join(wants)}; take a larger batch")] = None
+    yield from found
 
 
 def _played(recipe: Recipe, turns: Turns) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from gangen.run_directory import RunDirectory
 from gangen.training import checkpoint, compilation
 from gangen.training.assemble import assemble, distributions_of, start_players
 from gangen.training.callbacks.record import PLAIN, warn
+from gangen.training.compatibility import find_scarcity
 from gangen.training.trainer import Trainer
 
 # fp64 is not mixed: networks and noise are float64 throughout.
@@ -50,6 +51,7 @@ def play(
         trainer.strict = rehearsal
         if accelerator.is_main_process:
             digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
+            remarks += [] if rehearsal else find_scarcity(recipe, trainer.data)  # a check has said that before
             remarks += run.begin(recipe, distributions_of(recipe, registry) | digests)
         found = checkpoint.latest(run.checkpoints)
         if found:

@@ -1,5 +1,6 @@
 """Labels in networks: gain and shift after each norm of a generator, and what a discriminator makes of them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from gangen import UsageError, label_of
-from gangen_image.networks.minibatch import pack
+from gangen_image.networks.minibatch import MinibatchStd, pack
 from gangen_image.networks.normalization import normalization
 from gangen_image.spec import ImageSpec, PointSpec
 
@@ -111,6 +112,11 @@ class Discriminator(nn.Module, ABC):
         self.labels = spec.labels if self.condition in ("concat", "projection") else ()
         self.classes = len(spec.labels)
         self.pac = pac
+
+    @property
+    def batch_multiple(self) -> int:
+        """Rows come in whole packs, and packs in whole groups of minibatch standard deviation."""
+        return self.pac * math.lcm(*(module.group for module in self.modules() if isinstance(module, MinibatchStd)))
 
     def in_channels(self, channels: int) -> int:
         return (channels + (self.classes if self.condition == "concat" else 0)) * self.pac

@@ -43,6 +43,7 @@ class MLPGenerator(LatentGenerator):
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(normalization(norm, hidden_dim) for _ in range(layers))
         self.output = nn.Linear(hidden_dim, math.prod(self.shape))
+        self.batch_least = 2 if norm == "batch" else 1
         finish(self, self.spectral_norm)
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
@@ -83,6 +84,7 @@ class MLPDiscriminator(Discriminator):
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(normalization(norm, hidden_dim) for _ in range(layers))
         self.head = Head(hidden_dim, self.condition, self.classes, self.pac)
+        self.batch_least = 2 * self.pac if norm == "batch" else 1
         finish(self, self.spectral_norm)
 
     def features(self, images: Tensor, condition: Condition | None = None) -> Tensor:

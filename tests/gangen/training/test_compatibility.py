@@ -182,3 +182,53 @@ def test_an_extractor_that_misses_a_fault_is_refused_where_it_is_the_only_one(re
     other = SimpleNamespace(extractor=SimpleNamespace(name="form", key="form", blind_to="what texts are about"))
     assert find_blind_spots(loaded, [SimpleNamespace(), blind, other]) == []
     assert find_blind_spots(loaded, [SimpleNamespace()]) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["players.discriminator.pac=3"],
+            "batch_size 8, and player 'discriminator' takes rows in groups of 3 by its options; take a multiple of 3",
+        ),
+        (
+            ["players.discriminator.pac=4", "trainer.accumulate=4"],
+            "batch_size 8 is 2 rows on each process and in each micro-batch, and player 'discriminator' takes rows in "
+            "groups of 4 by its options; take a multiple of 16",
+        ),
+        (
+            ["players.generator.norm=batch", "trainer.accumulate=8"],
+            "batch_size 8 is 1 row on each process and in each micro-batch, and player 'generator' needs at least 2 by "
+            "its options; take a larger batch",
+        ),
+    ],
+)
+def test_batches_that_a_network_cannot_take_are_refused_with_their_place(overrides, message, recipe):
+    assert refusal(recipe, "trainer.batch_size=8", *overrides) == f"command line: trainer.batch_size=8: {message}"
+
+
+def test_a_later_phase_has_its_own_place(recipe):
+    recipe.write_text(recipe.read_text() + "trainer: {batch_size: 8}\n")
+    phase = "  fine: {steps: 2, batch_size: 6, turns: {generate: 1}}\nmetrics"
+    recipe.write_text(recipe.read_text().replace("metrics", phase).replace("image/mlp\n", "{use: image/mlp, pac: 4}\n"))
+    assert "points.yaml:9:20: batch_size 6, and player 'discriminator' takes rows in groups of 4" in refusal(recipe)
+
+
+def test_a_batch_that_no_phase_plays_is_of_any_size(recipe):
+    registry = Registry.discover()
+    overrides = ["trainer.batch_size=5", "phases.adversarial.batch_size=6", "players.discriminator.pac=3"]
+    assert check(load_recipe(recipe, overrides, registry), registry)
+
+
+def test_fewer_rows_than_a_batch_are_told_of_and_so_is_a_single_one(recipe):
+    registry = Registry.discover()
+
+    def warnings(*overrides):
+        lines = check(load_recipe(recipe, overrides, registry), registry)
+        return [line.removeprefix("warning: ") for line in lines if line.startswith("warning")]
+
+    advice = "which repeats them; take a smaller batch_size, or more data"
+    assert warnings() == []
+    assert warnings("trainer.batch_size=128") == [f"100 training rows are fewer than a batch of 128, {advice}"]
+    assert warnings("data.size=1") == [f"1 training row is fewer than a batch of 64, {advice}"]
+    assert warnings("data.size=48", "phases.adversarial.batch_size=32") == []

@@ -386,3 +386,24 @@ def test_attention_is_at_resolutions_that_there_are():
     for make in (generator, discriminator):
         with pytest.raises(UsageError, match=r"attention at 32 is not possible: .* have it at 8, 16"):
             make("resnet", spec_of(32), attention=[32])
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_a_discriminator_takes_the_multiples_that_it_names_and_no_others(name):
+    groups = {"minibatch_std": 2} if name in ("dcgan", "resnet", "style") else {}
+    net = discriminator(name, spec_of(), pac=3, **groups)
+    assert net.batch_multiple == (6 if groups else 3)
+    assert net(torch.zeros(6, 3, 8, 8)).shape == (6 / 3,)
+    for rows in (3, 4) if groups else (2, 4):
+        with pytest.raises(UsageError, match="needs batches of a multiple of"):
+            net(torch.zeros(rows, 3, 8, 8))
+
+
+@pytest.mark.parametrize("pac", [1, 3])
+def test_batch_norm_of_units_takes_as_many_rows_as_it_names_and_no_fewer(pac):
+    net = discriminator("mlp", spec_of(), norm="batch", pac=pac)
+    assert net(torch.randn(net.batch_least, 3, 8, 8)).shape == (2,)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        net(torch.randn(net.batch_least - pac, 3, 8, 8))
+    assert generator("mlp", spec_of(), norm="batch").batch_least == 2
+    assert generator("mlp", spec_of(), norm="layer").batch_least == 1

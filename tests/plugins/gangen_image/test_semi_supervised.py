@@ -142,6 +142,17 @@ def test_accuracy_is_told_of_every_player_that_classifies():
         Accuracy().check(MetricContext(players, data, device=torch.device("cpu")))
 
 
+def test_accuracy_is_told_of_networks_that_take_rows_in_groups():
+    net = MLPDiscriminator(SPEC, condition="classifier", hidden_dim=4, pac=3)
+    data = Bars()
+    images, labels = data.heldout.rows()["image"], data.heldout.rows()["label"]
+    rest = -len(images) % 3
+    assert rest
+    guess = net.classify(SPEC.prepare(torch.cat([images, images[:rest]]))).argmax(1)[: len(images)]
+    found = Accuracy(batch_size=7)(MetricContext(Players({"judge": net}), data, device=torch.device("cpu")))
+    assert found["accuracy_judge"].value == (guess == labels).double().mean().item()
+
+
 def test_both_classifiers_learn_from_a_recipe(tmp_path):
     recipe = tmp_path / "few.yaml"
     recipe.write_text(f"""
