@@ -257,7 +257,8 @@ class Metric(Protocol):
     It may also have, all of them called with the same context:
 
     - ``check``, asked before any training: raises UsageError where players or data lack what it needs.
-    - ``protocol``, asked after the figures: what options leave open of how they were measured, such as counts, by name.
+    - ``protocol``, asked after the figures: what options leave open of how they were measured, by name. Where it counts
+      fewer than 50 "samples", "held-out rows" or "training rows", figures come with a warning.
     - ``sheets``: samples worth looking at, by the name of a sheet and then that of a row of it.
 
     ``extractor`` is what it sees with, where it does; ``tradeoff`` is a ``gangen.Tradeoff``.

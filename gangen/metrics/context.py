@@ -18,6 +18,11 @@ from gangen.samplers import PlayerSampler, Sampler, drawing, drawn
 
 T = TypeVar("T")
 
+# Of fewer rows a figure is mostly chance.
+FEW = 50
+# What is counted in protocols.
+COUNTED = ("samples", "held-out rows", "training rows")
+
 
 class MetricContext:
     """What a metric may look at: the players, the data, and samples.
@@ -162,7 +167,8 @@ def evaluate(metrics: list[Metric], context: MetricContext) -> dict[str, Figure]
 
 
 def measure(metric: Metric, context: MetricContext) -> dict[str, Figure]:
-    """Figures of one metric; none, and a warning, where it cannot be taken of these samples.
+    """Figures of one metric; none, and a warning, where it cannot be taken of these samples; a warning where these, or
+    what they are compared with, are few.
 
     Raises PluginError where it returns anything but figures.
     """
@@ -172,7 +178,22 @@ def measure(metric: Metric, context: MetricContext) -> dict[str, Figure]:
     except UsageError as error:
         context.warn(str(error))
         return {}
+    _warn_of_few_rows(metric, context)
     return checked(name_of(metric), found)
+
+
+def _warn_of_few_rows(metric: Metric, context: MetricContext) -> None:
+    """Going by the counts in its protocol, unless it has said itself, in other words, that it is coarse."""
+    name = f"{name_of(metric)} is coarse: "
+    protocol = metric.protocol(context) if hasattr(metric, "protocol") else {}
+    counts = {what: count for what in COUNTED if isinstance(count := protocol.get(what), int)}
+    if not any(count < FEW for count in counts.values()) or any(it.startswith(name) for it in context.warnings):
+        return
+    ways = ["raise samples of the metric"] if getattr(metric, "samples", FEW) < FEW else []
+    ways += ["hold out more rows"] if "held-out rows" in counts and len(context.data.heldout) < FEW else []
+    seen = ", ".join(f"{count} {what}" for what, count in counts.items())
+    each = " of each" if len(counts) > 1 else ""
+    context.warn(f"{name}it looks at {seen}, and wants {FEW}{each}; {' and '.join(ways) or 'take more data'}")
 
 
 def joined(rows: Sequence[Mapping[str, Figure]], context: MetricContext) -> dict[str, Figure]:

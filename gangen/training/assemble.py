@@ -31,7 +31,13 @@ from gangen.training.callbacks.progress import Log
 from gangen.training.callbacks.record import PLAIN
 from gangen.training.callbacks.sheets import Sheets
 from gangen.training.callbacks.signals import StopOnSignal
-from gangen.training.compatibility import find_blind_spots, find_misfits, find_scarcity, find_unknown_parts
+from gangen.training.compatibility import (
+    find_blind_spots,
+    find_few_held_out,
+    find_misfits,
+    find_scarcity,
+    find_unknown_parts,
+)
 from gangen.training.data_digests import digests_of
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, networks_of
@@ -60,7 +66,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
         )
         balance = phase.balance and f", {phase.balance.player} balanced by {phase.balance.figure}"
         lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}{balance or ''}")
-    return lines + [f"warning: {words}" for words in find_scarcity(recipe, data)]
+    return lines + [f"warning: {it}" for it in [*find_scarcity(recipe, data), *find_few_held_out(recipe, data)]]
 
 
 def assemble(

@@ -8,6 +8,7 @@ from typing import Any
 
 from gangen.contracts import Data, Metric, training_rows
 from gangen.errors import Problem, did_you_mean
+from gangen.metrics.context import FEW
 from gangen.networks import batch_needs, differences, state_of
 from gangen.recipe.sections import Recipe
 from gangen.training.players import Player
@@ -52,6 +53,14 @@ def find_scarcity(recipe: Recipe, data: Data) -> list[str]:
         return []
     rows = f"{count:,} training row{'s are' if count > 1 else ' is'}"
     return [f"{rows} fewer than a batch of {max(sizes):,}, which repeats them; take a smaller batch_size, or more data"]
+
+
+def find_few_held_out(recipe: Recipe, data: Data) -> list[str]:
+    """In words, that metrics will warn of the number of held-out rows that they look at."""
+    count = len(data.heldout)
+    if not recipe.metrics or count >= FEW:
+        return []
+    return [f"metrics that look at held-out rows want {FEW} of them, and {count} are held out"]
 
 
 def find_blind_spots(recipe: Recipe, metrics: Sequence[Metric]) -> list[Problem]:

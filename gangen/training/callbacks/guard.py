@@ -29,9 +29,10 @@ class Guard(Callback):
     - A gradient explodes: its norm is ``explosion`` times the median of its last 50 readings.
     - The gradient of one of the players ``generators`` vanishes: in three readings in a row its norm was at most
       ``vanishing`` times the median of its first ten.
-    - Collapse: the figure ``unique`` of an evaluation, the share of distinct samples, is below ``unique``; or one that
-      is good where it is high fell below half of the best that it was; what is beyond real data is no better than
-      these. ``keeps`` names those to look at, where not all; "coverage" means "coverage_NAME" too.
+    - Collapse: the figure ``unique`` of an evaluation, the share of distinct samples, is below ``unique``, and below
+      half of that of real data; or one that is good where it is high fell below half of the best that it was; what is
+      beyond real data is no better than these. ``keeps`` names those to look at, where not all; "coverage" means
+      "coverage_NAME" too.
 
     Losses that compare logits only with each other (relativistic ones, Wasserstein's) leave it open where zero is, so a
     discriminator may win there without an accuracy that shows it; and Wasserstein's is meant to win.
@@ -142,8 +143,10 @@ class Guard(Callback):
 
     def _collapses(self, name: str, figure: Figure) -> Iterator[str]:
         value = figure.value
-        if name == "unique" and value < self.unique and self._first(name, "collapse"):
-            yield f"collapse: {value:.0%} unique samples. {_COLLAPSE}"
+        usual = 1.0 if figure.real is None else figure.real
+        if name == "unique" and value < min(self.unique, usual / 2) and self._first(name, "collapse"):
+            beside = "" if figure.real is None else f", where real ones are {usual:.0%}"
+            yield f"collapse: {value:.0%} unique samples{beside}. {_COLLAPSE}"
         if self.keeps is None:
             kept = figure.good == "high"
         else:

@@ -39,6 +39,10 @@ class Modes:
             "kl": Figure(kl.item(), good="low"),
         }
 
+    def protocol(self, context: MetricContext) -> dict[str, int]:
+        """How many samples there were."""
+        return {"samples": self.samples}
+
 
 class StackedModes(AgainstHeldOut):
     """Modes of Stacked MNIST that are reached, as counted by Metz et al. (2017): each triple of labels is a mode.

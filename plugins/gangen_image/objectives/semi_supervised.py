@@ -113,6 +113,10 @@ class Accuracy:
             figures[key] = Figure((guesses[: len(labels)] == labels).sum().item() / len(labels), good="high")
         return figures
 
+    def protocol(self, context: MetricContext) -> dict[str, int]:
+        """How many images were judged."""
+        return {"held-out rows": len(context.data.heldout)}
+
     def _judges(self, context: MetricContext) -> dict[str, nn.Module]:
         players = context.players
         return {name: players.averaged(name) for name in players if hasattr(players[name], "classify")}

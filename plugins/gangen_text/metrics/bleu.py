@@ -122,8 +122,9 @@ class Bleu(OfWords):
 
     def protocol(self, context: MetricContext) -> dict[str, object]:
         """Counts, tokenization, reference set and smoothing."""
-        count = available(context.data.heldout, self.references)
-        return {"references": f"{count} held-out texts", "unit": unit_in_words(self.unit), "smoothing": SMOOTHING}
+        counts = {"samples": self.samples, "held-out rows": available(context.data.heldout, self.references)}
+        words = {"unit": unit_in_words(self.unit), "smoothing": SMOOTHING}
+        return counts | {"references": "the held-out rows"} | words
 
 
 class SelfBleu(OfWords):

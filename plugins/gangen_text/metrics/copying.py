@@ -93,7 +93,8 @@ class Copied(OfWords):
     def protocol(self, context: MetricContext) -> dict[str, object]:
         """How many texts were on each side, and what they were cut into."""
         return {
-            "training texts": available(context.training, self.training),
+            "samples": self.samples,
+            "training rows": available(context.training, self.training),
             "held-out rows": available(context.data.heldout, self.samples),
             "unit": unit_in_words(self.unit),
         }

@@ -30,8 +30,9 @@ class Lengths(OfWords):
         return heldout, length_distance(real(context, context.training, self.samples, self.unit), heldout)
 
     def protocol(self, context: MetricContext) -> dict[str, object]:
-        """How many held-out texts there were, and what texts were cut into."""
-        return {"held-out rows": len(context.data.heldout), "unit": unit_in_words(self.unit)}
+        """How many texts were on each side, and what they were cut into."""
+        rows = len(context.data.heldout)
+        return {"samples": self.samples, "held-out rows": rows, "unit": unit_in_words(self.unit)}
 
 
 def length_distance(first: Sequence[Text], second: Sequence[Text]) -> float:

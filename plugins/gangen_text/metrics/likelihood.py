@@ -68,6 +68,10 @@ class OracleNLL:
             "nll_oracle_median": Figure(nll.median().item(), good="low"),
         }
 
+    def protocol(self, context: MetricContext) -> dict[str, int]:
+        """How many texts were on each side."""
+        return {"samples": self.samples, "held-out rows": len(context.data.heldout)}
+
     @once_a_run
     def _real(self, context: MetricContext) -> float:
         data = context.data

@@ -70,7 +70,8 @@ def test_what_is_found_is_written_down(runs):
     assert found["run"] == "runs/o0"
     assert (found["seed"], found["step"]) == (0, 3)
     assert found["recipe_sha256"] == hashlib.sha256(recipe).hexdigest()
-    assert found["metrics"][1] == {"use": "text/nll_oracle", "samples": 20}
+    protocol = {"samples": 20, "held-out rows": 32}
+    assert found["metrics"][1] == {"use": "text/nll_oracle", "samples": 20, "protocol": protocol}
     assert list(found["figures"]) == ["nll", "nll_oracle", "nll_oracle_median", "unique"]
     assert found["figures"]["nll_oracle"].keys() == {"value", "real", "good"}
     assert [figure["good"] for figure in found["figures"].values()] == ["low", "low", "low", "high"]
@@ -242,8 +243,8 @@ def test_all_uses_of_a_metric_are_taken_and_of_equal_names_the_first(runs):
     recipe.write_text(f"{text[:start]}metrics: {uses}\n" + "".join(_after(text[start:])))
     found = evaluated("o0", "--metric", "distinct", "--no-sweep")
     assert list(found["figures"]) == ["distinct_1", "distinct_2"]
-    [warning] = found["warnings"]
-    assert warning == "two metrics report distinct_2; the figures of the first are kept"
+    assert found["warnings"][-1] == "two metrics report distinct_2; the figures of the first are kept"
+    assert [warning.partition(" is coarse")[0] for warning in found["warnings"][:-1]] == ["metric 'text/distinct'"]
 
 
 def _after(text):

@@ -496,6 +496,28 @@ def test_too_few_samples_come_with_a_warning_that_says_how_many_are_wanted():
     assert enough.warnings == []
 
 
+@pytest.mark.parametrize("metric", [Frechet, KID, PRDC, NearestNeighbour, InceptionScore, LabelAccuracy, Memorised])
+def test_every_metric_warns_once_where_rows_are_few(metric):
+    def said(rows, **options):
+        evaluation = bench(Drawn(), split(rows), split(60, seed=1))
+        evaluate([metric(extractor=Pixels(), **options), metric(extractor=Pixels(), **options)], evaluation)
+        return [warning for warning in evaluation.warnings if "two metrics report" not in warning]
+
+    [warning] = said(20)
+    assert warning.startswith(f"{metric.__name__} is coarse: it looks at ")
+    assert " 20 held-out rows" in warning and warning.endswith("and wants 50 of each; hold out more rows")
+    [warning] = said(60, samples=30)
+    assert "it looks at 30 samples, " in warning and warning.endswith("; raise samples of the metric")
+    assert said(60) == []
+
+
+def test_a_metric_that_has_said_itself_that_it_is_coarse_is_not_told_of_again():
+    evaluation = bench(Drawn(), split(40), split(40, seed=1))
+    evaluate([Frechet(samples=4, extractor=Pixels())], evaluation)
+    [warning] = evaluation.warnings
+    assert "wants 5" in warning
+
+
 def test_a_metric_that_cannot_be_taken_costs_no_run():
     def refuses(evaluation):
         raise UsageError("these samples have no measure")

@@ -228,7 +228,11 @@ def test_fewer_rows_than_a_batch_are_told_of_and_so_is_a_single_one(recipe):
         return [line.removeprefix("warning: ") for line in lines if line.startswith("warning")]
 
     advice = "which repeats them; take a smaller batch_size, or more data"
-    assert warnings() == []
-    assert warnings("trainer.batch_size=128") == [f"100 training rows are fewer than a batch of 128, {advice}"]
-    assert warnings("data.size=1") == [f"1 training row is fewer than a batch of 64, {advice}"]
-    assert warnings("data.size=48", "phases.adversarial.batch_size=32") == []
+    assert warnings("data.heldout_size=50") == []
+    assert warnings() == ["metrics that look at held-out rows want 50 of them, and 20 are held out"]
+    assert warnings("metrics=[]") == []
+    assert warnings("metrics=[]", "trainer.batch_size=128") == [
+        f"100 training rows are fewer than a batch of 128, {advice}"
+    ]
+    assert warnings("metrics=[]", "data.size=1") == [f"1 training row is fewer than a batch of 64, {advice}"]
+    assert warnings("metrics=[]", "data.size=48", "phases.adversarial.batch_size=32") == []

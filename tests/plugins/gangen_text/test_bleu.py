@@ -144,8 +144,9 @@ def test_how_bleu_was_measured_is_told(bench, captions):
     evaluation = bench(captions(30, 0), captions(40, 1), captions(20, 2))
     words = r"matches of <unk>|\w+|[^\w\s], in lower case"
     method = "method 1 of Chen and Cherry (2014)"
-    assert Bleu().protocol(evaluation) == {"references": "20 held-out texts", "unit": words, "smoothing": method}
-    assert Bleu(references=5).protocol(evaluation)["references"] == "5 held-out texts"
+    about = {"references": "the held-out rows", "unit": words, "smoothing": method}
+    assert Bleu().protocol(evaluation) == {"samples": 1000, "held-out rows": 20} | about
+    assert Bleu(references=5).protocol(evaluation)["held-out rows"] == 5
     found = SelfBleu(unit="tokens").protocol(evaluation)
     assert found["samples"] == 20
     assert found["unit"] == "tokens of the data's tokenizer"

@@ -113,6 +113,13 @@ def test_alike_samples_are_told_of_in_percent():
     assert (step, words[:28]) == (300, "collapse: 12% unique samples")
 
 
+def test_samples_may_be_as_alike_as_real_data_are():
+    rows = [{"unique": Figure(value, 0.3, "high")} for value in (0.9, 0.25, 0.16, 0.14)]
+    [(step, words)] = warnings(rows, every=100)
+    assert (step, words[:61]) == (400, "collapse: 14% unique samples, where real ones are 30%. Sample")
+    assert warnings([{"unique": Figure(0.14, 0.005, "high")}, {"unique": Figure(0.004, 0.005, "high")}]) == []
+
+
 def test_what_was_there_and_is_lost_is_told_of():
     [(step, words)] = warnings([{"modes": 2}, {"modes": 24}, {"modes": 13}, {"modes": 11}, {"modes": 3}], every=100)
     assert step == 400
