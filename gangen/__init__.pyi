@@ -38,6 +38,7 @@ from .files import write_atomically as write_atomically
 from .hookspecs import hookimpl as hookimpl
 from .labels import label_number as label_number
 from .labels import label_of as label_of
+from .labels import labels_shown as labels_shown
 from .labels import numbered as numbered
 from .losses import NonSaturating as NonSaturating
 from .losses import accuracy as accuracy

@@ -11,6 +11,8 @@ from torch import Tensor
 Batch = Mapping[str, Tensor]
 Stats = dict[str, Tensor | float]
 
+SHEET_ROWS = 40
+
 
 def updates(*players: str) -> Callable:
     """Mark a method of an objective as a turn that updates ``players``; everybody else is frozen while it is played.
@@ -156,7 +158,10 @@ class Codec(Protocol):
     """How many samples a sheet shows for each prompt."""
 
     def prompts(self) -> list[str]:
-        """What sample sheets show, one row each, if the data have none: the labels, or ``[""]`` without any."""
+        """What sample sheets show, one row each, if the data have none: the labels, or ``[""]`` without any.
+
+        Of more than 40 a sheet shows some, spread evenly.
+        """
 
     def encode(self, prompt: Any, n: int) -> Batch:
         """The condition of ``n`` samples; None is no prompt. Raises UsageError for a prompt that means nothing."""
@@ -210,11 +215,19 @@ def training_rows(data: Data) -> Split:
 
 
 def sheet_rows(data: Data) -> Sequence[SheetRow]:
-    """The rows of sheets, yet without samples: those that ``data`` define, or one for each prompt of the codec."""
+    """The rows of sheets, yet without samples: those that ``data`` define, or one for each of ``sheet_prompts``."""
     if hasattr(data, "sheet"):
         return list(data.sheet())
     n, encode = data.codec.per_prompt, data.codec.encode
-    return [SheetRow(prompt, n, encode(prompt, n)) for prompt in data.codec.prompts()]
+    return [SheetRow(prompt, n, encode(prompt, n)) for _, prompt in sheet_prompts(data.codec)]
+
+
+def sheet_prompts(codec: Codec) -> list[tuple[int, str]]:
+    """The codec's prompts with their numbers: all, or where they are too many to be looked at, 40 spread evenly."""
+    prompts = list(enumerate(codec.prompts()))
+    if len(prompts) <= SHEET_ROWS:
+        return prompts
+    return [prompts[place * (len(prompts) - 1) // (SHEET_ROWS - 1)] for place in range(SHEET_ROWS)]
 
 
 class Extractor(Protocol):

@@ -1,6 +1,6 @@
 """Labels are numbers in rows, and names to people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,6 +18,12 @@ def numbered(labels: Sequence[str], names: Sequence[str], where: str) -> Tensor:
     if strangers:
         raise DataError(f"{where}: label {strangers[0]!r} does not occur in what the labels were taken from")
     return torch.tensor([places[label] for label in labels], dtype=torch.int64)
+
+
+def labels_shown(titles: Iterable[str], names: Sequence[str]) -> str:
+    """ "40 of 600 labels": how many of ``names`` stand in a sheet whose rows have ``titles``; nothing if all do."""
+    shown = set(titles)
+    return f"{len(shown):,} of {len(names):,} labels" if shown < set(names) else ""
 
 
 def label_of(condition: Batch | None, names: Sequence[str]) -> Tensor | None:

@@ -3,24 +3,35 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from textwrap import shorten
 from typing import Self
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, replacing, write_atomically
+from gangen import (
+    Batch,
+    DataError,
+    Extractor,
+    SheetRow,
+    UsageError,
+    label_number,
+    labels_shown,
+    replacing,
+    write_atomically,
+)
 from gangen_image.extractors.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
+from gangen_image.titles import SIZE, Title, title_of
 
 GAP = 2
 BACKGROUND = "white"
-FONT_SIZE = 14
 # Smaller images are magnified in sheets: at 32 pixels nothing can be judged.
 SHEET_PIXELS = 64
-LABEL_CHARACTERS = 24
+PREVIEW_WIDTH = 400
 
 
 class ImageCodec:
@@ -93,16 +104,27 @@ class ImageCodec:
         else:
             save_image(grid(samples, columns), path)
 
-    def render(self, sheet: Sequence[SheetRow], path: Path) -> Path:
-        """Write ``path``.png: rows with their titles at the left; a square where there is but one, without a title."""
+    def render(self, sheet: Sequence[SheetRow], path: Path) -> Path | list[Path]:
+        """Write ``path``.png: rows with their titles at the left; a square where there is but one, without a title.
+
+        Rows whose titles cannot be drawn whole have numbers, which ``path``.txt explains.
+        """
         path = path.with_name(f"{path.name}.png")
         side = self.spec.size * max(1, SHEET_PIXELS // self.spec.size)
-        rows = [replace(row, title=_clipped(row.title)) for row in sheet if row.samples]
+        rows = [row for row in sheet if row.samples]
         if len(rows) == 1 and not rows[0].title and not rows[0].beside:
             save_image(square([_resized(image, side) for image in rows[0].samples]), path)
-        else:
-            save_image(_rows_with_titles(rows, side), path)
-        return path
+            return path
+        save_image(_rows_with_titles(rows, side, labels_shown([row.title for row in rows], self.spec.labels)), path)
+        if not (legend := _legend(rows)):
+            return path
+        explained = path.with_suffix(".txt")
+        write_atomically(explained, "\n".join(legend) + "\n")
+        return [path, explained]
+
+    def preview(self, sheet: Sequence[SheetRow]) -> str:
+        """What the numbers of rows stand for whose titles cannot be drawn."""
+        return shorten(", ".join(_legend([row for row in sheet if row.samples])), PREVIEW_WIDTH, placeholder=" ...")
 
     def save(self, folder: Path) -> None:
         """Write codec.json."""
@@ -161,24 +183,36 @@ def _resized(image: Image.Image, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.NEAREST)
 
 
-def _rows_with_titles(rows: Sequence[SheetRow], side: int) -> Image.Image:
-    """A strip of images for each row; above them the names of those in the first row that have one."""
-    font = ImageFont.load_default(FONT_SIZE)
-    margin = math.ceil(max(font.getlength(row.title) for row in rows)) + 3 * GAP
+def _rows_with_titles(rows: Sequence[SheetRow], side: int, note: str) -> Image.Image:
+    """A strip of images for each row; above them the names of those in the first row that have one, below a note."""
+    titles = [title_of(row.title) for row in rows]
+    words = [_marked(number, title, row.title) for number, (title, row) in enumerate(zip(titles, rows, strict=True), 1)]
+    plain = title_of("").font
+    lengths = [title.font.getlength(it) for title, it in zip(titles, words, strict=True)]
+    margin = math.ceil(max(lengths)) + 3 * GAP
     strips = [grid([_resized(image, side) for _, image in row.cells], len(row.cells)) for row in rows]
-    top = FONT_SIZE + 2 * GAP if rows[0].beside else 0
-    width, height = margin + max(strip.width for strip in strips), top + sum(strip.height for strip in strips)
-    canvas = _canvas(strips, (width, height))
+    line = SIZE + 2 * GAP
+    top = line if rows[0].beside else 0
+    width = max(margin + max(strip.width for strip in strips), math.ceil(plain.getlength(note)) + 2 * GAP)
+    canvas = _canvas(strips, (width, top + sum(strip.height for strip in strips) + (line if note else 0)))
     draw = ImageDraw.Draw(canvas)
     for column, (name, _) in enumerate(rows[0].cells):
-        draw.text((margin + GAP + column * (side + GAP), GAP), name, fill="black", font=font)
-    for row, strip in zip(rows, strips, strict=True):
-        draw.text((margin - 2 * GAP, top + strip.height // 2), row.title, fill="black", font=font, anchor="rm")
+        draw.text((margin + GAP + column * (side + GAP), GAP), name, fill="black", font=title_of(name).font)
+    for title, word, strip in zip(titles, words, strips, strict=True):
+        draw.text((margin - 2 * GAP, top + strip.height // 2), word, fill="black", font=title.font, anchor="rm")
         canvas.paste(strip, (margin, top))
         top += strip.height
+    draw.text((GAP, top + GAP), note, fill="black", font=plain)
     return canvas
 
 
-def _clipped(name: str) -> str:
-    name = " ".join(name.split())
-    return name if len(name) <= LABEL_CHARACTERS else f"{name[: LABEL_CHARACTERS - 1]}…"
+def _marked(number: int, title: Title, name: str) -> str:
+    return title.shown if title.whole or not name else f"#{number} {title.shown}".rstrip()
+
+
+def _legend(rows: Sequence[SheetRow]) -> list[str]:
+    """The numbers of rows whose titles are not drawn whole, and what they stand for."""
+    # What is no text, as a name of a file may be, is escaped.
+    whole = (row.title.encode("utf-8", "backslashreplace").decode() for row in rows)
+    names = enumerate((" ".join(name.split()) for name in whole), 1)
+    return [f"#{number} = {name}" for number, name in names if name and not title_of(name).whole]

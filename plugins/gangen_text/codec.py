@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, write_atomically
+from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, labels_shown, write_atomically
 from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec
@@ -115,8 +115,9 @@ class TextCodec:
         path.write_text("".join(f"{_one_line(text)}\n" for text in samples), encoding="utf-8")
 
     def render(self, sheet: Sequence[SheetRow], path: Path) -> Path:
-        """Write ``path``.txt: the title of each row, its texts below, a line each."""
-        blocks = []
+        """Write ``path``.txt: how many of the labels these are, if not all; the title of each row, its texts below."""
+        part = labels_shown([row.title for row in sheet], self.spec.labels)
+        blocks = [part] if part else []
         for row in sheet:
             heading = [f"# {row.title}"] if row.title else []
             texts = [f"{name}: {_one_line(text)}" if name else _one_line(text) for name, text in row.cells]

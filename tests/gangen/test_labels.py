@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gangen import DataError, UsageError, label_number, label_of, numbered
+from gangen import DataError, UsageError, label_number, label_of, labels_shown, numbered
 
 
 def test_rows_have_the_places_of_their_labels():
@@ -28,3 +28,10 @@ def test_an_unknown_label_is_refused_with_those_that_there_are():
         label_number("cats", ["cat", "dog"])
     with pytest.raises(UsageError, match=r"name39 and 60 more$"):
         label_number("", [f"name{number}" for number in range(100)])
+
+
+def test_a_sheet_of_some_labels_says_how_many():
+    names = [f"label {number}" for number in range(1200)]
+    assert labels_shown(names[:40], names) == "40 of 1,200 labels"
+    assert labels_shown(names, names) == labels_shown([""], [""]) == labels_shown([""], []) == ""
+    assert labels_shown(["sample", "nearest"], names) == ""

@@ -8,7 +8,8 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from gangen.contracts import Callback, Data, SheetRow, sheet_rows
+from gangen.contracts import SHEET_ROWS, Callback, Data, SheetRow, sheet_prompts, sheet_rows
+from gangen.labels import labels_shown
 from gangen.noise import mix
 from gangen.printing import visible
 from gangen.run_directory import RunDirectory
@@ -50,6 +51,8 @@ class Sheets(Callback):
         written = codec.render(sheet, self.run.samples / f"step-{trainer.state.total:08d}")
         files = ", ".join(map(str, [written] if isinstance(written, Path) else written))
         phase, step = position(trainer)
+        part = labels_shown([row.title for row in sheet], codec.prompts())
+        files += f" ({part})" if part else ""
         self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {files}", **PLAIN)
         if preview := codec.preview(sheet) if hasattr(codec, "preview") else "":
             self.console.print(visible(preview) + "\n", **PLAIN)
@@ -71,7 +74,10 @@ def real_sheet(data: Data) -> list[SheetRow]:
     """Held-out rows as a sheet shows samples: with labels, which are the codec's prompts by number, a row for each."""
     codec, columns = data.codec, data.heldout.rows()
     labels, every, sheet = columns.get("label"), torch.arange(len(data.heldout)), []
-    for number, prompt in enumerate(codec.prompts() if labels is not None else [""]):
+    shown = sheet_prompts(codec) if labels is not None else [(0, "")]
+    if labels is not None and not any((labels == number).any() for number, _ in shown):  # of many labels others are
+        shown = [(number, codec.prompts()[number]) for number in labels.unique()[:SHEET_ROWS].tolist()]
+    for number, prompt in shown:
         chosen = every if labels is None or not prompt else every[labels == number]
         real = {name: column[chosen[: codec.per_prompt]] for name, column in columns.items()}
         sheet.append(SheetRow(prompt, samples=codec.decode(codec.samples_of(real))))

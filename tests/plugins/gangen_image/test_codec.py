@@ -134,9 +134,31 @@ def test_a_sheet_without_labels_is_a_square(tmp_path):
 
 
 def test_labels_of_any_length_and_script_can_be_drawn(tmp_path):
-    made = codec(3, labels=("", "x" * 500, "犬\n🙂"))
+    made = codec(3, labels=("", "x" * 500, "\ue000\n\udcff"))
     sheet = [SheetRow(name, samples=made.decode(torch.zeros(2, 3, 8, 8))) for name in made.prompts()]
-    assert Image.open(made.render(sheet, tmp_path / "sheet")).width < 600
+    picture, legend = made.render(sheet, tmp_path / "sheet")
+    assert Image.open(picture).width < 600
+    assert legend.name == "sheet.txt"
+    assert legend.read_text(encoding="utf-8") == f"#2 = {'x' * 500}\n#3 = \ue000 \\udcff\n"
+
+
+def test_numbers_of_rows_are_explained_on_the_screen():
+    made = codec(3, labels=("cat", "\ue000", "\ue001 dog"))
+    sheet = [SheetRow(name, samples=made.decode(torch.zeros(2, 3, 8, 8))) for name in made.prompts()]
+    assert made.preview(sheet) == "#2 = \ue000, #3 = \ue001 dog"
+    assert made.preview(sheet[:1]) == ""
+
+
+def test_a_sheet_of_some_labels_says_of_how_many(tmp_path):
+    made = codec(3, labels=("cat", "dog", "eel"))
+    sheet = [SheetRow(name, samples=made.decode(torch.zeros(1, 3, 8, 8))) for name in made.prompts()]
+    some, everything = (Image.open(made.render(rows, tmp_path / "sheet")) for rows in (sheet[:2], sheet))
+    line = some.height - everything.height * 2 // 3
+    assert 14 <= line < 30
+    below = np.asarray(some.convert("L"))[-line:]
+    assert (below < 128).any(), "2 of 3 labels"
+    others = [SheetRow("sample", samples=sheet[0].samples), SheetRow("nearest", samples=sheet[0].samples)]
+    assert Image.open(made.render(others, tmp_path / "sheet")).height == everything.height * 2 // 3
 
 
 def test_a_sheet_may_lack_images_of_a_label(tmp_path):

@@ -177,10 +177,12 @@ def test_sheets_are_text_files_with_headings(tmp_path):
     made = codec(labels=LABELS)
     path = made.render(sheet(law=["a", "b\nc"], psalms=["ä"]), tmp_path / "step-0.5")
     assert path == tmp_path / "step-0.5.txt"
-    assert path.read_text(encoding="utf-8") == "# law\na\nb c\n\n# psalms\nä\n"
+    assert path.read_text(encoding="utf-8") == f"2 of {len(LABELS)} labels\n\n# law\na\nb c\n\n# psalms\nä\n"
     assert (
         codec().render([SheetRow("", samples=["a", "b"])], tmp_path / "plain").read_text(encoding="utf-8") == "a\nb\n"
     )
+    everything = sheet(**{label: ["a"] for label in LABELS})
+    assert made.render(everything, path).read_text(encoding="utf-8").startswith(f"# {LABELS[0]}\na\n")
     pair = SheetRow("", beside={"truth": "c", "input": "a"}, samples=["b"])
     assert made.render([pair], tmp_path / "pair").read_text(encoding="utf-8") == "input: a\nb\ntruth: c\n"
     made.write(["x", "y\nz"], tmp_path / "own.lst")

@@ -1,6 +1,7 @@
 """The first sheet of a run shows held-out rows as later ones show samples, on the screen too."""
 
 from io import StringIO
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from rich.console import Console
 
 from gangen import TensorSplit
+from gangen.contracts import sheet_rows
 from gangen.run_directory import RunDirectory
 from gangen.training.callbacks.sheets import Sheets, real_sheet
 
@@ -35,6 +37,23 @@ def test_rows_without_labels_stand_together(prompts):
 def test_rows_of_data_that_make_nothing_of_labels_stand_together():
     sheet = real_sheet(data("", **HELDOUT))
     assert [(row.title, row.samples) for row in sheet] == [("", [0, -1, -2])]
+
+
+def test_of_many_labels_some_are_shown_spread_evenly():
+    names = [f"label {number}" for number in range(600)]
+    codec = SimpleNamespace(per_prompt=1, prompts=lambda: names, encode=lambda prompt, n: {"label": prompt})
+    rows = sheet_rows(SimpleNamespace(codec=codec))
+    numbers = [names.index(row.title) for row in rows]
+    assert len(rows) == 40 and (numbers[0], numbers[-1]) == (0, 599)
+    steps = {after - before for before, after in pairwise(numbers)}
+    assert steps == {15, 16}
+    assert [row.condition["label"] for row in rows] == [row.title for row in rows]
+    held = TensorSplit(x=torch.arange(1200), label=torch.arange(1200) % 600)
+    real = real_sheet(SimpleNamespace(codec=data(*names, x=torch.arange(2)).codec, heldout=held))
+    assert [row.title for row in real] == [row.title for row in rows]
+    assert real[1].samples == [-15, -615]
+    few = data(*names, x=torch.arange(3), label=torch.tensor([7, 8, 7]))
+    assert [(row.title, row.samples) for row in real_sheet(few)] == [("label 7", [0, -2]), ("label 8", [-1])]
 
 
 def test_a_preview_does_not_steer_the_terminal(tmp_path):
