@@ -51,6 +51,8 @@ class MetricContext:
         self.settings = dict(settings or {})
         self._sampler = sampler
         self.warnings: list[str] = []
+        # By the name of a metric, of what it looks at few, and what to do about it.
+        self.coarse: dict[str, tuple[Mapping[str, int], Sequence[str]]] = {}
         self._samples: list[Tensor] = []
         self._extractors: dict[Hashable, Extractor] = {}
         self._made: dict[Hashable, Any] = {}
@@ -167,8 +169,7 @@ def evaluate(metrics: list[Metric], context: MetricContext) -> dict[str, Figure]
 
 
 def measure(metric: Metric, context: MetricContext) -> dict[str, Figure]:
-    """Figures of one metric; none, and a warning, where it cannot be taken of these samples; a warning where these, or
-    what they are compared with, are few.
+    """Figures of one metric; none, and a warning, where it cannot be taken of these samples.
 
     Raises PluginError where it returns anything but figures.
     """
@@ -178,26 +179,42 @@ def measure(metric: Metric, context: MetricContext) -> dict[str, Figure]:
     except UsageError as error:
         context.warn(str(error))
         return {}
-    _warn_of_few_rows(metric, context)
+    _note_few_rows(metric, context)
     return checked(name_of(metric), found)
 
 
-def _warn_of_few_rows(metric: Metric, context: MetricContext) -> None:
+def _note_few_rows(metric: Metric, context: MetricContext) -> None:
     """Going by the counts in its protocol, unless it has said itself, in other words, that it is coarse."""
-    name = f"{name_of(metric)} is coarse: "
-    protocol = metric.protocol(context) if hasattr(metric, "protocol") else {}
-    counts = {what: count for what in COUNTED if isinstance(count := protocol.get(what), int)}
-    if not any(count < FEW for count in counts.values()) or any(it.startswith(name) for it in context.warnings):
+    name, protocol = name_of(metric), metric.protocol(context) if hasattr(metric, "protocol") else {}
+    counts = {what: count for what in COUNTED if isinstance(count := protocol.get(what), int) and count < FEW}
+    if not counts or any(it.startswith(f"{name} is coarse: ") for it in context.warnings):
         return
     ways = ["raise samples of the metric"] if getattr(metric, "samples", FEW) < FEW else []
-    ways += ["hold out more rows"] if "held-out rows" in counts and len(context.data.heldout) < FEW else []
-    seen = ", ".join(f"{count} {what}" for what, count in counts.items())
-    each = " of each" if len(counts) > 1 else ""
-    context.warn(f"{name}it looks at {seen}, and wants {FEW}{each}; {' and '.join(ways) or 'take more data'}")
+    ways += ["hold out more rows"] if len(context.data.heldout) < FEW and "held-out rows" in counts else []
+    context.coarse[name] = counts, ways or ["take more data"]
+
+
+def _coarseness(coarse: Mapping[str, tuple[Mapping[str, int], Sequence[str]]]) -> str:
+    """One warning for all metrics that look at few rows."""
+    least: dict[str, int] = {}
+    for counts, _ in coarse.values():
+        least |= {what: min(count, least.get(what, count)) for what, count in counts.items()}
+    seen = " and ".join(f"{count} {what.removesuffix('s') if count == 1 else what}" for what, count in least.items())
+    each = " of each" if len(least) > 1 else ""
+    ways = " and ".join(dict.fromkeys(way for _, ways in coarse.values() for way in ways))
+    if len(coarse) == 1:
+        return f"{next(iter(coarse))} is coarse: it looks at {seen}, and wants {FEW}{each}; {ways}"
+    names = ", ".join(name.removeprefix("metric ") for name in coarse)
+    return f"metrics {names} are coarse: they look at as few as {seen}, and want {FEW}{each}; {ways}"
 
 
 def joined(rows: Sequence[Mapping[str, Figure]], context: MetricContext) -> dict[str, Figure]:
-    """All figures; the evaluation warns of those that are not finite, and of a name that two metrics use."""
+    """All figures; the evaluation warns of few rows, of those that are not finite, and of a name that two metrics use.
+
+    Of few rows it does not where settings of sampling are tried out: there are as many at each of them.
+    """
+    if context.coarse and not context.settings:
+        context.warn(_coarseness(context.coarse))
     figures: dict[str, Figure] = {}
     for row in rows:
         if twice := figures.keys() & row.keys():

@@ -122,7 +122,8 @@ def refuse_other_data(digests: Mapping[str, Any], checkpoint: Path, device: torc
     differ = ", ".join([*codec, *rows])
     # Networks that were made for another codec are no beginning.
     fits = rows and not codec
-    start = f", which start_from={shlex.quote(str(checkpoint.parents[1]))} begins with its networks" if fits else ""
+    folder = shlex.quote(str(checkpoint.parents[1]))
+    start = f"; start_from={folder} begins it with the networks of this one" if fits else ""
     error = CheckpointError(
         f"the data are not those that this run was begun with: {differ or 'those of another process differ'}\n"
         f"put them back to go on with it, or start a new run with run=...{start}"

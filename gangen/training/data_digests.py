@@ -49,9 +49,8 @@ def changed_rows(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         if rows["count"] != then["count"]:
             found.append(f"{rows['count']:,} {name} row{'s' * (rows['count'] != 1)} and not {then['count']:,}")
         elif columns := _different(then["columns"], rows["columns"]):
-            all_differ = columns == list(then["columns"])
-            how = "are others, or in another order" if all_differ else f"differ in {', '.join(columns)}"
-            found.append(f"the {name} rows {how}")
+            some = f"differ in {', '.join(columns)}" if len(columns) < len(then["columns"]) else "are others"
+            found.append(f"the {name} rows {some}, or in another order")
     return found
 
 

@@ -505,10 +505,34 @@ def test_every_metric_warns_once_where_rows_are_few(metric):
 
     [warning] = said(20)
     assert warning.startswith(f"{metric.__name__} is coarse: it looks at ")
-    assert " 20 held-out rows" in warning and warning.endswith("and wants 50 of each; hold out more rows")
+    assert "20 held-out rows, and wants 50" in warning and warning.endswith("; hold out more rows")
     [warning] = said(60, samples=30)
-    assert "it looks at 30 samples, " in warning and warning.endswith("; raise samples of the metric")
+    assert "it looks at 30 samples" in warning and warning.endswith("; raise samples of the metric")
     assert said(60) == []
+
+
+def test_metrics_that_look_at_few_rows_are_told_of_together():
+    evaluation = bench(Drawn(), split(1), split(60, seed=1))
+    evaluate([LabelAccuracy(samples=30, extractor=Pixels()), InceptionScore(extractor=Pixels())], evaluation)
+    assert evaluation.warnings == [
+        "metrics LabelAccuracy, InceptionScore are coarse: they look at as few as 1 sample and 1 held-out row, and "
+        "want 50 of each; raise samples of the metric and hold out more rows"
+    ]
+
+
+def test_at_each_setting_that_is_tried_there_are_as_few_rows_which_is_not_said_again():
+    class Metric:
+        def __call__(self, evaluation):
+            return {"one": 1.0}
+
+        def protocol(self, evaluation):
+            return {"training rows": 3, "extractor": "eye"}
+
+    evaluation = bench(Drawn(), split(60))
+    for context, warnings in ((evaluation, 1), (evaluation.sampled(0, {"temperature": 0.5}), 0)):
+        evaluate([Metric()], context)
+        assert len(context.warnings) == warnings
+    assert evaluation.warnings[0].endswith("is coarse: it looks at 3 training rows, and wants 50; take more data")
 
 
 def test_a_metric_that_has_said_itself_that_it_is_coarse_is_not_told_of_again():

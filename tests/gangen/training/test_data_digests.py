@@ -27,7 +27,10 @@ OTHERS = {
     "a word more": ([("a green house", "home"), *ROWS[1:]], "the codec differs (vocab_size is 13 and not 12)"),
     "another word": ([(text.replace("red", "rot"), label) for text, label in ROWS], "codec differs (tokenizer.json)"),
     "a label less": ([(text, "home") for text in TEXTS], "the codec differs (labels is ('home',) and not "),
-    "a label": ([*ROWS[:-1], (TEXTS[-1], "home")], "begun with: the training rows differ in label\n"),
+    "a label": (
+        [*ROWS[:-1], (TEXTS[-1], "home")],
+        "begun with: the training rows differ in label, or in another order\n",
+    ),
     "order": (ROWS[::-1], "begun with: the training rows are others, or in another order\n"),
     "fewer rows": (ROWS[:-1], "begun with: 7 training rows and not 8\n"),
     "more rows": (ROWS * 2, "begun with: 16 training rows and not 8\n"),
@@ -61,7 +64,7 @@ def test_other_data_are_refused_as_such(what, command, begun, capsys):
     assert "the data are not those that this run was begun with: " in said and words in said
     assert "damaged" not in said
     # Networks that were made for another codec are no beginning.
-    assert ("start_from=run begins with its networks" in said) == ("codec" not in words)
+    assert ("start_from=run begins it with the networks of this one" in said) == ("codec" not in words)
 
 
 def test_a_run_goes_on_once_its_data_are_put_back(begun, tmp_path):
