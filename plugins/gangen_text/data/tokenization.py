@@ -15,17 +15,43 @@ PAD, START, END, UNKNOWN = SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>
 Kind = Literal["byte_bpe", "bpe", "words", "characters"]
 KINDS = get_args(Kind)
 
-# A word keeps its inner apostrophes (straight or U+2019) and hyphens, a number its inner points, commas and colons;
-# all else stands alone.
-WORD = r"\d+(?:[.,:]\d+)*|\w+(?:['\x{2019}-]\w+)*|[^\w\s]"
+# What parts words. Other spaces (no-break, thin, ideographic) are marks, or French and Chinese would lose theirs.
+SPACE = r"[ \t-\r]"
 
-# From words between spaces to text as people write it: the spaces to take out.
+# A word keeps its inner apostrophes and hyphens, a number its inner points, commas and colons, and both their soft
+# hyphens and (non-)joiners; of the rest, all that is one character to a reader (a mark, a flag) is a token.
+LETTERS = r"[\w\x{AD}\x{200C}\x{200D}]+"
+INNER = r"(?:['\x{2019}\x{B7}\x{5F3}\x{5F4}\x{2010}\x{2011}-]|(?<=\d)[.,:](?=\d))"
+TOKEN = rf"(?>{LETTERS}(?:{INNER}{LETTERS})*|(?!{SPACE})\X)"
+
+# Closing marks touch what stands before them, opening ones what follows; all other marks stand between spaces. A mark
+# that is written otherwise carries a joiner on that side, as in OpenNMT's tokenizer: "f(x) = $5" is f ￭( x ) = $￭ 5.
+CLOSING = r"[,.;:!?%\p{Pe}\p{Pf}]"
+OPENING = r"[\p{Ps}\p{Pi}]"
+JOINER = "\N{HALFWIDTH BLACK SQUARE}"
+JOINED = (
+    (JOINER, "\N{BLACK SQUARE}"),
+    (rf"(?:\G|(?<={SPACE})){TOKEN}\K(?!{SPACE}|\z)", JOINER),  # between all tokens without a space,
+    (rf"(?<={OPENING}){JOINER}|{JOINER}(?={CLOSING})", ""),  # but where there usually is none,
+)
+# On a space where there usually is none.
+PARTED = (rf"(?<={OPENING})(?={SPACE}|\z)|(?<={SPACE})(?={CLOSING})", JOINER)
+JOINED_TOKEN = rf"{JOINER}?(?!{JOINER}){TOKEN}(?:{JOINER}(?=\w|{SPACE}|\z))?"
+
+# From tokens between spaces back to text.
 CLOSED_UP = (
-    r" (?=[,.;:!?%\p{Pe}\p{Pf}](?:\s|$|\p{P}))",  # before a closing mark, bracket or quote
-    r"(?<=[\p{Ps}\p{Pi}]) ",  # after an opening one
-    r"(?<=\w) (?=['\x{2019}] ?(?:s|re|ve|ll|d|m|t)\b)",  # in "they 're" and "they ' re"
+    rf" (?={CLOSING})|(?<={OPENING}) ",
+    rf"{JOINER}(?={CLOSING})|(?<={OPENING}){JOINER}",
+    rf" ?{JOINER} ?",
+)
+# In texts that have spaces around all marks: "they 're" and "they ' re".
+CONTRACTED = (
+    rf"(?<=\w) (?=['\x{{2019}}]{JOINER}? ?(?:s|re|ve|ll|d|m|t)\b)",
     r"(?<=\w['\x{2019}]) (?=(?:s|re|ve|ll|d|m|t)\b)",
 )
+
+# Byte pairs are learnt from pieces of words that are longer (a genome, base64): the time grows with a word's square.
+LONGEST_WORD = 1000
 
 
 class SpecialTokens(NamedTuple):
@@ -43,7 +69,7 @@ def train(
 
     byte_bpe     byte pairs over bytes (Sennrich et al., 2016; Radford et al., 2019): any text, loses nothing
     bpe          byte pairs over characters, within words; punctuation stands alone
-    words        the most frequent words; punctuation stands alone, and is closed up again when decoded
+    words        the most frequent words; marks stand alone, and where they touch a word they do again when decoded
     characters   the most frequent characters, one token each
 
     All but ``byte_bpe`` compose accents (NFC) and read what they never saw as ``<unk>``.
@@ -70,14 +96,13 @@ def train(
         # Texts in a thousand scripts must not fill the vocabulary with characters alone.
         trainer = trainers.BpeTrainer(limit_alphabet=max(1, vocab_size // 2), **shared)
     else:
-        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), "removed", invert=True)
-        # The word-piece decoder puts spaces between tokens: none starts with two "#", which are tokens of their own.
-        closing = [decoders.Replace(Regex(pattern), "") for pattern in CLOSED_UP]
-        tokenizer.decoder = decoders.Sequence([decoders.WordPiece(cleanup=False), decoders.Fuse(), *closing])
-        trainer = trainers.WordLevelTrainer(**shared)
+        return _words(texts, normalizer, trainers.WordLevelTrainer(**shared))
     tokenizer.normalizer = normalizer
+    splitter = tokenizer.pre_tokenizer
+    pieces = pre_tokenizers.Split(Regex(f"(?m:.{{{LONGEST_WORD}}})"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([splitter, pieces])
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.pre_tokenizer = splitter
     return tokenizer
 
 
@@ -86,6 +111,22 @@ def _normalizer(kind: Kind, lowercase: bool, drop_spaces: bool) -> normalizers.N
     steps += [normalizers.Lowercase()] if lowercase else []
     steps += [normalizers.Replace(Regex(r"\s+"), "")] if drop_spaces else []
     return normalizers.Sequence(steps)
+
+
+def _words(texts: Sequence[str], normalizer: normalizers.Normalizer, trainer: trainers.WordLevelTrainer) -> Tokenizer:
+    marks = sum(text.count(",") + text.count(".") for text in texts)
+    # In corpora that were tokenized before, spaces around marks say nothing.
+    spaced = 2 * sum(text.count(" ,") + text.count(" .") for text in texts) > marks
+    steps, patterns = (JOINED, CONTRACTED + CLOSED_UP) if spaced else ((*JOINED, PARTED), CLOSED_UP)
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    joined = [normalizers.Replace(Regex(pattern), mark) for pattern, mark in steps]
+    tokenizer.normalizer = normalizers.Sequence([normalizer, *joined])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(JOINED_TOKEN), "removed", invert=True)
+    # The word-piece decoder puts spaces between tokens: none starts with two "#", which are tokens of their own.
+    closed_up = [decoders.Replace(Regex(pattern), "") for pattern in patterns]
+    tokenizer.decoder = decoders.Sequence([decoders.WordPiece(cleanup=False), decoders.Fuse(), *closed_up])
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
 
 
 def _characters(texts: Sequence[str], vocab_size: int, normalizer: normalizers.Normalizer) -> Tokenizer:
