@@ -60,7 +60,8 @@ def find_few_held_out(recipe: Recipe, data: Data) -> list[str]:
     count = len(data.heldout)
     if not recipe.metrics or count >= FEW:
         return []
-    return [f"metrics that look at held-out rows want {FEW} of them, and {count} are held out"]
+    rows = f"{count} held-out row{'s are' if count > 1 else ' is'}"
+    return [f"{rows} few for metrics that look at them, which want {FEW}; hold out more"]
 
 
 def find_blind_spots(recipe: Recipe, metrics: Sequence[Metric]) -> list[Problem]:

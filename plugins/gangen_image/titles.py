@@ -82,6 +82,11 @@ def _drawable(character: str, number: int) -> bool:
 
 @cache
 def _glyph(character: str, number: int) -> tuple[tuple[int, int], bytes]:
-    # Not as a part of a text, in which a mark that stands alone is put upon a circle.
-    mask = _fonts()[number].font_variant(layout_engine=ImageFont.Layout.BASIC).getmask(character)
+    mask = _by_character(number).getmask(character)
     return mask.size, bytes(mask)
+
+
+@cache
+def _by_character(number: int) -> ImageFont.FreeTypeFont:
+    """A font that makes no text of characters, in which a mark that stands alone is put upon a circle."""
+    return _fonts()[number].font_variant(layout_engine=ImageFont.Layout.BASIC)

@@ -229,7 +229,7 @@ def test_fewer_rows_than_a_batch_are_told_of_and_so_is_a_single_one(recipe):
 
     advice = "which repeats them; take a smaller batch_size, or more data"
     assert warnings("data.heldout_size=50") == []
-    assert warnings() == ["metrics that look at held-out rows want 50 of them, and 20 are held out"]
+    assert warnings() == ["20 held-out rows are few for metrics that look at them, which want 50; hold out more"]
     assert warnings("metrics=[]") == []
     assert warnings("metrics=[]", "trainer.batch_size=128") == [
         f"100 training rows are fewer than a batch of 128, {advice}"

@@ -13,7 +13,7 @@ DEJAVU = Path(find_spec("matplotlib").origin).with_name("mpl-data") / "fonts/ttf
 
 
 def forget():
-    for remembered in (titles._fonts, titles._drawable, titles._glyph):
+    for remembered in (titles._fonts, titles._drawable, titles._glyph, titles._by_character):
         remembered.cache_clear()
 
 
