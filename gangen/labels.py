@@ -21,7 +21,7 @@ def numbered(labels: Sequence[str], names: Sequence[str], where: str) -> Tensor:
 
 
 def labels_shown(titles: Iterable[str], names: Sequence[str]) -> str:
-    """ "40 of 600 labels": how many of ``names`` stand in a sheet whose rows have ``titles``; nothing if all do."""
+    """In words, how many of ``names`` stand in a sheet whose rows have ``titles``; nothing where all do."""
     shown = set(titles)
     return f"{len(shown):,} of {len(names):,} labels" if shown < set(names) else ""
 

@@ -187,36 +187,39 @@ def _odd_batches(
     recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player], processes: int
 ) -> Iterable[Problem]:
     """Batches that processes and micro-batches cannot share, or whose shares a network cannot take."""
-    parts = processes * recipe.trainer.accumulate
+    found = []
     always = getattr(objective, "needs", {})
-    found: dict[Problem, None] = {}
     for name, phase in recipe.phases.items():
         size = phase.batch_size or recipe.trainer.batch_size
-        place = recipe.where(*(("phases", name) if phase.batch_size else ("trainer",)), "batch_size")
-        if size % parts:
-            message = (
-                f"batch_size {size} is the batch of all processes together; it must be a multiple of "
-                f"{processes} (processes) x {recipe.trainer.accumulate} (accumulate)"
-            )
-            found[Problem(place, message)] = None
-            continue
         played = [turns[turn] for turn in phase.turns if turn in turns]
         named = {player for turn in played for player in [*turn.updates, *getattr(turn, "needs", {}), *always]}
-        asked = {player: batch_needs(players[player].net) for player in players if player in named}
-        rows, together = size // parts, size // recipe.trainer.accumulate
-        share = f"batch_size {size}"
-        if parts > 1:
-            share += f" is {rows} row{'s' * (rows > 1)} on each process and in each micro-batch"
-        if odd := {player: multiple for player, (multiple, _) in asked.items() if rows % multiple}:
-            needed = math.lcm(*(multiple for multiple, _ in asked.values())) * parts
-            wants = [
-                f"player '{player}' takes rows in groups of {count} by its options" for player, count in odd.items()
-            ]
-            found[Problem(place, f"{share}, and {' and '.join(wants)}; take a multiple of {needed}")] = None
-        elif small := {player: least for player, (_, least) in asked.items() if together < least}:
-            wants = [f"player '{player}' needs at least {least} by its options" for player, least in small.items()]
-            found[Problem(place, f"{share}, and {' and '.join(wants)}; take a larger batch")] = None
-    yield from found
+        asked = {
+            f"player '{player}', by the options of {recipe.players[player].component.name},": batch_needs(it.net)
+            for player, it in players.items()
+            if player in named
+        }
+        if fault := _odd_batch(size, processes, recipe.trainer.accumulate, asked):
+            path = ("phases", name) if phase.batch_size else ("trainer",)
+            found.append(Problem(recipe.where(*path, "batch_size"), fault))
+    return dict.fromkeys(found)  # phases may share the trainer's
+
+
+def _odd_batch(size: int, processes: int, accumulate: int, asked: Mapping[str, tuple[int, int]]) -> str:
+    """In words, why a batch cannot be taken by players that ask for so much, as ``batch_needs`` says; or nothing."""
+    parts = processes * accumulate
+    if size % parts:
+        return (
+            f"batch_size {size} is the batch of all processes together; it must be a multiple of "
+            f"{processes} (processes) x {accumulate} (accumulate)"
+        )
+    rows = size // parts
+    share = f" is {rows} row{'s' * (rows > 1)} on each process and in each micro-batch" if parts > 1 else ""
+    if odd := [f"{who} takes rows in groups of {many}" for who, (many, _) in asked.items() if rows % many]:
+        multiple = math.lcm(*(many for many, _ in asked.values())) * parts
+        return f"batch_size {size}{share}, and {' and '.join(odd)}; take a multiple of {multiple}"
+    if small := [f"{who} needs at least {least}" for who, (_, least) in asked.items() if rows * processes < least]:
+        return f"batch_size {size}{share}, and {' and '.join(small)}; take a larger batch"
+    return ""
 
 
 def _played(recipe: Recipe, turns: Turns) -> list[tuple[str, str]]:

@@ -189,17 +189,18 @@ def test_an_extractor_that_misses_a_fault_is_refused_where_it_is_the_only_one(re
     [
         (
             ["players.discriminator.pac=3"],
-            "batch_size 8, and player 'discriminator' takes rows in groups of 3 by its options; take a multiple of 3",
+            "batch_size 8, and player 'discriminator', by the options of image/mlp, takes rows in groups of 3; take a "
+            "multiple of 3",
         ),
         (
             ["players.discriminator.pac=4", "trainer.accumulate=4"],
-            "batch_size 8 is 2 rows on each process and in each micro-batch, and player 'discriminator' takes rows in "
-            "groups of 4 by its options; take a multiple of 16",
+            "batch_size 8 is 2 rows on each process and in each micro-batch, and player 'discriminator', by the "
+            "options of image/mlp, takes rows in groups of 4; take a multiple of 16",
         ),
         (
             ["players.generator.norm=batch", "trainer.accumulate=8"],
-            "batch_size 8 is 1 row on each process and in each micro-batch, and player 'generator' needs at least 2 by "
-            "its options; take a larger batch",
+            "batch_size 8 is 1 row on each process and in each micro-batch, and player 'generator', by the options of "
+            "image/mlp, needs at least 2; take a larger batch",
         ),
     ],
 )
@@ -211,7 +212,7 @@ def test_a_later_phase_has_its_own_place(recipe):
     recipe.write_text(recipe.read_text() + "trainer: {batch_size: 8}\n")
     phase = "  fine: {steps: 2, batch_size: 6, turns: {generate: 1}}\nmetrics"
     recipe.write_text(recipe.read_text().replace("metrics", phase).replace("image/mlp\n", "{use: image/mlp, pac: 4}\n"))
-    assert "points.yaml:9:20: batch_size 6, and player 'discriminator' takes rows in groups of 4" in refusal(recipe)
+    assert "points.yaml:9:20: batch_size 6, and player 'discriminator', by the options of" in refusal(recipe)
 
 
 def test_a_batch_that_no_phase_plays_is_of_any_size(recipe):
