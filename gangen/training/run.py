@@ -49,15 +49,15 @@ def play(
     try:
         trainer = assemble(recipe, registry, accelerator, run, console)
         trainer.strict = rehearsal
-        if accelerator.is_main_process:
-            digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
-            remarks += [] if rehearsal else find_scarcity(recipe, trainer.data)  # a check has said that before
-            remarks += run.begin(recipe, distributions_of(recipe, registry) | digests)
         found = checkpoint.latest(run.checkpoints)
         if found:
             checkpoint.restore(trainer, found)
         else:
             start_players(recipe, trainer.players)
+        if accelerator.is_main_process:  # not before, since a run that is refused stays as it was
+            digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
+            remarks += [] if rehearsal else find_scarcity(recipe, trainer.data)  # a check has said that before
+            remarks += run.begin(recipe, distributions_of(recipe, registry) | digests)
         if accelerator.is_main_process:
             run.forget_after(trainer.state.total)
             warn(trainer, run, console, remarks)

@@ -51,18 +51,21 @@ def begun(tmp_path, monkeypatch):
     write("held.csv", HELD)
     assert main(["recipe.yaml"]) == 0
     (tmp_path / "run/checkpoints/latest").write_text("step-00000001\n")
+    return tmp_path / "run"
 
 
 @pytest.mark.parametrize("what", OTHERS)
 @pytest.mark.parametrize("command", [["recipe.yaml"], ["check", "recipe.yaml"]], ids=["train", "check"])
 def test_other_data_are_refused_as_such(what, command, begun, capsys):
     rows, words = OTHERS[what]
+    recipe = (begun / "recipe.yaml").read_bytes()
     write("rows.csv", rows)
     write("held.csv", [(text, "home") for text, _ in HELD] if what == "a label less" else HELD)
-    assert main(command) == 1
+    assert main([*command, "every.log=7"]) == 1
     said = capsys.readouterr().err
     assert "the data are not those that this run was begun with: " in said and words in said
     assert "damaged" not in said
+    assert (begun / "recipe.yaml").read_bytes() == recipe
     # Networks that were made for another codec are no beginning.
     assert ("start_from=run begins it with the networks of this one" in said) == ("codec" not in words)
 
