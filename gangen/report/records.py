@@ -24,6 +24,8 @@ def read_recipe(run: RunDirectory) -> Row:
 
 
 def warnings_of(rows: list[Row], result: Result | None) -> list[str]:
-    """Those of training, then those of the evaluation."""
-    ours = [f"Step {row['step']:,}: {row['warning']}" for row in rows if "warning" in row]
-    return ours + [f"Evaluation: {message}" for message in (result.warnings if result else [])]
+    """Those of training, then those of the evaluation that training did not have."""
+    ours = [row for row in rows if "warning" in row]
+    known = {str(row["warning"]) for row in ours}
+    others = [message for message in (result.warnings if result else []) if message not in known]
+    return [f"Step {row['step']:,}: {row['warning']}" for row in ours] + [f"Evaluation: {it}" for it in others]

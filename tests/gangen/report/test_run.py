@@ -163,6 +163,21 @@ def test_how_figures_were_measured(run):
     assert "Evaluation: too <few> samples" in read.text
 
 
+def test_what_training_has_warned_of_is_not_told_again(run):
+    run.append_metrics({"step": 20, "phase": "duel", "warning": "few samples"})
+    evaluate(run, warnings=["few samples", "no samples"])
+    text = page(run).text
+    assert "Step 20: few samples" in text and "Evaluation: no samples" in text
+    assert "Evaluation: few samples" not in text
+
+
+def test_a_picture_and_what_explains_it_are_one_sheet(run):
+    picture(run.samples / "step-00000020.png", shade=77)
+    (run.samples / "step-00000020.txt").write_text("#2 = \u72ac\n", encoding="utf-8")
+    [figure] = re.findall(r'<figure class="sheet.*?</figure>', write_report(run).read_text(encoding="utf-8"), re.DOTALL)
+    assert figure.index("<img") < figure.index("#2 = \u72ac")
+
+
 def test_sheets_of_metrics_have_sections_of_their_own(run):
     (run.samples / "step-00000020.txt").write_text("ours\n")
     (run.samples / "real.txt").write_text("theirs\n")
