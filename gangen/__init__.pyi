@@ -4,6 +4,7 @@
 """
 
 from . import noise as noise
+from .account import Account as Account
 from .collectives import all_gather as all_gather
 from .collectives import all_mean as all_mean
 from .collectives import all_sum as all_sum
@@ -36,10 +37,12 @@ from .files import digest as digest
 from .files import replacing as replacing
 from .files import write_atomically as write_atomically
 from .hookspecs import hookimpl as hookimpl
+from .labels import in_order as in_order
 from .labels import label_number as label_number
 from .labels import label_of as label_of
 from .labels import labels_shown as labels_shown
 from .labels import numbered as numbered
+from .labels import with_rows as with_rows
 from .losses import NonSaturating as NonSaturating
 from .losses import accuracy as accuracy
 from .losses import at_least_float32 as at_least_float32
@@ -58,10 +61,12 @@ from .networks import evaluating as evaluating
 from .objectives import AdversarialGame as AdversarialGame
 from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
+from .rows import Chunk as Chunk
 from .rows import Rows as Rows
 from .samplers import Sampler as Sampler
 from .schedules import Schedule as Schedule
 from .splits import StreamSplit as StreamSplit
 from .splits import TensorSplit as TensorSplit
+from .splits import held_out as held_out
 
 __version__: str

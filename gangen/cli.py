@@ -21,6 +21,7 @@ examples:
   gangen recipes                                                 what can be trained
   gangen recipes/text_gan.yaml                                   train it; once more to go on with it
   gangen recipes/text_gan.yaml run=runs/small data.max_length=8  with other settings
+  gangen data recipes/my_images.yaml data.path=photos/           what would be trained on, before any training
   gangen sample -n 5 --run runs/text_gan                         what it learned
   gangen eval runs/text_gan                                      how well: figures, and quality against diversity
 """
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, summary in {
         "train": "play a recipe, from its newest checkpoint if there is one; the word train may be left out",
         "check": "build everything that a recipe names, without training",
+        "data": "show what a recipe's data are: what is used and what is left out, labels, a sheet of rows",
     }.items():
         playing = command(name, summary)
         playing.add_argument("recipe", help="a recipe's file or the name of one that is installed")
@@ -157,6 +159,13 @@ def _check(options: argparse.Namespace, blocked: list[str]) -> None:
         rehearse(recipe, registry)
         print("saved, loaded, and sampled twice alike")
     print(f"{recipe.source} {'can be played' if options.play else 'was built; with --play, all of it is tried once'}")
+
+
+def _data(options: argparse.Namespace, blocked: list[str]) -> None:
+    recipe, registry = _read(options, blocked)
+    from gangen.training.inspection import inspect
+
+    print("\n".join(inspect(recipe, registry)))
 
 
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
@@ -260,6 +269,7 @@ def _schema(options: argparse.Namespace, blocked: list[str]) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "train": _train,
     "check": _check,
+    "data": _data,
     "sample": _sample,
     "eval": _eval,
     "report": _report,

@@ -201,6 +201,9 @@ class Data(Protocol):
 
     It may also have ``sheet()``: what sheets of samples show, one ``gangen.SheetRow`` or more. The tensors that their
     conditions name are all that samplers are handed of held-out rows.
+
+    ``accounts``, a ``gangen.Account`` or more, say what became of all that it was given; they are told before training.
+    ``describe()`` has further lines for ``gangen data``. A source of rows made of another source's has its accounts.
     """
 
     codec_class: type[Codec]

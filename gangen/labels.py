@@ -1,14 +1,94 @@
 """Labels are numbers in rows, and names to people."""
 
-from collections.abc import Iterable, Sequence
+import datetime
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from gangen.account import NAMED, Account
 from gangen.contracts import Batch
 from gangen.errors import DataError, UsageError, did_you_mean
 
 SHOWN = 40
+
+
+def label_name(value: Any) -> str | None:
+    """What a cell says as a label; None for one that says nothing.
+
+    Numbers are called as people write them: 3, also for 3.0. Names are composed (NFC) and stripped.
+
+    Raises:
+        ValueError: it holds several labels, or a measurement.
+    """
+    if isinstance(value, float) and not math.isnan(value) and value.is_integer():
+        value = int(value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not isinstance(value, str | int | datetime.date | datetime.time):
+        what = f"{len(value)} labels" if isinstance(value, list | tuple) else f"a {type(value).__name__}"
+        raise ValueError(f"a label is one name, and here is {what}: {str(value)[:40]}")
+    return unicodedata.normalize("NFC", str(value)).strip() or None
+
+
+def in_order(labels: Iterable[str]) -> list[str]:
+    """Each label once; numbers as numbers before names as names: "9", "10", "cat"."""
+    return sorted(set(labels), key=lambda label: (not label.isdecimal(), int(label) if label.isdecimal() else 0, label))
+
+
+def with_rows(
+    names: Sequence[str], train: Mapping[str, Tensor], heldout: Mapping[str, Tensor], accounts: Sequence[Account]
+) -> tuple[tuple[str, ...], dict[str, Tensor], dict[str, Tensor]]:
+    """The labels that have a row to train on, and both sides with these alone.
+
+    ``train`` and ``heldout`` have "label", int64 ``[n]``, numbers in ``names``. The first of ``accounts`` is told what
+    is doubtful: labels without a row on one side, of hardly any row, or that may be meant to be one; and the last, of
+    the held-out rows, how many are left out.
+    """
+    account = accounts[0]
+    trained, held = (torch.bincount(side["label"], minlength=len(names)) for side in (train, heldout))
+    kept = trained > 0
+    if absent := [name for name, rows in zip(names, kept.tolist(), strict=True) if not rows]:
+        account.warnings.append(f"{account.source}: {_labels(absent)} left out, without a row to train on")
+        numbers = kept.cumsum(0) - 1
+        stay = kept[heldout["label"]]
+        accounts[-1].leave_out("held-out rows of labels that no other row has", [], int((~stay).sum()))
+        heldout = {name: column[stay] for name, column in heldout.items()}
+        train, heldout = (dict(side) | {"label": numbers[side["label"]]} for side in (train, heldout))
+    names = tuple(name for name, rows in zip(names, kept.tolist(), strict=True) if rows)
+    if unheld := [name for name, rows in zip(names, held[kept].tolist(), strict=True) if not rows]:
+        account.warnings.append(
+            f"{account.source}: {_labels(unheld)} without a held-out row, for figures to know what real ones are like"
+        )
+    if alike := _alike(names):
+        account.warnings.append(f"{account.source}: are these meant to be one label? {', '.join(alike)}")
+    if 2 * len(names) > len(train["label"]):
+        account.warnings.append(
+            f"{account.source}: {len(names):,} labels for {len(train['label']):,} rows; is that the right label_column?"
+        )
+    return names, dict(train), dict(heldout)
+
+
+def _labels(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:NAMED])) + (", ..." if len(names) > NAMED else "")
+    return f"{len(names):,} labels ({shown})" if len(names) > 1 else f"label {shown}"
+
+
+def _alike(names: Sequence[str]) -> list[str]:
+    """Pairs of names that differ in case alone, or in how a number is written."""
+    meanings: dict[Any, list[str]] = {}
+    for name in names:
+        try:
+            meaning: Any = float(name)
+        except ValueError:
+            meaning = " ".join(name.casefold().split())
+        meanings.setdefault(meaning, []).append(name)
+    pairs = (pair for same in meanings.values() for pair in combinations(same, 2))
+    return [f"{one!r} and {other!r}" for one, other in pairs][:NAMED]
 
 
 def numbered(labels: Sequence[str], names: Sequence[str], where: str) -> Tensor:
@@ -46,6 +126,7 @@ def label_number(prompt: str, names: Sequence[str]) -> int:
     """
     places = {name.casefold(): place for place, name in enumerate(names)}
     places |= {name: place for place, name in enumerate(names)}
+    prompt = unicodedata.normalize("NFC", prompt)
     number = places.get(prompt, places.get(prompt.casefold()))
     if number is None:
         shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

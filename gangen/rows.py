@@ -1,29 +1,25 @@
-"""Rows of files, folders, saved sets and the hub, all read by ``datasets``."""
+"""Rows of files, folders, saved sets and the hub."""
 
 import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from random import Random
+from typing import Any, ClassVar, Self
 
+from gangen.account import NAMED, Account
 from gangen.errors import DataError, did_you_mean
+from gangen.labels import label_name
+from gangen.reading.folders import read_media
+from gangen.reading.formats import READERS, ROWS_AT_ONCE, Chunk, named
+from gangen.reading.paths import Found, find, has_split, suffix_of
 
-ROWS_AT_ONCE = 256
-ALL_NAMES = 10**9
-
-Reader = tuple[str, Mapping[str, Any]]
-
-
-class Chunk(NamedTuple):
-    """Some rows: the values of each column; and, of columns of classes, the names of all classes in their order.
-
-    A class is given by its name, None where there is none; media as {"bytes", "path"}, for the caller to decode.
-    """
-
-    columns: Mapping[str, list]
-    classes: Mapping[str, tuple[str, ...]]
+ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".zst")
+PARQUET = "parquet"
 
 
 @dataclass(frozen=True)
@@ -33,14 +29,16 @@ class Rows:
     ``split`` is read of what has splits: the sub-folder of that name, files called so ("train.csv", or
     "train-00000-of-00002.parquet" as the hub names them), the split of a saved set or of one on the hub. What has none
     is read whole. Files are read where they are: no cache can be stale or left behind. A set on the hub is fetched and
-    kept unless ``streaming``. Reading raises DataError where there is nothing, nothing readable, or no such column.
+    kept unless ``streaming``. ``encoding`` is that of text files; a byte order mark in one has the last word.
 
     A plugin says in a subclass which ``columns`` it wants, and what is read:
 
-    - ``readers``: by a file's last suffix, .gz left aside, the loader of ``datasets`` and what it is told. One whose
-      name ends in "folder" reads a folder as a whole. The suffix "*" stands for any other, of a file named itself.
+    - ``readers``: by a file's last suffix, that of packing (.gz, .bz2, .xz) left aside: "text", a line a row; "csv";
+      "tsv", where quotes mean nothing; "json"; "parquet"; or "image", "audio" or "video": files of such media are read
+      where they lie together, with sub-folders as classes. The suffix "*" stands for any other, of a file named itself.
     - ``wanted``: what these are, in words: "folder x holds no ...".
     - ``hints``: what to say of a column that is missing, by its name.
+    - ``classes``: whether sub-folders of media are wanted as classes, in the column "label".
     """
 
     path: str
@@ -48,30 +46,73 @@ class Rows:
     streaming: bool = False
     encoding: str = "utf-8"
 
-    readers: ClassVar[Mapping[str, Reader]]
+    readers: ClassVar[Mapping[str, str]]
     wanted: ClassVar[str] = "file that can be read"
     hints: ClassVar[Mapping[str, str]] = {}
 
+    @property
+    def classes(self) -> bool:
+        return True
+
     def columns(self, features: Mapping[str, Any]) -> Sequence[str]:
-        """The columns to read, of those there are. ``features`` has the type of each, None where it is not known."""
+        """The columns to read, of those there are. ``features`` has the type of each, None where any value may stand.
+
+        Types are those of ``datasets``.
+        """
         return list(features)
 
-    def chunks(self, *, seed: int = 0, epoch: int | None = None, buffer: int = 1) -> Iterator[Chunk]:
+    def chunks(
+        self, account: Account | None = None, *, seed: int = 0, epoch: int | None = None, buffer: int = 1
+    ) -> Iterator[Chunk]:
         """Every row, some at a time: in order, or, for an epoch's number, shuffled by ``(seed, epoch)`` within a buffer
-        of so many rows; what is read as a folder is shuffled as a whole.
-        """
-        with self._explaining():
-            chunks = self._chunks(seed, epoch, buffer)
-        while True:
-            with self._explaining():
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            yield chunk
+        of so many rows; media in files are shuffled as a whole. What is not read is told to the ``account``.
 
-    def labels(self, chunk: Chunk, column: str) -> list[str]:
-        """The values of a column as labels. Raises DataError for a row without one, or for what is no label."""
-        return [self._label(value, column) for value in chunk.columns[column]]
+        Raises:
+            DataError: there is nothing, nothing readable, or no such column.
+        """
+        account = Account(self.path) if account is None else account
+        found = None if self._is_saved() else self._find()
+        if found is None:
+            chunks = self._of_datasets(seed, epoch, buffer)
+        else:
+            chunks = self._of_files(found, account, None if epoch is None else Random(f"{seed}/{epoch}"), buffer)
+        first = next(chunks, None)
+        if first is None:
+            raise DataError(f"{self.path} is empty")
+        if found:
+            found.tell(account)
+        yield from chain([first], chunks)
+
+    def labels(self, chunk: Chunk, column: str, unlabelled: list[str] | None = None) -> list[str]:
+        """The values of a column as labels; "" for rows without one, whose places go to ``unlabelled``.
+
+        Raises:
+            DataError: a cell holds what is no label; or nothing, where nobody collects such places.
+        """
+        names, places = [], []
+        for row, value in enumerate(chunk.columns[column]):
+            try:
+                name = label_name(value)
+            except ValueError as error:
+                raise DataError(f"{chunk.place(row)}: {error}\nchoose another label_column, or null") from None
+            names.append(name or "")
+            if name is None:
+                places.append(chunk.place(row))
+        if unlabelled is None:
+            self.refuse(places, column)
+        else:
+            unlabelled += places
+        return names
+
+    def refuse(self, unlabelled: Sequence[str], column: str) -> None:
+        """Raises DataError where there are rows without a label, at these places."""
+        if unlabelled:
+            shown = ", ".join(unlabelled[:NAMED]) + (", ..." if len(unlabelled) > NAMED else "")
+            rows = f"{len(unlabelled):,} rows have" if len(unlabelled) > 1 else "a row has"
+            raise DataError(
+                f"{self.path}: {rows} no label in column {column!r}: {shown}\n"
+                "say what they are, leave them out of the data, or set label_column: null"
+            )
 
     def other(self, name: str) -> Self:
         """Where held-out rows come from: split ``name`` of this path where it has such a split, else the path ``name``.
@@ -82,8 +123,8 @@ class Rows:
         if not re.fullmatch(r"\w+", name):
             return replace(self, path=name)
         here = Path(self.path).expanduser()
-        if self._of_split(here, name):
-            if not self._of_split(here, self.split):
+        if self._has(name):
+            if not self._has(self.split):
                 raise DataError(
                     f"{self.path} as a whole includes its {name!r}; put what to train on into {here / self.split}"
                 )
@@ -94,57 +135,108 @@ class Rows:
             raise DataError(f"{self.path} has no split {name!r}, and there is no file or folder of that name")
         return replace(self, path=name)
 
-    def _chunks(self, seed: int, epoch: int | None, buffer: int) -> Iterator[Chunk]:
-        import datasets  # a second of imports that a trained model does not need
+    def _has(self, split: str) -> bool:
+        if self._is_saved():
+            return (Path(self.path).expanduser() / split).is_dir()
+        return has_split(self.path, split, self._is_readable)
 
-        rows = self._open()
-        features: Mapping[str, Any] = rows.features or dict.fromkeys(next(iter(rows)))
-        columns = self.columns(features)
+    def _is_saved(self) -> bool:
+        here = Path(self.path).expanduser()
+        return (here / "state.json").is_file() or (here / "dataset_dict.json").is_file()
+
+    def _is_readable(self, file: Path) -> bool:
+        return suffix_of(file) in self.readers
+
+    def _reader(self, file: Path) -> str | None:
+        return self.readers.get(suffix_of(file), self.readers.get("*"))
+
+    def _find(self) -> Found | None:
+        """What the path stands for; None for a name on the hub. Raises DataError where there is nothing of use."""
+        media = any(reader not in READERS for reader in self.readers.values())
+        found = find(self.path, self.split, self._is_readable, media=media)
+        if media and (files := [file for file in found.files if self._reader(file) not in READERS]):
+            found.others += [file for file in found.files if file not in set(files)]
+            found.files = files
+        if found.files:
+            return found
+        if found.folder:
+            other = f"; it has {len(found.others):,} others: {', '.join(found.shown(found.others)[:3])}" * bool(
+                found.others
+            )
+            raise DataError(f"folder {self.path} holds no {self.wanted}{other}")
+        if glob.has_magic(self.path):
+            raise DataError(f"no file matches {self.path}")
+        if suffix_of(Path(self.path)) in self.readers or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", self.path):
+            raise DataError(f"no file or folder {self.path}")
+        return None
+
+    def _of_files(self, found: Found, account: Account, order: Random | None, buffer: int) -> Iterator[Chunk]:
+        readers = {suffix_of(file): self._reader(file) or "" for file in found.files}
+        kinds = set(readers.values())
+        if "" in kinds or any(file.suffix.lower() in ARCHIVES for file in found.files):
+            raise DataError(f"{self.path} holds no {self.wanted}")
+        if len(kinds) > 1:
+            first, *_ = sorted(readers)
+            raise DataError(
+                f"{self.path} holds files of several kinds ({', '.join(sorted(readers))}); "
+                f"name those of one, such as '*{first}'"
+            )
+        (kind,) = kinds
+        if kind not in READERS:
+            if not found.folder and len(found.files) == 1:
+                raise DataError(f"{self.path}: such files are read from a folder, not one by one")
+            choose = partial(self._choose, self.path)
+            return read_media(found, kind, choose, account, classes=self.classes, order=order)
+        if kind == PARQUET and self.encoding.lower() not in ("utf-8", "utf8"):
+            raise DataError(f"{self.path}: encoding is for files of text, which parquet is not; leave it out")
+        files = order.sample(found.files, len(found.files)) if order else found.files
+        chunks = chain.from_iterable(
+            READERS[kind](file, self.encoding, partial(self._choose, str(file)), account) for file in files
+        )
+        return _shuffled(chunks, order, buffer) if order else chunks
+
+    def _choose(self, where: str, features: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
+        """The columns to read of those in a file. Raises DataError for one that it does not have."""
+        columns = list(self.columns(features))
         for name in columns:
             if name not in features:
-                hint = did_you_mean(name, features) or self.hints.get(name, "")
-                raise DataError(f"{self.path} has no column {name!r}{hint}\nit has: {', '.join(features)}")
-        rows = rows.select_columns(list(columns))  # others may hold what costs much to decode
-        for name in columns:
-            if hasattr(features[name], "decode"):  # by the caller, who can go on after a damaged one
-                rows = rows.cast_column(name, replace(features[name], decode=False))
-        if epoch is not None:
-            # Of a folder only the names are held, so there is room for all: they come label by label.
-            whole = (rows.info.builder_name or "").endswith("folder")
-            rows = rows.shuffle(seed=seed, buffer_size=ALL_NAMES if whole else buffer)
-            rows.set_epoch(epoch)
-        classes = {
-            name: tuple(features[name].names) for name in columns if isinstance(features[name], datasets.ClassLabel)
-        }
-        for batch in rows.iter(batch_size=ROWS_AT_ONCE):
-            values = {name: batch[name] for name in columns}
-            for name, names in classes.items():
-                values[name] = [None if value is None or value < 0 else names[value] for value in batch[name]]
-            yield Chunk(values, classes)
+                told = {**self.hints, **(hints or {})}
+                hint = told.get(name) or did_you_mean(name, [*features, *told])
+                raise DataError(f"{where} has no column {name!r}{hint}\nit has: {', '.join(features)}")
+        return columns
 
-    def _label(self, value: Any, column: str) -> str:
-        if isinstance(value, list | dict | bytes | float):
-            raise DataError(
-                f"{self.path}: the labels are {type(value).__name__}s, not names; choose another label_column, or null"
-            )
-        name = "" if value is None else str(value).strip()
-        if not name:
-            raise DataError(
-                f"{self.path} has a row without a label in column {column!r}; "
-                "leave it out of the data, or set label_column: null"
-            )
-        return name
+    def _of_datasets(self, seed: int, epoch: int | None, buffer: int) -> Iterator[Chunk]:
+        """Rows of what ``datasets`` saved, or fetches."""
+        with self._explaining():
+            rows = self._open()
+            features: Mapping[str, Any] = rows.features or dict.fromkeys(next(iter(rows)))
+            columns = self._choose(self.path, features)
+            rows = rows.select_columns(columns)  # others may hold what costs much to decode
+            for name in columns:
+                if hasattr(features[name], "decode"):  # by the caller, who can go on after a damaged one
+                    rows = rows.cast_column(name, replace(features[name], decode=False))
+            if epoch is not None:
+                rows = rows.shuffle(seed=seed, buffer_size=buffer)
+                rows.set_epoch(epoch)
+            batches = rows.iter(batch_size=ROWS_AT_ONCE)
+        start = 1
+        while True:
+            with self._explaining():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            size = len(batch[columns[0]])
+            places = [(f"{self.path}, row ", number) for number in range(start, start + size)]
+            yield named({name: batch[name] for name in columns}, features, places)
+            start += size
 
     def _open(self) -> Any:
         """A ``datasets.IterableDataset``."""
-        import datasets
+        import datasets  # a second of imports that a trained model does not need
 
         here = Path(self.path).expanduser()
-        if (here / "state.json").is_file() or (here / "dataset_dict.json").is_file():
+        if self._is_saved():
             rows = self._only(datasets.load_from_disk(here))
-        elif found := self._find():
-            reader, patterns, told = found
-            rows = datasets.load_dataset(reader, data_files=patterns, split="train", streaming=True, **told)
         else:
             rows = self._only(datasets.load_dataset(self.path, streaming=self.streaming))
         return rows if isinstance(rows, datasets.IterableDataset) else rows.to_iterable_dataset()
@@ -157,71 +249,9 @@ class Rows:
             raise DataError(f"{self.path} has no split {self.split!r}\nit has: {', '.join(rows)}")
         return rows[self.split] if self.split in rows else next(iter(rows.values()))
 
-    def _find(self) -> tuple[str, list[str], Mapping[str, Any]] | None:
-        """The loader of ``datasets``, the patterns of its files and what it is told; None for a name on the hub."""
-        folder, files = self._files()
-        if not files:
-            return None
-        suffixes = sorted({_suffix(file) for file in files})
-        found = [self.readers.get(suffix, self.readers.get("*")) for suffix in suffixes]
-        readers = [reader for reader in found if reader]
-        whole = next((reader for reader in readers if reader[0].endswith("folder")), None)
-        if whole and folder:
-            # One pattern for all, because `datasets` would take folders called "val" or "test_tube" for splits.
-            return whole[0], [f"{glob.escape(str(folder))}/**"], whole[1]
-        if whole:
-            raise DataError(f"{self.path}: such files are read from a folder, not one by one")
-        if None in found:
-            raise DataError(f"{self.path} holds no {self.wanted}")
-        if any(reader != readers[0] for reader in readers):
-            kinds = ", ".join(suffixes)
-            raise DataError(
-                f"{self.path} holds files of several kinds ({kinds}); name those of one, such as '*{suffixes[0]}'"
-            )
-        reader, told = readers[0]
-        if self.encoding.lower() not in ("utf-8", "utf8"):
-            # Told another encoding, `datasets` reads packed files as UTF-8 all the same, and parquet has none.
-            if reader == "parquet" or any(file.suffix == ".gz" for file in files):
-                raise DataError(
-                    f"{self.path}: encoding is for files that are neither packed nor parquet; unpack it first"
-                )
-            told = {**told, "encoding": self.encoding}
-        return reader, [glob.escape(str(file)) for file in files], told  # `datasets` takes names for patterns
-
-    def _files(self) -> tuple[Path | None, list[Path]]:
-        """The files that ``path`` stands for, in order, and the folder that they are in where it names one.
-
-        Raises:
-            DataError: there are none, and ``path`` can be no name on the hub.
-        """
-        here = Path(self.path).expanduser().absolute()
-        if here.is_dir():
-            parts = self._of_split(here, self.split) or [here]
-            inside = (file for part in parts for file in ([part] if part.is_file() else part.rglob("*")))
-            files = sorted(file for file in inside if _suffix(file) in self.readers and file.is_file())
-            if not files:
-                raise DataError(f"folder {parts[0] if parts[0] != here else self.path} holds no {self.wanted}")
-            return parts[0], files
-        found = [here] if here.is_file() else map(Path, sorted(glob.glob(str(here), recursive=True)))
-        files = [file for file in found if file.is_file()]
-        if not files and glob.has_magic(self.path):
-            raise DataError(f"no file matches {self.path}")
-        if not files and (_suffix(here) in self.readers or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", self.path)):
-            raise DataError(f"no file or folder {self.path}")
-        return None, files
-
-    def _of_split(self, folder: Path, split: str) -> Sequence[Path]:
-        """What ``folder`` holds of a split: a sub-folder, or tables that are called so."""
-        if (folder / split).is_dir():
-            return [folder / split]
-        name = glob.escape(split)
-        found = sorted(folder.glob(f"{name}.*")) or sorted(folder.glob(f"{name}-*-of-*.*"))
-        readers = ((file, self.readers.get(_suffix(file))) for file in found if file.is_file())
-        return [file for file, reader in readers if reader and not reader[0].endswith("folder")]
-
     @contextmanager
     def _explaining(self) -> Iterator[None]:
-        """Turn what the readers raise into one DataError, and keep them from talking meanwhile."""
+        """Turn what ``datasets`` raises into one DataError, and keep it from talking meanwhile."""
         from datasets.utils import logging
 
         verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -231,25 +261,41 @@ class Rows:
             yield
         except DataError:
             raise
-        except Exception as error:  # each reader raises its own library's errors
-            raise DataError(self._explanation(error)) from error
+        except Exception as error:  # each format raises its own library's errors
+            raise DataError(f"{self.path} cannot be read: {_innermost(error)}") from error
         finally:
             logging.set_verbosity(verbosity)
             if bars:
                 logging.enable_progress_bar()
 
-    def _explanation(self, error: BaseException) -> str:
-        while error.__cause__ is not None:
-            error = error.__cause__
-        if isinstance(error, UnicodeDecodeError):
-            what = f"not {self.encoding} text (byte 0x{error.object[error.start]:02x})"
-            return f"{self.path} is {what}; set its encoding, such as encoding: latin-1"
-        # What readers raise for a file without rows; two of them have no public name.
-        if type(error).__name__ in ("SchemaInferenceError", "EmptyDataError", "StopIteration"):
-            return f"{self.path} is empty"
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return f"{self.path} cannot be read: {reason}"
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _suffix(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+def _shuffled(chunks: Iterator[Chunk], order: Random, buffer: int) -> Iterator[Chunk]:
+    """The same rows, each drawn from the ``buffer`` rows that are held at a time."""
+    held: list[tuple] = []
+    drawn: list[tuple] = []
+    for chunk in chunks:
+        for row in zip(*chunk.columns.values(), chunk.places, strict=True):
+            held.append(row)
+            if len(held) > buffer:
+                place = order.randrange(len(held))
+                held[place], held[-1] = held[-1], held[place]
+                drawn.append(held.pop())
+        if len(drawn) >= ROWS_AT_ONCE:
+            yield _together(drawn, chunk)
+            drawn = []
+    order.shuffle(held)
+    drawn += held
+    for start in range(0, len(drawn), ROWS_AT_ONCE):
+        yield _together(drawn[start : start + ROWS_AT_ONCE], chunk)
+
+
+def _together(rows: Sequence[tuple], like: Chunk) -> Chunk:
+    """Rows, each a value for each column and its place, as a chunk with the columns of another one."""
+    *columns, places = zip(*rows, strict=True)
+    return like._replace(columns=dict(zip(like.columns, map(list, columns), strict=True)), places=places)

@@ -1,7 +1,8 @@
 """Rows of data, handed out in global batches that are a function of (seed, counter)."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -53,6 +54,24 @@ class TensorSplit:
             epoch, offset = epoch + 1, 0
         index = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
         return {name: tensor[index].to(device) for name, tensor in self._tensors.items()}
+
+
+def held_out(keys: Sequence[Hashable], labels: Sequence[Hashable], proposed: Iterable[Hashable]) -> list[bool]:
+    """Which rows to hold out, given that rows with equal ``keys`` are copies: those ``proposed``, with all copies.
+
+    A key is not held out where it is the last of a label: each keeps something to train on.
+    """
+    labels_of, left = defaultdict(set), defaultdict(set)
+    for key, label in zip(keys, labels, strict=True):
+        labels_of[key].add(label)
+        left[label].add(key)
+    held = set()
+    for key in proposed:
+        if key not in held and all(len(left[label]) > 1 for label in labels_of[key]):
+            held.add(key)
+            for label in labels_of[key]:
+                left[label].remove(key)
+    return [key in held for key in keys]
 
 
 class StreamSplit:

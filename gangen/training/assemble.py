@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from gangen import model
+from gangen.account import told
 from gangen.components.registry import Registry
 from gangen.contracts import Callback, Data, Metric
 from gangen.errors import CheckpointError, Problem, RecipeError, UsageError, did_you_mean
@@ -54,7 +55,8 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     context = build_context(recipe, registry, data, players, device)
     build_metrics(recipe, registry, context)
     start_players(recipe, players)
-    lines = [f"data: {recipe.data.name}, {data.codec.spec}"]
+    accounts = told(data)
+    lines = [f"data: {recipe.data.name}, {data.codec.spec}", *accounts.lines]
     lines += [
         f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"
         for name, player in players.items()
@@ -66,7 +68,8 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
         )
         balance = phase.balance and f", {phase.balance.player} balanced by {phase.balance.figure}"
         lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}{balance or ''}")
-    return lines + [f"warning: {it}" for it in [*find_scarcity(recipe, data), *find_few_held_out(recipe, data)]]
+    warnings = [*accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
+    return lines + [f"warning: {warning}" for warning in warnings]
 
 
 def assemble(

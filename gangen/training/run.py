@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
+from gangen.account import told
 from gangen.components.registry import Registry
 from gangen.errors import RunError, UsageError
 from gangen.recipe.sections import Recipe
@@ -56,9 +57,11 @@ def play(
             start_players(recipe, trainer.players)
         if accelerator.is_main_process:  # not before, since a run that is refused stays as it was
             digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
-            remarks += [] if rehearsal else find_scarcity(recipe, trainer.data)  # a check has said that before
+            if not rehearsal:  # a check has said that before
+                accounts = told(trainer.data)
+                around.print(*accounts.lines, sep="\n", **PLAIN)
+                remarks += [*accounts.warnings, *find_scarcity(recipe, trainer.data)]
             remarks += run.begin(recipe, distributions_of(recipe, registry) | digests)
-        if accelerator.is_main_process:
             run.forget_after(trainer.state.total)
             warn(trainer, run, console, remarks)
         finished = trainer.state.phase == len(trainer.phases)

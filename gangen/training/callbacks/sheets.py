@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from gangen.contracts import SHEET_ROWS, Callback, Data, SheetRow, sheet_prompts, sheet_rows
+from gangen.contracts import SHEET_ROWS, Batch, Callback, Codec, Data, SheetRow, sheet_prompts, sheet_rows
 from gangen.labels import labels_shown
 from gangen.noise import mix
 from gangen.printing import visible
@@ -37,7 +37,7 @@ class Sheets(Callback):
             self.after_step(trainer)  # again, since a kill may have come between a checkpoint and the sheet of its step
         elif self.every and not step and hasattr(data.codec, "samples_of") and not hasattr(data, "sheet"):
             with pardoning(trainer, self.run, self.console, "a sheet of held-out rows"):
-                data.codec.render(real_sheet(data), self.run.samples / "real")
+                data.codec.render(real_sheet(data.codec, data.heldout.rows()), self.run.samples / "real")
 
     def after_step(self, trainer: Trainer) -> None:
         if due(trainer, self.every):
@@ -70,10 +70,10 @@ def sheet_of(
     return sheet
 
 
-def real_sheet(data: Data) -> list[SheetRow]:
-    """Held-out rows as a sheet shows samples: with labels, which are the codec's prompts by number, a row for each."""
-    codec, columns = data.codec, data.heldout.rows()
-    labels, every, sheet = columns.get("label"), torch.arange(len(data.heldout)), []
+def real_sheet(codec: Codec, columns: Batch) -> list[SheetRow]:
+    """Rows as a sheet shows samples: with labels, which are the codec's prompts by number, a row for each."""
+    labels, sheet = columns.get("label"), []
+    every = torch.arange(len(next(iter(columns.values()))))
     shown = sheet_prompts(codec) if labels is not None else [(0, "")]
     if labels is not None and not any((labels == number).any() for number, _ in shown):  # of many labels others are
         shown = [(number, codec.prompts()[number]) for number in labels.unique()[:SHEET_ROWS].tolist()]

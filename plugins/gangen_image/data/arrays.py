@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gangen import DataError, TensorSplit, did_you_mean
+from gangen import Account, DataError, TensorSplit, did_you_mean, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
 from gangen_image.data.holdout import hold_out
-from gangen_image.data.pixels import MODES, Fit, to_pixels
+from gangen_image.data.pixels import MODES, Fit, tell_pixels, to_pixels
 from gangen_image.spec import ImageSpec
 
 # Two zeros, the type (8: unsigned bytes), the number of dimensions; then each dimension as a big-endian int32.
@@ -29,7 +29,7 @@ class Arrays:
 
     ``images`` are uint8 ``[n, height, width]``, or ``[n, height, width, channels]`` with 1 or 3 channels; ``labels``
     are integers ``[n]``. ``label_names`` are the names of 0, 1, 2 and so on, or where they are found
-    (``file.npz:key``); without them labels are called by their numbers.
+    (``file.npz:key``); without them labels are called by the numbers that occur.
 
     Images are made ``size`` x ``size``; null leaves them as they are. ``fit: pad`` puts them in the middle of black
     (and shrinks larger ones): digits of 28 x 28 become 32 x 32 without a loss. ``fit: crop`` resizes the shorter side
@@ -64,21 +64,30 @@ class Arrays:
             raise DataError("image/arrays was given heldout_labels without heldout_images")
         pictures = to_images(read_array(images), images, size, fit)
         numbers = None if labels is None else read_labels(labels, len(pictures))
-        names = names_of(numbers, label_names)
-        self.codec = ImageCodec(ImageSpec(pictures.shape[1], pictures.shape[2], names))
-        columns = to_columns(pictures, numbers, names, labels)
+        known = known_labels(numbers, label_names)
+        train = to_columns(pictures, numbers, known, labels)
+        account = Account(images, "images")
+        tell_pixels(pictures, account)
+        self.accounts = [account]
         if heldout_images is None:
-            train, self.heldout = hold_out(columns, heldout, seed, images)
+            train, held = hold_out(train, heldout, seed, images)
         else:
-            train = TensorSplit(**columns)
+            self.accounts.append(Account(heldout_images, "images"))
             others = to_images(read_array(heldout_images), heldout_images, size or pictures.shape[2], fit)
             if others.shape[1] != pictures.shape[1]:
                 raise DataError(f"{heldout_images} and {images} differ in the number of channels")
             if (labels is None) != (heldout_labels is None):
                 raise DataError("labels and heldout_labels go together: give both or neither")
             numbers = None if heldout_labels is None else read_labels(heldout_labels, len(others))
-            self.heldout = TensorSplit(**to_columns(others, numbers, names, heldout_labels))
-        self.train = Flipped(train) if flip else train
+            held = to_columns(others, numbers, known, heldout_labels)
+        names = tuple(known.values())
+        if names:
+            names, train, held = with_rows(names, train, held, self.accounts)
+        account.use("to train on", len(train["image"]))
+        self.accounts[-1].use("held out", len(held["image"]))
+        self.codec = ImageCodec(ImageSpec(pictures.shape[1], pictures.shape[2], names))
+        self.heldout = TensorSplit(**held)
+        self.train = Flipped(TensorSplit(**train)) if flip else TensorSplit(**train)
 
 
 def read_array(name: str) -> np.ndarray:
@@ -174,8 +183,8 @@ def read_labels(name: str, count: int) -> Tensor:
     return torch.from_numpy(array.astype(np.int64))
 
 
-def names_of(numbers: Tensor | None, given: Sequence[str] | str | None) -> tuple[str, ...]:
-    """The names of all labels; none where images are not labelled.
+def known_labels(numbers: Tensor | None, given: Sequence[str] | str | None) -> dict[int, str]:
+    """The name of each number that is a label: those ``given``, of 0, 1, 2 and so on, or of those that occur.
 
     Raises:
         DataError: names without labels.
@@ -183,20 +192,23 @@ def names_of(numbers: Tensor | None, given: Sequence[str] | str | None) -> tuple
     if numbers is None:
         if given:
             raise DataError("image/arrays was given label_names without labels")
-        return ()
+        return {}
     if isinstance(given, str):
         given = read_array(given).tolist()
-    return tuple(map(str, range(int(numbers.max()) + 1) if given is None else given))
+    return {int(number): str(number.item()) for number in numbers.unique()} if given is None else dict(enumerate(given))
 
 
-def to_columns(images: Tensor, numbers: Tensor | None, names: Sequence[str], where: str | None) -> dict[str, Tensor]:
-    """The tensors of a split.
+def to_columns(
+    images: Tensor, numbers: Tensor | None, known: Mapping[int, str], where: str | None
+) -> dict[str, Tensor]:
+    """The tensors of a split, labels numbered by their place in ``known``.
 
     Raises:
-        DataError: a label that has no name.
+        DataError: a label that is not known.
     """
     if numbers is None:
         return {"image": images}
-    if numbers.max() >= len(names):
-        raise DataError(f"{where} has a label {int(numbers.max())}, but only {len(names)} labels have names")
-    return {"image": images, "label": numbers}
+    places = {number: place for place, number in enumerate(known)}
+    if strange := [int(number) for number in numbers.unique() if int(number) not in places]:
+        raise DataError(f"{where} has a label {strange[0]}; known are {len(known)}, from {min(known)} to {max(known)}")
+    return {"image": images, "label": torch.tensor([places[int(number)] for number in numbers])}

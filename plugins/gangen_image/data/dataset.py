@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import StreamSplit, TensorSplit
+from gangen import Account, Split, StreamSplit, TensorSplit, UsageError, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
-from gangen_image.data.holdout import hold_out
+from gangen_image.data.holdout import hold_out, key_of
 from gangen_image.data.pictures import PictureRows
+from gangen_image.data.pixels import tell_pixels
 from gangen_image.spec import ImageSpec
 
 CHANNELS = {"grey": 1, "rgb": 3}
@@ -26,11 +27,12 @@ class Dataset:
 
     Images are made ``size`` x ``size`` in ``color``. ``fit: crop`` resizes the shorter side and cuts out the centre;
     ``fit: pad`` shrinks images that are larger and puts them in the middle of black. ``flip`` mirrors training images
-    at random, anew each time they are seen.
+    at random, anew each time they are seen. ``pixel_range`` are the values that become black and white, as [0, 4095]
+    of 12 bits; null takes those of a file's type: [0, 65535] of 16 bits, [0, 1] of floats.
 
     ``heldout`` is a share, taken of each label and with all copies of an image; or the name of a split, such as "test";
-    or a path to other images. Images that cannot be decoded are left out and counted in the log; more than the share
-    ``max_unreadable`` of them is an error.
+    or a path to other images. Images that cannot be decoded are left out; more than the share ``max_unreadable`` is an
+    error. Labels without an image to train on are left out. ``accounts`` tell of all that was.
 
     With ``streaming`` the images are never all in memory. Training reads everything, shuffled within a buffer of
     ``buffer`` rows, a folder of images as a whole: a table that is sorted by label should be mixed before. The first so
@@ -54,6 +56,7 @@ class Dataset:
         size: Annotated[int, Ge(1)] = 64,
         fit: Literal["crop", "pad"] = "crop",
         color: Literal["rgb", "grey"] = "rgb",
+        pixel_range: tuple[float, float] | None = None,
         flip: bool = False,
         heldout: Annotated[float, Interval(gt=0, lt=1)] | str = 0.1,
         max_unreadable: Annotated[float, Interval(ge=0, lt=1)] = 0.05,
@@ -61,6 +64,8 @@ class Dataset:
         buffer: Annotated[int, Ge(2)] = 10_000,
         seed: int = 0,
     ) -> None:
+        if pixel_range is not None and not pixel_range[0] < pixel_range[1]:
+            raise UsageError(f"pixel_range is what becomes black, then what becomes white; got {list(pixel_range)}")
         reader = PictureRows(
             path,
             streaming=streaming,
@@ -69,33 +74,43 @@ class Dataset:
             channels=CHANNELS[color],
             size=size,
             fit=fit,
+            pixel_range=pixel_range,
             max_unreadable=max_unreadable,
         )
-        pictures = reader.read(buffer, seed=seed, epoch=0, buffer=buffer) if streaming else reader.read()
+        account = Account(path, "images")
+        order = {"seed": seed, "epoch": 0, "buffer": buffer} if streaming else {}
+        pictures = reader.read(account, buffer if streaming else float("inf"), **order)
         labels = pictures.names()
-        self.codec = ImageCodec(ImageSpec(CHANNELS[color], size, labels))
         columns = pictures.columns(labels, path)
+        tell_pixels(columns["image"], account)
+        self.accounts = [account]
         if isinstance(heldout, str):
-            train = TensorSplit(**columns)
-            other = reader.other(heldout).read()
-            self.heldout = TensorSplit(**other.columns(labels, f"{path}, held out ({heldout})"))
-            skipped = frozenset()
+            other = Account(f"{path}, held out ({heldout})", "images")
+            self.accounts.append(other)
+            train, held = columns, reader.other(heldout).read(other).columns(labels, other.source)
         else:
-            train, self.heldout = hold_out(columns, heldout, seed, path)
-            skipped = frozenset(image.tobytes() for image in self.heldout.rows()["image"].numpy())
+            train, held = hold_out(columns, heldout, seed, path)
+        if labels and not streaming:
+            labels, train, held = with_rows(labels, train, held, self.accounts)
+        account.use("to train on", len(train["image"]))
+        self.accounts[-1].use("held out", len(held["image"]))
+        self.codec = ImageCodec(ImageSpec(CHANNELS[color], size, labels))
+        self.heldout = TensorSplit(**held)
+        split: Split = TensorSplit(**train)
         if streaming:
-            train = StreamSplit(partial(read_epoch, reader, labels, skipped, seed, buffer))
-        self.train = Flipped(train) if flip else train
+            skipped = frozenset() if isinstance(heldout, str) else frozenset(map(key_of, held["image"]))
+            split = StreamSplit(partial(read_epoch, reader, labels, skipped, seed, buffer))
+        self.train = Flipped(split) if flip else split
 
 
 def read_epoch(
     reader: PictureRows, labels: Sequence[str], skipped: frozenset[bytes], seed: int, buffer: int, epoch: int
 ) -> Iterator[dict[str, Tensor]]:
-    """The rows of one epoch, shuffled by ``(seed, epoch)``, without the images whose bytes are ``skipped``."""
+    """The rows of one epoch, shuffled by ``(seed, epoch)``, without the images whose keys are ``skipped``."""
     for pictures in reader.stream(seed=seed, epoch=epoch, buffer=buffer):
         if not pictures.images:
             continue
         columns = pictures.columns(labels, reader.path)
-        for row, image in enumerate(columns["image"].numpy()):
-            if image.tobytes() not in skipped:
+        for row, image in enumerate(columns["image"]):
+            if key_of(image) not in skipped:
                 yield {name: tensor[row] for name, tensor in columns.items()}

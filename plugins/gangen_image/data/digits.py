@@ -10,7 +10,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gangen import DataError
+from gangen import DataError, TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.data.holdout import hold_out
 from gangen_image.spec import ImageSpec
@@ -41,7 +41,7 @@ class Digits:
         before, after = (size - PIXELS) // 2, (size - PIXELS + 1) // 2
         columns = {"image": pad(images, (before, after, before, after)), "label": labels}
         self.codec = ImageCodec(ImageSpec(1, size, tuple("0123456789")))
-        self.train, self.heldout = hold_out(columns, heldout, seed, "image/digits")
+        self.train, self.heldout = (TensorSplit(**side) for side in hold_out(columns, heldout, seed, "image/digits"))
 
 
 def read_digits() -> tuple[Tensor, Tensor]:

@@ -27,6 +27,7 @@ class FewLabels:
     ) -> None:
         if not hasattr(of.train, "rows") or not {"image", "label"} <= (rows := of.train.rows()).keys():
             raise DataError("image/few_labels needs labelled images that are in memory, neither streamed nor flipped")
+        self.accounts = getattr(of, "accounts", [])
         self.codec = of.codec
         self.heldout = of.heldout
         images, labels = rows["image"], rows["label"]

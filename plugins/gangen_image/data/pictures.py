@@ -1,31 +1,46 @@
 """Rows with images into tensors: decoded on several threads, damaged ones left out and named."""
 
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from gangen import DataError, Rows, numbered
-from gangen_image.data.pixels import Cell, Fit, open_image, to_pixels
-
-log = logging.getLogger(__name__)
+from gangen import Account, DataError, Rows, in_order, numbered
+from gangen_image.data.pixels import Cell, Fit, Range, open_image, to_pixels
 
 AUTO = "auto"
 THREADS = 8
-FAULTS_SHOWN = 3
+NAMED = 3
+READABLE = [suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN]
+# Pictures that Pillow does not read by itself: they count, so that their loss is noticed.
+OTHERS = (
+    ".heic",
+    ".heif",
+    ".jxl",
+    ".svg",
+    ".raw",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".orf",
+    ".raf",
+    ".rw2",
+    ".xcf",
+)
 
 
 class Pictures(NamedTuple):
     """Images, each uint8 ``[channels, size, size]``, with the label of each where they are labelled.
 
-    ``classes`` are all labels in order, where the data set names them; ``faults`` say what was damaged, and how.
+    ``classes`` are all labels in order, where the data set names them; ``faults`` say what is damaged, and how.
     """
 
     images: list[Tensor]
@@ -37,7 +52,7 @@ class Pictures(NamedTuple):
         """The labels in order; none where the images are not labelled."""
         if self.labels is None:
             return ()
-        return self.classes or tuple(sorted(set(self.labels), key=_in_order))
+        return self.classes or tuple(in_order(self.labels))
 
     def columns(self, names: Sequence[str], where: str) -> dict[str, Tensor]:
         """Tensors "image" uint8 ``[n, channels, size, size]`` and, where there are ``names``, "label" int64 ``[n]``.
@@ -66,52 +81,53 @@ class PictureRows(Rows):
     channels: int = 3
     size: int = 64
     fit: Fit = "crop"
+    pixel_range: Range | None = None
     max_unreadable: float = 0.0
 
-    readers = dict.fromkeys(Image.registered_extensions(), ("imagefolder", {})) | {".parquet": ("parquet", {})}
+    readers = dict.fromkeys([*READABLE, *OTHERS], "image") | {".parquet": "parquet"}
     wanted = "image and no parquet file"
-    hints: ClassVar[Mapping[str, str]] = {"label": "; sub-folders of images are labels, if no image is outside"}
 
-    def read(self, count: float = float("inf"), **order: Any) -> Pictures:
-        """All images, or about ``count`` from the start; those left out are counted in the log. ``order`` goes to
-        ``Rows.chunks``.
+    @property
+    def classes(self) -> bool:
+        return self.label_column in (AUTO, "label")
+
+    def read(self, account: Account, count: float = float("inf"), **order: Any) -> Pictures:
+        """All images, or about ``count`` from the start. ``order`` goes to ``Rows.chunks``.
 
         Raises:
-            DataError: no images, or more than the share ``max_unreadable`` of them are damaged.
+            DataError: no images, more than the share ``max_unreadable`` of them are damaged, or some have no label.
         """
         whole = Pictures([], [], None, [])
-        for some in self.stream(**order):
+        unlabelled: list[str] = []
+        for some in self.stream(account, unlabelled, **order):
             whole.images.extend(some.images)
             whole.faults.extend(some.faults)
             whole.labels.extend(some.labels or [])
             whole = whole._replace(classes=some.classes)
             labelled = some.labels is not None
             if len(whole.images) >= count:
+                account.notes.append(f"the first {len(whole.images):,} of a stream, which may hold more")
                 break
-        self._judge(whole)
+        self.refuse(unlabelled, self.label_column)
+        self._judge(whole, account)
         return whole if labelled else whole._replace(labels=None)
 
-    def stream(self, **order: Any) -> Iterator[Pictures]:
-        """Some images at a time; ``order`` goes to ``Rows.chunks``."""
-        row = 0
+    def stream(
+        self, account: Account | None = None, unlabelled: list[str] | None = None, **order: Any
+    ) -> Iterator[Pictures]:
+        """Some images at a time; the arguments go to ``Rows.chunks`` and ``Rows.labels``."""
         with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
-            for chunk in self.chunks(**order):
+            for chunk in self.chunks(account, **order):
                 column, *label = chunk.columns
-                cells = chunk.columns[column]
-                made = list(threads.map(self._decode, cells))
-                good = [position for position, image in enumerate(made) if isinstance(image, Tensor)]
-                labels = self.labels(chunk, label[0]) if label else None
+                made = list(threads.map(self._decode, chunk.columns[column]))
+                good = [row for row, image in enumerate(made) if isinstance(image, Tensor)]
+                labels = self.labels(chunk, label[0], unlabelled) if label else None
                 yield Pictures(
-                    [made[position] for position in good],
-                    labels and [labels[position] for position in good],
+                    [made[row] for row in good],
+                    labels and [labels[row] for row in good],
                     chunk.classes.get(label[0]) if label else None,
-                    [
-                        f"{_name(cell, number)} ({image})"
-                        for number, (cell, image) in enumerate(zip(cells, made, strict=True), row)
-                        if isinstance(image, str)
-                    ],
+                    [f"{chunk.place(row)} ({image})" for row, image in enumerate(made) if isinstance(image, str)],
                 )
-                row += len(made)
 
     def columns(self, features: Mapping[str, Any]) -> Sequence[str]:
         image = self._only_images(features) if self.image_column == AUTO else self.image_column
@@ -131,7 +147,8 @@ class PictureRows(Rows):
 
         found = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
         if not found or "label" in found:
-            return "label" if isinstance(features.get("label"), ClassLabel | Value) else None
+            told = "label" in features and isinstance(features["label"], ClassLabel | Value | None)
+            return "label" if told else None
         return self._one(found, "labels", "label_column")
 
     def _one(self, found: Sequence[str], what: str, option: str) -> str:
@@ -142,23 +159,24 @@ class PictureRows(Rows):
     def _decode(self, cell: Cell) -> Tensor | str:
         """The image, or why there is none."""
         try:
-            return to_pixels(open_image(cell), self.channels, self.size, self.fit)
+            return to_pixels(open_image(cell), self.channels, self.size, self.fit, self.pixel_range)
         except UnidentifiedImageError:
-            return "no image"
+            suffix = Path(cell["path"] or "").suffix.lower() if isinstance(cell, dict) else ""
+            return f"Pillow reads no {suffix}" if suffix in OTHERS else "no image"
         except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
             return str(error) or type(error).__name__
 
-    def _judge(self, found: Pictures) -> None:
+    def _judge(self, found: Pictures, account: Account) -> None:
         bad, total = len(found.faults), len(found.faults) + len(found.images)
         if not total:
             raise DataError(f"{self.path} has no images")
-        if not bad:
-            return
-        shown = ", ".join(found.faults[:FAULTS_SHOWN]) + (", ..." if bad > FAULTS_SHOWN else "")
-        told = f"{self.path}: {bad} of {total} images cannot be read: {shown}"
-        if not found.images or bad > self.max_unreadable * total:
-            raise DataError(f"{told}\nmend or remove them, or raise the data's max_unreadable ({self.max_unreadable})")
-        log.warning("%s; left out", told)
+        account.leave_out("unreadable", found.faults)
+        if bad and (not found.images or bad > self.max_unreadable * total):
+            shown = ", ".join(found.faults[:NAMED]) + (", ..." if bad > NAMED else "")
+            raise DataError(
+                f"{self.path}: {bad:,} of {total:,} images cannot be read: {shown}\n"
+                f"mend, convert or remove them, or raise the data's max_unreadable ({self.max_unreadable})"
+            )
 
 
 def _holds_images(feature: Any, *, certainly: bool = False) -> bool:
@@ -169,14 +187,3 @@ def _holds_images(feature: Any, *, certainly: bool = False) -> bool:
     if isinstance(feature, ImageFeature) or (isinstance(feature, dict) and set(feature) == {"bytes", "path"}):
         return True
     return not certainly and isinstance(feature, Value) and feature.dtype in ("binary", "large_binary")
-
-
-def _name(cell: Cell, row: int) -> str:
-    """What to call an image that cannot be read: its file with the folder, or its row."""
-    path = isinstance(cell, dict) and cell["path"]
-    return "/".join(Path(path).parts[-2:]) if path else f"row {row}"
-
-
-def _in_order(label: str) -> tuple[bool, int, str]:
-    """Numbers as numbers before names as names: "9", "10", "cat"."""
-    return (False, int(label), label) if label.isdecimal() else (True, 0, label)

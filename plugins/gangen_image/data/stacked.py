@@ -38,6 +38,7 @@ class Stacked:
         if not hasattr(digits.train, "rows"):
             raise DataError("image/stacked needs digits that are all in memory: no streaming, no flip")
         self.digits = digits
+        self.accounts = getattr(digits, "accounts", [])
         self.codec = ImageCodec(ImageSpec(3, spec.size))
         generator = torch.Generator().manual_seed(seed)
         self.train = StackedSplit(digits.train.rows()["image"], size, generator)

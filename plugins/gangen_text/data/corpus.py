@@ -3,13 +3,14 @@
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import DataError, TensorSplit, numbered
+from gangen import Account, DataError, TensorSplit, held_out, numbered, with_rows
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import KINDS, UNKNOWN, open_tokenizer, special_tokens, train
 from gangen_text.spec import TextSpec
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # Beyond this share of unknown tokens a larger vocabulary is worth a hint.
 UNKNOWN_SHARE = 0.01
+# Texts that are shown as tokens.
+SHOWN = 3
 
 
 class Texts(NamedTuple):
@@ -38,21 +41,22 @@ class Corpus:
     ``tokenizer`` is trained on the training texts with at most ``vocab_size`` tokens, or is the name of a saved one: a
     tokenizer.json, a folder, a name on the hub. ``lowercase`` and ``drop_spaces`` (for characters with spaces between
     them) act on what is trained here. ``max_length`` counts tokens with the end token; longer texts are left out, or
-    cut (``too_long``), and counted in the log. Without texts to hold out, these are the share ``heldout`` of the
-    distinct texts, by ``seed``. Held-out rows whose tokens occur in training are left out, and counted in the log.
+    cut (``too_long``). Without texts to hold out, these are the share ``heldout`` of the distinct texts, by ``seed``.
+    Held-out rows whose tokens occur in training are left out, and labels that have no text to train on. All that is
+    left out is counted in ``accounts``; more than the share ``max_left_out`` is an error.
 
     Raises:
-        DataError: there are no texts, or none fits; the message says what to change.
+        DataError: there are no texts, or too few fit; the message says what to change.
     """
 
     codec_class = TextCodec
 
     def __init__(
         self,
-        name: str,
         texts: Texts,
         labels: Sequence[str],
-        held: tuple[str, Texts] | None = None,
+        account: Account,
+        held: tuple[Texts, Account] | None = None,
         *,
         tokenizer: Literal["byte_bpe", "bpe", "words", "characters"] | str = "byte_bpe",
         vocab_size: Annotated[int, Ge(1)] = 4000,
@@ -60,34 +64,65 @@ class Corpus:
         drop_spaces: bool = False,
         max_length: Annotated[int, Ge(2)] = 32,
         too_long: Literal["drop", "cut"] = "drop",
+        max_left_out: Annotated[float, Interval(ge=0, le=1)] = 1.0,
         heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
         seed: int = 0,
     ) -> None:
         if held is None:
             texts, others = hold_out(texts, heldout, seed)
-            held = f"{name}, held out", others
+            held = others, account
         training = {"vocab_size": vocab_size, "lowercase": lowercase, "drop_spaces": drop_spaces}
         self.codec = make_codec(texts.texts, labels, tokenizer=tokenizer, max_length=max_length, **training)
+        self.accounts = list(dict.fromkeys([account, held[1]]))
         self.seed = seed
         self.too_long = too_long
-        self.train = to_rows(self.codec, texts, too_long, name)
-        self.heldout = without(to_rows(self.codec, held[1], too_long, held[0]), self.train, name)
+        train = to_rows(self.codec, texts, too_long, account)
+        others = without(to_rows(self.codec, held[0], too_long, held[1]), train, held[1])
+        if labels:
+            names, train, others = with_rows(labels, train, others, self.accounts)
+            self.codec.spec = replace(self.codec.spec, labels=names)
+        account.use("to train on", len(train["tokens"]))
+        held[1].use("held out", len(others["tokens"]))
+        for each in self.accounts:
+            if each.left_out > max_left_out * each.given:
+                raise DataError(
+                    f"{each}\nraise max_length, set too_long: cut, or allow it with max_left_out ({max_left_out})"
+                )
+        self.train, self.heldout = TensorSplit(**train), TensorSplit(**others)
+        self._shown = train["tokens"][:SHOWN]
+        self._lengths = self.codec.spec.mask(train["tokens"]).sum(1)
+
+    def describe(self) -> list[str]:
+        """How long texts are, and the first of them as tokens."""
+        lengths, spec = self._lengths.sort().values.tolist(), self.codec.spec
+        texts = ([[token] for token in row[spec.text(row[None])[0]].tolist()] for row in self._shown)
+        return [
+            f"lengths: {lengths[0]} to {lengths[-1]} tokens, half of them up to {lengths[len(lengths) // 2]}, with "
+            f"the end token; rows have {spec.max_length}",
+            f"vocabulary: {spec.vocab_size:,} tokens; the first texts in these:",
+            *("  " + "|".join(self.codec.tokenizer.decode_batch(text, skip_special_tokens=False)) for text in texts),
+        ]
 
 
 def hold_out(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
     """(train, held out): ``share`` of the distinct texts, by ``seed``; all copies of a text stay on one side.
 
+    Each label keeps a text to train on.
+
     Raises:
-        DataError: fewer than two distinct texts.
+        DataError: fewer than two distinct texts, or no label with as many.
     """
     distinct = list(dict.fromkeys(texts.texts))
     if len(distinct) < 2:
         raise DataError("the data has fewer than two different texts: none can be held out")
     count = min(max(round(share * len(distinct)), 1), len(distinct) - 1)
-    chosen = set(random.Random(seed).sample(distinct, count))
+    labels = texts.labels or [""] * len(texts.texts)
+    held = held_out(texts.texts, labels, random.Random(seed).sample(distinct, count))
+    if not any(held):
+        raise DataError("no label has two different texts: none can be held out; name texts with heldout_path")
     sides = ([], [])
-    for row, text in enumerate(texts.texts):
-        sides[text in chosen].append(row)
+    for row, side in enumerate(held):
+        sides[side].append(row)
     return texts.take(sides[0]), texts.take(sides[1])
 
 
@@ -112,34 +147,37 @@ def make_codec(
     return TextCodec(made, spec, word_by_word=trained)
 
 
-def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], name: str) -> TensorSplit:
+def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], account: Account) -> dict[str, Tensor]:
     """Rows of ``texts``: "tokens" int64 ``[n, max_length]`` and, where they are labelled, "label" int64 ``[n]``.
 
-    Texts with more than ``max_length - 1`` tokens are left out, or cut there. How many that were is logged, and how
-    many tokens are ``<unk>``.
+    Texts with more than ``max_length - 1`` tokens are left out, or cut there. The ``account`` is told.
 
     Raises:
         DataError: nothing is left, or a label that the codec does not know.
     """
     tokens, length = codec.tokenize(texts.texts), codec.spec.max_length
-    columns = fit(codec, texts, tokens, too_long, name)
-    over = sum(len(row) >= length for row in tokens)
+    columns = fit(codec, texts, tokens, too_long, account.source)
+    over = [row for row, text in enumerate(tokens) if len(text) >= length]
     if not len(columns["tokens"]) and over:
         least = min(len(row) for row in tokens if row)
         raise DataError(
-            f"{name}: every text is longer than max_length={length}; the shortest has {least} tokens and the end token"
-            "\nraise max_length, or set too_long: cut"
+            f"{account.source}: every text is longer than max_length={length}; the shortest has {least} tokens and the "
+            "end token\nraise max_length, or set too_long: cut"
         )
     if not len(columns["tokens"]):
-        raise DataError(f"{name}: no tokens are left of the texts")
-    if over:
-        did = "cut" if too_long == "cut" else "left out"
-        log.warning("%s: %d of %d texts %s, longer than max_length=%d", name, over, len(tokens), did, length)
+        raise DataError(f"{account.source}: no tokens are left of the texts")
+    if too_long == "drop":
+        account.leave_out(f"longer than {length} tokens (data.max_length)", [], len(over))
+    elif over:
+        account.warnings.append(f"{account.source}: {len(over):,} texts are cut, longer than max_length={length}")
+    account.leave_out("without a token", [], sum(not text for text in tokens))
     unknown = codec.tokenizer.token_to_id(UNKNOWN)
     share = sum(row.count(unknown) for row in tokens) / sum(map(len, tokens))
     if share > UNKNOWN_SHARE:
-        log.warning("%s: %.0f %% of the tokens are %s; a larger vocab_size has fewer", name, 100 * share, UNKNOWN)
-    return TensorSplit(**columns)
+        log.warning(
+            "%s: %.0f %% of the tokens are %s; a larger vocab_size has fewer", account.source, 100 * share, UNKNOWN
+        )
+    return columns
 
 
 def fit(
@@ -154,20 +192,16 @@ def fit(
     return columns
 
 
-def without(heldout: TensorSplit, train: TensorSplit, name: str) -> TensorSplit:
+def without(heldout: dict[str, Tensor], train: dict[str, Tensor], account: Account) -> dict[str, Tensor]:
     """``heldout`` less the rows whose tokens are in ``train`` too: different texts can become the same row.
 
     Raises:
         DataError: nothing is left.
     """
-    seen = {row.tobytes() for row in train.rows()["tokens"].numpy()}
-    kept = torch.tensor([row.tobytes() not in seen for row in heldout.rows()["tokens"].numpy()])
-    repeated = len(heldout) - int(kept.sum())
-    if not repeated:
-        return heldout
-    if repeated == len(heldout):
-        raise DataError(f"{name}: every held-out text is in the training texts too")
-    log.warning(
-        "%s: %d of %d held-out texts left out, they are in the training texts too", name, repeated, len(heldout)
-    )
-    return TensorSplit(**{column: tensor[kept] for column, tensor in heldout.rows().items()})
+    seen = {row.tobytes() for row in train["tokens"].numpy()}
+    kept = torch.tensor([row.tobytes() not in seen for row in heldout["tokens"].numpy()])
+    repeated = len(kept) - int(kept.sum())
+    if repeated == len(kept):
+        raise DataError(f"{account.source}: every held-out text is in the training texts too")
+    account.leave_out("held-out texts that are in the training texts too", [], repeated)
+    return {column: tensor[kept] for column, tensor in heldout.items()}

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any, Literal
 
-from gangen import DataError
+from gangen import Account, DataError
 from gangen_text.data.corpus import Corpus, Texts
 
 # Last book of each run of books, in canonical order; Lamentations counts among the prophets, as it is placed there.
@@ -35,7 +35,7 @@ class Verses(Corpus):
 
     def __init__(self, *, labels: Literal["groups", "books"] = "groups", **options: Any) -> None:
         verses = read_verses(labels)
-        super().__init__("text/verses", verses, list(dict.fromkeys(verses.labels)), **options)
+        super().__init__(verses, list(dict.fromkeys(verses.labels)), Account("text/verses", "verses"), **options)
 
 
 def read_verses(labels: Literal["groups", "books"]) -> Texts:

@@ -89,10 +89,10 @@ def test_packed_files_folders_and_globs_are_read(tmp_path, poem):
 
 
 def test_words_that_look_like_missing_values_are_text(tmp_path):
-    path = written(tmp_path, "rows.csv", "text,label\nNA,01\nnull,02\nNone,x\n")
+    path = written(tmp_path, "rows.csv", "text,label\nNA,01\nnull,02\nNone,x\n0042,02\nnan,NA\n")
     data = lines(path, label_column="label")
-    assert sorted(both(data)) == ["NA", "None", "null"]
-    assert data.codec.spec.labels == ("01", "02", "x")
+    assert sorted(both(data)) == ["0042", "NA", "None", "nan", "null"]
+    assert data.codec.spec.labels == ("01", "02", "NA", "x")
 
 
 def test_class_labels_have_their_names(tmp_path):
@@ -121,12 +121,12 @@ def test_copies_of_a_text_stay_on_one_side(tmp_path):
     assert sorted(train + held) == sorted(POEM * 3)
 
 
-def test_texts_that_become_one_row_are_no_leak(tmp_path, caplog):
+def test_texts_that_become_one_row_are_no_leak(tmp_path):
     path = written(tmp_path, "poem.txt", "\n".join(f"the same beginning, another end {number}" for number in range(20)))
     other = written(tmp_path, "other.txt", "the same beginning, another way\nsomething else altogether here")
     data = lines(path, tokenizer="words", max_length=5, too_long="cut", heldout_path=str(other))
     assert len(data.train) == 20 and len(data.heldout) == 1
-    assert "1 of 2 held-out texts left out, they are in the training texts too" in caplog.text
+    assert str(data.accounts[1]).endswith("2 texts: 1 held out, 1 held-out texts that are in the training texts too")
 
 
 def test_a_held_out_file_is_used_whole_and_trains_no_tokenizer(tmp_path, poem):
@@ -136,16 +136,16 @@ def test_a_held_out_file_is_used_whole_and_trains_no_tokenizer(tmp_path, poem):
     assert texts(data) == ["<unk> <unk>", "of <unk> <unk>"]
 
 
-@pytest.mark.parametrize(("too_long", "word", "rows"), [("drop", "left out", 20), ("cut", "cut", 40)])
-def test_long_texts_are_left_out_or_cut_and_counted(too_long, word, rows, tmp_path, caplog):
+@pytest.mark.parametrize(("too_long", "rows"), [("drop", 20), ("cut", 40)])
+def test_long_texts_are_left_out_or_cut_and_counted(too_long, rows, tmp_path):
     content = [f"a b {number}" for number in range(20)] + [f"{number} c d e f" for number in range(20)]
     path = written(tmp_path, "poem.txt", "\n".join(content))
-    kept = both(lines(path, tokenizer="words", max_length=4, heldout=0.5, too_long=too_long))
-    assert len(kept) == rows and all(len(text.split()) == 3 for text in kept)
-    counted = [
-        record.args[1] for record in caplog.records if f"{word}, longer than max_length=4" in record.getMessage()
-    ]
-    assert sum(counted) == 20
+    data = lines(path, tokenizer="words", max_length=4, heldout=0.5, too_long=too_long)
+    assert len(both(data)) == rows and all(len(text.split()) == 3 for text in both(data))
+    (account,) = data.accounts
+    assert account.given == 40 and account.complete == (too_long == "cut")
+    counted = {"drop": str(account), "cut": " ".join(account.warnings)}[too_long]
+    assert {"drop": "20 longer than 4 tokens (data.max_length)", "cut": "texts are cut"}[too_long] in counted
 
 
 def test_rows_end_once_and_are_padded(poem):
@@ -165,8 +165,8 @@ def test_rows_end_once_and_are_padded(poem):
         ("empty.csv", "", {}, "is empty"),
         ("empty.jsonl", "", {}, "is empty"),
         ("blank.txt", "\n \n", {}, "no text in its column 'text'"),
-        ("bytes.txt", b"fine\n\xff\xfe\n", {}, "is not utf-8 text .byte 0xff.; set its encoding"),
-        ("broken.json", "{not json", {}, "cannot be read"),
+        ("bytes.txt", b"fine\n\xff\xfe\n", {}, r"bytes\.txt:2 is not utf-8 text .byte 0xff.\ntake the encoding"),
+        ("broken.json", "{not json", {}, r"broken\.json:1:2: this is not JSON"),
         ("broken.parquet", "no parquet", {}, "cannot be read"),
         (
             "rows.csv",
@@ -175,7 +175,7 @@ def test_rows_end_once_and_are_padded(poem):
             "no column 'verses'; did you mean 'verse'.\nit has: verse, by",
         ),
         ("rows.csv", "text,by\na,b\n", {"label_column": "who"}, "no column 'who'\nit has: text, by"),
-        ("rows.csv", "text,by\na,b\nc,\n", {"label_column": "by"}, "a row without a label in column 'by'"),
+        ("rows.csv", "text,by\na,b\nc,\n", {"label_column": "by"}, r"a row has no label in column 'by': .*rows\.csv:3"),
         ("rows.jsonl", '{"text": ["a"]}\n', {}, "column 'text' holds lists, not text"),
         ("one.txt", "a\na\n", {}, "fewer than two different texts"),
         (

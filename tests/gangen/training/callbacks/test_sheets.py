@@ -8,7 +8,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from gangen import TensorSplit
 from gangen.contracts import sheet_rows
 from gangen.run_directory import RunDirectory
 from gangen.training.callbacks.sheets import Sheets, real_sheet
@@ -16,26 +15,25 @@ from gangen.training.callbacks.sheets import Sheets, real_sheet
 HELDOUT = {"x": torch.arange(6), "label": torch.tensor([0, 1, 0, 1, 0, 0])}
 
 
-def data(*prompts, **columns):
-    codec = SimpleNamespace(
+def codec_of(*prompts):
+    return SimpleNamespace(
         per_prompt=3, prompts=lambda: list(prompts), samples_of=lambda rows: -rows["x"], decode=torch.Tensor.tolist
     )
-    return SimpleNamespace(codec=codec, heldout=TensorSplit(**columns))
 
 
 def test_labelled_rows_stand_behind_their_label():
-    sheet = real_sheet(data("cat", "dog", "sea lion", **HELDOUT))
+    sheet = real_sheet(codec_of("cat", "dog", "sea lion"), HELDOUT)
     assert [(row.title, row.samples) for row in sheet] == [("cat", [0, -2, -4]), ("dog", [-1, -3]), ("sea lion", [])]
 
 
 @pytest.mark.parametrize("prompts", [[""], ["1 0", "0 1"]])
 def test_rows_without_labels_stand_together(prompts):
-    sheet = real_sheet(data(*prompts, x=HELDOUT["x"]))
+    sheet = real_sheet(codec_of(*prompts), {"x": HELDOUT["x"]})
     assert [(row.title, row.samples) for row in sheet] == [("", [0, -1, -2])]
 
 
 def test_rows_of_data_that_make_nothing_of_labels_stand_together():
-    sheet = real_sheet(data("", **HELDOUT))
+    sheet = real_sheet(codec_of(""), HELDOUT)
     assert [(row.title, row.samples) for row in sheet] == [("", [0, -1, -2])]
 
 
@@ -48,12 +46,11 @@ def test_of_many_labels_some_are_shown_spread_evenly():
     steps = {after - before for before, after in pairwise(numbers)}
     assert steps == {15, 16}
     assert [row.condition["label"] for row in rows] == [row.title for row in rows]
-    held = TensorSplit(x=torch.arange(1200), label=torch.arange(1200) % 600)
-    real = real_sheet(SimpleNamespace(codec=data(*names, x=torch.arange(2)).codec, heldout=held))
+    real = real_sheet(codec_of(*names), {"x": torch.arange(1200), "label": torch.arange(1200) % 600})
     assert [row.title for row in real] == [row.title for row in rows]
     assert real[1].samples == [-15, -615]
-    few = data(*names, x=torch.arange(3), label=torch.tensor([7, 8, 7]))
-    assert [(row.title, row.samples) for row in real_sheet(few)] == [("label 7", [0, -2]), ("label 8", [-1])]
+    few = real_sheet(codec_of(*names), {"x": torch.arange(3), "label": torch.tensor([7, 8, 7])})
+    assert [(row.title, row.samples) for row in few] == [("label 7", [0, -2]), ("label 8", [-1])]
 
 
 def test_a_preview_does_not_steer_the_terminal(tmp_path):

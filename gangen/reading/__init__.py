@@ -1,0 +1,1 @@
+"""From files to rows: what a path stands for, formats, encodings, labels of folders."""
