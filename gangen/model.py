@@ -137,6 +137,11 @@ class Model:
             rows = slice(start, start + count)
             with noise.by_row([(seed, prompts[row // n], row % n) for row in range(start, rows.stop)]):
                 made = make(count, _rows_of(condition, rows), _rows_of(settings, rows))
+            if made.is_floating_point() and not made.isfinite().all():
+                raise RunError(
+                    f"{self.name} makes samples that are not finite: its weights have grown out of all measure\n"
+                    "sample from an earlier one, if phases/ or best/ of its run has it, or train with a lower learning rate"
+                )
             yield from self.codec.decode(made)
             start, at_once = rows.stop, max(1, NUMBERS_AT_ONCE * count // max(1, made.numel()))
 

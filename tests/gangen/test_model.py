@@ -258,6 +258,19 @@ def test_a_sampler_that_makes_fewer_rows_than_asked_for_is_an_error(run):
         sampled_by(Picky(), codec).sample(n=3)
 
 
+def test_samples_that_are_not_finite_are_no_samples(run):
+    codec = model.load(run("ring")).codec
+
+    class Exploded:
+        networks = ()
+
+        def sample(self, n, condition=None):
+            return torch.full((n, 2), torch.nan)
+
+    with pytest.raises(RunError, match="it makes samples that are not finite: its weights have grown"):
+        sampled_by(Exploded(), codec).sample(n=3)
+
+
 def test_a_prompt_of_another_kind_is_refused_with_what_is_taken():
     with pytest.raises(UsageError, match="it has no use for a prompt of type int: it takes a word"):
         sampled_by(Echoes(), Words()).sample(7)
