@@ -140,7 +140,7 @@ class Model:
             if made.is_floating_point() and not made.isfinite().all():
                 raise RunError(
                     f"{self.name} makes samples that are not finite: its weights have grown out of all measure\n"
-                    "sample from an earlier one, if phases/ or best/ of its run has it, or train with a lower learning rate"
+                    "sample from an earlier one, if phases/ or best/ have it, or train by a lower learning rate"
                 )
             yield from self.codec.decode(made)
             start, at_once = rows.stop, max(1, NUMBERS_AT_ONCE * count // max(1, made.numel()))

@@ -209,7 +209,7 @@ def test_large_samples_are_drawn_few_at_a_time():
 
         def sample(self, n, condition):
             self.asked.append(n)
-            return torch.zeros(1, 1).expand(n, self.size)
+            return torch.zeros(1, 1, dtype=torch.int8).expand(n, self.size)
 
     class Sizes(Words):
         def decode(self, samples):
