@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from operator import length_hint
+from typing import NamedTuple
+
+from gangen.contracts import Data, training_rows
 
 # How many of those that are left out are named.
 NAMED = 3
@@ -71,9 +74,14 @@ class Told(NamedTuple):
     warnings: list[str]
 
 
-def told(data: Any) -> Told:
-    """What the accounts of a data source say, where it keeps any."""
+def told(data: Data, name: str) -> Told:
+    """What the accounts of a data source say; of one that keeps none, by its ``name``, how many rows it has."""
     accounts: Sequence[Account] = getattr(data, "accounts", ())
+    if not accounts:
+        accounts = [Account(name)]
+        if trained := length_hint(training_rows(data), 0):
+            accounts[0].use("to train on", trained)
+        accounts[0].use("held out", len(data.heldout))
     lines = [str(account) for account in accounts if account.complete]
     warnings = [str(account) for account in accounts if not account.complete]
     return Told(lines, warnings + [warning for account in accounts for warning in account.warnings])

@@ -55,7 +55,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     context = build_context(recipe, registry, data, players, device)
     build_metrics(recipe, registry, context)
     start_players(recipe, players)
-    accounts = told(data)
+    accounts = told(data, recipe.data.name)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}", *accounts.lines]
     lines += [
         f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"

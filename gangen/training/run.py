@@ -58,7 +58,7 @@ def play(
         if accelerator.is_main_process:  # not before, since a run that is refused stays as it was
             digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
             if not rehearsal:  # a check has said that before
-                accounts = told(trainer.data)
+                accounts = told(trainer.data, recipe.data.name)
                 around.print(*accounts.lines, sep="\n", **PLAIN)
                 remarks += [*accounts.warnings, *find_scarcity(recipe, trainer.data)]
             remarks += run.begin(recipe, distributions_of(recipe, registry) | digests)
