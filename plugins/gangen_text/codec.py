@@ -1,7 +1,9 @@
 """Between text and rows of tokens: prompts into conditions, samples into sentences, sheets and files."""
 
 import json
+import logging
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain
@@ -15,8 +17,11 @@ from torch import Tensor
 
 from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, labels_shown, write_atomically
 from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
+from gangen_text.data.unknown import of_prompt, unknown_token
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec
+
+log = logging.getLogger(__name__)
 
 # Cut before the spaces, which belong to the word that follows them.
 WORD_WITH_SPACES = re.compile(r" *[^ ]+| +")
@@ -31,17 +36,20 @@ class TextCodec:
     A prompt is a label ("psalms"), a label with text to continue ("psalms: The LORD is"), or, where the data has no
     labels, just the text to continue. Nothing at all asks for any text, with the labels taking turns.
 
-    ``word_by_word`` says that no token reaches across a space: then much text is tokenized four times faster.
+    ``word_by_word`` says that no token reaches across a space: then much text is tokenized four times faster; ``full``
+    that the tokenizer was trained on texts of which its vocabulary does not hold everything.
     """
 
     per_prompt = 8
 
-    def __init__(self, tokenizer: Tokenizer, spec: TextSpec, *, word_by_word: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, spec: TextSpec, *, word_by_word: bool = False, full: bool = False) -> None:
         # A text that spells out "<end>" does not end there.
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
         self.spec = spec
         self.word_by_word = word_by_word
+        self.full = full
+        self._told: set[str] = set()  # prompts with words that are unknown, which is said once
 
     @property
     def takes(self) -> str:
@@ -166,15 +174,24 @@ class TextCodec:
         raise UsageError(f"{unknown}\ntext to continue goes behind one: '{labels[0]}: ...'")
 
     def _prefix(self, text: str) -> list[int]:
+        """The tokens of ``text``, with accents as this tokenizer knows them: composed or not."""
+        unknown = unknown_token(self.tokenizer)
+        forms = dict.fromkeys([*(unicodedata.normalize(form, text) for form in ("NFC", "NFD")), text])
         try:
-            tokens = self.tokenize([text])[0]
+            read = {form: self.tokenize([form])[0] for form in forms}
         except Exception as error:  # the library raises nothing narrower
-            raise UsageError(f"{text!r} cannot be read by this model's tokenizer: {error}") from None
-        if len(tokens) >= self.spec.max_length:
-            length = self.spec.max_length
+            raise UsageError(f"{_clipped(repr(text))} cannot be read by this model's tokenizer: {error}") from None
+        text = min(read, key=lambda form: (read[form].count(unknown), len(read[form])))
+        tokens, length = read[text], self.spec.max_length
+        if not tokens:
+            raise UsageError(f"this model's tokenizer reads nothing of {_clipped(repr(text))}")
+        if len(tokens) >= length:
             raise UsageError(
                 f"the text to continue has {len(tokens)} tokens; this model writes {length} in all, give it less"
             )
+        if text not in self._told and (unknown := of_prompt(self.tokenizer, text)):
+            self._told.add(text)
+            log.warning("%s", unknown)
         return tokens
 
     def _for_transformers(self) -> dict[str, object]:
