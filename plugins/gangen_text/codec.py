@@ -36,19 +36,17 @@ class TextCodec:
     A prompt is a label ("psalms"), a label with text to continue ("psalms: The LORD is"), or, where the data has no
     labels, just the text to continue. Nothing at all asks for any text, with the labels taking turns.
 
-    ``word_by_word`` says that no token reaches across a space: then much text is tokenized four times faster; ``full``
-    that the tokenizer was trained on texts of which its vocabulary does not hold everything.
+    ``word_by_word`` says that no token reaches across a space: then much text is tokenized four times faster.
     """
 
     per_prompt = 8
 
-    def __init__(self, tokenizer: Tokenizer, spec: TextSpec, *, word_by_word: bool = False, full: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, spec: TextSpec, *, word_by_word: bool = False) -> None:
         # A text that spells out "<end>" does not end there.
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
         self.spec = spec
         self.word_by_word = word_by_word
-        self.full = full
         self._told: set[str] = set()  # prompts with words that are unknown, which is said once
 
     @property

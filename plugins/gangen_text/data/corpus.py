@@ -1,6 +1,5 @@
 """From texts to splits: held out without leakage, tokenized, fitted to the rows' length."""
 
-import logging
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +11,10 @@ from torch import Tensor
 
 from gangen import Account, DataError, TensorSplit, held_out, numbered, with_rows
 from gangen_text.codec import TextCodec
-from gangen_text.data.tokenization import KINDS, UNKNOWN, open_tokenizer, special_tokens, train
+from gangen_text.data.tokenization import KINDS, is_full, open_tokenizer, special_tokens, train
+from gangen_text.data.unknown import of_texts
 from gangen_text.spec import TextSpec
 
-log = logging.getLogger(__name__)
-
-# Beyond this share of unknown tokens a larger vocabulary is worth a hint.
-UNKNOWN_SHARE = 0.01
 # Texts that are shown as tokens.
 SHOWN = 3
 
@@ -74,10 +70,15 @@ class Corpus:
         training = {"vocab_size": vocab_size, "lowercase": lowercase, "drop_spaces": drop_spaces}
         self.codec = make_codec(texts.texts, labels, tokenizer=tokenizer, max_length=max_length, **training)
         self.accounts = list(dict.fromkeys([account, held[1]]))
+        if tokenizer not in KINDS and (idle := [name for name in ("lowercase", "drop_spaces") if training[name]]):
+            account.warnings.append(
+                f"{account.source}: no effect of {' and '.join(idle)} on {tokenizer!r}, which reads as it was saved to"
+            )
         self.seed = seed
         self.too_long = too_long
-        train = to_rows(self.codec, texts, too_long, account)
-        others = without(to_rows(self.codec, held[0], too_long, held[1]), train, held[1])
+        full = tokenizer in KINDS and is_full(tokenizer, self.codec.tokenizer, vocab_size)
+        train = to_rows(self.codec, texts, too_long, account, "to train on", full)
+        others = without(to_rows(self.codec, held[0], too_long, held[1], "held out", full), train, held[1])
         if labels:
             names, train, others = with_rows(labels, train, others, self.accounts)
             self.codec.spec = replace(self.codec.spec, labels=names)
@@ -147,10 +148,13 @@ def make_codec(
     return TextCodec(made, spec, word_by_word=trained)
 
 
-def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], account: Account) -> dict[str, Tensor]:
+def to_rows(
+    codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], account: Account, purpose: str, full: bool
+) -> dict[str, Tensor]:
     """Rows of ``texts``: "tokens" int64 ``[n, max_length]`` and, where they are labelled, "label" int64 ``[n]``.
 
-    Texts with more than ``max_length - 1`` tokens are left out, or cut there. The ``account`` is told.
+    Texts with more than ``max_length - 1`` tokens are left out, or cut there. The ``account`` is told; and of what is
+    unknown, with what would help: a larger vocabulary where it is ``full``.
 
     Raises:
         DataError: nothing is left, or a label that the codec does not know.
@@ -171,12 +175,8 @@ def to_rows(codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], ac
     elif over:
         account.warnings.append(f"{account.source}: {len(over):,} texts are cut, longer than max_length={length}")
     account.leave_out("without a token", [], sum(not text for text in tokens))
-    unknown = codec.tokenizer.token_to_id(UNKNOWN)
-    share = sum(row.count(unknown) for row in tokens) / sum(map(len, tokens))
-    if share > UNKNOWN_SHARE:
-        log.warning(
-            "%s: %.0f %% of the tokens are %s; a larger vocab_size has fewer", account.source, 100 * share, UNKNOWN
-        )
+    if unknown := of_texts(codec.tokenizer, texts.texts, tokens, trained=codec.word_by_word, full=full):
+        account.warnings.append(f"{account.source}, {purpose}: {unknown}")
     return columns
 
 

@@ -75,11 +75,14 @@ def train(
     All but ``byte_bpe`` compose accents (NFC) and read what they never saw as ``<unk>``.
 
     Raises:
-        DataError: ``vocab_size`` leaves no room for the special tokens and, in ``byte_bpe``, the 256 bytes.
+        DataError: ``vocab_size`` leaves no room for the special tokens and, in ``byte_bpe``, the 256 bytes; or words
+            without spaces are asked for.
     """
     smallest = len(SPECIAL_TOKENS) + (256 if kind == "byte_bpe" else 1)
     if vocab_size < smallest:
         raise DataError(f"vocab_size is {vocab_size}, but a {kind!r} tokenizer needs at least {smallest}")
+    if kind == "words" and drop_spaces:
+        raise DataError("drop_spaces takes out what words are told apart by; it is for tokenizer: characters")
     normalizer = _normalizer(kind, lowercase, drop_spaces)
     if kind == "characters":
         return _characters(texts, vocab_size, normalizer)
@@ -141,6 +144,14 @@ def _characters(texts: Sequence[str], vocab_size: int, normalizer: normalizers.N
     tokenizer.decoder = decoders.Fuse()
     tokenizer.normalizer = normalizer
     return tokenizer
+
+
+def is_full(kind: Kind, tokenizer: Tokenizer, vocab_size: int) -> bool:
+    """Whether ``train`` left out words or characters of the texts, so that a larger ``vocab_size`` knows more."""
+    vocabulary = tokenizer.get_vocab()
+    if kind == "bpe":  # which fills the rest with pairs
+        return sum(len(token) == 1 for token in vocabulary) >= max(1, vocab_size // 2)
+    return len(vocabulary) >= vocab_size
 
 
 def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:

@@ -166,6 +166,29 @@ def test_an_unknown_label_is_refused_with_the_known_ones():
     assert "law, psalms, song: of songs" in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "prompt", "said"),
+    [
+        ("words", "THE zebra", ["this model does not know 'THE' (it knows 'the'), 'zebra'"]),
+        ("words", "The glory", []),
+        ("characters", "glory Q", ["this model does not know 'Q'"]),
+        ("byte_bpe", "zebra Ω", []),
+        ("words", "naïve cafe\u0301", []),
+    ],
+)
+def test_what_a_prompt_has_that_the_model_does_not_know_is_said_once(kind, prompt, said, caplog):
+    made = codec(kind)
+    for _ in range(2):
+        made.encode(prompt, 2)
+    assert [record.getMessage() for record in caplog.records] == said
+
+
+def test_accents_of_a_prompt_may_be_composed_or_not():
+    for kind in KINDS:
+        composed, apart = (codec(kind).encode(text, 1)["prefix"] for text in ("café", "cafe\u0301"))
+        assert composed.equal(apart)
+
+
 def test_text_that_fills_a_row_is_refused():
     made = codec("words", max_length=4)
     assert made.encode("Day unto day", 1)["prefix"].shape == (1, 3)

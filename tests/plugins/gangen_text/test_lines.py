@@ -148,6 +148,38 @@ def test_long_texts_are_left_out_or_cut_and_counted(too_long, rows, tmp_path):
     assert {"drop": "20 longer than 4 tokens (data.max_length)", "cut": "texts are cut"}[too_long] in counted
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "side", "advice"),
+    [
+        (
+            "\n".join("b " * number + "a " * (9 - number) + "xyz"[number % 3] for number in range(9)),
+            {"tokenizer": "words", "vocab_size": 6},
+            "to train on",
+            "; a larger vocab_size has fewer",
+        ),
+        ("anna\nbert\nzyx", {"tokenizer": "characters"}, "held out", "; no training text has them; more texts"),
+        (
+            "\u8655\u8655\u805e\u557c\u9ce5\n\u591c\u4f86\u98a8\u96e8\u8072\n\u82b1\u843d\u77e5\u591a\u5c11",
+            {"tokenizer": "words"},
+            "held out",
+            "; for a script without spaces take tokenizer: characters (or byte_bpe)",
+        ),
+    ],
+)
+def test_advice_on_unknown_tokens_fits_the_case(content, options, side, advice, tmp_path):
+    path = written(tmp_path, "a.txt", content)
+    (account,) = lines(path, **options).accounts
+    assert [advice in warning for warning in account.warnings if f"a.txt, {side}: " in warning] == [True]
+
+
+def test_options_without_effect_are_told_of(poem, tmp_path):
+    lines(poem).codec.save(tmp_path)
+    (account,) = lines(poem, tokenizer=f"{tmp_path}/tokenizer.json", lowercase=True).accounts
+    assert ["no effect of lowercase on" in warning for warning in account.warnings] == [True]
+    with pytest.raises(DataError, match="drop_spaces takes out what words are told apart by"):
+        lines(poem, tokenizer="words", drop_spaces=True)
+
+
 def test_rows_end_once_and_are_padded(poem):
     data = lines(poem)
     tokens, spec = data.train.rows()["tokens"], data.codec.spec
