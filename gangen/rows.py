@@ -18,7 +18,7 @@ from gangen.reading.folders import read_media
 from gangen.reading.formats import READERS, ROWS_AT_ONCE, Chunk, named
 from gangen.reading.paths import Found, find, has_split, suffix_of
 
-ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".zst")
+ARCHIVES = {".zip", ".tar", ".tgz", ".tbz", ".txz", ".7z", ".rar", ".zst"}
 PARQUET = "parquet"
 
 
@@ -78,7 +78,7 @@ class Rows:
             chunks = self._of_files(found, account, None if epoch is None else Random(f"{seed}/{epoch}"), buffer)
         first = next(chunks, None)
         if first is None:
-            raise DataError(f"{self.path} is empty")
+            raise DataError(f"{self.path} is empty: it has no rows")
         if found:
             found.tell(account)
         yield from chain([first], chunks)
@@ -152,6 +152,8 @@ class Rows:
 
     def _find(self) -> Found | None:
         """What the path stands for; None for a name on the hub. Raises DataError where there is nothing of use."""
+        if not self.path:
+            raise DataError("the path of the data is empty")
         media = any(reader not in READERS for reader in self.readers.values())
         found = find(self.path, self.split, self._is_readable, media=media)
         if media and (files := [file for file in found.files if self._reader(file) not in READERS]):
@@ -166,6 +168,8 @@ class Rows:
             raise DataError(f"folder {self.path} holds no {self.wanted}{other}")
         if glob.has_magic(self.path):
             raise DataError(f"no file matches {self.path}")
+        if Path(self.path).expanduser().exists():
+            raise DataError(f"{self.path} is neither a file nor a folder; write what it gives into a file")
         if suffix_of(Path(self.path)) in self.readers or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", self.path):
             raise DataError(f"no file or folder {self.path}")
         return None
@@ -173,7 +177,9 @@ class Rows:
     def _of_files(self, found: Found, account: Account, order: Random | None, buffer: int) -> Iterator[Chunk]:
         readers = {suffix_of(file): self._reader(file) or "" for file in found.files}
         kinds = set(readers.values())
-        if "" in kinds or any(file.suffix.lower() in ARCHIVES for file in found.files):
+        if archive := next((file for file in found.files if {suffix_of(file), file.suffix.lower()} & ARCHIVES), None):
+            raise DataError(f"{archive} is an archive; unpack it, and name the folder or the file")
+        if "" in kinds:
             raise DataError(f"{self.path} holds no {self.wanted}")
         if len(kinds) > 1:
             first, *_ = sorted(readers)
@@ -262,7 +268,10 @@ class Rows:
         except DataError:
             raise
         except Exception as error:  # each format raises its own library's errors
-            raise DataError(f"{self.path} cannot be read: {_innermost(error)}") from error
+            what = f"{self.path} cannot be read"
+            if not self._is_saved():
+                what = f"no file or folder {self.path}, nor can it be fetched from the hub"
+            raise DataError(f"{what}: {_innermost(error)}") from error
         finally:
             logging.set_verbosity(verbosity)
             if bars:

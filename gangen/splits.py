@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
@@ -59,14 +59,15 @@ class TensorSplit:
 def held_out(keys: Sequence[Hashable], labels: Sequence[Hashable], proposed: Iterable[Hashable]) -> list[bool]:
     """Which rows to hold out, given that rows with equal ``keys`` are copies: those ``proposed``, with all copies.
 
-    A key is not held out where it is the last of a label: each keeps something to train on.
+    A key is not held out where it is the last of a label: each keeps something to train on. Where none of those
+    proposed can be, the first key that can is.
     """
     labels_of, left = defaultdict(set), defaultdict(set)
     for key, label in zip(keys, labels, strict=True):
         labels_of[key].add(label)
         left[label].add(key)
-    held = set()
-    for key in proposed:
+    held: set[Hashable] = set()
+    for key in chain(proposed, (key for key in keys if not held)):
         if key not in held and all(len(left[label]) > 1 for label in labels_of[key]):
             held.add(key)
             for label in labels_of[key]:

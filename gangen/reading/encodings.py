@@ -5,13 +5,14 @@ import codecs
 import gzip
 import io
 import lzma
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from gangen.account import Account
 from gangen.errors import DataError, did_you_mean
 
 # The longer marks first: that of utf-16 begins as that of utf-32 does.
@@ -24,51 +25,75 @@ MARKS = (
 )
 # What a file that is no UTF-8 is shown in, for people to choose: none of these can be told from the others by itself.
 CANDIDATES = (
-    "cp1252",
-    "cp1250",
-    "cp1251",
-    "koi8_r",
-    "shift_jis",
-    "gb18030",
-    "big5",
-    "euc_kr",
-    "utf-16-le",
-    "utf-16-be",
+    *("utf-8", "cp1252", "cp1250", "cp1251", "koi8_r", "cp866", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"),
+    *("cp1253", "cp1254", "cp1255", "cp1256", "tis_620", "mac_roman", "cp850", "utf-16-le", "utf-16-be"),
+)
+# How files begin that hold text and yet are no text files.
+OTHER_FILES = (
+    (b"%PDF", "a PDF; save what it holds as a text file"),
+    (b"PK\x03\x04", "a zip archive, as those of Excel and Word are; save it as CSV or text, or unpack it"),
+    (b"\xd0\xcf\x11\xe0", "of an old Excel or Word; save it as CSV or text"),
+    (b"\x1f\x8b", "packed by gzip; let its name end in .gz"),
+    (b"BZh", "packed by bzip2; let its name end in .bz2"),
+    (b"\xfd7zXZ", "packed by xz; let its name end in .xz"),
 )
 SHOWN = 40
+CHOICES = 8
+JAPANESE = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}
 HEAD = 4096
 
 
 @contextmanager
-def opened(path: Path, encoding: str, *, newline: str | None = None) -> Iterator[TextIO]:
-    """A text file, also one packed by gzip, for reading; ``newline`` as for ``open``.
+def opened(path: Path, encoding: str, account: Account, *, newline: str | None = None) -> Iterator[TextIO]:
+    """A text file, also a packed one, for reading; ``newline`` as for ``open``. A doubtful encoding is told.
 
     Raises:
         DataError: no such encoding, or bytes that are not text in it; the message says where, and shows others.
     """
     named = _known(encoding)
-    with unpacked(path) as file:
-        head = file.read(HEAD)
-    marked = next((name for mark, name in MARKS if head.startswith(mark)), None)
-    if marked is None and named == "utf-8" and head.count(0) > len(head) / 10:
-        even = head[: len(head) // 4 * 4]
-        raise DataError(f"{path} is not utf-8 text: many of its bytes are zero\n{_advice(even)}")
-    codec = marked or encoding
     try:
+        with unpacked(path) as file:
+            head = file.read(HEAD)
+        codec = next((name for mark, name in MARKS if head.startswith(mark)), encoding)
+        if codec == encoding:
+            _doubt(path, head, named, account)
         with unpacked(path) as file, io.TextIOWrapper(file, codec, newline=newline) as text:
             yield text
     except UnicodeError:
         raise DataError(_explanation(path, codec)) from None
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _doubt(path: Path, head: bytes, encoding: str, account: Account) -> None:
+    """Raise DataError where the ``head`` of a file is no text, and warn where it is UTF-8 read as something else."""
+    for start, what in OTHER_FILES:
+        if head.startswith(start):
+            raise DataError(f"{path} is no text file but {what}")
+    if encoding == "utf-8":
+        if head.count(0) > len(head) / 10:
+            even = head[: len(head) // 4 * 4]
+            raise DataError(f"{path} is not utf-8 text: many of its bytes are zero\n{_advice(even)}")
+    elif not head.isascii():
+        try:  # what is no UTF-8 hardly ever looks like it
+            text = codecs.getincrementaldecoder("utf-8")().decode(head)
+            misread = codecs.getincrementaldecoder(encoding)().decode(head)
+        except UnicodeError:
+            return
+        words, others = ([word for word in it.split() if not word.isascii()] for it in (text, misread))
+        if words and words != others:
+            shown = f"{words[0][:SHOWN]!r} is read as {others[0][:SHOWN]!r}" if others else words[0][:SHOWN]
+            account.warnings.append(f"{path} is utf-8, as it seems, and not {encoding}: {shown}")
 
 
 def _known(encoding: str) -> str:
     try:
-        return codecs.lookup(encoding).name
-    except LookupError:
+        name = codecs.lookup(encoding).name
+        "".encode(name)  # others turn bytes into bytes, as "hex" does
+    except (LookupError, UnicodeError):
         hint = did_you_mean(encoding, ("utf-8", "latin-1", *CANDIDATES))
         raise DataError(f"unknown encoding: {encoding}{hint}") from None
+    return name
 
 
 def unpacked(path: Path) -> Any:
@@ -80,19 +105,19 @@ def unpacked(path: Path) -> Any:
 def _explanation(path: Path, encoding: str) -> str:
     """Which line of a file is no text in ``encoding``, and what it would be in others."""
     with unpacked(path) as file:
+        if len("\n".encode(encoding)) > 1:  # lines cannot be told by their bytes
+            return f"{path} is not {encoding} text\n{_advice(file.readline().strip())}"
         for number, line in enumerate(file, 1):
             try:
                 line.decode(encoding)
             except UnicodeDecodeError as error:
                 byte = f"byte 0x{line[error.start]:02x}"
                 return f"{path}:{number} is not {encoding} text ({byte})\n{_advice(line.strip(), error.start)}"
-            except UnicodeError:
-                break
-    return f"{path} is not {encoding} text; it is damaged, or in another encoding"  # one whose lines end in zeros
+    return f"{path} is not {encoding} text; it is damaged, or in another encoding"
 
 
 def _advice(line: bytes, place: int = 0) -> str:
-    """What some bytes would be in encodings that can read them, around ``place``."""
+    """What some bytes would be in encodings that can read them, around ``place``; what looks odd comes last."""
     shown: dict[str, str] = {}
     for name in CANDIDATES:
         try:
@@ -103,5 +128,17 @@ def _advice(line: bytes, place: int = 0) -> str:
         words = " ".join(text[start : start + SHOWN].split())
         if words.isprintable():
             shown.setdefault(words, name)
-    lines = "".join(f"\n  encoding: {name:<10} {words}" for words, name in islice(shown.items(), 6))
-    return f"take the encoding in which it makes sense:{lines}" if shown else "it may be no text at all"
+    best = sorted(shown, key=_oddities)[:CHOICES]
+    lines = "".join(f"\n  encoding: {shown[words]:<10} {words}" for words in best)
+    return f"take the encoding in which it makes sense:{lines}" if lines else "it may be no text at all"
+
+
+def _oddities(text: str) -> int:
+    """How many neighbours hardly stand together: letters of two scripts, a small one before a capital, or a symbol."""
+    scripts = [unicodedata.name(char, "?").split()[0] if not char.isascii() else "LATIN" for char in text]
+    return sum(
+        (one.islower() and other.isupper())
+        or unicodedata.category(other) in ("Sm", "So", "Sk", "Sc", "No")
+        or (one.isalpha() and other.isalpha() and before != after and not {before, after} <= JAPANESE)
+        for one, other, before, after in zip(text, text[1:], scripts, scripts[1:], strict=False)
+    )

@@ -3,13 +3,14 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TextIO
 
 from gangen.account import Account
 from gangen.errors import DataError
 from gangen.reading.encodings import opened, unpacked
+from gangen.reading.paths import suffix_of
 
 ROWS_AT_ONCE = 256
 # Cells may be whole books; the limit is there against quotes that are never closed, which are found otherwise.
@@ -44,8 +45,8 @@ class Chunk(NamedTuple):
 
 def read_lines(path: Path, encoding: str, choose: Choose, account: Account) -> Iterator[Chunk]:
     """Lines of text, in the column "text"."""
-    choose({"text": None})
-    with opened(path, encoding) as file:
+    _chosen(choose, ["text"], ", a line each; other columns are those of tables")
+    with opened(path, encoding, account) as file:
         start = 1
         while lines := list(islice(file, ROWS_AT_ONCE)):
             yield Chunk({"text": lines}, {}, _places(path, range(start, start + len(lines))))
@@ -64,30 +65,62 @@ def read_tsv(path: Path, encoding: str, choose: Choose, account: Account) -> Ite
 
 def _read_table(path: Path, encoding: str, choose: Choose, account: Account, **dialect: Any) -> Iterator[Chunk]:
     csv.field_size_limit(LONGEST_CELL)
-    with opened(path, encoding, newline="") as file:
-        rows = _cells(path, csv.reader(file, **dialect))
-        _, header = next(rows, (0, None))
+    comma = dialect.get("delimiter", ",")
+    with opened(path, encoding, account, newline="") as file:
+        rows = _cells(path, csv.reader(file, **dialect), account)
+        line, header = next(rows, (0, None))
         if header is None:
             raise DataError(f"{path} is empty")
-        wanted = choose(dict.fromkeys(header))
-        if double := [name for name in wanted if header.count(name) > 1]:
-            raise DataError(f"{path} has several columns {double[0]!r}; rename all but one")
+        wanted = _chosen(choose, header, f" (line {line}, which should name the columns){_separator(header, comma)}")
+        _refuse_double(path, wanted, header)
         where = [header.index(name) for name in wanted]
         while some := list(islice(rows, ROWS_AT_ONCE)):
             for number, cells in some:
                 if len(cells) != len(header):
-                    there = f"{len(cells)} cells, but there are {len(header)} columns ({', '.join(header)})"
-                    hint = "" if "delimiter" in dialect else "\nput quotes around what has a comma in it"
-                    raise DataError(f"{path}:{number} has {there}{hint}")
-                for column in where:
-                    if "\n" in cells[column]:
-                        _look_into(path, number, cells[column], len(header), account)
+                    raise DataError(f"{path}:{number} {_wrong_count(cells, header, comma)}")
             columns = {name: [cells[column] for _, cells in some] for name, column in zip(wanted, where, strict=True)}
             yield Chunk(columns, {}, _places(path, [number for number, _ in some]))
 
 
-def _cells(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
+def _chosen(choose: Choose, names: Iterable[str], where: str) -> Sequence[str]:
+    """The columns to read; an error for one that is not there says ``where`` the others are."""
+    try:
+        return choose(dict.fromkeys(names))
+    except DataError as error:
+        raise DataError(f"{error}{where}") from None
+
+
+def _refuse_double(path: Path, wanted: Iterable[str], names: Sequence[str]) -> None:
+    if double := [name for name in wanted if names.count(name) > 1]:
+        raise DataError(f"{path} has several columns {double[0]!r}; rename all but one")
+
+
+def _separator(header: Sequence[str], comma: str) -> str:
+    """What to do where a header seems to have another character between its cells than ``comma``."""
+    if len(header) > 1 or not (other := next((it for it in ",;\t|" if it in header[0]), "")):
+        return ""
+    advice = {",": "let the name of the file end in .csv", "\t": "let the name of the file end in .tsv"}
+    return f"\nits cells have {other!r} between them: {advice.get(other, 'save it with commas')}"
+
+
+def _wrong_count(cells: Sequence[str], header: Sequence[str], comma: str) -> str:
+    """That a row has too few cells, or too many, and what to do."""
+    count = f"has {len(cells)} cell{'s' * (len(cells) > 1)}, but there are {len(header)} columns ({', '.join(header)})"
+    if comma == "\t":
+        return f"{count}\nno cell can hold a line break or a tab in such a file, also within quotes; save it as .csv"
+    if len(cells) > len(header):
+        return f"{count}\nput quotes around what has a comma in it; the first line has to name all columns"
+    return f"{count}\nput quotes around what has a line break in it, and a comma for each cell that is empty"
+
+
+def _are_rows(cells: Sequence[str]) -> bool:
+    """Whether every line that a row spans has as many commas as a row of its own, as those after a stray quote."""
+    return len(cells) > 1 and all(line.count(",") == len(cells) - 1 for line in ",".join(cells).split("\n"))
+
+
+def _cells(path: Path, reader: Any, account: Account) -> Iterator[tuple[int, list[str]]]:
     """Rows of a table with the line that each begins in."""
+    swallowed = []
     while True:
         number = reader.line_num + 1
         try:
@@ -98,29 +131,32 @@ def _cells(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
                 "within quotes write two for one; a cell without any around it may have them anywhere but at its start"
             ) from None
         if cells is None:
-            return
+            break
         if cells:
+            if reader.line_num > number and _are_rows(cells):
+                swallowed.append(number)
             yield number, cells
-
-
-def _look_into(path: Path, number: int, cell: str, columns: int, account: Account) -> None:
-    """Warn of a cell that holds what look like rows."""
-    inner = cell.splitlines()[1:-1]
-    if columns > 1 and inner and all(line.count(",") == columns - 1 for line in inner):
+    if swallowed:
+        more = f" and {len(swallowed) - 1:,} more rows have" if len(swallowed) > 1 else " has"
         account.warnings.append(
-            f"{path}:{number}: one cell holds {len(inner)} lines that look like rows; is a quote there by mistake?"
+            f"{path}:{swallowed[0]}{more} a cell with lines that look like rows; is a quote there by mistake?"
         )
 
 
 def read_json(path: Path, encoding: str, choose: Choose, account: Account) -> Iterator[Chunk]:
     """Objects, one a line, or a list of them; what is no object stands in the column "text"."""
-    with opened(path, encoding) as file:
+    with opened(path, encoding, account) as file:
         rows = _values(path, file)
-        first = list(islice(rows, ROWS_AT_ONCE))
-        if not first:
+        some = list(islice(rows, ROWS_AT_ONCE))
+        if not some:
             raise DataError(f"{path} is empty")
-        wanted = choose(dict.fromkeys(name for _, row in first for name in row))
-        some = first
+        try:
+            wanted = choose(dict.fromkeys(name for _, row in some for name in row))
+        except DataError:  # there may be such a column in later rows
+            wanted = choose(dict.fromkeys(name for _, row in chain(some, rows) for name in row))
+            file.seek(0)
+            rows = _values(path, file)
+            some = list(islice(rows, ROWS_AT_ONCE))
         while some:
             columns = {name: [row.get(name) for _, row in some] for name in wanted}
             yield Chunk(columns, {}, _places(path, [number for number, _ in some]))
@@ -129,32 +165,41 @@ def read_json(path: Path, encoding: str, choose: Choose, account: Account) -> It
 
 def _values(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
     """Rows with their lines, or their numbers in a list."""
-    start = next((line for line in file if line.strip()), "")
+    start, *others = list(islice((line for line in file if line.strip()), 2)) or [""]
     file.seek(0)
-    if _is_object(start):
+    if _is_row(start) and (others or suffix_of(path) != ".json"):
         lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
         found: Iterable[tuple[int, Any]] = ((number, _value(path, line, number)) for number, line in lines)
-    else:  # one value over many lines
+    else:  # one value, maybe over many lines
         found = enumerate(_rows_of(_value(path, file.read())) if start else [], 1)
     for number, value in found:
         yield number, value if isinstance(value, dict) else {"text": value}
 
 
-def _is_object(line: str) -> bool:
+def _is_row(line: str) -> bool:
     try:
         return not isinstance(json.loads(line), list)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
 def _value(path: Path, text: str, line: int | None = None) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:  # halves of characters, which are none by themselves
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except json.JSONDecodeError as error:
         place = f"{path}:{error.lineno if line is None else line}:{error.colno}"
-        raise DataError(f"{place}: this is not JSON: {error.msg}") from None
+        hint = "\nwrite an object on each line, or all in one list" if error.msg == "Extra data" else ""
+        raise DataError(f"{place}: this is not JSON: {error.msg}{hint}") from None
     except RecursionError:
-        raise DataError(f"{path} cannot be read: it is nested too deeply") from None
+        why = "it is nested too deeply"
+    except UnicodeEncodeError as error:
+        why = f"{error.object[error.start]!a} is half of a character"
+    except ValueError as error:  # a number of thousands of digits
+        why = str(error).partition(":")[0]
+    raise DataError(f"{path}{'' if line is None else f':{line}'} cannot be read: {why}")
 
 
 def _rows_of(whole: Any) -> Sequence[Any]:
@@ -174,8 +219,13 @@ def read_parquet(path: Path, encoding: str, choose: Choose, account: Account) ->
 
     try:
         with unpacked(path) as raw, parquet.ParquetFile(raw) as file:
-            features = datasets.Features.from_arrow_schema(file.schema_arrow)
+            names = file.schema_arrow.names
+            try:
+                features = datasets.Features.from_arrow_schema(file.schema_arrow)
+            except ValueError:  # a type that datasets does not have
+                features = dict.fromkeys(names)
             wanted = list(choose(features))
+            _refuse_double(path, wanted, names)
             start = 1
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=wanted):
                 numbers = range(start, start + len(batch))

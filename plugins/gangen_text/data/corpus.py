@@ -65,7 +65,7 @@ class Corpus:
         seed: int = 0,
     ) -> None:
         if held is None:
-            texts, others = hold_out(texts, heldout, seed)
+            texts, others = hold_out(texts, heldout, seed, account)
             held = others, account
         training = {"vocab_size": vocab_size, "lowercase": lowercase, "drop_spaces": drop_spaces}
         self.codec = make_codec(texts.texts, labels, tokenizer=tokenizer, max_length=max_length, **training)
@@ -86,9 +86,8 @@ class Corpus:
         held[1].use("held out", len(others["tokens"]))
         for each in self.accounts:
             if each.left_out > max_left_out * each.given:
-                raise DataError(
-                    f"{each}\nraise max_length, set too_long: cut, or allow it with max_left_out ({max_left_out})"
-                )
+                longer = "raise max_length, set too_long: cut, or " * ("max_length" in str(each))
+                raise DataError(f"{each}\n{longer}allow it with max_left_out ({max_left_out})")
         self.train, self.heldout = TensorSplit(**train), TensorSplit(**others)
         self._shown = train["tokens"][:SHOWN]
         self._lengths = self.codec.spec.mask(train["tokens"]).sum(1)
@@ -105,7 +104,7 @@ class Corpus:
         ]
 
 
-def hold_out(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
+def hold_out(texts: Texts, share: float, seed: int, account: Account) -> tuple[Texts, Texts]:
     """(train, held out): ``share`` of the distinct texts, by ``seed``; all copies of a text stay on one side.
 
     Each label keeps a text to train on.
@@ -121,6 +120,10 @@ def hold_out(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
     held = held_out(texts.texts, labels, random.Random(seed).sample(distinct, count))
     if not any(held):
         raise DataError("no label has two different texts: none can be held out; name texts with heldout_path")
+    if sum(held) * len(distinct) > 2 * count * len(held):  # far more rows than texts
+        account.warnings.append(
+            f"{account.source}: {sum(held):,} of {len(held):,} texts are held out, since copies of a text stay together"
+        )
     sides = ([], [])
     for row, side in enumerate(held):
         sides[side].append(row)

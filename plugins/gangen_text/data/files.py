@@ -8,7 +8,15 @@ from gangen import Account, Chunk, DataError, Rows
 from gangen_text.data.corpus import Texts
 
 # A file with another suffix is read as lines of text where it is named itself.
-READERS = {".txt": "text", ".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+READERS = {
+    ".txt": "text",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,9 @@ class TextRows(Rows):
             yield Texts(texts, labels).take(full)
 
     def _text(self, value: Any, chunk: Chunk, row: int) -> str:
-        if isinstance(value, list | dict):
-            raise DataError(f"{chunk.place(row)}: column {self.column!r} holds {type(value).__name__}s, not text")
-        # A byte order mark is no text.
-        return "" if value is None else str(value).strip().lstrip("\ufeff").strip()
+        if isinstance(value, list | dict | bytes):
+            what = {list: "lists", dict: "objects", bytes: "bytes"}[type(value)]
+            raise DataError(f"{chunk.place(row)}: column {self.column!r} holds {what}, not text")
+        if value is None or value != value:  # not a number is nothing
+            return ""
+        return str(value).strip().lstrip("\ufeff").strip()  # a byte order mark is no text

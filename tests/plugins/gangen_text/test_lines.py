@@ -253,7 +253,9 @@ def test_a_name_that_is_no_file_goes_to_the_hub(monkeypatch):
         raise ConnectionError("the hub is out of reach")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    with pytest.raises(DataError, match="someone/poems cannot be read: the hub is out of reach"):
+    with pytest.raises(
+        DataError, match="no file or folder someone/poems, nor can it be fetched from the hub: the hub is out of reach"
+    ):
         lines("someone/poems")
     monkeypatch.setattr(
         datasets, "load_dataset", lambda name, **options: datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS))
