@@ -59,7 +59,8 @@ def play(
             digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
             if not rehearsal:  # a check has said that before
                 accounts = told(trainer.data, recipe.data.name)
-                around.print(*accounts.lines, sep="\n", **PLAIN)
+                if accounts.lines:
+                    around.print(*accounts.lines, sep="\n", **PLAIN)
                 remarks += [*accounts.warnings, *find_scarcity(recipe, trainer.data)]
             remarks += run.begin(recipe, distributions_of(recipe, registry) | digests)
             run.forget_after(trainer.state.total)
