@@ -1,7 +1,7 @@
 """Rows of data, handed out in global batches that are a function of (seed, counter)."""
 
 import random
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, islice
@@ -62,16 +62,19 @@ def held_out(keys: Sequence[Hashable], labels: Sequence[Hashable], proposed: Ite
     A key is not held out where it is the last of a label: each keeps something to train on. Where none of those
     proposed can be, the first key that can is.
     """
-    labels_of, left = defaultdict(set), defaultdict(set)
+    labels_of: dict[Hashable, tuple[Hashable, ...]] = {}
+    alone = {label: (label,) for label in set(labels)}
+    left: Counter[Hashable] = Counter()  # different rows of each label
     for key, label in zip(keys, labels, strict=True):
-        labels_of[key].add(label)
-        left[label].add(key)
+        known = labels_of.get(key, ())
+        if label not in known:
+            labels_of[key] = (*known, label) if known else alone[label]
+            left[label] += 1
     held: set[Hashable] = set()
     for key in chain(proposed, (key for key in keys if not held)):
-        if key not in held and all(len(left[label]) > 1 for label in labels_of[key]):
+        if key not in held and all(left[label] > 1 for label in labels_of[key]):
             held.add(key)
-            for label in labels_of[key]:
-                left[label].remove(key)
+            left.subtract(labels_of[key])
     return [key in held for key in keys]
 
 

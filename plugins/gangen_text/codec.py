@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,15 +15,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, labels_shown, write_atomically
-from gangen_text.data.tokenization import UNKNOWN, read_tokenizer
+from gangen_text.data.tokenization import UNKNOWN, WORD_WITH_SPACES, read_tokenizer
 from gangen_text.data.unknown import of_prompt, unknown_token
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.spec import TextSpec
 
 log = logging.getLogger(__name__)
-
-# Cut before the spaces, which belong to the word that follows them.
-WORD_WITH_SPACES = re.compile(r" *[^ ]+| +")
 
 PREVIEW_LINES = 12
 PREVIEW_WIDTH = 160

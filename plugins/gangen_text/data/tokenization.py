@@ -1,7 +1,9 @@
 """Tokenizers: trained on the data, or opened from a file, a folder or the hub."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -17,6 +19,9 @@ KINDS = get_args(Kind)
 
 # What parts words. Other spaces (no-break, thin, ideographic) are marks, or French and Chinese would lose theirs.
 SPACE = r"[ \t-\r]"
+
+# A text cut so that each space belongs to what follows it: no token of words reaches across a cut.
+WORD_WITH_SPACES = re.compile(r" *[^ ]+| +")
 
 # A word keeps its inner apostrophes and hyphens, a number its inner points, commas and colons, and both their soft
 # hyphens and (non-)joiners; of the rest, all that is one character to a reader (a mark, a flag) is a token.
@@ -99,7 +104,7 @@ def train(
         # Texts in a thousand scripts must not fill the vocabulary with characters alone.
         trainer = trainers.BpeTrainer(limit_alphabet=max(1, vocab_size // 2), **shared)
     else:
-        return _words(texts, normalizer, trainers.WordLevelTrainer(**shared))
+        return _words(texts, vocab_size, normalizer)
     tokenizer.normalizer = normalizer
     splitter = tokenizer.pre_tokenizer
     pieces = pre_tokenizers.Split(Regex(f"(?m:.{{{LONGEST_WORD}}})"), "isolated")
@@ -116,19 +121,26 @@ def _normalizer(kind: Kind, lowercase: bool, drop_spaces: bool) -> normalizers.N
     return normalizers.Sequence(steps)
 
 
-def _words(texts: Sequence[str], normalizer: normalizers.Normalizer, trainer: trainers.WordLevelTrainer) -> Tokenizer:
+def _words(texts: Sequence[str], vocab_size: int, normalizer: normalizers.Normalizer) -> Tokenizer:
     marks = sum(text.count(",") + text.count(".") for text in texts)
     # In corpora that were tokenized before, spaces around marks say nothing.
     spaced = 2 * sum(text.count(" ,") + text.count(" .") for text in texts) > marks
     steps, patterns = (JOINED, CONTRACTED + CLOSED_UP) if spaced else ((*JOINED, PARTED), CLOSED_UP)
-    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     joined = [normalizers.Replace(Regex(pattern), mark) for pattern, mark in steps]
-    tokenizer.normalizer = normalizers.Sequence([normalizer, *joined])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(JOINED_TOKEN), "removed", invert=True)
+    normalizer = normalizers.Sequence([normalizer, *joined])
+    splitter = pre_tokenizers.Split(Regex(JOINED_TOKEN), "removed", invert=True)
+    counts = Counter()
+    # Of what stands between spaces there is less than of texts, and the patterns take their time.
+    for part, times in Counter(chain.from_iterable(map(WORD_WITH_SPACES.findall, texts))).items():
+        for token, _ in splitter.pre_tokenize_str(normalizer.normalize_str(part)):
+            counts[token] += times
+    tokenizer = Tokenizer(models.WordLevel(_most_frequent(counts, vocab_size), unk_token=UNKNOWN))
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
     # The word-piece decoder puts spaces between tokens: none starts with two "#", which are tokens of their own.
     closed_up = [decoders.Replace(Regex(pattern), "") for pattern in patterns]
     tokenizer.decoder = decoders.Sequence([decoders.WordPiece(cleanup=False), decoders.Fuse(), *closed_up])
-    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 
@@ -136,14 +148,17 @@ def _characters(texts: Sequence[str], vocab_size: int, normalizer: normalizers.N
     counts = Counter()
     for text in texts:
         counts.update(normalizer.normalize_str(text))
-    by_frequency = sorted(counts, key=lambda character: (-counts[character], character))
-    vocabulary = [*SPECIAL_TOKENS, *by_frequency][:vocab_size]
     # Byte pairs without a single merge: five times faster than splitting into words of one character.
-    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(vocabulary)}, [], unk_token=UNKNOWN))
+    tokenizer = Tokenizer(models.BPE(_most_frequent(counts, vocab_size), [], unk_token=UNKNOWN))
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     tokenizer.decoder = decoders.Fuse()
     tokenizer.normalizer = normalizer
     return tokenizer
+
+
+def _most_frequent(counts: Counter[str], vocab_size: int) -> dict[str, int]:
+    by_frequency = sorted(counts, key=lambda token: (-counts[token], token))
+    return {token: number for number, token in enumerate([*SPECIAL_TOKENS, *by_frequency][:vocab_size])}
 
 
 def is_full(kind: Kind, tokenizer: Tokenizer, vocab_size: int) -> bool:
