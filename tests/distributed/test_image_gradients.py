@@ -194,5 +194,6 @@ def test_pieces_of_a_batch_that_would_break_a_group_are_refused_at_once(option, 
     game["trainer"]["precision"] = "fp32"
     (tmp_path / "game.yaml").write_text(written(game))
     assert cli.main([str(tmp_path / "game.yaml"), f"run={tmp_path / 'run'}"]) != 0
-    assert f"{option} 4 needs batches of a multiple of 4 rows on each process, got 2" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "batch_size 16 is 2 rows" in said and "takes rows in groups of 4; take a multiple" in said
     assert not list(tmp_path.glob("run/checkpoints/*"))
