@@ -25,20 +25,19 @@ class Account:
     _used: dict[str, int] = field(default_factory=dict)
     _left_out: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     _passed_over: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
-    _expected: set[str] = field(default_factory=set)
+    _skipped: dict[str, int] = field(default_factory=dict)
 
     def use(self, purpose: str, count: int) -> None:
         """``count`` of them are used, as in "to train on"."""
         self._used[purpose] = self._used.get(purpose, 0) + count
 
-    def leave_out(self, why: str, names: Sequence[str], count: int | None = None, *, expected: bool = False) -> None:
-        """These are not used, as in "longer than 32 tokens (data.max_length)". ``names`` may be some of ``count``.
-
-        It is no cause for a warning where that is ``expected``, as of blank lines.
-        """
+    def leave_out(self, why: str, names: Sequence[str], count: int | None = None) -> None:
+        """These are not used, as in "longer than 32 tokens (data.max_length)". ``names`` may be some of ``count``."""
         _add(self._left_out, why, names, count)
-        if expected:
-            self._expected.add(why)
+
+    def skip(self, what: str, count: int) -> None:
+        """So many of ``what`` hold nothing and are none of them, as "blank lines": no cause for a warning."""
+        self._skipped[what] = self._skipped.get(what, 0) + count
 
     def pass_over(self, what: str, names: Sequence[str]) -> None:
         """These lie there as well and are not read at all, as ``what`` says: "files passed over"."""
@@ -56,15 +55,16 @@ class Account:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was left out that a user would expect to be used, and nothing else lies beside it."""
-        return self._left_out.keys() <= self._expected and not self._passed_over
+        """Whether nothing was left out, and nothing else lies beside it."""
+        return not self._left_out and not self._passed_over
 
     def __str__(self) -> str:
         parts = [f"{count:,} {purpose}" for purpose, count in self._used.items()]
         parts += [f"{count:,} {why}{_named(names, count)}" for why, (count, names) in self._left_out.items()]
         line = f"{self.source}: {self.given:,} {self.what}: {', '.join(parts)}"
         passed = (f"; {count:,} {what}{_named(names, count)}" for what, (count, names) in self._passed_over.items())
-        return line + "".join(passed) + "".join(f"; {note}" for note in self.notes)
+        skipped = (f"; {what}: {count:,}" for what, count in self._skipped.items())
+        return line + "".join(passed) + "".join(skipped) + "".join(f"; {note}" for note in self.notes)
 
 
 class Told(NamedTuple):

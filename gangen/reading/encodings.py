@@ -34,6 +34,8 @@ OTHER_FILES = (
     (b"PK\x03\x04", "a zip archive, as those of Excel and Word are; save it as CSV or text, or unpack it"),
     (b"\xd0\xcf\x11\xe0", "of an old Excel or Word; save it as CSV or text"),
     (b"\x1f\x8b", "packed by gzip; let its name end in .gz"),
+    (b"{\\rtf", "RTF; save it as plain text"),
+    (b"version https://git-lfs.github.com/", "what git LFS keeps in the place of one; fetch that (git lfs pull)"),
     (b"BZh", "packed by bzip2; let its name end in .bz2"),
     (b"\xfd7zXZ", "packed by xz; let its name end in .xz"),
 )
@@ -138,7 +140,7 @@ def _oddities(text: str) -> int:
     scripts = [unicodedata.name(char, "?").split()[0] if not char.isascii() else "LATIN" for char in text]
     return sum(
         (one.islower() and other.isupper())
-        or unicodedata.category(other) in ("Sm", "So", "Sk", "Sc", "No")
+        or unicodedata.category(other) in ("Sm", "So", "Sk", "No")
         or (one.isalpha() and other.isalpha() and before != after and not {before, after} <= JAPANESE)
         for one, other, before, after in zip(text, text[1:], scripts, scripts[1:], strict=False)
     )

@@ -15,6 +15,8 @@ from gangen.reading.paths import suffix_of
 ROWS_AT_ONCE = 256
 # Cells may be whole books; the limit is there against quotes that are never closed, which are found otherwise.
 LONGEST_CELL = 2**31 - 1
+# json.loads asks of every line anew how it is to be decoded.
+DECODER = json.JSONDecoder()
 
 
 class Choose(Protocol):
@@ -44,13 +46,21 @@ class Chunk(NamedTuple):
 
 
 def read_lines(path: Path, encoding: str, choose: Choose, account: Account) -> Iterator[Chunk]:
-    """Lines of text, in the column "text"."""
+    """Lines of text, in the column "text"; blank ones are none."""
     _chosen(choose, ["text"], ", a line each; other columns are those of tables")
     with opened(path, encoding, account) as file:
         start = 1
         while lines := list(islice(file, ROWS_AT_ONCE)):
-            yield Chunk({"text": lines}, {}, _places(path, range(start, start + len(lines))))
+            if start == 1 and lines[0].startswith("{") and _is_row(lines[0]):
+                account.warnings.append(f"{path} holds JSON, as it seems, read as text; let its name end in .jsonl")
+            numbers: Sequence[int] = range(start, start + len(lines))
             start += len(lines)
+            if any(map(str.isspace, lines)):
+                numbers = [number for number, line in zip(numbers, lines, strict=True) if not line.isspace()]
+                account.skip("blank lines", len(lines) - len(numbers))
+                lines = [line for line in lines if not line.isspace()]
+            if lines:
+                yield Chunk({"text": lines}, {}, _places(path, numbers))
 
 
 def read_csv(path: Path, encoding: str, choose: Choose, account: Account) -> Iterator[Chunk]:
@@ -74,12 +84,24 @@ def _read_table(path: Path, encoding: str, choose: Choose, account: Account, **d
         wanted = _chosen(choose, header, f" (line {line}, which should name the columns){_separator(header, comma)}")
         _refuse_double(path, wanted, header)
         where = [header.index(name) for name in wanted]
+        begun = False
         while some := list(islice(rows, ROWS_AT_ONCE)):
             for number, cells in some:
                 if len(cells) != len(header):
                     raise DataError(f"{path}:{number} {_wrong_count(cells, header, comma)}")
             columns = {name: [cells[column] for _, cells in some] for name, column in zip(wanted, where, strict=True)}
+            if comma == "\t" and not begun:
+                _warn_of_quotes(path, columns, account)
+            begun = True
             yield Chunk(columns, {}, _places(path, [number for number, _ in some]))
+
+
+def _warn_of_quotes(path: Path, columns: Mapping[str, Sequence[str]], account: Account) -> None:
+    for name, cells in columns.items():
+        if all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells):
+            account.warnings.append(
+                f"{path}: each {name} has quotes around it, which are part of it in such a file; save it as .csv"
+            )
 
 
 def _chosen(choose: Choose, names: Iterable[str], where: str) -> Sequence[str]:
@@ -105,7 +127,7 @@ def _separator(header: Sequence[str], comma: str) -> str:
 
 def _wrong_count(cells: Sequence[str], header: Sequence[str], comma: str) -> str:
     """That a row has too few cells, or too many, and what to do."""
-    count = f"has {len(cells)} cell{'s' * (len(cells) > 1)}, but there are {len(header)} columns ({', '.join(header)})"
+    count = f"has another number of cells ({len(cells)}) than of columns ({len(header)}: {', '.join(header)})"
     if comma == "\t":
         return f"{count}\nno cell can hold a line break or a tab in such a file, also within quotes; save it as .csv"
     if len(cells) > len(header):
@@ -120,7 +142,7 @@ def _are_rows(cells: Sequence[str]) -> bool:
 
 def _cells(path: Path, reader: Any, account: Account) -> Iterator[tuple[int, list[str]]]:
     """Rows of a table with the line that each begins in."""
-    swallowed = []
+    warned = False
     while True:
         number = reader.line_num + 1
         try:
@@ -131,16 +153,14 @@ def _cells(path: Path, reader: Any, account: Account) -> Iterator[tuple[int, lis
                 "within quotes write two for one; a cell without any around it may have them anywhere but at its start"
             ) from None
         if cells is None:
-            break
+            return
         if cells:
-            if reader.line_num > number and _are_rows(cells):
-                swallowed.append(number)
+            if not warned and reader.line_num > number and _are_rows(cells):
+                warned = True
+                account.warnings.append(
+                    f"{path}:{number} has a cell with lines that look like rows; is a quote there by mistake?"
+                )
             yield number, cells
-    if swallowed:
-        more = f" and {len(swallowed) - 1:,} more rows have" if len(swallowed) > 1 else " has"
-        account.warnings.append(
-            f"{path}:{swallowed[0]}{more} a cell with lines that look like rows; is a quote there by mistake?"
-        )
 
 
 def read_json(path: Path, encoding: str, choose: Choose, account: Account) -> Iterator[Chunk]:
@@ -185,7 +205,7 @@ def _is_row(line: str) -> bool:
 
 def _value(path: Path, text: str, line: int | None = None) -> Any:
     try:
-        value = json.loads(text)
+        value = DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:  # halves of characters, which are none by themselves
             json.dumps(value, ensure_ascii=False).encode()
         return value

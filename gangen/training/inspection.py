@@ -59,7 +59,7 @@ def _rows(data: Data, seed: int) -> tuple[Mapping[str, Tensor], str]:
 
 def _shapes(columns: Mapping[str, Tensor]) -> str:
     return ", ".join(
-        f"{name} {str(column.dtype).removeprefix('torch.')} {list(column.shape[1:])}"
+        f"{name} {str(column.dtype).removeprefix('torch.')} {list(column.shape[1:]) or ''}".rstrip()
         for name, column in columns.items()
     )
 
@@ -69,6 +69,6 @@ def _labels(names: Sequence[str], rows: Mapping[str, Tensor], heldout: Mapping[s
     if "label" not in rows or "label" not in heldout:
         return []
     counts = [torch.bincount(side["label"], minlength=len(names)).tolist() for side in (rows, heldout)]
-    shown = [f"{name} {here:,} + {there:,}" for name, here, there in zip(names, *counts, strict=False)]
+    shown = [f"{name}: {here:,} + {there:,}" for name, here, there in zip(names, *counts, strict=False)]
     more = [f"and {len(shown) - LABELS:,} more"] if len(shown) > LABELS else []
     return [f"labels (to train on + held out): {', '.join([*shown[:LABELS], *more])}"]

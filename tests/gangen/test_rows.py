@@ -1,6 +1,7 @@
 """Rows of any source: what a path stands for, splits, shuffling, and what is said of what cannot be read."""
 
 import json
+import os
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -131,6 +132,10 @@ def test_labels_are_names(tmp_path):
         ("nothing*.csv", {}, "no file matches"),
         ("empty", {}, r"folder .*empty holds no table of numbers"),
         ("notes.md", {}, "holds no table of numbers"),
+        ("packed.zip", {}, r"packed\.zip is an archive; unpack it, and name the folder"),
+        ("packed.tar.gz", {}, r"packed\.tar\.gz is an archive; unpack it"),
+        ("pipe", {}, "pipe is neither a file nor a folder; write what it gives into a file"),
+        ("header.csv", {}, "is empty: it has no rows"),
         ("mixed", {}, r"files of several kinds \(.csv, .jsonl\); name those of one, such as '\*.csv'"),
         ("a.csv", {"column": "xx"}, r"no column 'xx'; did you mean 'x'.\nit has: x"),
         ("a.csv", {"column": "y"}, r"no column 'y'; y is for those who measured it"),
@@ -141,6 +146,10 @@ def test_what_is_wrong_is_said_in_one_message(name, options, message, tmp_path, 
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.md").write_text("no numbers")
     (tmp_path / "no_table.jsonl").write_text("{no")
+    (tmp_path / "header.csv").write_text("x\n")
+    (tmp_path / "packed.zip").write_bytes(b"PK")
+    (tmp_path / "packed.tar.gz").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
     write(tmp_path / "a.csv", [1])
     write(tmp_path / "mixed/a.csv", [1])
     write(tmp_path / "mixed/b.jsonl", [1]).rename(tmp_path / "mixed/b.jsonl.gz")
@@ -148,3 +157,8 @@ def test_what_is_wrong_is_said_in_one_message(name, options, message, tmp_path, 
         numbers(tmp_path / name, **options)
     output = capfd.readouterr()
     assert not output.out and not output.err
+
+
+def test_a_path_is_given(tmp_path):
+    with pytest.raises(DataError, match="the path of the data is empty"):
+        numbers("")

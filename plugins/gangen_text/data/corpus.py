@@ -168,8 +168,8 @@ def to_rows(
     if not len(columns["tokens"]) and over:
         least = min(len(row) for row in tokens if row)
         raise DataError(
-            f"{account.source}: every text is longer than max_length={length}; the shortest has {least} tokens and the "
-            "end token\nraise max_length, or set too_long: cut"
+            f"{account.source}: every text {purpose} is longer than max_length={length}; the shortest has {least} "
+            "tokens and the end token\nraise max_length, or set too_long: cut"
         )
     if not len(columns["tokens"]):
         raise DataError(f"{account.source}: no tokens are left of the texts")

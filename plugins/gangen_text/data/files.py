@@ -12,11 +12,13 @@ READERS = {
     ".txt": "text",
     ".csv": "csv",
     ".tsv": "tsv",
+    ".tab": "tsv",
     ".json": "json",
     ".jsonl": "json",
     ".ndjson": "json",
     ".parquet": "parquet",
 }
+NO_TEXT = {list: "lists", dict: "objects", bytes: "bytes"}
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,8 @@ class TextRows(Rows):
             yield Texts(texts, labels).take(full)
 
     def _text(self, value: Any, chunk: Chunk, row: int) -> str:
-        if isinstance(value, list | dict | bytes):
-            what = {list: "lists", dict: "objects", bytes: "bytes"}[type(value)]
-            raise DataError(f"{chunk.place(row)}: column {self.column!r} holds {what}, not text")
+        if type(value) in NO_TEXT:
+            raise DataError(f"{chunk.place(row)}: column {self.column!r} holds {NO_TEXT[type(value)]}, not text")
         if value is None or value != value:  # not a number is nothing
             return ""
         return str(value).strip().lstrip("\ufeff").strip()  # a byte order mark is no text

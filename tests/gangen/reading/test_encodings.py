@@ -45,6 +45,7 @@ def test_a_byte_order_mark_has_the_last_word(mark, encoding, named, tmp_path):
     ("encoding", "text"),
     [
         ("cp1252", "naïve café"),
+        ("cp1252", "free entry £5"),
         ("cp1250", "Příliš žluťoučký kůň"),
         ("cp1251", "Привет мир"),
         ("koi8_r", "Привет мир"),
@@ -113,6 +114,8 @@ def test_an_unknown_encoding_is_refused(name, message, tmp_path):
         ("a.txt", b"%PDF-1.4\n%\xe2\xe3\n", "is no text file but a PDF"),
         ("a.csv", b"PK\x03\x04\x14\0", "a zip archive, as those of Excel and Word are; save it as CSV"),
         ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1", "of an old Excel or Word"),
+        ("a.txt", b"{\\rtf1\\ansi\n", "RTF; save it as plain text"),
+        ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid x\n", r"fetch that \(git lfs pull\)"),
         ("a.txt", gzip.compress(b"text"), "packed by gzip; let its name end in .gz"),
         ("a.txt", bz2.compress(b"text"), "packed by bzip2; let its name end in .bz2"),
         ("a.txt", lzma.compress(b"text"), "packed by xz; let its name end in .xz"),

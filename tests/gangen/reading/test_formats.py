@@ -104,9 +104,12 @@ def test_rows_between_two_stray_quotes_are_told_of(content, table):
     [
         (
             "text,label\na,x\nb\n",
-            r":3 has 1 cell, but there are 2 columns \(text, label\)\n.* a comma for each cell that",
+            r":3 .* cells \(1\) than of columns \(2: text, label\)\n.* a comma for each cell that",
         ),
-        ("text,label\na,x\nb, c,y\n", r":3 has 3 cells, but .*\nput quotes around what has a comma in it"),
+        (
+            "text,label\na,x\nb, c,y\n",
+            r":3 has .* cells \(3\) .*\nput quotes around what has a comma",
+        ),
         ("a,x\nb,y\n", r"no column 'text'\nit has: a, x \(line 1, which should name the columns\)"),
         ("\n\nMy export\ntext,label\n", r"no column 'text'\nit has: My export \(line 3, which"),
         ("text;label\na;x\n", "its cells have ';' between them: save it with commas"),
@@ -135,8 +138,10 @@ def test_a_cell_may_be_a_whole_book(table):
 def test_quotes_mean_nothing_in_tsv(tmp_path):
     path = tmp_path / "a.tsv"
     assert read(path, 'text\tlabel\n"one\tx\ntwo"\ty\n')[0] == [('"one', "x"), ('two"', "y")]
-    with pytest.raises(DataError, match=r"a\.tsv:2 has 1 cell, .*\nno cell can hold a line break or a tab"):
+    with pytest.raises(DataError, match=r"a\.tsv:2 has another number .*\nno cell can hold a line break or a tab"):
         read(path, 'text\tlabel\n"one\nmore"\tx\n')
+    _, _, (warning,) = read(path, 'text\tlabel\n"one"\tx\n"two"\ty\n')
+    assert warning.endswith("each text has quotes around it, which are part of it in such a file; save it as .csv")
     with pytest.raises(DataError, match=r"its cells have ',' between them: let the name of the file end in \.csv"):
         read(path, "text,label\none,x\n", "text")
 

@@ -1,5 +1,6 @@
 """Text from files of all kinds, split without leakage; what is wrong with a file is said in one message."""
 
+import bz2
 import csv
 import gzip
 import json
@@ -121,6 +122,101 @@ def test_copies_of_a_text_stay_on_one_side(tmp_path):
     assert sorted(train + held) == sorted(POEM * 3)
 
 
+def test_each_label_keeps_a_text_to_train_on(tmp_path):
+    rows = [("only one", "rare"), *((f"text {number}", "common") for number in range(20))]
+    path = written(tmp_path, "rows.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    for seed in range(5):
+        data = lines(path, label_column="label", heldout=0.9, seed=seed)
+        assert data.codec.spec.labels == ("common", "rare")
+        assert "only one" in texts(data, "train") and len(data.heldout) >= 17
+
+
+def test_a_text_is_held_out_wherever_one_can_be(tmp_path):
+    rows = "".join(f"text {number},{number if number else 9}\n" for number in range(10))
+    path = written(tmp_path, "rows.csv", "text,label\n" + rows)
+    for seed in range(5):
+        assert texts(lines(path, label_column="label", seed=seed)) in (["text 0"], ["text 9"])
+    path = written(tmp_path, "rows.csv", "text,label\na,x\nb,y\n")
+    with pytest.raises(DataError, match="no label has two different texts: none can be held out"):
+        lines(path, label_column="label")
+
+
+def test_it_is_told_where_copies_take_more_than_the_share(tmp_path):
+    path = written(tmp_path, "a.txt", "\n".join(["hello"] * 50 + POEM[:2]))
+    (warning,) = next(found for seed in range(9) if (found := lines(path, heldout=0.3, seed=seed).accounts[0].warnings))
+    assert warning.endswith("50 of 52 texts are held out, since copies of a text stay together")
+
+
+def test_texts_that_are_left_out_have_a_limit(tmp_path):
+    long = "".join(f"{number} and much more of this than fits into a row\n" for number in range(8))
+    path = written(tmp_path, "a.txt", f"one\ntwo\nthree\n\n\n{long}")
+    options = {"tokenizer": "words", "max_length": 4, "seed": 1}
+    with pytest.raises(
+        DataError, match=r"8 longer than 4 tokens .*; blank lines: 2\nraise max_length, set too_long: cut"
+    ):
+        lines(path, **options)
+    (account,) = lines(path, max_left_out=0.8, **options).accounts
+    assert "11 texts: 2 to train on, 1 held out, 8 longer than 4 tokens" in str(account) and not account.complete
+    path = written(tmp_path, "a.jsonl", '{"text": null}\n' * 9 + '{"text": "one"}\n{"text": "two"}\n')
+    with pytest.raises(DataError, match=r"9 empty: .*\nallow it with max_left_out \(0\.5\)"):
+        lines(path, **options)
+
+
+def test_blank_lines_are_no_loss(tmp_path):
+    (account,) = lines(written(tmp_path, "a.txt", "\n\n\n".join(POEM))).accounts
+    assert account.complete and str(account).endswith("40 texts: 38 to train on, 2 held out; blank lines: 78")
+
+
+@pytest.mark.parametrize(
+    ("train", "valid"),
+    [
+        ("train.txt", "valid.txt"),
+        ("Train.txt", "Val.txt"),
+        ("train.txt.gz", "dev.txt.gz"),
+        ("training/a.txt", "validation/a.txt"),
+        ("train-00000-of-00001.txt", "validation-00000-of-00001.txt"),
+    ],
+)
+def test_splits_are_known_by_the_names_that_people_give(train, valid, tmp_path):
+    for name, content in {train: POEM[:30], valid: POEM[30:], "test.txt": ["for the end"]}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        packed = "\n".join(content).encode()
+        written(tmp_path, name, gzip.compress(packed) if name.endswith(".gz") else packed)
+    data = lines(tmp_path, heldout_path="valid")
+    assert sorted(texts(data, "train")) == sorted(POEM[:30]) and sorted(texts(data)) == sorted(POEM[30:])
+    assert all("files of other splits not read" in str(account) for account in data.accounts)
+    assert sorted(both(lines(tmp_path))) == sorted(POEM[:30])
+
+
+def test_what_else_lies_in_a_folder_is_told_of(tmp_path):
+    names = ["a.txt", "b.md", "c", "backup.zip", ".hidden.txt", "deeper/d.TXT", "e.txt.bz2"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        content = f"text of {name}\n".encode()
+        written(tmp_path, name, bz2.compress(content) if name.endswith(".bz2") else content)
+    (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
+    data = lines(tmp_path)
+    assert sorted(both(data)) == ["text of a.txt", "text of deeper/d.TXT", "text of e.txt.bz2"]
+    (account,) = data.accounts
+    assert not account.complete
+    for part in ("3 files passed over: b.md, backup.zip, c", "1 link to nowhere: gone.txt", "1 hidden file not read"):
+        assert part in str(account)
+
+
+def test_a_cell_that_is_no_number_is_empty_and_bytes_are_no_text(tmp_path):
+    path = written(tmp_path, "a.jsonl", '{"text": NaN}\n{"text": 1.5}\n{"text": true}\n')
+    assert sorted(both(lines(path))) == ["1.5", "True"]
+    datasets.Dataset.from_dict({"text": [b"a", b"b"]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="row 1: column 'text' holds bytes, not text"):
+        lines(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("name", ["rows.ndjson", "rows.tab"])
+def test_other_suffixes_of_tables_are_known(name, tmp_path):
+    WRITERS["rows.jsonl" if name == "rows.ndjson" else "rows.tsv"](tmp_path / name)
+    assert sorted(both(lines(tmp_path / name, column="verse"))) == sorted(POEM)
+
+
 def test_texts_that_become_one_row_are_no_leak(tmp_path):
     path = written(tmp_path, "poem.txt", "\n".join(f"the same beginning, another end {number}" for number in range(20)))
     other = written(tmp_path, "other.txt", "the same beginning, another way\nsomething else altogether here")
@@ -196,7 +292,7 @@ def test_rows_end_once_and_are_padded(poem):
         ("empty.txt", "", {}, "is empty"),
         ("empty.csv", "", {}, "is empty"),
         ("empty.jsonl", "", {}, "is empty"),
-        ("blank.txt", "\n \n", {}, "no text in its column 'text'"),
+        ("blank.txt", "\n \n", {}, "is empty: it has no rows"),
         ("bytes.txt", b"fine\n\xff\xfe\n", {}, r"bytes\.txt:2 is not utf-8 text .byte 0xff.\ntake the encoding"),
         ("broken.json", "{not json", {}, r"broken\.json:1:2: this is not JSON"),
         ("broken.parquet", "no parquet", {}, "cannot be read"),
