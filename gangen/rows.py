@@ -2,6 +2,7 @@
 
 import glob
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from gangen.reading.paths import Found, find, has_split, suffix_of
 
 ARCHIVES = {".zip", ".tar", ".tgz", ".tbz", ".txz", ".7z", ".rar", ".zst"}
 PARQUET = "parquet"
+# Columns that are named where one is not there.
+SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -183,9 +186,9 @@ class Rows:
             raise DataError(f"{self.path} holds no {self.wanted}")
         if len(kinds) > 1:
             first, *_ = sorted(readers)
+            some = shlex.quote(f"{self.path.rstrip('/')}/**/*{first}" if found.folder else f"*{first}")
             raise DataError(
-                f"{self.path} holds files of several kinds ({', '.join(sorted(readers))}); "
-                f"name those of one, such as '*{first}'"
+                f"{self.path} holds files of several kinds ({', '.join(sorted(readers))}); name those of one, as {some}"
             )
         (kind,) = kinds
         if kind not in READERS:
@@ -208,7 +211,9 @@ class Rows:
             if name not in features:
                 told = {**self.hints, **(hints or {})}
                 hint = told.get(name) or did_you_mean(name, [*features, *told])
-                raise DataError(f"{where} has no column {name!r}{hint}\nit has: {', '.join(features)}")
+                shown = ", ".join(list(features)[:SHOWN])
+                more = f" and {len(features) - SHOWN:,} more" if len(features) > SHOWN else ""
+                raise DataError(f"{where} has no column {name!r}{hint}\nit has: {shown}{more}")
         return columns
 
     def _of_datasets(self, seed: int, epoch: int | None, buffer: int) -> Iterator[Chunk]:
@@ -242,7 +247,10 @@ class Rows:
 
         here = Path(self.path).expanduser()
         if self._is_saved():
-            rows = self._only(datasets.load_from_disk(here))
+            try:
+                rows = self._only(datasets.load_from_disk(here))
+            except IndexError:  # datasets looks for a first file
+                raise DataError(f"{self.path} is empty: it has no rows") from None
         else:
             rows = self._only(datasets.load_dataset(self.path, streaming=self.streaming))
         return rows if isinstance(rows, datasets.IterableDataset) else rows.to_iterable_dataset()

@@ -108,7 +108,7 @@ def _explanation(path: Path, encoding: str) -> str:
     """Which line of a file is no text in ``encoding``, and what it would be in others."""
     with unpacked(path) as file:
         if len("\n".encode(encoding)) > 1:  # lines cannot be told by their bytes
-            return f"{path} is not {encoding} text\n{_advice(file.readline().strip())}"
+            return _explanation_of_wide(path, file.read(), encoding)
         for number, line in enumerate(file, 1):
             try:
                 line.decode(encoding)
@@ -116,6 +116,17 @@ def _explanation(path: Path, encoding: str) -> str:
                 byte = f"byte 0x{line[error.start]:02x}"
                 return f"{path}:{number} is not {encoding} text ({byte})\n{_advice(line.strip(), error.start)}"
     return f"{path} is not {encoding} text; it is damaged, or in another encoding"
+
+
+def _explanation_of_wide(path: Path, whole: bytes, encoding: str) -> str:
+    try:
+        whole.decode(encoding)
+        place, why = "", "it has no byte order mark"
+    except UnicodeDecodeError as error:
+        place = f":{whole[: error.start].decode(encoding, errors='ignore').count(chr(10)) + 1}"
+        why = error.reason
+    marked = any(whole.startswith(mark) for mark, _ in MARKS)
+    return f"{path}{place} is not {encoding} text ({why})" + ("" if marked else f"\n{_advice(whole[:HEAD])}")
 
 
 def _advice(line: bytes, place: int = 0) -> str:

@@ -81,6 +81,7 @@ def _read_table(path: Path, encoding: str, choose: Choose, account: Account, **d
         line, header = next(rows, (0, None))
         if header is None:
             raise DataError(f"{path} is empty")
+        header[0] = header[0].lstrip("\ufeff")  # a second byte order mark, which programs add to one that is there
         wanted = _chosen(choose, header, f" (line {line}, which should name the columns){_separator(header, comma)}")
         _refuse_double(path, wanted, header)
         where = [header.index(name) for name in wanted]
@@ -137,7 +138,8 @@ def _wrong_count(cells: Sequence[str], header: Sequence[str], comma: str) -> str
 
 def _are_rows(cells: Sequence[str]) -> bool:
     """Whether every line that a row spans has as many commas as a row of its own, as those after a stray quote."""
-    return len(cells) > 1 and all(line.count(",") == len(cells) - 1 for line in ",".join(cells).split("\n"))
+    lines = ",".join(cells).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return len(cells) > 1 and all(line.count(",") == len(cells) - 1 for line in lines)
 
 
 def _cells(path: Path, reader: Any, account: Account) -> Iterator[tuple[int, list[str]]]:
@@ -260,11 +262,14 @@ def named(columns: Mapping[str, list], features: Mapping[str, Any], places: Sequ
     from datasets import ClassLabel
 
     classes = {name: tuple(features[name].names) for name in columns if isinstance(features[name], ClassLabel)}
-    named = {
-        name: [None if value is None or value < 0 else classes[name][value] for value in columns[name]]
-        for name in classes
-    }
-    return Chunk({**columns, **named}, classes, places)
+    values = dict(columns)
+    chunk = Chunk(values, classes, places)
+    for name, known in classes.items():
+        for row, value in enumerate(columns[name]):
+            if value is not None and value >= len(known):
+                raise DataError(f"{chunk.place(row)}: {name} is {value}, and its classes end at {len(known) - 1}")
+        values[name] = [None if value is None or value < 0 else known[value] for value in columns[name]]
+    return chunk
 
 
 def _places(path: Path, numbers: Iterable[int]) -> list[tuple[str, int]]:

@@ -41,7 +41,11 @@ class Found:
 
     def shown(self, files: Sequence[Path]) -> list[str]:
         """Names below the folder, for messages."""
-        return [str(file.relative_to(self.folder) if self.folder else file) for file in files]
+        # What lies beside the folder of a split is named in full.
+        return [
+            str(file.relative_to(self.folder) if self.folder and file.is_relative_to(self.folder) else file)
+            for file in files
+        ]
 
 
 def suffix_of(path: Path) -> str:

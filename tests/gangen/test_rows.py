@@ -2,13 +2,14 @@
 
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
 import datasets
 import pytest
 
-from gangen import DataError, Rows
+from gangen import Account, DataError, Rows
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def test_labels_are_names(tmp_path):
         ("packed.tar.gz", {}, r"packed\.tar\.gz is an archive; unpack it"),
         ("pipe", {}, "pipe is neither a file nor a folder; write what it gives into a file"),
         ("header.csv", {}, "is empty: it has no rows"),
-        ("mixed", {}, r"files of several kinds \(.csv, .jsonl\); name those of one, such as '\*.csv'"),
+        ("mixed", {}, r"files of several kinds \(.csv, .jsonl\); name those of one, as \S*mixed/\*\*/\*\.csv"),
         ("a.csv", {"column": "xx"}, r"no column 'xx'; did you mean 'x'.\nit has: x"),
         ("a.csv", {"column": "y"}, r"no column 'y'; y is for those who measured it"),
         ("no_table.jsonl", {}, r"no_table\.jsonl:1:2: this is not JSON"),
@@ -157,6 +158,39 @@ def test_what_is_wrong_is_said_in_one_message(name, options, message, tmp_path, 
         numbers(tmp_path / name, **options)
     output = capfd.readouterr()
     assert not output.out and not output.err
+
+
+def test_what_is_suggested_for_several_kinds_works(tmp_path):
+    write(tmp_path / "a b/1.csv", [1])
+    write(tmp_path / "a b/deeper/2.csv", [2])
+    write(tmp_path / "a b/3.jsonl", [3])
+    with pytest.raises(DataError, match="several kinds") as error:
+        numbers(tmp_path / "a b")
+    (path,) = shlex.split(str(error.value).rpartition(", as ")[2])
+    assert numbers(path) == [1, 2]
+
+
+def test_many_columns_are_not_all_named(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(f"c{number}" for number in range(1000)) + "\n")
+    with pytest.raises(DataError, match=r"it has: c0, c1, .*c19 and 980 more"):
+        numbers(path)
+
+
+def test_a_saved_set_may_be_empty(tmp_path):
+    datasets.Dataset.from_dict({"x": []}).save_to_disk(tmp_path / "saved")
+    with pytest.raises(DataError, match="saved is empty: it has no rows"):
+        numbers(tmp_path / "saved")
+
+
+def test_what_lies_beside_a_split_is_named(tmp_path):
+    for name in ("train", "test", "unsup"):
+        write(tmp_path / name / "a.csv", [1])
+    (tmp_path / "README").write_text("no numbers")
+    account = Account("numbers")
+    assert numbers(tmp_path, order={"account": account}) == [1]
+    assert f"outside of the split passed over: {tmp_path / 'unsup/a.csv'}" in str(account)
+    assert f"1 file passed over: {tmp_path / 'README'}" in str(account)
 
 
 def test_a_path_is_given(tmp_path):

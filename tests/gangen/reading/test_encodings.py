@@ -91,6 +91,13 @@ def test_utf_8_is_offered_where_another_was_named(named, tmp_path):
         read(written(tmp_path, TEXT.encode()), named)
 
 
+def test_where_utf_16_is_damaged_is_said(tmp_path):
+    with pytest.raises(DataError, match=r"a\.txt:3 is not utf-16 text \(truncated data\)$"):
+        read(written(tmp_path, TEXT.encode("utf-16") + b"x"))
+    with pytest.raises(DataError, match=r"a\.txt is not utf-16 text \(it has no byte order mark\)\n.*\n.*utf-16-be"):
+        read(written(tmp_path, TEXT.encode("utf-16-be")), "utf-16")
+
+
 def test_a_warning_tells_of_utf_8_that_is_read_as_something_else(tmp_path):
     text, (warning,) = read(written(tmp_path, TEXT.encode()), "latin-1")
     assert "cafÃ©" in text

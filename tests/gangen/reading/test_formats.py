@@ -130,6 +130,11 @@ def test_columns_that_nobody_asked_for_are_left_alone(table):
     assert read(table, "text,label\n", "text")[0] == []
 
 
+def test_what_programs_add_to_a_table_is_no_part_of_it(table):
+    assert read(table, "\ufeff\ufefftext,label\na,x\n", "text")[0] == [("a",)]
+    assert read(table, 'text,label\r\n"a\rb",x\r\n', "text") == ([("a\rb",)], [":2"], [])
+
+
 def test_a_cell_may_be_a_whole_book(table):
     book = "word " * 200_000
     assert read(table, f"text,label\n{book},x\n", "text")[0] == [(book,)]
@@ -221,6 +226,13 @@ def test_parquet_has_names_of_classes(tmp_path):
         ("sad",),
         (None,),
     ]
+
+
+def test_a_class_without_a_name_is_an_error(tmp_path):
+    features = datasets.Features({"mood": datasets.ClassLabel(names=["sad", "glad"])})
+    made = pa.table({"mood": [0, 5]}).replace_schema_metadata(features.arrow_schema.metadata)
+    with pytest.raises(DataError, match="row 2: mood is 5, and its classes end at 1"):
+        read(tmp_path / "a.parquet", made)
 
 
 @pytest.mark.parametrize(
