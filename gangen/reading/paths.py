@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,10 +35,24 @@ class Found:
         account.pass_over(f"{_files(self.others)} passed over", self.shown(self.others))
         account.pass_over(f"{_files(self.outside)} outside of the split passed over", self.shown(self.outside))
         account.pass_over(f"link{'s' * (len(self.broken) > 1)} to nowhere", self.shown(self.broken))
+        if len(splits := self._mixed_splits()) > 1:
+            account.warnings.append(
+                f"{account.source}: {' and '.join(splits)} are all read; if these are splits, name what to train on"
+            )
         if self.hidden:
             account.notes.append(f"{len(self.hidden):,} hidden {_files(self.hidden)} not read")
         if self.other_splits:
             account.notes.append(f"{len(self.other_splits):,} {_files(self.other_splits)} of other splits not read")
+
+    def _mixed_splits(self) -> list[str]:
+        """A file for each split whose name occurs in those of files, where no split is told from the others."""
+        files: dict[tuple[str, ...], str] = {}
+        for name in self.shown(self.files) if self.folder and not self.other_splits else ():
+            words = set(re.split(r"[\W_]+", name.lower()))
+            for names in SPLITS:
+                if not words.isdisjoint(names):
+                    files.setdefault(names, name)
+        return list(files.values())
 
     def shown(self, files: Sequence[Path]) -> list[str]:
         """Names below the folder, for messages."""

@@ -188,6 +188,22 @@ def test_splits_are_known_by_the_names_that_people_give(train, valid, tmp_path):
     assert sorted(both(lines(tmp_path))) == sorted(POEM[:30])
 
 
+@pytest.mark.parametrize(
+    ("train", "other"),
+    [("ptb.train.txt", "ptb.test.txt"), ("x_train.txt", "x_dev.txt"), ("data/train.txt", "data/valid.txt")],
+)
+def test_splits_that_are_read_as_one_are_told_of(train, other, tmp_path):
+    for name, content in ((train, POEM[:20]), (other, POEM[20:])):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        written(tmp_path, name, "\n".join(content))
+    (warning,) = lines(tmp_path).accounts[0].warnings
+    assert (
+        train in warning and other in warning and "are all read; if these are splits, name what to train on" in warning
+    )
+    (tmp_path / other).rename((tmp_path / other).with_name("more.txt"))
+    assert not lines(tmp_path).accounts[0].warnings
+
+
 def test_what_else_lies_in_a_folder_is_told_of(tmp_path):
     names = ["a.txt", "b.md", "c", "backup.zip", ".hidden.txt", "deeper/d.TXT", "e.txt.bz2"]
     for name in names:
