@@ -1,0 +1,51 @@
+"""`gangen data RECIPE` shows what a run would read, before any training."""
+
+import pytest
+
+from gangen.cli import main
+
+RECIPE = """
+run: run
+data: {use: text/lines, path: rows.csv, label_column: mood, tokenizer: words, max_length: 6, heldout: 0.2}
+players: {generator: {use: text/lstm, embedding_dim: 4, hidden_dim: 4}}
+objective: text/gumbel
+phases: {pretrain: {steps: 2, turns: {imitate: 1}}}
+trainer: {batch_size: 4, threads: 1}
+metrics: [text/unique]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    rows = [f"the {number}th text,{'glad' if number % 3 else 'sad'}\n" for number in range(30)]
+    (tmp_path / "rows.csv").write_text("text,mood\n" + "".join(rows) + ",sad\na text of all too many words,glad\n")
+    return tmp_path
+
+
+def test_what_became_of_all_rows_is_told(folder, capsys):
+    assert main(["data", "recipe.yaml"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "data text/lines"
+    assert "to train on: 24 rows of tokens int64 [6], label int64" in told
+    assert "held out: 6 rows of tokens int64 [6], label int64" in told
+    (labels,) = (line for line in told if line.startswith("labels (to train on + held out): "))
+    counts = dict(part.split(": ") for part in labels.partition(": ")[2].split(", "))
+    assert {name: sum(map(int, both.split(" + "))) for name, both in counts.items()} == {"glad": 20, "sad": 10}
+    (warning,) = (line for line in told if line.startswith("warning: rows.csv: 32 texts"))
+    assert "24 to train on, 6 held out, 1 empty: rows.csv:32, 1 longer than 6 tokens (data.max_length)" in warning
+    assert (folder / "run/data.txt").read_text().strip()
+    assert not (folder / "run/metrics.jsonl").exists()
+
+
+def test_a_stream_is_looked_at_where_it_begins(folder, capsys):
+    assert main(["data", "recipe.yaml", "data.streaming=true", "data.buffer=20"]) == 0
+    told = capsys.readouterr().out
+    assert "the first 256 to train on: 256 rows of tokens" in told
+    assert "; the first 20 of a stream, which may hold more" in told
+
+
+def test_data_that_cannot_be_read_are_an_error(folder, capsys):
+    assert main(["data", "recipe.yaml", "data.path=nowhere.csv"]) == 1
+    assert "no file or folder nowhere.csv" in capsys.readouterr().err
