@@ -5,6 +5,7 @@ import codecs
 import gzip
 import io
 import lzma
+import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ MARKS = (
 CANDIDATES = (
     *("utf-8", "cp1252", "cp1250", "cp1251", "koi8_r", "cp866", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"),
     *("cp1253", "cp1254", "cp1255", "cp1256", "tis_620", "mac_roman", "cp850", "utf-16-le", "utf-16-be"),
+    *("utf-32-le", "utf-32-be"),
 )
 # How files begin that hold text and yet are no text files.
 OTHER_FILES = (
@@ -39,6 +41,8 @@ OTHER_FILES = (
     (b"BZh", "packed by bzip2; let its name end in .bz2"),
     (b"\xfd7zXZ", "packed by xz; let its name end in .xz"),
 )
+# But for the line end of mainframes.
+CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")
 SHOWN = 40
 CHOICES = 8
 JAPANESE = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}
@@ -68,7 +72,7 @@ def opened(path: Path, encoding: str, account: Account, *, newline: str | None =
 
 
 def _doubt(path: Path, head: bytes, encoding: str, account: Account) -> None:
-    """Raise DataError where the ``head`` of a file is no text, and warn where it is UTF-8 read as something else."""
+    """Raise DataError where the ``head`` of a file is no text, and warn where it seems to be in another encoding."""
     for start, what in OTHER_FILES:
         if head.startswith(start):
             raise DataError(f"{path} is no text file but {what}")
@@ -76,16 +80,24 @@ def _doubt(path: Path, head: bytes, encoding: str, account: Account) -> None:
         if head.count(0) > len(head) / 10:
             even = head[: len(head) // 4 * 4]
             raise DataError(f"{path} is not utf-8 text: many of its bytes are zero\n{_advice(even)}")
-    elif not head.isascii():
-        try:  # what is no UTF-8 hardly ever looks like it
-            text = codecs.getincrementaldecoder("utf-8")().decode(head)
-            misread = codecs.getincrementaldecoder(encoding)().decode(head)
-        except UnicodeError:
-            return
-        words, others = ([word for word in it.split() if not word.isascii()] for it in (text, misread))
-        if words and words != others:
-            shown = f"{words[0][:SHOWN]!r} is read as {others[0][:SHOWN]!r}" if others else words[0][:SHOWN]
-            account.warnings.append(f"{path} is utf-8, as it seems, and not {encoding}: {shown}")
+    elif not head.isascii() and (text := _decoded(head, encoding)) is not None:
+        # What is no UTF-8 hardly ever looks like it, and nobody writes the control characters that latin-1 has.
+        controls = encoding == "iso8859-1" and CONTROLS.search(text)
+        for other in ("utf-8", "cp1252") if controls else ("utf-8",):
+            pairs = zip((_decoded(head, other) or "").split(), text.split(), strict=False)
+            if pair := next(((meant, read) for meant, read in pairs if meant != read), None):
+                meant, read = (word[:SHOWN] for word in pair)
+                what = f"{path} is {other}, as it seems, and not {encoding}"
+                account.warnings.append(f"{what}: {meant!r} is read as {read!r}")
+                return
+
+
+def _decoded(head: bytes, encoding: str) -> str | None:
+    """What the beginning of a file is as text, which may end within a character; None for what is none."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeError:
+        return None
 
 
 def _known(encoding: str) -> str:

@@ -79,7 +79,7 @@ def test_one_bad_byte_is_found_in_a_long_file(suffix, pack, tmp_path):
     assert "encoding: cp1252     line 70000, in a café" in str(error.value)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 def test_utf_16_without_a_mark_is_not_taken_for_text_of_zeros(encoding, tmp_path):
     with pytest.raises(DataError, match=rf"many of its bytes are zero\n.*\n  encoding: {encoding}  the café Müller"):
         read(written(tmp_path, TEXT.encode(encoding)))
@@ -98,11 +98,14 @@ def test_where_utf_16_is_damaged_is_said(tmp_path):
         read(written(tmp_path, TEXT.encode("utf-16-be")), "utf-16")
 
 
-def test_a_warning_tells_of_utf_8_that_is_read_as_something_else(tmp_path):
+def test_a_warning_tells_of_an_encoding_that_was_named_by_mistake(tmp_path):
     text, (warning,) = read(written(tmp_path, TEXT.encode()), "latin-1")
     assert "cafÃ©" in text
     assert warning.endswith("a.txt is utf-8, as it seems, and not iso8859-1: 'café' is read as 'cafÃ©'")
+    _, (warning,) = read(written(tmp_path, "the café\n“quoted”\n".encode("cp1252")), "latin-1")
+    assert warning.endswith(r"a.txt is cp1252, as it seems, and not iso8859-1: '“quoted”' is read as '\x93quoted\x94'")
     assert not read(written(tmp_path, TEXT.encode("latin-1")), "latin-1")[1]
+    assert not read(written(tmp_path, "“quoted”".encode("cp1252")), "cp1252")[1]
     assert not read(written(tmp_path, b"plain\n"), "latin-1")[1]
 
 
