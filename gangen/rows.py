@@ -160,7 +160,7 @@ class Rows:
         media = any(reader not in READERS for reader in self.readers.values())
         found = find(self.path, self.split, self._is_readable, media=media)
         if media and (files := [file for file in found.files if self._reader(file) not in READERS]):
-            found.others += [file for file in found.files if file not in set(files)]
+            found.others += [file for file in found.files if self._reader(file) in READERS]
             found.files = files
         if found.files:
             return found

@@ -42,6 +42,11 @@ def read_media(
     unnamed = [file for file in files if table and _key(file) not in table]
     if unnamed and set(wanted) & {name for row in table.values() for name in row}:
         files = [file for file in files if _key(file) in table]
+        if not files:
+            raise DataError(
+                f"{account.source}: its table of files names none of those that are there, "
+                f"as {found.shown(unnamed)[0]}; {FILE_NAME} is to be the path from the table's folder"
+            )
         account.leave_out("not named in the table of files", found.shown(unnamed))
     elif unnamed:
         account.warnings.append(
@@ -107,14 +112,21 @@ def classes_of(found: Found, account: Account) -> tuple[dict[Path, str], str]:
 def _tables(found: Found, account: Account) -> dict[str, dict[str, Any]]:
     """What tables say of files, by the key of each: values by column."""
     rows: dict[str, dict[str, Any]] = {}
-    for path in [file for file in found.others if file.name in TABLES]:
+    for path in [file for file in found.others if file.name.lower() in TABLES]:
         told: dict[str, dict[str, Any]] = {}
-        for chunk in READERS[TABLES[path.name]](path, "utf-8", lambda features, hints=None: list(features), account):
+        for chunk in READERS[TABLES[path.name.lower()]](
+            path, "utf-8", lambda features, hints=None: list(features), account
+        ):
             if FILE_NAME not in chunk.columns:
+                account.warnings.append(
+                    f"{path} is passed over: it has no column {FILE_NAME!r}, but {_few(list(chunk.columns))}"
+                )
                 break
             columns = {name: values for name, values in chunk.columns.items() if name != FILE_NAME}
             for number, name in enumerate(chunk.columns[FILE_NAME]):
-                told[_key(path.parent / str(name))] = {it: values[number] for it, values in columns.items()}
+                values = {it: column[number] for it, column in columns.items()}
+                if told.setdefault(_key(path.parent / str(name)), values) != values:
+                    raise DataError(f"{chunk.place(number)}: {name} is named before, and with other values")
         else:
             found.others.remove(path)
             absent = sorted(told.keys() - set(map(_key, found.files)))

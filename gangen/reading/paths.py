@@ -83,13 +83,14 @@ def find(path: str, split: str, readable: Readable, *, media: bool) -> Found:
         matched = [here] if here.is_file() else map(Path, sorted(glob.glob(str(here), recursive=True)))
         return Found([file for file in matched if file.is_file()])
     found = Found([], here)
-    below = len(here.parts)
+    top = len(here.parts)
     for file in sorted(_walk(here, found.broken)):
-        if any(part.startswith(".") or part == "__MACOSX" for part in file.parts[below:]):
+        if any(part.startswith(".") or part == "__MACOSX" for part in file.parts[top:]):
             found.hidden += [file] if readable(file) else []
         else:
             (found.files if readable(file) else found.others).append(file)
     names = _names(split)
+    below = _splits_below(here, found.files, names)
     inside = [file for file in found.files if _part(file, below) in names]
     if not inside or (media and _are_classes(inside, found.files, below, path)):
         return found
@@ -98,17 +99,28 @@ def find(path: str, split: str, readable: Readable, *, media: bool) -> Found:
         if file not in chosen:
             (found.other_splits if _part(file, below) in KNOWN else found.outside).append(file)
     # What lies beside all splits may belong to this one too, as a table of labels does.
-    found.others = [file for file in found.others if _part(file, below) in names or len(file.parts) == below + 1]
+    found.others = [file for file in found.others if len(file.parts) <= below + 1 or _part(file, below) in names]
     found.files = inside
-    if len(tops := {file.parts[below] for file in inside}) == 1 and len(inside[0].parts) > below + 1:
-        found.folder = here / tops.pop()
+    if len({file.parts[below] for file in inside}) == 1 and len(inside[0].parts) > below + 1:
+        found.folder = Path(*inside[0].parts[: below + 1])
     return found
 
 
 def has_split(path: str, split: str, readable: Readable) -> bool:
     """Whether ``path`` is a folder that has a split, as a sub-folder or as files that are called so."""
     here, names = Path(path).expanduser(), _names(split)
-    return here.is_dir() and any(_part(file, len(here.parts)) in names for file in _walk(here, []) if readable(file))
+    files = [file for file in _walk(here, []) if readable(file)] if here.is_dir() else []
+    below = _splits_below(here, files, names)
+    return any(_part(file, below) in names for file in files)
+
+
+def _splits_below(here: Path, files: Sequence[Path], names: set[str]) -> int:
+    """How many parts of paths come before those that may name a split: a folder that holds all else is looked into."""
+    top = len(here.parts)
+    if not files:
+        return top
+    common = len(Path(os.path.commonpath([file.parent for file in files])).parts)
+    return next((it for it in range(top, common + 1) if any(_part(file, it) in names for file in files)), top)
 
 
 def _names(split: str) -> set[str]:

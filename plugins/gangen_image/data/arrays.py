@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from gangen import Account, DataError, TensorSplit, did_you_mean, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
-from gangen_image.data.holdout import hold_out
+from gangen_image.data.holdout import hold_out, tell_copies
 from gangen_image.data.pixels import MODES, Fit, tell_pixels, to_pixels
 from gangen_image.spec import ImageSpec
 
@@ -67,7 +67,7 @@ class Arrays:
         known = known_labels(numbers, label_names)
         train = to_columns(pictures, numbers, known, labels)
         account = Account(images, "images")
-        tell_pixels(pictures, account)
+        tell_pixels(pictures, account, "multiply them in the file where 255 is not what is white")
         self.accounts = [account]
         if heldout_images is None:
             train, held = hold_out(train, heldout, seed, images)
@@ -80,6 +80,7 @@ class Arrays:
                 raise DataError("labels and heldout_labels go together: give both or neither")
             numbers = None if heldout_labels is None else read_labels(heldout_labels, len(others))
             held = to_columns(others, numbers, known, heldout_labels)
+        tell_copies(train, held, account)
         names = tuple(known.values())
         if names:
             names, train, held = with_rows(names, train, held, self.accounts)

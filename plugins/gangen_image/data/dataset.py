@@ -10,12 +10,17 @@ from torch import Tensor
 from gangen import Account, Split, StreamSplit, TensorSplit, UsageError, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
-from gangen_image.data.holdout import hold_out, key_of
+from gangen_image.data.holdout import hold_out, key_of, tell_copies
 from gangen_image.data.pictures import PictureRows
-from gangen_image.data.pixels import tell_pixels
+from gangen_image.data.pixels import tell_pixels, tell_sizes
 from gangen_image.spec import ImageSpec
 
 CHANNELS = {"grey": 1, "rgb": 3}
+# What to do where images are nearly black or white.
+PIXEL_RANGE = (
+    "where files hold other values than their type suggests, "
+    "say which are black and white, as in data.pixel_range: [0, 4095] for 12 bits"
+)
 
 
 class Dataset:
@@ -82,7 +87,8 @@ class Dataset:
         pictures = reader.read(account, buffer if streaming else float("inf"), **order)
         labels = pictures.names()
         columns = pictures.columns(labels, path)
-        tell_pixels(columns["image"], account)
+        tell_sizes(pictures.sizes, size, fit, account)
+        tell_pixels(columns["image"], account, PIXEL_RANGE)
         self.accounts = [account]
         if isinstance(heldout, str):
             other = Account(f"{path}, held out ({heldout})", "images")
@@ -90,6 +96,7 @@ class Dataset:
             train, held = columns, reader.other(heldout).read(other).columns(labels, other.source)
         else:
             train, held = hold_out(columns, heldout, seed, path)
+        tell_copies(train, held, account)
         if labels and not streaming:
             labels, train, held = with_rows(labels, train, held, self.accounts)
         account.use("to train on", len(train["image"]))

@@ -1,12 +1,13 @@
 """Hold images out: of each label alike, and no copy of one is trained on."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from gangen import DataError, held_out
+from gangen import Account, DataError, held_out
 
 
 def hold_out(
@@ -33,6 +34,26 @@ def hold_out(
             f"{name}: too few different images to hold out a share of {share}; add images, or lower heldout"
         )
     return tuple({key: column[kept] for key, column in columns.items()} for kept in (~held, held))
+
+
+def tell_copies(train: Mapping[str, Tensor], held: Mapping[str, Tensor], account: Account) -> None:
+    """Warn of images that are held out and yet trained on as well, and of those that have several labels.
+
+    Both sides are as ``hold_out`` takes them. Copies are those that are alike once they are made into one size.
+    """
+    trained, others = ([key_of(image) for image in side["image"]] for side in (train, held))
+    known = set(trained)
+    if copies := sum(key in known for key in others):
+        account.warnings.append(
+            f"{account.source}: {copies:,} of {len(others):,} held-out images are trained on as well, as copies; "
+            "take them out of one side, or figures reward learning them by heart"
+        )
+    if "label" in train:
+        pairs = zip(trained + others, [*train["label"].tolist(), *held["label"].tolist()], strict=True)
+        labels = Counter(key for key, _ in set(pairs))
+        if several := sum(count > 1 for count in labels.values()):
+            which = "an image has" if several == 1 else f"{several:,} images have"
+            account.warnings.append(f"{account.source}: {which} copies with other labels")
 
 
 def key_of(image: Tensor) -> bytes:

@@ -40,13 +40,16 @@ OTHERS = (
 class Pictures(NamedTuple):
     """Images, each uint8 ``[channels, size, size]``, with the label of each where they are labelled.
 
-    ``classes`` are all labels in order, where the data set names them; ``faults`` say what is damaged, and how.
+    ``classes`` are all labels in order, where the data set names them; ``faults`` say what is damaged, and how;
+    ``sizes`` are the width and height that each had; ``column`` is where labels are read.
     """
 
     images: list[Tensor]
     labels: list[str] | None
     classes: tuple[str, ...] | None
     faults: list[str]
+    sizes: list[tuple[int, int]]
+    column: str | None
 
     def names(self) -> tuple[str, ...]:
         """The labels in order; none where the images are not labelled."""
@@ -97,18 +100,19 @@ class PictureRows(Rows):
         Raises:
             DataError: no images, more than the share ``max_unreadable`` of them are damaged, or some have no label.
         """
-        whole = Pictures([], [], None, [])
+        whole = Pictures([], [], None, [], [], None)
         unlabelled: list[str] = []
         for some in self.stream(account, unlabelled, **order):
             whole.images.extend(some.images)
             whole.faults.extend(some.faults)
+            whole.sizes.extend(some.sizes)
             whole.labels.extend(some.labels or [])
-            whole = whole._replace(classes=some.classes)
+            whole = whole._replace(classes=some.classes, column=some.column)
             labelled = some.labels is not None
             if len(whole.images) >= count:
                 account.notes.append(f"the first {len(whole.images):,} of a stream, which may hold more")
                 break
-        self.refuse(unlabelled, self.label_column)
+        self.refuse(unlabelled, whole.column or "")
         self._judge(whole, account)
         return whole if labelled else whole._replace(labels=None)
 
@@ -120,13 +124,15 @@ class PictureRows(Rows):
             for chunk in self.chunks(account, **order):
                 column, *label = chunk.columns
                 made = list(threads.map(self._decode, chunk.columns[column]))
-                good = [row for row, image in enumerate(made) if isinstance(image, Tensor)]
+                good = [row for row, image in enumerate(made) if not isinstance(image, str)]
                 labels = self.labels(chunk, label[0], unlabelled) if label else None
                 yield Pictures(
-                    [made[row] for row in good],
+                    [made[row][0] for row in good],
                     labels and [labels[row] for row in good],
                     chunk.classes.get(label[0]) if label else None,
                     [f"{chunk.place(row)} ({image})" for row, image in enumerate(made) if isinstance(image, str)],
+                    [made[row][1] for row in good],
+                    label[0] if label else None,
                 )
 
     def columns(self, features: Mapping[str, Any]) -> Sequence[str]:
@@ -143,12 +149,11 @@ class PictureRows(Rows):
         return self._one(found, "images", "image_column")
 
     def _only_classes(self, features: Mapping[str, Any]) -> str | None:
-        from datasets import ClassLabel, Value
+        from datasets import ClassLabel
 
         found = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
         if not found or "label" in found:
-            told = "label" in features and isinstance(features["label"], ClassLabel | Value | None)
-            return "label" if told else None
+            return "label" if "label" in features else None
         return self._one(found, "labels", "label_column")
 
     def _one(self, found: Sequence[str], what: str, option: str) -> str:
@@ -156,10 +161,11 @@ class PictureRows(Rows):
             raise DataError(f"{self.path} has several columns of {what}: {', '.join(found)}\nname one with {option}")
         return found[0]
 
-    def _decode(self, cell: Cell) -> Tensor | str:
-        """The image, or why there is none."""
+    def _decode(self, cell: Cell) -> tuple[Tensor, tuple[int, int]] | str:
+        """The image and the size that it had, or why there is none."""
         try:
-            return to_pixels(open_image(cell), self.channels, self.size, self.fit, self.pixel_range)
+            image = open_image(cell)
+            return to_pixels(image, self.channels, self.size, self.fit, self.pixel_range), image.size
         except UnidentifiedImageError:
             suffix = Path(cell["path"] or "").suffix.lower() if isinstance(cell, dict) else ""
             return f"Pillow reads no {suffix}" if suffix in OTHERS else "no image"

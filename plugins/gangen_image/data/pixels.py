@@ -1,7 +1,7 @@
 """Pictures of any size and mode into tensors of one shape."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -48,8 +48,22 @@ def to_pixels(image: Image.Image, channels: int, size: int, fit: Fit, pixel_rang
     return torch.from_numpy(np.array(image).reshape(size, size, channels)).permute(2, 0, 1).contiguous()
 
 
-def tell_pixels(images: Tensor, account: Account) -> None:
-    """Tell what values there are in images, uint8 ``[n, channels, size, size]``, and warn where they are hardly any."""
+def tell_sizes(sizes: Sequence[tuple[int, int]], size: int, fit: Fit, account: Account) -> None:
+    """Tell the sizes (width, height) that pictures had, smallest and largest, and how many were enlarged."""
+    smallest, largest = (chosen(sizes, key=lambda it: (it[0] * it[1], it)) for chosen in (min, max))
+    if smallest == largest == (size, size):
+        return
+    former = [f"{width:,} x {height:,}" for width, height in dict.fromkeys((smallest, largest))]
+    account.notes.append(f"{' to '.join(former)} made {size} x {size}")
+    if fit == "crop" and (enlarged := sum(min(it) < size for it in sizes)):
+        account.notes.append(f"{enlarged:,} of them enlarged")
+
+
+def tell_pixels(images: Tensor, account: Account, advice: str) -> None:
+    """Tell what values there are in images, uint8 ``[n, channels, size, size]``, and warn where they are hardly any.
+
+    The warning ends with the ``advice``.
+    """
     low, high = images.flatten(1).amin(1), images.flatten(1).amax(1)
     darkest, brightest = int(low.min()), int(high.max())
     account.notes.append(f"pixels {darkest} to {brightest}")
@@ -58,10 +72,7 @@ def tell_pixels(images: Tensor, account: Account) -> None:
     if brightest <= DARK or darkest >= BRIGHT:
         found = ("black", "brightest", brightest) if brightest <= DARK else ("white", "darkest", darkest)
         account.warnings.append(
-            "{}: images are nearly {}: the {} pixel of all is {} of 255; where files hold other values than their type "
-            "suggests, say which are black and white, as in data.pixel_range: [0, 4095] for 12 bits".format(
-                account.source, *found
-            )
+            "{}: images are nearly {}: the {} pixel of all is {} of 255; {}".format(account.source, *found, advice)
         )
 
 

@@ -1,0 +1,87 @@
+"""Classes of folders, and tables of what is known of their files."""
+
+import unicodedata
+
+import pytest
+
+from gangen.account import Account
+from gangen.errors import DataError
+from gangen.reading.folders import classes_of, read_media
+from gangen.reading.paths import find
+
+
+@pytest.fixture
+def files(tmp_path):
+    def make(*names):
+        for name in names:
+            file = tmp_path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        return find(str(tmp_path), "train", lambda file: file.suffix == ".png", media=True)
+
+    return make
+
+
+def classes(found):
+    account = Account("x")
+    labels, why = classes_of(found, account)
+    return [labels[file] for file in found.files] if labels else why, account.warnings
+
+
+def rows(found, *columns):
+    account = Account("x")
+    chunks = read_media(found, "image", lambda features, hints: ["image", *columns], account, classes=True)
+    return [
+        dict(zip(it.columns, row, strict=True)) for it in chunks for row in zip(*it.columns.values(), strict=True)
+    ], account
+
+
+def test_the_first_folders_that_differ_are_classes_and_deeper_ones_are_told(files):
+    labels, warnings = classes(files("all/cat/left/1.png", "all/cat/right/2.png", "all/dog/3.png"))
+    assert labels == ["cat", "cat", "dog"]
+    assert warnings == ["x: labels are the sub-folders (cat, dog); deeper ones (left, right) are not told apart"]
+
+
+def test_files_beside_the_folders_leave_no_classes(files):
+    why, warnings = classes(files("cat/1.png", "dog/2.png", "stray.png"))
+    assert why == "stray.png lies outside of the sub-folders (cat, dog)" and why in warnings[0]
+
+
+def test_one_folder_is_no_class(files):
+    assert "there is but one sub-folder, cat," in classes(files("cat/1.png", "cat/2.png"))[0]
+
+
+@pytest.mark.parametrize("twin", [unicodedata.normalize("NFD", "é"), "é "])
+def test_names_are_composed_and_two_may_not_become_one(files, twin):
+    assert classes(files(f"{twin}/1.png", "b/2.png"))[0] == ["b", "é"] or classes(files())[0] == ["é", "b"]
+    with pytest.raises(DataError, match="would be one label; rename one of them"):
+        classes(files("é/3.png"))
+
+
+def test_a_table_gives_columns_and_what_it_does_not_name_is_left_out(files, tmp_path):
+    (tmp_path / "Metadata.CSV").write_text("file_name,kind\n1.png,a\ngone.png,b\n")
+    read, account = rows(files("1.png", "2.png"), "kind")
+    assert [row["kind"] for row in read] == ["a"]
+    assert "names 1 files that are not there: gone.png" in account.warnings[0]
+    assert "1 not named in the table of files: 2.png" in str(account)
+    read, account = rows(files())
+    assert len(read) == 2 and "says nothing of 1 of 2: 2.png" in account.warnings[1]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file_name,kind\n9.png,a\n", "names none of those that are there, as 1.png; file_name is to be the path"),
+        ("file_name,kind\n1.png,a\n1.png,b\n", "metadata.csv:3: 1.png is named before, and with other values"),
+    ],
+)
+def test_tables_that_cannot_be_meant_so(files, tmp_path, table, message):
+    (tmp_path / "metadata.csv").write_text(table)
+    with pytest.raises(DataError, match=message):
+        rows(files("1.png"), "kind")
+
+
+def test_a_table_without_names_of_files_is_told(files, tmp_path):
+    (tmp_path / "metadata.csv").write_text("filename,kind\n1.png,a\n")
+    read, account = rows(files("1.png"))
+    assert len(read) == 1 and "it has no column 'file_name', but filename, kind" in account.warnings[0]
