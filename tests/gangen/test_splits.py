@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gangen.errors import DataError
-from gangen.splits import StreamSplit, TensorSplit
+from gangen.splits import StreamSplit, TensorSplit, held_out
 
 
 def numbered(size):
@@ -112,3 +112,11 @@ def test_a_stream_asked_out_of_order_gives_the_same_rows(counters):
 def test_a_stream_without_rows_is_refused():
     with pytest.raises(DataError, match="no rows"):
         StreamSplit(lambda epoch: iter(())).batch(0, range(2), 2, seed=0, device="cpu")
+
+
+def test_rows_are_held_out_with_their_copies_and_each_label_keeps_one():
+    assert held_out("aabc", "xxxx", ["a"]) == [True, True, False, False]
+    assert held_out("abcd", "xxxy", ["d", "c"]) == [False, False, True, False]  # "d" is the last of y
+    assert held_out("aab", "xyy", ["a", "b"]) == [False, False, True]  # "a" is all that x has
+    assert held_out("abc", "xxy", ["c"]) == [True, False, False]  # none of those proposed can be
+    assert not any(held_out("aaa", "xxx", ["a"]))

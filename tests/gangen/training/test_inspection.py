@@ -1,6 +1,7 @@
 """`gangen data RECIPE` shows what a run would read, before any training."""
 
 import pytest
+from PIL import Image
 
 from gangen.cli import main
 
@@ -49,3 +50,23 @@ def test_a_stream_is_looked_at_where_it_begins(folder, capsys):
 def test_data_that_cannot_be_read_are_an_error(folder, capsys):
     assert main(["data", "recipe.yaml", "data.path=nowhere.csv"]) == 1
     assert "no file or folder nowhere.csv" in capsys.readouterr().err
+
+
+def test_pictures_are_shown_in_a_sheet_within_the_run_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.png").write_text("mine")
+    for label in "ab":
+        (tmp_path / f"set/{label}").mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (30, 20), (20 * number, ord(label), 255)).save(tmp_path / f"set/{label}/{number}.png")
+    (tmp_path / "recipe.yaml").write_text(
+        RECIPE.partition("data:")[0] + "data: {use: image/dataset, path: set, size: 8}\n"
+        "players: {generator: image/r3gan, discriminator: image/r3gan}\nobjective: image/gan\n"
+        "phases: {adversarial: {steps: 2, turns: {discriminate: 1, generate: 1}}}\ntrainer: {batch_size: 4}\n"
+    )
+    assert main(["data", "recipe.yaml"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "set: 10 images: 8 to train on, 2 held out; 30 x 20 made 8 x 8; pixels 0 to 255" in told
+    assert "labels (to train on + held out): a: 4 + 1, b: 4 + 1" in told
+    assert Image.open(tmp_path / "run/data.png").width >= 16
+    assert (tmp_path / "data.png").read_text() == "mine"
