@@ -132,7 +132,8 @@ def _tables(found: Found, account: Account) -> dict[str, dict[str, Any]]:
             absent = sorted(told.keys() - set(map(_key, found.files)))
             if absent:
                 account.warnings.append(
-                    f"{path} names {len(absent):,} files that are not there: {_few([Path(it).name for it in absent])}"
+                    f"{path} names {len(absent):,} that {'is' if len(absent) == 1 else 'are'} not there: "
+                    f"{_few([Path(it).name for it in absent])}"
                 )
             rows |= told
     return rows

@@ -30,7 +30,8 @@ def inspect(recipe: Recipe, registry: Registry) -> list[str]:
     heldout = data.heldout.rows()
     lines = [f"data {recipe.data.name}", *accounts.lines]
     for name, columns in {whose: rows, "held out": heldout}.items():
-        lines.append(f"{name}: {len(next(iter(columns.values()))):,} rows of {_shapes(columns)}")
+        count = len(next(iter(columns.values())))
+        lines.append(f"{name}: {count:,} row{'s' * (count != 1)} of {_shapes(columns)}")
     lines += _labels(codec.prompts(), rows, heldout)
     lines += data.describe() if hasattr(data, "describe") else []
     if hasattr(codec, "samples_of"):

@@ -62,7 +62,7 @@ def test_a_table_gives_columns_and_what_it_does_not_name_is_left_out(files, tmp_
     (tmp_path / "Metadata.CSV").write_text("file_name,kind\n1.png,a\ngone.png,b\n")
     read, account = rows(files("1.png", "2.png"), "kind")
     assert [row["kind"] for row in read] == ["a"]
-    assert "names 1 files that are not there: gone.png" in account.warnings[0]
+    assert "names 1 that is not there: gone.png" in account.warnings[0]
     assert "1 not named in the table of files: 2.png" in str(account)
     read, account = rows(files())
     assert len(read) == 2 and "says nothing of 1 of 2: 2.png" in account.warnings[1]

@@ -190,7 +190,7 @@ def test_splits_are_known_by_the_names_that_people_give(train, valid, tmp_path):
 
 @pytest.mark.parametrize(
     ("train", "other"),
-    [("ptb.train.txt", "ptb.test.txt"), ("x_train.txt", "x_dev.txt"), ("data/train.txt", "data/valid.txt")],
+    [("ptb.train.txt", "ptb.test.txt"), ("x_train.txt", "x_dev.txt"), ("a/train.txt", "b/valid.txt")],
 )
 def test_splits_that_are_read_as_one_are_told_of(train, other, tmp_path):
     for name, content in ((train, POEM[:20]), (other, POEM[20:])):
