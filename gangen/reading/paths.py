@@ -72,8 +72,8 @@ def find(path: str, split: str, readable: Readable, *, media: bool) -> Found:
     """What ``path`` stands for: a file, files that match a pattern, or a folder.
 
     A folder is read with all that lies below it, also behind links, but for hidden files. Where it has the ``split``,
-    as a sub-folder or as files that are called so, that alone is read; of ``media``, whose folders may be classes, a
-    folder called like a split is a class where its sisters are.
+    as a sub-folder or as files that are called so, also within a single folder that holds all files, that alone is
+    read; of ``media``, whose folders may be classes, a folder called like a split is a class where its sisters are.
 
     Raises:
         DataError: it cannot be told whether sub-folders are splits or classes.
