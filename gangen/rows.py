@@ -165,9 +165,8 @@ class Rows:
         if found.files:
             return found
         if found.folder:
-            other = f"; it has {len(found.others):,} others: {', '.join(found.shown(found.others)[:3])}" * bool(
-                found.others
-            )
+            there = ", ".join(found.shown(found.others[:NAMED])) + (", ..." if len(found.others) > NAMED else "")
+            other = f"; it has {there}" if there else ""
             raise DataError(f"folder {self.path} holds no {self.wanted}{other}")
         if glob.has_magic(self.path):
             raise DataError(f"no file matches {self.path}")

@@ -36,11 +36,14 @@ def read_media(
     if labels:
         features[LABEL] = ClassLabel(names=sorted(set(labels.values())))
     table = _tables(found, account)
-    features |= dict.fromkeys(name for row in table.values() for name in row)
+    told = dict.fromkeys(name for row in table.values() for name in row if name != medium)
+    features |= told
     wanted = choose(features, {LABEL: why and f": {why}"})
+    if unused := [name for name in told if name not in wanted]:
+        account.notes.append(f"columns of its table that are not read: {_few(unused)}")
     files = found.files
     unnamed = [file for file in files if table and _key(file) not in table]
-    if unnamed and set(wanted) & {name for row in table.values() for name in row}:
+    if unnamed and told.keys() & set(wanted):
         files = [file for file in files if _key(file) in table]
         if not files:
             raise DataError(

@@ -58,6 +58,15 @@ def test_names_are_composed_and_two_may_not_become_one(files, twin):
         classes(files("é/3.png"))
 
 
+def test_columns_of_a_table_that_nobody_reads_are_noted(files, tmp_path):
+    (tmp_path / "metadata.csv").write_text("file_name,kind,image\n1.png,a,x\n2.png,b,y\n")
+    read, account = rows(files("1.png", "2.png"))
+    assert [row["image"]["path"].endswith(name) for row, name in zip(read, ("1.png", "2.png"), strict=True)] == [
+        True
+    ] * 2
+    assert account.notes == ["columns of its table that are not read: kind"]
+
+
 def test_a_table_gives_columns_and_what_it_does_not_name_is_left_out(files, tmp_path):
     (tmp_path / "Metadata.CSV").write_text("file_name,kind\n1.png,a\ngone.png,b\n")
     read, account = rows(files("1.png", "2.png"), "kind")
