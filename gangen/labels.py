@@ -4,6 +4,7 @@ import datetime
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import combinations
 from typing import Any
 
@@ -37,7 +38,9 @@ def label_name(value: Any) -> str | None:
 
 def in_order(labels: Iterable[str]) -> list[str]:
     """Each label once; numbers as numbers before names as names: "9", "10", "cat"."""
-    return sorted(set(labels), key=lambda label: (not label.isdecimal(), int(label) if label.isdecimal() else 0, label))
+    return sorted(
+        set(labels), key=lambda label: (not label.isdecimal(), Decimal(label) if label.isdecimal() else 0, label)
+    )
 
 
 def with_rows(
@@ -83,9 +86,10 @@ def _alike(names: Sequence[str]) -> list[str]:
     meanings: dict[Any, list[str]] = {}
     for name in names:
         try:
-            meaning: Any = float(name)
-        except ValueError:
-            meaning = " ".join(name.casefold().split())
+            number = Decimal(name)
+        except InvalidOperation:
+            number = Decimal("nan")
+        meaning: Any = number if number.is_finite() else " ".join(name.casefold().split())
         meanings.setdefault(meaning, []).append(name)
     pairs = (pair for same in meanings.values() for pair in combinations(same, 2))
     return [f"{one!r} and {other!r}" for one, other in pairs][:NAMED]

@@ -295,7 +295,15 @@ def _shuffled(chunks: Iterator[Chunk], order: Random, buffer: int) -> Iterator[C
     """The same rows, each drawn from the ``buffer`` rows that are held at a time."""
     held: list[tuple] = []
     drawn: list[tuple] = []
+    names: list[str] = []
     for chunk in chunks:
+        names = names or list(chunk.columns)
+        if set(names) != set(chunk.columns):
+            raise DataError(
+                f"{chunk.place(0)} has the columns {', '.join(chunk.columns)}, and rows before it {', '.join(names)}"
+            )
+        # Files may have the same columns in another order.
+        chunk = chunk._replace(columns={name: chunk.columns[name] for name in names})
         for row in zip(*chunk.columns.values(), chunk.places, strict=True):
             held.append(row)
             if len(held) > buffer:

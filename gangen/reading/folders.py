@@ -132,7 +132,8 @@ def _tables(found: Found, account: Account) -> dict[str, dict[str, Any]]:
                     raise DataError(f"{chunk.place(number)}: {name} is named before, and with other values")
         else:
             found.others.remove(path)
-            absent = sorted(told.keys() - set(map(_key, found.files)))
+            there = [*found.files, *found.other_splits, *found.outside]
+            absent = sorted(told.keys() - set(map(_key, there)))
             if absent:
                 account.warnings.append(
                     f"{path} names {len(absent):,} that {'is' if len(absent) == 1 else 'are'} not there: "

@@ -80,7 +80,7 @@ def find(path: str, split: str, readable: Readable, *, media: bool) -> Found:
     """
     here = Path(path).expanduser()
     if not here.is_dir():
-        matched = [here] if here.is_file() else map(Path, sorted(glob.glob(str(here), recursive=True)))
+        matched = [here] if here.is_file() else map(Path, sorted(set(glob.glob(str(here), recursive=True))))
         return Found([file for file in matched if file.is_file()])
     found = Found([], here)
     top = len(here.parts)

@@ -90,3 +90,11 @@ def test_labels_that_may_be_one_and_too_many_are_doubted():
     with_rows(("Cat", "cat", "1", "01"), rows, rows, [account])
     alike, many = account.warnings
     assert "'Cat' and 'cat', '1' and '01'" in alike and "4 labels for 4 rows" in many
+
+
+def test_long_numbers_are_labels_as_others_are():
+    one, other = "9007199254740993", "9007199254740992"
+    account = Account("x")
+    with_rows((one, other), {"label": torch.tensor([0, 0, 1, 1])}, {"label": torch.tensor([0, 1])}, [account])
+    assert account.warnings == []
+    assert in_order(["a", "1" * 5000, "9"]) == ["9", "1" * 5000, "a"]

@@ -196,3 +196,22 @@ def test_what_lies_beside_a_split_is_named(tmp_path):
 def test_a_path_is_given(tmp_path):
     with pytest.raises(DataError, match="the path of the data is empty"):
         numbers("")
+
+
+def test_shuffled_rows_keep_their_columns_where_files_have_them_in_another_order(tmp_path):
+    class All(Numbers):
+        def columns(self, features):
+            return list(features)
+
+    (tmp_path / "a.csv").write_text("x,y\nx1,y1\n")
+    (tmp_path / "b.csv").write_text("y,x\ny2,x2\n")
+    (chunk,) = All(str(tmp_path)).chunks(epoch=0, buffer=10)
+    assert sorted(zip(chunk.columns["x"], chunk.columns["y"], strict=True)) == [("x1", "y1"), ("x2", "y2")]
+    (tmp_path / "b.csv").write_text("x\nx2\n")
+    with pytest.raises(DataError, match="columns"):
+        list(All(str(tmp_path)).chunks(epoch=0, buffer=10))
+
+
+def test_a_file_that_a_pattern_matches_in_several_ways_is_read_once(tmp_path):
+    write(tmp_path / "a/b/c.csv", [1, 2])
+    assert numbers(f"{tmp_path}/**/**/*.csv") == [1, 2]

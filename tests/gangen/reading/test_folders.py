@@ -94,3 +94,9 @@ def test_a_table_without_names_of_files_is_told(files, tmp_path):
     (tmp_path / "metadata.csv").write_text("filename,kind\n1.png,a\n")
     read, account = rows(files("1.png"))
     assert len(read) == 1 and "it has no column 'file_name', but filename, kind" in account.warnings[0]
+
+
+def test_a_table_may_name_files_of_other_splits(files, tmp_path):
+    (tmp_path / "metadata.csv").write_text("file_name,kind\ntrain/1.png,a\ntest/1.png,b\n")
+    read, account = rows(files("train/1.png", "test/1.png"), "kind")
+    assert [row["kind"] for row in read] == ["a"] and account.warnings == []
