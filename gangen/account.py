@@ -95,6 +95,10 @@ def _add(entries: dict[str, tuple[int, list[str]]], why: str, names: Sequence[st
 
 
 def _named(names: Sequence[str], count: int) -> str:
-    if not names:
-        return ""
-    return f": {', '.join(names)}" + (", ..." if count > len(names) else "")
+    return f": {few(names, count)}" if names else ""
+
+
+def few(names: Sequence[str], count: int | None = None) -> str:
+    """The first of ``names``, which may be some of ``count``, as they stand in messages."""
+    more = (len(names) if count is None else count) > NAMED
+    return ", ".join(names[:NAMED]) + (", ..." if more else "")

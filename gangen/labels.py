@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gangen.account import NAMED, Account
+from gangen.account import NAMED, Account, few
 from gangen.contracts import Batch
 from gangen.errors import DataError, UsageError, did_you_mean
 
@@ -60,6 +60,10 @@ def with_rows(
         numbers = kept.cumsum(0) - 1
         stay = kept[heldout["label"]]
         accounts[-1].leave_out("held-out rows of labels that no other row has", [], int((~stay).sum()))
+        if not stay.any():
+            raise DataError(
+                f"{account.source}: no held-out row has a label that is trained on; {_labels(absent)} had no other"
+            )
         heldout = {name: column[stay] for name, column in heldout.items()}
         train, heldout = (dict(side) | {"label": numbers[side["label"]]} for side in (train, heldout))
     names = tuple(name for name, rows in zip(names, kept.tolist(), strict=True) if rows)
@@ -77,7 +81,7 @@ def with_rows(
 
 
 def _labels(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:NAMED])) + (", ..." if len(names) > NAMED else "")
+    shown = few(list(map(repr, names)))
     return f"{len(names):,} labels ({shown})" if len(names) > 1 else f"label {shown}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Self
 
-from gangen.account import NAMED, Account
+from gangen.account import Account, few
 from gangen.errors import DataError, did_you_mean
 from gangen.labels import label_name
 from gangen.reading.folders import read_media
@@ -110,10 +110,9 @@ class Rows:
     def refuse(self, unlabelled: Sequence[str], column: str) -> None:
         """Raises DataError where there are rows without a label, at these places."""
         if unlabelled:
-            shown = ", ".join(unlabelled[:NAMED]) + (", ..." if len(unlabelled) > NAMED else "")
             rows = f"{len(unlabelled):,} rows have" if len(unlabelled) > 1 else "a row has"
             raise DataError(
-                f"{self.path}: {rows} no label in column {column!r}: {shown}\n"
+                f"{self.path}: {rows} no label in column {column!r}: {few(unlabelled)}\n"
                 "say what they are, leave them out of the data, or set label_column: null"
             )
 
@@ -165,8 +164,7 @@ class Rows:
         if found.files:
             return found
         if found.folder:
-            there = ", ".join(found.shown(found.others[:NAMED])) + (", ..." if len(found.others) > NAMED else "")
-            other = f"; it has {there}" if there else ""
+            other = f"; it has {few(found.shown(found.others))}" if found.others else ""
             raise DataError(f"folder {self.path} holds no {self.wanted}{other}")
         if glob.has_magic(self.path):
             raise DataError(f"no file matches {self.path}")

@@ -38,7 +38,7 @@ OTHER_FILES = (
     (b"\x1f\x8b", "packed by gzip; let its name end in .gz"),
     (b"{\\rtf", "RTF; save it as plain text"),
     (b"version https://git-lfs.github.com/", "what git LFS keeps in the place of one; fetch that (git lfs pull)"),
-    (b"BZh", "packed by bzip2; let its name end in .bz2"),
+    (b"BZh91AY&SY", "packed by bzip2; let its name end in .bz2"),
     (b"\xfd7zXZ", "packed by xz; let its name end in .xz"),
 )
 # But for the line end of mainframes.
@@ -77,7 +77,7 @@ def _doubt(path: Path, head: bytes, encoding: str, account: Account) -> None:
         if head.startswith(start):
             raise DataError(f"{path} is no text file but {what}")
     if encoding == "utf-8":
-        if head.count(0) > len(head) / 10:
+        if head.count(0) > len(head) / (10 if len(head) > SHOWN else 3):
             even = head[: len(head) // 4 * 4]
             raise DataError(f"{path} is not utf-8 text: many of its bytes are zero\n{_advice(even)}")
     elif not head.isascii() and (text := _decoded(head, encoding)) is not None:

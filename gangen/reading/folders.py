@@ -2,13 +2,13 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from gangen.account import NAMED, Account
+from gangen.account import NAMED, Account, few
 from gangen.errors import DataError
 from gangen.reading.formats import READERS, ROWS_AT_ONCE, Choose, Chunk
 from gangen.reading.paths import Found
@@ -22,25 +22,26 @@ TABLES = {"metadata.csv": "csv", "metadata.jsonl": "json", "metadata.parquet": "
 def read_media(
     found: Found, medium: str, choose: Choose, account: Account, *, classes: bool, order: Random | None = None
 ) -> Iterator[Chunk]:
-    """A row for each file: column ``medium``; "label", where sub-folders are ``classes``; and those of its tables.
+    """A row for each file: column ``medium``, as ``datasets`` calls it; "label", where sub-folders are ``classes``; and
+    those of its tables.
 
     The rows come in the order of the files, or as ``order`` shuffles them all.
 
     Raises:
         DataError: two sub-folders would be one class.
     """
-    from datasets import Audio, ClassLabel, Image, Video
+    import datasets
 
-    features: dict[str, Any] = {medium: {"image": Image, "audio": Audio, "video": Video}[medium]()}
+    features: dict[str, Any] = {medium: getattr(datasets, medium.capitalize())()}
     labels, why = classes_of(found, account) if classes else ({}, "")
     if labels:
-        features[LABEL] = ClassLabel(names=sorted(set(labels.values())))
+        features[LABEL] = datasets.ClassLabel(names=sorted(set(labels.values())))
     table = _tables(found, account)
     told = dict.fromkeys(name for row in table.values() for name in row if name != medium)
     features |= told
     wanted = choose(features, {LABEL: why and f": {why}"})
     if unused := [name for name in told if name not in wanted]:
-        account.notes.append(f"columns of its table that are not read: {_few(unused)}")
+        account.notes.append(f"columns of its table that are not read: {few(unused)}")
     files = found.files
     unnamed = [file for file in files if table and _key(file) not in table]
     if unnamed and told.keys() & set(wanted):
@@ -54,7 +55,7 @@ def read_media(
     elif unnamed:
         account.warnings.append(
             f"{account.source}: its table of files says nothing of {len(unnamed):,} of {len(files):,}: "
-            f"{_few(found.shown(unnamed))}"
+            f"{few(found.shown(unnamed))}"
         )
     if order:
         files = order.sample(files, len(files))
@@ -88,7 +89,7 @@ def classes_of(found: Found, account: Account) -> tuple[dict[Path, str], str]:
     if strays and tops:
         shown = found.shown(strays[:NAMED])
         more = f" and {len(strays) - NAMED:,} more" if len(strays) > NAMED else ""
-        why = f"{', '.join(shown)}{more} lie{'s' if len(strays) == 1 else ''} outside of the sub-folders ({_few(tops)})"
+        why = f"{', '.join(shown)}{more} lie{'s' if len(strays) == 1 else ''} outside of the sub-folders ({few(tops)})"
         account.warnings.append(
             f"{account.source}: sub-folders are no labels, since {why}; move what is outside, or set label_column: null"
         )
@@ -107,7 +108,7 @@ def classes_of(found: Found, account: Account) -> tuple[dict[Path, str], str]:
     for parts in folders.values():
         deeper.setdefault(parts[level], set()).add("/".join(parts[level + 1 :]))
     if merged := sorted(set().union(*(inner for inner in deeper.values() if len(inner) > 1)) - {""}):
-        what = f"labels are the sub-folders ({_few(tops)}); deeper ones ({_few(merged)}) are not told apart"
+        what = f"labels are the sub-folders ({few(tops)}); deeper ones ({few(merged)}) are not told apart"
         account.warnings.append(f"{account.source}: {what}")
     return {file: named[parts[level]] for file, parts in folders.items()}, ""
 
@@ -122,13 +123,16 @@ def _tables(found: Found, account: Account) -> dict[str, dict[str, Any]]:
         ):
             if FILE_NAME not in chunk.columns:
                 account.warnings.append(
-                    f"{path} is passed over: it has no column {FILE_NAME!r}, but {_few(list(chunk.columns))}"
+                    f"{path} is passed over: it has no column {FILE_NAME!r}, but {few(list(chunk.columns))}"
                 )
                 break
             columns = {name: values for name, values in chunk.columns.items() if name != FILE_NAME}
             for number, name in enumerate(chunk.columns[FILE_NAME]):
                 values = {it: column[number] for it, column in columns.items()}
-                if told.setdefault(_key(path.parent / str(name)), values) != values:
+                if name is None:
+                    raise DataError(f"{chunk.place(number)} has no {FILE_NAME}")
+                # Tables that were written on Windows part folders by backslashes.
+                if told.setdefault(_key(path.parent / str(name).replace("\\", "/")), values) != values:
                     raise DataError(f"{chunk.place(number)}: {name} is named before, and with other values")
         else:
             found.others.remove(path)
@@ -137,7 +141,7 @@ def _tables(found: Found, account: Account) -> dict[str, dict[str, Any]]:
             if absent:
                 account.warnings.append(
                     f"{path} names {len(absent):,} that {'is' if len(absent) == 1 else 'are'} not there: "
-                    f"{_few([Path(it).name for it in absent])}"
+                    f"{few([Path(it).name for it in absent])}"
                 )
             rows |= told
     return rows
@@ -145,7 +149,3 @@ def _tables(found: Found, account: Account) -> dict[str, dict[str, Any]]:
 
 def _key(file: Path) -> str:
     return unicodedata.normalize("NFC", os.path.normpath(file))
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TextIO
 
@@ -172,14 +172,19 @@ def read_json(path: Path, encoding: str, choose: Choose, account: Account) -> It
         some = list(islice(rows, ROWS_AT_ONCE))
         if not some:
             raise DataError(f"{path} is empty")
+        features = dict.fromkeys(name for _, row in some for name in row)
         try:
-            wanted = choose(dict.fromkeys(name for _, row in some for name in row))
+            wanted = choose(features)
         except DataError:  # there may be such a column in later rows
-            wanted = choose(dict.fromkeys(name for _, row in chain(some, rows) for name in row))
+            features |= dict.fromkeys(name for _, row in rows for name in row)
+            wanted = choose(features)
             file.seek(0)
             rows = _values(path, file)
             some = list(islice(rows, ROWS_AT_ONCE))
         while some:
+            if late := set().union(*(row for _, row in some)) - features.keys():
+                features |= dict.fromkeys(sorted(late))
+                wanted = choose(features)
             columns = {name: [row.get(name) for _, row in some] for name in wanted}
             yield Chunk(columns, {}, _places(path, [number for number, _ in some]))
             some = list(islice(rows, ROWS_AT_ONCE))

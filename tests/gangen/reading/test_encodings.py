@@ -138,3 +138,10 @@ def test_an_unknown_encoding_is_refused(name, message, tmp_path):
 def test_what_is_no_text_file_is_said_to_be_what_it_is(name, content, message, tmp_path):
     with pytest.raises(DataError, match=message):
         read(written(tmp_path, content, name))
+
+
+def test_a_single_zero_and_a_text_that_starts_like_a_packed_file_are_text(tmp_path):
+    for content in (b"x,y\nab\0,1\n", b"BZh is no word\n"):
+        (tmp_path / "t.txt").write_bytes(content)
+        with opened(tmp_path / "t.txt", "utf-8", Account("x")) as file:
+            assert file.read().encode() == content

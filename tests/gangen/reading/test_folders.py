@@ -1,5 +1,6 @@
 """Classes of folders, and tables of what is known of their files."""
 
+import json
 import unicodedata
 
 import pytest
@@ -65,6 +66,15 @@ def test_columns_of_a_table_that_nobody_reads_are_noted(files, tmp_path):
         True
     ] * 2
     assert account.notes == ["columns of its table that are not read: kind"]
+
+
+def test_a_table_may_have_columns_late_and_names_from_windows(files, tmp_path):
+    told = [{"file_name": f"a\\{number}.png"} | ({"kind": 5} if number > 290 else {}) for number in range(300)]
+    lines = map(json.dumps, told)
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    found = files(*(f"a/{number}.png" for number in range(300)))
+    read, account = rows(found, "kind")
+    assert sum(row["kind"] == 5 for row in read) == 9 and account.warnings == []
 
 
 def test_a_table_gives_columns_and_what_it_does_not_name_is_left_out(files, tmp_path):
