@@ -38,7 +38,7 @@ def inspect(recipe: Recipe, registry: Registry) -> list[str]:
         folder = RunDirectory(recipe.run).root
         folder.mkdir(parents=True, exist_ok=True)
         sheet = real_sheet(codec, rows)
-        written = codec.render(sheet, folder / "data")
+        written = codec.render(sheet, folder / "training-rows")
         files = ", ".join(map(str, [written] if isinstance(written, Path) else written))
         part = labels_shown([row.title for row in sheet], codec.prompts())
         lines.append(f"sheet of what networks see: {files}" + (f" ({part})" if part else ""))

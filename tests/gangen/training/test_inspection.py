@@ -36,7 +36,7 @@ def test_what_became_of_all_rows_is_told(folder, capsys):
     assert {name: sum(map(int, both.split(" + "))) for name, both in counts.items()} == {"glad": 20, "sad": 10}
     (warning,) = (line for line in told if line.startswith("warning: rows.csv: 32 texts"))
     assert "24 to train on, 6 held out, 1 empty: rows.csv:32, 1 longer than 6 tokens (data.max_length)" in warning
-    assert (folder / "run/data.txt").read_text().strip()
+    assert (folder / "run/training-rows.txt").read_text().strip()
     assert not (folder / "run/metrics.jsonl").exists()
 
 
@@ -69,5 +69,5 @@ def test_pictures_are_shown_in_a_sheet_within_the_run_alone(tmp_path, monkeypatc
     assert "set: 10 images: 8 to train on, 2 held out; 30 x 20 made 8 x 8; pixels 0 to 255" in told
     assert "held out: 2 rows of image uint8 [3, 8, 8], label int64" in told
     assert "labels (to train on + held out): a: 4 + 1, b: 4 + 1" in told
-    assert Image.open(tmp_path / "run/data.png").width >= 16
+    assert Image.open(tmp_path / "run/training-rows.png").width >= 16
     assert (tmp_path / "data.png").read_text() == "mine"
