@@ -102,7 +102,7 @@ def classes_of(found: Found, account: Account) -> tuple[dict[Path, str], str]:
     for top, name in named.items():
         if twin := next((other for other in tops if other != top and named[other] == name), None):
             raise DataError(
-                f"{account.source}: sub-folders {top!r} and {twin!r} would be one label; rename one of them"
+                f"{account.source}: sub-folders {top!a} and {twin!a} would be one label; rename one of them"
             )
     deeper: dict[str, set[str]] = {}
     for parts in folders.values():

@@ -152,7 +152,7 @@ def _cells(path: Path, reader: Any, account: Account) -> Iterator[tuple[int, lis
         except csv.Error as error:
             raise DataError(
                 f"{path}:{number}: a quote opens that is not closed as it should be (line {reader.line_num}: {error})\n"
-                "within quotes write two for one; a cell without any around it may have them anywhere but at its start"
+                'within quotes write two for one ("""Oh"", she said"); a cell without quotes starts with none'
             ) from None
         if cells is None:
             return

@@ -211,5 +211,6 @@ def to_columns(
         return {"image": images}
     places = {number: place for place, number in enumerate(known)}
     if strange := [int(number) for number in numbers.unique() if int(number) not in places]:
-        raise DataError(f"{where} has a label {strange[0]}; known are {len(known)}, from {min(known)} to {max(known)}")
+        named = f"{len(known)} labels are known, the numbers {min(known)} to {max(known)}"
+        raise DataError(f"{where} has a label {strange[0]}, and {named}; label_names name 0 first")
     return {"image": images, "label": torch.tensor([places[int(number)] for number in numbers])}

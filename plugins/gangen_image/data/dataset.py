@@ -96,6 +96,11 @@ class Dataset:
             train, held = columns, reader.other(heldout).read(other).columns(labels, other.source)
         else:
             train, held = hold_out(columns, heldout, seed, path)
+            if len(held["image"]) > 2 * max(heldout * len(columns["image"]), len(labels), 1):
+                account.warnings.append(
+                    f"{path}: {len(held['image']):,} of {len(columns['image']):,} images are held out, since copies of "
+                    "one stay together"
+                )
         tell_copies(train, held, account)
         if labels and not streaming:
             labels, train, held = with_rows(labels, train, held, self.accounts)

@@ -69,6 +69,9 @@ def tell_pixels(images: Tensor, account: Account, advice: str) -> None:
     account.notes.append(f"pixels {darkest} to {brightest}")
     if blank := int((low == high).sum()):
         account.notes.append(f"{blank:,} of a single colour")
+    hardly = int(((high <= DARK) | (low >= BRIGHT)).sum())
+    if 0 < hardly < len(images):
+        account.notes.append(f"{hardly:,} nearly black or white")
     if brightest <= DARK or darkest >= BRIGHT:
         found = ("black", "brightest", brightest) if brightest <= DARK else ("white", "darkest", darkest)
         account.warnings.append(
@@ -85,7 +88,9 @@ def _converted(image: Image.Image, mode: str, pixel_range: Range | None) -> Imag
         # Dropping alpha would uncover whatever colours were saved below it.
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image.convert("RGBA"))
     image = image.convert(mode)
-    return image if pixel_range is None else _scaled(image, pixel_range, strict=False)
+    if pixel_range is None or pixel_range[1] > 255:  # which says what deeper pictures beside this one hold
+        return image
+    return _scaled(image, pixel_range, strict=False)
 
 
 def _scaled(image: Image.Image, pixel_range: Range, *, strict: bool) -> Image.Image:

@@ -333,7 +333,7 @@ def test_arrays_that_are_no_images_or_labels(tmp_path, pixels):
         Arrays(images=idx(tmp_path / "l.gz", np.zeros(20, dtype=np.uint8)))
     with pytest.raises(DataError, match="has 19 labels for 20 images"):
         Arrays(images=images, labels=idx(tmp_path / "l.gz", np.zeros(19, dtype=np.uint8)))
-    with pytest.raises(DataError, match="has a label 2; known are 2, from 0 to 1"):
+    with pytest.raises(DataError, match="has a label 2, and 2 labels are known, the numbers 0 to 1"):
         Arrays(images=images, labels=idx(tmp_path / "l.gz", np.full(20, 2, dtype=np.uint8)), label_names=["a", "b"])
     with pytest.raises(DataError, match="label_names without labels"):
         Arrays(images=images, label_names=["a"])

@@ -10,9 +10,11 @@ from datasets import Dataset as Table
 from datasets import Image as ImageFeature
 from PIL import Image
 
+from gangen import Account
 from gangen.errors import DataError
 from gangen_image.data.arrays import Arrays
 from gangen_image.data.dataset import Dataset
+from gangen_image.data.pixels import tell_pixels, to_pixels
 
 
 @pytest.fixture
@@ -154,3 +156,17 @@ def test_labels_of_arrays_may_count_from_one(tmp_path):
     np.save(tmp_path / "y.npy", np.array([1, 2] * 4))
     data = Arrays(images=str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"))
     assert data.codec.spec.labels == ("1", "2") and torch.bincount(data.train.rows()["label"]).tolist() == [3, 3]
+
+
+def test_a_range_beyond_eight_bits_is_for_deeper_pictures_alone():
+    plain = Image.new("L", (4, 4), 200)
+    deep = Image.fromarray(np.full((4, 4), 4095, dtype=np.uint16))
+    assert (to_pixels(plain, 1, 4, "crop", (0, 4095)) == 200).all()
+    assert (to_pixels(deep, 1, 4, "crop", (0, 4095)) == 255).all()
+    assert (to_pixels(Image.new("L", (4, 4), 9), 1, 4, "crop", (0, 9)) == 255).all()
+
+
+def test_some_black_images_among_others_are_noted():
+    account = Account("x")
+    tell_pixels(torch.tensor([3, 150, 90], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 1, 2, 2), account, "")
+    assert "1 nearly black or white" in account.notes and account.warnings == []
