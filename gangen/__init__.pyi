@@ -54,8 +54,6 @@ from .metrics.figures import Figure as Figure
 from .metrics.tradeoff import Axis as Axis
 from .metrics.tradeoff import Tradeoff as Tradeoff
 from .model import Model as Model
-from .model import load as load
-from .model import sample as sample
 from .networks import Players as Players
 from .networks import evaluating as evaluating
 from .objectives import AdversarialGame as AdversarialGame
@@ -64,6 +62,8 @@ from .penalties import Penalty as Penalty
 from .rows import Chunk as Chunk
 from .rows import Rows as Rows
 from .samplers import Sampler as Sampler
+from .saved_model import load as load
+from .saved_model import sample as sample
 from .schedules import Schedule as Schedule
 from .splits import StreamSplit as StreamSplit
 from .splits import TensorSplit as TensorSplit

@@ -175,7 +175,7 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     if n < 1:
         raise UsageError(f"-n must be at least 1, got {n}")
     settings = read_assignments(options.set)
-    from gangen.model import load
+    from gangen.saved_model import load
 
     model = load(options.run, registry=_registry(blocked), code=options.code)
     prompt = options.prompts if len(options.prompts) > 1 else next(iter(options.prompts), None)

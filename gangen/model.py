@@ -1,35 +1,21 @@
-"""A trained model on disk: what is sampled from, and shared. Loading one runs none of its code."""
+"""A trained model: samples of its game, by prompt and seed."""
 
-import json
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from numbers import Integral
-from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import torch
 from pydantic import ConfigDict, PydanticInvalidForJsonSchema, TypeAdapter, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gangen import noise
-from gangen.components.component import Component
-from gangen.components.messages import EXPECTED, any_of, problems_of, show
-from gangen.components.options import Use, read_use
-from gangen.components.registry import LOCAL, Registry
+from gangen.components.messages import EXPECTED, any_of, show
 from gangen.contracts import Batch, Codec
 from gangen.errors import RunError, UsageError, did_you_mean
-from gangen.files import replacing, write_atomically
-from gangen.networks import Players, load_state, state_of
-from gangen.recipe.players import PLAYER_KINDS
-from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler, drawing, drawn, settings_of
 
-FORMAT = 2
 # How many samples are drawn at once, at most, where a model does not say, as those of format 1 do not.
 AT_ONCE = 500
 # A few samples show how large one is; then so many are drawn at once that they hold no more numbers than this. What
@@ -172,184 +158,6 @@ class Model:
         return {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, n).items()}
 
 
-def export(
-    folder: Path,
-    players: Players,
-    sampler: Sampler,
-    codec: Codec,
-    recipe: Recipe,
-    distributions: Mapping[str, str],
-    code: Mapping[str, str],
-) -> None:
-    """Write the model of a run to ``folder``: the sampler's networks, codec files, and what they belong to.
-
-    Of players that have a moving average it is taken. ``code``, the texts of local files by name, travels along in
-    ``code/``. A folder that is not there yet appears whole. In one that is, files are replaced one by one, each whole;
-    only the weights differ between two exports of a run.
-    """
-    if not folder.exists():
-        new = folder.with_name(f".{folder.name}.part")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        export(new, players, sampler, codec, recipe, distributions, code)
-        new.rename(folder)
-        return
-    chosen = {name: recipe.players[name] for name in sampler.networks}
-    about = {
-        "format": FORMAT,
-        "sampler": recipe.sampler.to_plain(),
-        "networks": {
-            name: {"kind": player.kind, "spec": player.spec, **player.component.to_plain()}
-            for name, player in chosen.items()
-        },
-        "batch_size": recipe.trainer.eval_batch_size,
-        "data": recipe.data.name,
-        "plugins": distributions,
-    }
-    codec.save(folder)
-    for name, text in code.items():
-        (folder / "code").mkdir(exist_ok=True)
-        write_atomically(folder / "code" / name, text)
-    write_atomically(folder / "gangen.json", json.dumps(about, indent=1) + "\n")
-    for name in sampler.networks:
-        with replacing(folder / f"{name}.safetensors") as temporary:
-            state = state_of(players.averaged(name))
-            save_file({key: it.detach().cpu().contiguous().clone() for key, it in state.items()}, temporary)
-
-
-def read_model(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
-    """The model in ``folder``. Raises as ``load`` does."""
-    try:
-        about = json.loads((folder / "gangen.json").read_text(encoding="utf-8"))
-        if about["format"] == 1:  # one generator, which sampled by itself
-            networks = {"generator": {"kind": "generators", **about.pop("generator")}}
-            about |= {"sampler": {"use": "gangen/player"}, "networks": networks, "batch_size": AT_ONCE}
-        elif about["format"] != FORMAT:
-            raise RunError(
-                f"{folder} was written in format {about['format']}; this version of gangen reads formats 1 and {FORMAT}"
-            )
-        data, chosen, batch_size = str(about["data"]), dict(about["sampler"]), int(about["batch_size"])
-        networks = {str(name): dict(network) for name, network in about["networks"].items()}
-        plugins = dict(about["plugins"])
-        # Nothing else is built of what a stranger wrote: other kinds may read files, or fetch something.
-        if strange := {str(network["kind"]) for network in networks.values()} - PLAYER_KINDS.keys():
-            raise ValueError(f"{any_of(sorted(strange))} are no networks")
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}")
-    except FileNotFoundError:
-        raise RunError(
-            f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder / 'gangen.json'} cannot be read: {error}") from None
-
-    def find(kind: str, name: str) -> Component:
-        try:
-            return registry.find(kind, name)
-        except UsageError as error:
-            raise UsageError(f"{error}{_whence(name.partition('/')[0], plugins, folder)}") from None
-
-    def read(kind: str, plain: dict[str, Any]) -> Use:
-        component = find(kind, str(plain.get("use")))
-        try:
-            return read_use(kind, plain, registry)
-        except ValidationError as error:
-            message = problems_of(error)[0][1]
-            raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {message}") from None
-
-    codec_class = find("data", data).load().codec_class
-    parts = {name: network.pop("spec", None) for name, network in networks.items()}
-    uses = {name: read(network.pop("kind"), network) for name, network in networks.items()}
-    use = read("samplers", chosen)
-    try:
-        codec = codec_class.load(folder)
-        specs = {name: codec.spec if part is None else codec.spec[part] for name, part in parts.items()}
-        built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
-        for name, network in built.items():
-            load_state(network, load_file(folder / f"{name}.safetensors"))
-            _stop_unless_finite(network, name, folder / f"{name}.safetensors")
-    except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
-        raise RunError(f"the model in {folder} is damaged: {error}") from None
-    sampler = registry.build(use, players=Players(built))
-    name = next(iter(uses.values())).name if len(uses) == 1 else use.name
-    return Model(sampler, built, codec, name, torch.device(device), batch_size)
-
-
-def load(
-    run: Path | str | None = None,
-    *,
-    registry: Registry | None = None,
-    device: str = "cpu",
-    code: Sequence[Path | str] = (),
-) -> Model:
-    """The model of a run directory or model folder; of the newest run below ``runs/`` where none is named.
-
-    ``code`` are local files to run, as a recipe names them: a model that was made with such files needs them.
-
-    Raises RunError where there is no model, or one that is damaged or has weights that are not finite, and UsageError
-    where a plugin of its is not installed.
-    """
-    folder = _newest() if run is None else Path(run)
-    registry = registry or Registry.discover()
-    for path in code:
-        registry.load_code(Path(path))
-    return read_model(_model_in(folder), registry, device)
-
-
-def sample(
-    prompt: Any = None,
-    n: int = 1,
-    *,
-    run: Path | str | None = None,
-    seed: int | None = None,
-    code: Sequence[Path | str] = (),
-    **settings: Any,
-) -> list[Any]:
-    """``n`` samples for a prompt, or for each of a list, from the model of a run (the newest one where none is named).
-
-    Texts come as ``str``. ``seed`` makes them repeatable; ``settings`` are the sampler's. The model stays loaded until
-    another one is asked for or its files change. See ``load`` and ``Model.sample`` for the rest, and for errors.
-    """
-    folder = _newest() if run is None else Path(run)
-    model = _cached(folder.resolve(), _written(_model_in(folder)), tuple(map(str, code)))
-    return model.sample(prompt, n, seed=seed, **settings)
-
-
-@lru_cache(maxsize=1)
-def _cached(folder: Path, written: int, code: Sequence[str]) -> Model:
-    return load(folder, code=code)
-
-
-def _model_in(folder: Path) -> Path:
-    return folder / "model" if (folder / "model").is_dir() else folder
-
-
-def _written(folder: Path) -> int:
-    """When the weights were written last, in nanoseconds."""
-    return max((path.stat().st_mtime_ns for path in folder.glob("*.safetensors")), default=0)
-
-
-def _newest() -> Path:
-    models = sorted((path.parent for path in Path("runs").glob("*/model/gangen.json")), key=_written)
-    if not models:
-        raise RunError(
-            "no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR"
-        )
-    return models[-1].parent
-
-
-def _stop_unless_finite(network: nn.Module, name: str, file: Path) -> None:
-    """Raises RunError for parameters that are not finite, and for nan in buffers, where a mask may hold infinity."""
-    parameters = {key for key, _ in network.named_parameters(remove_duplicate=False)}
-    for key, tensor in state_of(network).items():
-        if not (tensor.isfinite() if key in parameters else ~tensor.isnan()).all():
-            raise RunError(
-                f"weights of {name} in {file} are not finite, as {key}: training went wrong before they were written\n"
-                "sample from an earlier model, as in phases/ or best/ of its run, or train again with a lower learning "
-                f"rate or gradient clipping (players.{name}.clip=1.0)"
-            )
-
-
 def _seed(given: int | None) -> int:
     if given is None:
         return secrets.randbits(63)
@@ -398,15 +206,3 @@ def _together(conditions: Sequence[Batch]) -> list[tuple[range, Batch]]:
         return [(range(number, number + 1), condition) for number, condition in enumerate(conditions)]
     names = conditions[0] if conditions else ()
     return [(range(len(conditions)), {name: torch.cat([it[name] for it in conditions]) for name in names})]
-
-
-def _whence(namespace: str, plugins: Mapping[str, str], folder: Path) -> str:
-    """Where a component might be had that a model was made with."""
-    files = sorted((folder / "code").glob("*.py"))
-    if namespace == LOCAL and files:
-        flags = " ".join(f"--code {quote(str(path))}" for path in files)  # a stranger chose the names
-        return (
-            "\nthe model was made with code of its own, which is not run unasked; read it, and if you trust it add "
-            f"{flags}\nin Python: gangen.load({str(folder)!r}, code={[str(path) for path in files]})"
-        )
-    return f"\nthe model was made with {plugins[namespace]}; install it" if namespace in plugins else ""

@@ -17,12 +17,12 @@ from gangen.evaluation.results import Frontier, Request, Result
 from gangen.metrics.context import MetricContext, evaluate, joined, measure
 from gangen.metrics.figures import Figure
 from gangen.metrics.tradeoff import Row
-from gangen.model import read_model
 from gangen.noise import mix
 from gangen.recipe.load import load_recipe
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.samplers import settings_of
+from gangen.saved_model import read_model
 from gangen.training import checkpoint
 from gangen.training.assemble import build_context, build_game, build_metrics
 from gangen.training.data_digests import digests_of

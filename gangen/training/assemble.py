@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from torch import nn
 
-from gangen import model
+from gangen import saved_model
 from gangen.account import told
 from gangen.components.registry import Registry
 from gangen.contracts import Callback, Data, Metric
@@ -91,7 +91,7 @@ def assemble(
 
     def export(folder: Path) -> None:
         if main:
-            model.export(folder, networks, sampler, data.codec, recipe, distributions, code)
+            saved_model.export(folder, networks, sampler, data.codec, recipe, distributions, code)
 
     every, main = recipe.every, accelerator.is_main_process
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.

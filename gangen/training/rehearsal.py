@@ -3,11 +3,12 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gangen import model
+from gangen import saved_model
 from gangen.components.registry import Registry
 from gangen.contracts import Data
 from gangen.errors import PluginError
 from gangen.failures import during
+from gangen.model import Model
 from gangen.recipe.sections import Every, Recipe
 from gangen.run_directory import RunDirectory
 from gangen.training.callbacks.sheets import sheet_of
@@ -31,10 +32,10 @@ def rehearse(recipe: Recipe, registry: Registry) -> None:
         )
         play(small, registry, run, [], rehearsal=True)
         trainer = play(small, registry, run, [], rehearsal=True)  # finds itself finished, from its checkpoint
-        _sample_twice(model.load(folder, registry=registry), trainer.data, Path(folder))
+        _sample_twice(saved_model.load(folder, registry=registry), trainer.data, Path(folder))
 
 
-def _sample_twice(trained: model.Model, data: Data, folder: Path) -> None:
+def _sample_twice(trained: Model, data: Data, folder: Path) -> None:
     """Raises PluginError where a seed does not make samples what they are, going by the files that the codec writes."""
     written = []
     with during("sampling from the model that was saved"):

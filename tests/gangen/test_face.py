@@ -19,6 +19,7 @@ FLOORS = (
     {"report"},
     {"evaluation"},
     {"training"},
+    {"saved_model"},
     {"model"},
     {"run_directory"},
     {"recipe"},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gangen import UsageError, cli, model
+from gangen import UsageError, cli, saved_model
 from gangen.report import write_report
 from gangen.run_directory import RunDirectory
 
@@ -68,7 +68,7 @@ def test_a_sheet_shows_input_sample_and_truth(train):
 
 def test_an_image_is_a_prompt_and_so_is_its_path(train):
     run = train("shade/tint", "phases.adversarial.steps=2")
-    made = model.load(run)
+    made = saved_model.load(run)
     light, dark = (Image.new("L", (20, 20), shade) for shade in (200, 20))
     [from_light, from_dark] = made.sample([light, dark])
     assert from_light.size == (8, 8) and from_light.tobytes() != from_dark.tobytes()

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from gangen import UsageError, cli, model
+from gangen import UsageError, cli, saved_model
 from gangen.components.registry import Registry
 
 
@@ -30,7 +30,7 @@ def test_four_players_are_sampled_in_both_directions(loop):
     play("cycle")
     weights = {path.name for path in (loop / "runs/cycle/model").glob("*.safetensors")}
     assert weights == {"to_a.safetensors", "to_b.safetensors"}
-    translators = model.load("runs/cycle")
+    translators = saved_model.load("runs/cycle")
     there, back = (translators.sample("1 0", seed=1, direction=name) for name in ("to_b", "to_a"))
     assert there == translators.sample("1 0", seed=2) and there != back
     point = torch.tensor([[1.0, 0.0]])
@@ -41,7 +41,7 @@ def test_four_players_are_sampled_in_both_directions(loop):
 
 def test_an_encoder_is_kept_with_the_model_and_reconstructs(loop):
     play("bigan")
-    pair = model.load("runs/bigan")
+    pair = saved_model.load("runs/bigan")
     assert set(pair.networks) == {"generator", "encoder"}
     point = torch.tensor([[0.5, -0.5]])
     expected = pair.codec.decode(pair.networks["generator"](pair.networks["encoder"](point)))
@@ -52,9 +52,9 @@ def test_an_encoder_is_kept_with_the_model_and_reconstructs(loop):
 
 def test_a_discriminator_is_kept_with_the_model_and_chooses(loop):
     play("bigan", "sampler={use: loop/best_of, candidates: 16}", "run=runs/best")
-    best = model.load("runs/best")
+    best = saved_model.load("runs/best")
     assert set(best.networks) == {"generator", "encoder", "discriminator"}
-    chosen, one = (verdicts(it, best, n=64) for it in (best, model.load(_with_candidates(loop, 1))))
+    chosen, one = (verdicts(it, best, n=64) for it in (best, saved_model.load(_with_candidates(loop, 1))))
     assert chosen.mean() > one.mean()
 
 

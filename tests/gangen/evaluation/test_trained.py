@@ -100,8 +100,8 @@ def test_what_is_found_is_written_down(runs):
 
 def test_the_weights_are_those_of_the_model_that_is_sampled_from(runs):
     from gangen.components.registry import Registry
-    from gangen.model import load
     from gangen.recipe.load import load_recipe
+    from gangen.saved_model import load
 
     registry = Registry.discover()
     model = load("runs/o0", registry=registry)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gangen import TensorSplit, model, noise, updates
+from gangen import TensorSplit, noise, saved_model, updates
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError
 from gangen.recipe.load import load_recipe
@@ -109,7 +109,7 @@ def test_each_network_is_built_for_its_part_and_so_again_from_a_model(recipe, tm
         "spec": "words",
         "use": "acme/line",
     }
-    assert model.load(tmp_path / "run", registry=registry).sample(n=2) == ["5", "5"]
+    assert saved_model.load(tmp_path / "run", registry=registry).sample(n=2) == ["5", "5"]
 
 
 @pytest.mark.parametrize(

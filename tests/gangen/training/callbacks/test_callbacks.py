@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gangen import model
+from gangen import saved_model
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError, RunError
 from gangen.metrics.figures import Figure
@@ -88,7 +88,7 @@ def test_the_best_model_is_kept_and_sampled_from(side, better, play):
     best = better(evaluations, key=lambda row: row["good"]["value"])
     told = json.loads((run / "best/best.json").read_text())
     assert told == {side: "good", "value": best["good"]["value"], "step": best["step"]}
-    assert len(model.load(run / "best").sample(n=3, seed=0)) == 3
+    assert len(saved_model.load(run / "best").sample(n=3, seed=0)) == 3
 
 
 @pytest.mark.parametrize("side", ["lowest", "highest"])
@@ -135,7 +135,7 @@ def test_what_a_phase_ended_with_is_kept(play):
         play("every.checkpoint=1", run="short", until=4)
     assert [folder.name for folder in (run / "phases").iterdir()] == ["warm_up"]
     assert weights(run / "phases/warm_up") == weights(run.parent / "short/model") != weights(run / "model")
-    assert len(model.load(run / "phases/warm_up").sample(n=3, seed=0)) == 3
+    assert len(saved_model.load(run / "phases/warm_up").sample(n=3, seed=0)) == 3
 
 
 def test_phases_are_kept_without_checkpoints_too(play):
@@ -183,7 +183,10 @@ def test_a_run_that_is_killed_while_the_best_model_is_written_goes_on(play, monk
     def die(*arguments):
         raise Killed
 
-    for module, name in (("gangen.training.callbacks.best_model", "write_atomically"), ("gangen.model", "save_file")):
+    for module, name in (
+        ("gangen.training.callbacks.best_model", "write_atomically"),
+        ("gangen.saved_model", "save_file"),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(f"{module}.{name}", die)
             with pytest.raises(Killed):

@@ -1,0 +1,292 @@
+"""Sampling from a run: what applications call, and what they are told when it cannot be."""
+
+import json
+import math
+import os
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from gangen import cli, noise, saved_model
+from gangen.errors import RunError, UsageError
+from gangen.model import Model
+from gangen.networks import Players
+from gangen.recipe.load import load_recipe
+from gangen.samplers import PlayerSampler
+
+RECIPE = """
+data: echo/ring
+players: {generator: {use: echo/mlp, hidden_dim: 5}}
+objective: echo/gan
+phases: {adversarial: {steps: 1, turns: {generate: 1}}}
+"""
+
+
+@pytest.fixture
+def run(echo, tmp_path, monkeypatch):
+    """A function that exports an untrained model as the run ``runs/NAME`` of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    saved_model._cached.cache_clear()
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    recipe = load_recipe(tmp_path / "recipe.yaml", [], echo)
+
+    def export(name: str, seed: int = 0):
+        data = echo.build(recipe.data)
+        torch.manual_seed(seed)
+        players = Players({"generator": echo.build(recipe.players["generator"].component, spec=data.codec.spec)})
+        folder = tmp_path / "runs" / name / "model"
+        saved_model.export(
+            folder, players, PlayerSampler(players), data.codec, recipe, {"echo": "gangen-echo 0.3.1"}, {}
+        )
+        return folder
+
+    return export
+
+
+def test_a_seed_gives_the_same_samples_again(run):
+    run("ring")
+    first, again, other = (saved_model.sample(n=3, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(first) == 3
+
+
+def test_samples_without_a_seed_differ(run):
+    run("ring")
+    assert saved_model.sample(n=3) != saved_model.sample(n=3)
+
+
+def test_the_newest_run_is_sampled_from_where_none_is_named(run):
+    old, new = run("old", seed=1), run("new", seed=2)
+    os.utime(old / "generator.safetensors", (1, 1))
+    assert saved_model.sample(seed=0) == saved_model.sample(seed=0, run="runs/new")
+    os.utime(new / "generator.safetensors", (0, 0))
+    assert saved_model.sample(seed=0) == saved_model.sample(seed=0, run="runs/old")
+
+
+def test_a_model_that_was_trained_on_is_read_again(run):
+    run("ring", seed=1)
+    before = saved_model.sample(seed=0)
+    folder = run("ring", seed=2)
+    os.utime(folder / "generator.safetensors", (1, 1))
+    assert saved_model.sample(seed=0) != before
+
+
+def test_a_model_folder_by_itself_is_enough(run, tmp_path):
+    folder = run("ring")
+    moved = tmp_path / "elsewhere"
+    folder.rename(moved)
+    assert len(saved_model.load(moved).sample(n=2, seed=0)) == 2
+
+
+def test_settings_of_the_generator_are_passed_on_and_checked(run):
+    run("ring")
+    assert saved_model.sample(seed=0, scale=2.0) != saved_model.sample(seed=0)
+    with pytest.raises(
+        UsageError, match=r"echo/mlp has no sampling setting 'scal'; did you mean 'scale'\?\nit has: scale"
+    ):
+        saved_model.sample(seed=0, scal=2.0)
+    for value, shown in (("hot", "a number, got 'hot'"), (True, "a number, got true"), (math.nan, "a finite number")):
+        with pytest.raises(UsageError, match=f"sampling setting 'scale' must be {shown}"):
+            saved_model.sample(scale=value)
+
+
+def test_interpolation_is_the_generators(echo, run):
+    folder = run("ring")
+    ring = saved_model.load(folder)
+    given = []
+
+    class Between:
+        networks = ()
+
+        def interpolate(self, rows, n, condition, *, bend: float = 0.0, odd: "Nowhere" = None):  # noqa: F821
+            given.append((rows, n, condition, bend))
+            return torch.arange(2.0 * rows * n).reshape(-1, 2) + noise.uniform(rows * n, 2)
+
+    between = Model(Between(), {}, ring.codec, "echo/between", torch.device("cpu"))
+    walk = between.interpolate(None, 5, rows=3, seed=1, bend=0.5)
+    assert len(between.draw("interpolate", n=5)) == 5 and given.pop()[:2] == (1, 5)
+    assert given == [(3, 5, {}, 0.5)]
+    assert walk == between.interpolate(None, 5, rows=3, seed=1) != between.interpolate(None, 5, rows=3, seed=2)
+    assert len(walk) == 15
+    assert len(between.interpolate()) == 8
+    with pytest.raises(UsageError, match="echo/between has no sampling setting 'bent'; did you mean 'bend'"):
+        between.interpolate(bent=1)
+    for wrong in ({"n": 1}, {"rows": 0}, {"rows": True}):
+        with pytest.raises(UsageError, match="must be a whole number from"):
+            between.interpolate(**wrong)
+    with pytest.raises(UsageError, match="echo/mlp cannot interpolate: there is nothing between two of its samples"):
+        ring.interpolate()
+
+
+def test_what_every_network_has_is_no_verb(run):
+    run("ring")
+    for verb in ("train", "half", "parameters"):
+        with pytest.raises(UsageError, match=f"echo/mlp cannot {verb}"):
+            saved_model.load("runs/ring").draw(verb)
+
+
+def test_a_model_of_format_1_is_read(run):
+    folder = run("ring")
+    expected = saved_model.sample(n=3, seed=1)
+    about = json.loads((folder / "gangen.json").read_text())
+    network = about["networks"]["generator"]
+    old = {"format": 1, "generator": {key: value for key, value in network.items() if key != "kind"}}
+    (folder / "gangen.json").write_text(json.dumps(old | {"data": about["data"], "plugins": about["plugins"]}))
+    saved_model._cached.cache_clear()
+    assert saved_model.sample(n=3, seed=1) == expected
+
+
+def test_code_that_a_model_was_made_with_travels_along_and_is_run_only_when_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "mine.yaml").write_text(WITH_CODE)
+    assert cli.main(["mine.yaml"]) == 0
+    (tmp_path / "mine.py").write_text(f"{MINE}# changed")
+    assert cli.main(["mine.yaml", "phases.play.steps=3"]) == 0
+    assert (tmp_path / "runs/mine/model/code/mine.py").read_text() == f"{MINE}# changed"
+    (tmp_path / "mine.py").unlink()
+    copy = tmp_path / "runs/mine/model/code/mine.py"
+    assert "gangen sample -n 5 --run runs/mine --code runs/mine/model/code/mine.py" in capsys.readouterr().out
+    assert cli.main(["sample", "--run", "runs/mine"]) == 2
+    said = capsys.readouterr().err
+    assert "which is not run unasked" in said and "--code runs/mine/model/code/mine.py" in said
+    assert cli.main(["sample", "--run", "runs/mine", "--code", str(copy), "--seed", "1"]) == 0
+    assert capsys.readouterr().out == saved_model.load("runs/mine", code=[copy]).sample(seed=1)[0] + "\n"
+    copy.rename(copy.with_name("a; exit.py"))  # what is printed to be run next must not be made up by a stranger
+    with pytest.raises(UsageError, match=r"--code 'runs/mine/model/code/a; exit.py'"):
+        saved_model.load("runs/mine")
+
+
+MINE = """
+import torch
+from torch import nn
+from gangen import Batch, TensorSplit, hookimpl
+
+class Codec:
+    per_prompt, spec = 2, None
+    prompts = lambda self: [""]
+    encode = lambda self, prompt, n: {}
+    decode = lambda self, samples: [f"{x:.3f}" for x in samples.flatten().tolist()]
+    save = lambda self, folder: None
+    load = classmethod(lambda cls, folder: cls())
+
+    def render(self, sheet, path):
+        return path
+
+class Rows:
+    codec_class = Codec
+
+    def __init__(self):
+        self.codec = Codec()
+        self.train = self.heldout = TensorSplit(x=torch.linspace(0, 1, 8)[:, None])
+
+class Line(nn.Module):
+    def __init__(self, spec):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def sample(self, n, condition=None):
+        return self.scale * torch.randn(n, 1)
+
+    def forward(self, rows, condition):
+        return self.scale * rows[:, 0]
+
+@hookimpl
+def gangen_data(register): register("rows", f"{__name__}:Rows")
+
+@hookimpl
+def gangen_generators(register): register("line", f"{__name__}:Line")
+
+@hookimpl
+def gangen_discriminators(register): register("line", f"{__name__}:Line")
+"""
+
+WITH_CODE = """
+code: [mine.py]
+data: local/rows
+players: {generator: local/line, discriminator: local/line}
+objective: gangen/adversarial
+phases: {play: {steps: 2, turns: {discriminate: 1, generate: 1}}}
+trainer: {batch_size: 4}
+every: {sample: 0}
+"""
+
+
+def test_no_run_no_model_no_sense(run, tmp_path):
+    with pytest.raises(RunError, match="no run with a model below runs/"):
+        saved_model.sample()
+    with pytest.raises(RunError, match=r"no model in .*nowhere"):
+        saved_model.sample(run=tmp_path / "nowhere")
+    run("ring")
+    with pytest.raises(UsageError, match="points have no labels"):
+        saved_model.sample("psalms")
+    for n in (0, -1, 1.5, "3", True, 10**30, math.nan):
+        with pytest.raises(UsageError, match=f"n must be a whole number from 1 to 10,000,000, got {n!r}"):
+            saved_model.sample(n=n)
+    for seed in (1.5, "7", 2**64, -1, True):
+        with pytest.raises(UsageError, match="a seed is a whole number from 0 to"):
+            saved_model.sample(seed=seed)
+
+
+def test_a_model_of_a_plugin_that_is_missing_names_it(run):
+    folder = run("ring")
+    about = json.loads((folder / "gangen.json").read_text())
+    about["data"], about["plugins"] = "acme/cats", {"acme": "gangen-acme 2.1"}
+    (folder / "gangen.json").write_text(json.dumps(about))
+    with pytest.raises(
+        UsageError, match=r"no data source is called 'acme/cats'[\s\S]*made with gangen-acme 2.1; install it"
+    ):
+        saved_model.sample()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("generator.safetensors", b"\x80\x04cbuiltins\nexit\n."),
+        ("gangen.json", b"{"),
+        ("gangen.json", b"[]"),
+        ("points.json", b"{}{"),
+    ],
+)
+def test_a_damaged_model_is_named_and_runs_nothing(run, file, content):
+    folder = run("ring")
+    (folder / file).write_bytes(content)
+    with pytest.raises(RunError, match=r"damaged|cannot be read"):
+        saved_model.sample()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused_when_they_are_loaded(run, value):
+    file = run("ring") / "generator.safetensors"
+    weights = load_file(file)
+    weights["net.2.bias"][1] = value
+    save_file(weights, file)
+    with pytest.raises(RunError) as refused:
+        saved_model.load("runs/ring")
+    assert f"weights of generator in runs/ring/model/{file.name} are not finite, as net.2.bias" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"networks": {"generator": {"kind": "data", "use": "echo/ring"}}}, "data are no networks"),
+        ({"networks": {"generator": {"kind": "nothing", "use": "echo/mlp"}}}, "nothing are no networks"),
+    ],
+)
+def test_what_no_run_writes_is_refused_and_nothing_but_networks_is_built_of_a_model(run, change, message):
+    folder = run("ring")
+    about = json.loads((folder / "gangen.json").read_text())
+    (folder / "gangen.json").write_text(json.dumps(about | change))
+    with pytest.raises(RunError, match=message):
+        saved_model.sample()
+
+
+def test_weights_of_another_shape_are_refused(run):
+    folder = run("ring")
+    about = json.loads((folder / "gangen.json").read_text())
+    about["networks"]["generator"]["hidden_dim"] = 6
+    (folder / "gangen.json").write_text(json.dumps(about))
+    with pytest.raises(RunError, match="is damaged"):
+        saved_model.sample()
