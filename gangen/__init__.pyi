@@ -5,6 +5,7 @@
 
 from . import noise as noise
 from .account import Account as Account
+from .account import few as few
 from .collectives import all_gather as all_gather
 from .collectives import all_mean as all_mean
 from .collectives import all_sum as all_sum

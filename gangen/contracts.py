@@ -190,7 +190,8 @@ class Codec(Protocol):
         The suffix, as in "-2.wav", says what kind of media a file is.
         """
 
-    def save(self, folder: Path) -> None: ...
+    def save(self, folder: Path) -> None:
+        """Files that ``load`` reads. The same data give the same bytes: by these a run knows its data again."""
 
     @classmethod
     def load(cls, folder: Path) -> "Codec": ...

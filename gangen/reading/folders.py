@@ -36,6 +36,8 @@ def read_media(
     labels, why = classes_of(found, account) if classes else ({}, "")
     if labels:
         features[LABEL] = datasets.ClassLabel(names=sorted(set(labels.values())))
+    elif not classes and (folders := {file.parent for file in found.files} - {found.folder}):
+        account.notes.append(f"sub-folders are no labels here: {few(sorted(found.shown(list(folders))))}")
     table = _tables(found, account)
     told = dict.fromkeys(name for row in table.values() for name in row if name != medium)
     features |= told

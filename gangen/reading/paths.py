@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gangen.account import Account
+from gangen.account import Account, few
 from gangen.errors import DataError
 
 # By which names people call the splits.
@@ -27,6 +27,7 @@ class Found:
     others: list[Path] = field(default_factory=list)
     hidden: list[Path] = field(default_factory=list)
     broken: list[Path] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
     other_splits: list[Path] = field(default_factory=list)
     outside: list[Path] = field(default_factory=list)
 
@@ -39,6 +40,8 @@ class Found:
             account.warnings.append(
                 f"{account.source}: {' and '.join(splits)} are all read; if these are splits, name what to train on"
             )
+        if self.empty:
+            account.notes.append(f"empty folder{'s' * (len(self.empty) > 1)}: {few(self.shown(self.empty))}")
         if self.hidden:
             account.notes.append(f"{len(self.hidden):,} hidden {_files(self.hidden)} not read")
         if self.other_splits:
@@ -84,7 +87,7 @@ def find(path: str, split: str, readable: Readable, *, media: bool) -> Found:
         return Found([file for file in matched if file.is_file()])
     found = Found([], here)
     top = len(here.parts)
-    for file in sorted(_walk(here, found.broken)):
+    for file in sorted(_walk(here, found)):
         if any(part.startswith(".") or part == "__MACOSX" for part in file.parts[top:]):
             found.hidden += [file] if readable(file) else []
         else:
@@ -109,7 +112,7 @@ def find(path: str, split: str, readable: Readable, *, media: bool) -> Found:
 def has_split(path: str, split: str, readable: Readable) -> bool:
     """Whether ``path`` is a folder that has a split, as a sub-folder or as files that are called so."""
     here, names = Path(path).expanduser(), _names(split)
-    files = [file for file in _walk(here, []) if readable(file)] if here.is_dir() else []
+    files = [file for file in _walk(here, Found([])) if readable(file)] if here.is_dir() else []
     below = _splits_below(here, files, names)
     return any(_part(file, below) in names for file in files)
 
@@ -153,8 +156,10 @@ def _are_classes(inside: Sequence[Path], files: Sequence[Path], below: int, path
     return True
 
 
-def _walk(folder: Path, broken: list[Path]) -> Iterator[Path]:
-    """All files below a folder, also behind links, but for those that lead back up; ``broken`` are those to nowhere."""
+def _walk(folder: Path, found: Found) -> Iterator[Path]:
+    """All files below a folder, also behind links, but for those that lead back up; empty folders go to ``found``, and
+    links to nowhere.
+    """
     above: dict[str, frozenset[str]] = {os.path.dirname(folder): frozenset()}
     for root, folders, names in os.walk(folder, followlinks=True):
         real, ancestors = os.path.realpath(root), above.get(os.path.dirname(root), frozenset())
@@ -162,12 +167,14 @@ def _walk(folder: Path, broken: list[Path]) -> Iterator[Path]:
             folders.clear()
             continue
         above[root] = ancestors | {real}
+        if not folders and not names:
+            found.empty.append(Path(root))
         for name in names:
             file = Path(root, name)
             if file.is_file():
                 yield file
             elif file.is_symlink():
-                broken.append(file)
+                found.broken.append(file)
 
 
 def _files(files: Sequence[Path]) -> str:

@@ -1,7 +1,6 @@
 """What a recipe's data are, looked at before any training."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -9,12 +8,10 @@ from torch import Tensor
 from gangen.account import told
 from gangen.components.registry import Registry
 from gangen.contracts import Data, training_rows
-from gangen.labels import labels_shown
-from gangen.printing import visible
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.splits import StreamSplit
-from gangen.training.callbacks.sheets import real_sheet
+from gangen.training.callbacks.sheets import real_sheet, write_sheet
 from gangen.training.compatibility import find_few_held_out, find_scarcity
 
 # So many rows of a stream are looked at.
@@ -37,13 +34,8 @@ def inspect(recipe: Recipe, registry: Registry) -> list[str]:
     if hasattr(codec, "samples_of"):
         folder = RunDirectory(recipe.run).root
         folder.mkdir(parents=True, exist_ok=True)
-        sheet = real_sheet(codec, rows)
-        written = codec.render(sheet, folder / "training-rows")
-        files = ", ".join(map(str, [written] if isinstance(written, Path) else written))
-        part = labels_shown([row.title for row in sheet], codec.prompts())
-        lines.append(f"sheet of what networks see: {files}" + (f" ({part})" if part else ""))
-        if preview := codec.preview(sheet) if hasattr(codec, "preview") else "":
-            lines.append(visible(preview))
+        files, preview = write_sheet(codec, real_sheet(codec, rows), folder / "training-rows")
+        lines += [f"sheet of what networks see: {files}", *filter(None, [preview])]
     warnings = [*accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
     return lines + [f"warning: {warning}" for warning in warnings]
 

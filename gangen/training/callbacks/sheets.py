@@ -1,6 +1,6 @@
 """Sheets of samples while a run trains."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,14 +48,11 @@ class Sheets(Callback):
         codec = trainer.data.codec
         networks = [trainer.networks.averaged(name) for name in self.sampler.networks]
         sheet = sheet_of(trainer.data, self.sampler, networks, trainer.seed, trainer.device)
-        written = codec.render(sheet, self.run.samples / f"step-{trainer.state.total:08d}")
-        files = ", ".join(map(str, [written] if isinstance(written, Path) else written))
+        files, preview = write_sheet(codec, sheet, self.run.samples / f"step-{trainer.state.total:08d}")
         phase, step = position(trainer)
-        part = labels_shown([row.title for row in sheet], codec.prompts())
-        files += f" ({part})" if part else ""
         self.console.print(f"\nsamples after {trainer.phases[phase].name} {step}: {files}", **PLAIN)
-        if preview := codec.preview(sheet) if hasattr(codec, "preview") else "":
-            self.console.print(visible(preview) + "\n", **PLAIN)
+        if preview:
+            self.console.print(preview + "\n", **PLAIN)
 
 
 def sheet_of(
@@ -68,6 +65,15 @@ def sheet_of(
             condition = {name: tensor.to(device) for name, tensor in row.condition.items()}
             sheet.append(replace(row, samples=data.codec.decode(drawn(sampler.sample, row.n, condition, {}))))
     return sheet
+
+
+def write_sheet(codec: Codec, sheet: Sequence[SheetRow], path: Path) -> tuple[str, str]:
+    """Files of a sheet, with the name of ``path``: (which they are, in words; what a terminal shows of it)."""
+    written = codec.render(sheet, path)
+    files = ", ".join(map(str, [written] if isinstance(written, Path) else written))
+    part = labels_shown([row.title for row in sheet], codec.prompts())
+    preview = codec.preview(sheet) if hasattr(codec, "preview") else ""
+    return files + (f" ({part})" if part else ""), visible(preview)
 
 
 def real_sheet(codec: Codec, columns: Batch) -> list[SheetRow]:

@@ -11,30 +11,17 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from gangen import Account, DataError, Rows, in_order, numbered
+from gangen import Account, DataError, Rows, few, in_order, numbered
 from gangen_image.data.pixels import Cell, Fit, Range, open_image, to_pixels
 
 AUTO = "auto"
 THREADS = 8
-NAMED = 3
 READABLE = [suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN]
 # Pictures that Pillow does not read by itself: they count, so that their loss is noticed.
-OTHERS = (
-    ".heic",
-    ".heif",
-    ".jxl",
-    ".svg",
-    ".raw",
-    ".dng",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".arw",
-    ".orf",
-    ".raf",
-    ".rw2",
-    ".xcf",
-)
+OTHERS = {
+    *(".heic", ".heif", ".jxl", ".svg", ".xcf", ".raw", ".dng"),
+    *(".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
+}
 
 
 class Pictures(NamedTuple):
@@ -178,9 +165,8 @@ class PictureRows(Rows):
             raise DataError(f"{self.path} has no images")
         account.leave_out("unreadable", found.faults)
         if bad and (not found.images or bad > self.max_unreadable * total):
-            shown = ", ".join(found.faults[:NAMED]) + (", ..." if bad > NAMED else "")
             raise DataError(
-                f"{self.path}: {bad:,} of {total:,} images cannot be read: {shown}\n"
+                f"{self.path}: {bad:,} of {total:,} images cannot be read: {few(found.faults)}\n"
                 f"mend, convert or remove them, or raise the data's max_unreadable ({self.max_unreadable})"
             )
 

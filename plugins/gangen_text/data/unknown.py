@@ -1,17 +1,18 @@
 """What a tokenizer does not know: of texts, with what would help; of a prompt."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain, islice
 
 from tokenizers import Tokenizer, models
 
+from gangen import few
 from gangen_text.data.tokenization import JOINER, UNKNOWN
 
 # Up to this share of unknown tokens there is nothing to say.
 LITTLE = 0.01
-# So many are named, and so many looked at.
-NAMED, LOOKED_AT = 5, 100
+# So many unknown words are looked at.
+LOOKED_AT = 100
 
 # As the names of their letters in Unicode start.
 WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
@@ -57,7 +58,7 @@ def of_texts(
         helps = "a larger vocab_size has fewer"
     else:
         helps = "no training text has them; more texts have fewer, and tokenizer: byte_bpe knows every character"
-    return f"{100 * share:.0f} % of the tokens are {UNKNOWN} ({_named(map(_quoted, parts))}); {helps}"
+    return f"{100 * share:.0f} % of the tokens are {UNKNOWN} ({few(list(map(_quoted, parts)))}); {helps}"
 
 
 def of_prompt(tokenizer: Tokenizer, prompt: str) -> str | None:
@@ -68,7 +69,7 @@ def of_prompt(tokenizer: Tokenizer, prompt: str) -> str | None:
     by_number = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1], reverse=True)
     # Without what a token says about the spaces beside it.
     known = {_folded(word): word for word in (token.strip(f"{JOINER}▁") for token, _ in by_number) if word}
-    return f"this model does not know {_named(_with_form(part, known.get(_folded(part))) for part in parts)}"
+    return f"this model does not know {few([_with_form(part, known.get(_folded(part))) for part in parts])}"
 
 
 def _with_form(part: str, form: str | None) -> str:
@@ -84,12 +85,6 @@ def _folded(text: str) -> str:
 def _without_spaces(parts: Sequence[str]) -> bool:
     letters = [character for part in parts for character in part if character.isalpha()]
     return 2 * sum(unicodedata.name(letter, "").startswith(WITHOUT_SPACES) for letter in letters) > len(letters)
-
-
-def _named(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _quoted(part: str) -> str:

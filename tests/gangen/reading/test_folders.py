@@ -12,15 +12,8 @@ from gangen.reading.paths import find
 
 
 @pytest.fixture
-def files(tmp_path):
-    def make(*names):
-        for name in names:
-            file = tmp_path / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-        return find(str(tmp_path), "train", lambda file: file.suffix == ".png", media=True)
-
-    return make
+def files(touch):
+    return lambda *names: find(str(touch(*names)), "train", lambda file: file.suffix == ".png", media=True)
 
 
 def classes(found):
@@ -57,6 +50,15 @@ def test_names_are_composed_and_two_may_not_become_one(files, twin):
     assert classes(files(f"{twin}/1.png", "b/2.png"))[0] == ["b", "é"] or classes(files())[0] == ["é", "b"]
     with pytest.raises(DataError, match="would be one label; rename one of them"):
         classes(files("é/3.png"))
+
+
+def test_folders_that_are_no_labels_and_empty_ones_are_noted(files, tmp_path):
+    (tmp_path / "fox").mkdir()
+    found, account = files("cat/1.png", "dog/2.png"), Account("x")
+    list(read_media(found, "image", lambda features, hints: ["image"], account, classes=False))
+    found.tell(account)
+    assert account.notes == ["sub-folders are no labels here: cat, dog", "empty folder: fox"]
+    assert account.complete and account.warnings == []
 
 
 def test_columns_of_a_table_that_nobody_reads_are_noted(files, tmp_path):
