@@ -115,7 +115,7 @@ class ImageCodec:
         if len(rows) == 1 and not rows[0].title and not rows[0].beside:
             save_image(square([_resized(image, side) for image in rows[0].samples]), path)
             return path
-        save_image(_rows_with_titles(rows, side, labels_shown([row.title for row in rows], self.spec.labels)), path)
+        save_image(_rows_with_titles(rows, side, labels_shown([row.title for row in rows], self.prompts())), path)
         if not (legend := _legend(rows)):
             return path
         explained = path.with_suffix(".txt")

@@ -1,8 +1,16 @@
-"""The text plugin: data, networks, games, extractors and metrics. Hooks only; nothing heavy is imported here."""
+"""The text plugin: data, networks, games, extractors and metrics. Nothing heavy is imported here.
+
+Its hooks stand below, the names that other plugins may import in ``__init__.pyi``.
+"""
 
 from collections.abc import Callable
 
+import lazy_loader
+
 from gangen import hookimpl
+
+# Without the list of names that the module's own dir() would be: looking for hooks, pluggy would load them all.
+__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 @hookimpl

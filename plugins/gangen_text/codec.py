@@ -118,7 +118,7 @@ class TextCodec:
 
     def render(self, sheet: Sequence[SheetRow], path: Path) -> Path:
         """Write ``path``.txt: how many of the labels these are, if not all; the title of each row, its texts below."""
-        part = labels_shown([row.title for row in sheet], self.spec.labels)
+        part = labels_shown([row.title for row in sheet], self.prompts())
         blocks = [part] if part else []
         for row in sheet:
             heading = [f"# {row.title}"] if row.title else []

@@ -1,6 +1,7 @@
 """What is public is one list, which plugins keep to; and imports inside of gangen only run down."""
 
 import ast
+import importlib
 import inspect
 import subprocess
 import sys
@@ -43,6 +44,26 @@ def public(path: Path) -> list[tuple[str, str]]:
 def test_plugins_import_public_names_only(path):
     private = [f"{module}: {name}" for module, name in public(path) if module != "gangen" or name not in gangen.__all__]
     assert private == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_plugins_import_public_names_of_each_other_only(path):
+    own = path.relative_to(ROOT / "plugins").parts[0]
+    private = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (module := node.module or "").startswith("gangen_"):
+            plugin = module.partition(".")[0]
+            public = () if plugin == own else importlib.import_module(plugin).__all__
+            names = [alias.name for alias in node.names]
+            private += [f"{module}: {it}" for it in names if plugin != own and (module != plugin or it not in public)]
+    assert private == []
+
+
+@pytest.mark.parametrize("plugin", ["gangen_image", "gangen_text"])
+def test_every_public_name_of_a_plugin_is_there(plugin):
+    module = importlib.import_module(plugin)
+    found = {name: getattr(module, name) for name in module.__all__}
+    assert [name for name, it in found.items() if inspect.isclass(it) and not it.__doc__] == []
 
 
 def test_every_public_class_and_function_says_what_it_is():

@@ -1,0 +1,10 @@
+"""The conditional plugin: games that make something from something, and what they need. Hooks only."""
+
+from collections.abc import Callable
+
+from gangen import hookimpl
+
+
+@hookimpl
+def gangen_data(register: Callable) -> None:
+    register("pairs", ".data.pairs:Pairs", summary="pairs of pictures, or pictures with an input derived from each")

@@ -1,0 +1,113 @@
+"""What prompts become where samples are made from something: rows of pixels, or of tokens."""
+
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from PIL import Image
+from torch import Tensor
+
+from gangen import UsageError, did_you_mean, few
+from gangen_conditional.spec import InputSpec
+from gangen_image import Fit, ImageCodec, ImageSpec, to_pixels
+from gangen_text import TextCodec, unknown_parts
+
+
+class Input(Protocol):
+    """The side of a codec that reads prompts; saved with it."""
+
+    takes: str
+    """What a prompt is, in words."""
+    prompt_types: tuple[type, ...]
+    spec: InputSpec
+
+    def read(self, prompt: Any) -> Tensor:
+        """The row of a prompt. Raises UsageError for one that means nothing."""
+
+    def decode(self, rows: Tensor) -> list[Any]:
+        """What a person looks at: a picture or a text for each row."""
+
+    def save(self, folder: Path) -> None: ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self: ...
+
+
+class ImageInput:
+    """Pictures, or paths of such, as uint8 ``[channels, size, size]``, fitted as the data were."""
+
+    takes = "an image, or the path of one"
+    prompt_types = (str, Path, Image.Image)
+
+    def __init__(self, spec: ImageSpec, fit: Fit = "crop") -> None:
+        self.spec = spec
+        self.fit = fit
+        self._codec = ImageCodec(spec)
+
+    def read(self, prompt: str | Path | Image.Image | None) -> Tensor:
+        """The pixels of a picture. Raises UsageError where there is none, or none that can be read."""
+        if prompt is None or prompt == "":
+            raise UsageError(f"there is nothing to start from: this model takes {self.takes}")
+        try:
+            image = prompt if isinstance(prompt, Image.Image) else Image.open(prompt)
+            return to_pixels(image, self.spec.channels, self.spec.size, self.fit)
+        except FileNotFoundError:
+            raise UsageError(f"there is no picture {str(prompt)!r}: this model takes {self.takes}") from None
+        except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+            reason = "no picture" if isinstance(error, OSError) else str(error) or type(error).__name__
+            raise UsageError(f"{prompt} cannot be read ({reason}): this model takes {self.takes}") from None
+
+    def decode(self, rows: Tensor) -> list[Image.Image]:
+        """Pictures of rows uint8 ``[n, channels, size, size]``."""
+        return self._codec.decode(rows)
+
+    def save(self, folder: Path) -> None:
+        """Write codec.json."""
+        self._codec.save(folder)
+        (folder / "fit.txt").write_text(self.fit, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What ``save`` wrote. Raises DataError for a file that is missing or damaged."""
+        return cls(ImageCodec.load(folder).spec, (folder / "fit.txt").read_text(encoding="utf-8"))
+
+
+class TextInput:
+    """Texts as tokens int64 ``[max_length]``: those of the text, its end, padding."""
+
+    prompt_types = (str,)
+
+    def __init__(self, codec: TextCodec, takes: str = "a text") -> None:
+        self.codec = codec
+        self.spec = codec.spec
+        self.takes = takes
+
+    def read(self, prompt: str | None) -> Tensor:
+        """The tokens of a text. Raises UsageError for one that is empty, too long, or has unknown words."""
+        text = (prompt or "").strip()
+        if not text:
+            raise UsageError(f"there is nothing to start from: this model takes {self.takes}")
+        if unknown := unknown_parts(self.codec.tokenizer, text):
+            vocabulary = list(self.codec.tokenizer.get_vocab())
+            words = [f"{word!r}{did_you_mean(word, vocabulary)}" for word in unknown]
+            raise UsageError(f"this model does not know {few(words)}\nit takes {self.takes}")
+        (tokens,) = self.codec.tokenize([text])
+        if len(tokens) >= self.spec.max_length:
+            raise UsageError(f"{text!r} has {len(tokens)} tokens; this model reads {self.spec.max_length - 1} at most")
+        return self.codec.pack([tokens])[0]
+
+    def decode(self, rows: Tensor) -> list[str]:
+        """Texts of rows int64 ``[n, max_length]``."""
+        return self.codec.decode(rows)
+
+    def save(self, folder: Path) -> None:
+        """Write the codec's files."""
+        self.codec.save(folder)
+        (folder / "takes.txt").write_text(self.takes, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What ``save`` wrote. Raises DataError for a file that is missing or damaged."""
+        return cls(TextCodec.load(folder), (folder / "takes.txt").read_text(encoding="utf-8"))
+
+
+KINDS: dict[str, type[ImageInput] | type[TextInput]] = {"image": ImageInput, "text": TextInput}

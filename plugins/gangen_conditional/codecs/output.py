@@ -1,0 +1,102 @@
+"""Codecs of images and texts that are made from something: what a prompt becomes is up to its side, the input."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor
+
+from gangen import DataError, write_atomically
+from gangen_conditional.codecs.inputs import KINDS, Input
+from gangen_conditional.spec import ImageFromSpec, TextFromSpec
+from gangen_image import ImageCodec, ImageSpec
+from gangen_text import TextCodec, TextSpec
+
+
+class FromInput:
+    """What codecs have in common whose samples are made from an ``input``, the only thing that is asked for.
+
+    ``per_prompt`` is how many samples a row of a sheet has.
+    """
+
+    input: Input
+    per_prompt = 1
+
+    @property
+    def takes(self) -> str:
+        return self.input.takes
+
+    @property
+    def prompt_types(self) -> tuple[type, ...]:
+        return self.input.prompt_types
+
+    def prompts(self) -> list[str]:
+        """None: what sheets start from is up to the data."""
+        return []
+
+    def encode(self, prompt: Any, n: int) -> dict[str, Tensor]:
+        """The condition of ``n`` samples, "input" ``[n, ...]``. Raises UsageError for a prompt that means nothing."""
+        row = self.input.read(prompt)
+        return {"input": row.expand(n, *row.shape)}
+
+    def save_input(self, folder: Path) -> None:
+        (folder / "input").mkdir(exist_ok=True)
+        self.input.save(folder / "input")
+        (kind,) = (name for name, it in KINDS.items() if isinstance(self.input, it))
+        write_atomically(folder / "input.json", json.dumps({"kind": kind}) + "\n")
+
+    @staticmethod
+    def load_input(folder: Path) -> Input:
+        try:
+            kind = KINDS[json.loads((folder / "input.json").read_text(encoding="utf-8"))["kind"]]
+            return kind.load(folder / "input")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder / 'input.json'} cannot be read: {error}") from None
+
+
+class ImageFromCodec(FromInput, ImageCodec):
+    """Images that are made from an ``input``; see ``gangen.Codec``."""
+
+    spec: ImageFromSpec
+
+    def __init__(self, spec: ImageSpec, input: Input) -> None:
+        super().__init__(ImageFromSpec(**_plain(spec, ImageSpec), input=input.spec))
+        self.per_prompt = FromInput.per_prompt
+        self.input = input
+
+    def save(self, folder: Path) -> None:
+        """Write codec.json, and what is read into input/."""
+        ImageCodec(ImageSpec(**_plain(self.spec, ImageSpec))).save(folder)
+        self.save_input(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What ``save`` wrote. Raises DataError for a file that is missing or damaged."""
+        return cls(ImageCodec.load(folder).spec, cls.load_input(folder))
+
+
+class TextFromCodec(FromInput, TextCodec):
+    """Texts that are made from an ``input``; see ``gangen.Codec``."""
+
+    spec: TextFromSpec
+
+    def __init__(self, output: TextCodec, input: Input) -> None:
+        spec = TextFromSpec(**_plain(output.spec, TextSpec), input=input.spec)
+        super().__init__(output.tokenizer, spec, word_by_word=output.word_by_word)
+        self.input = input
+
+    def save(self, folder: Path) -> None:
+        """Write the files of the texts, and what is read into input/."""
+        TextCodec(self.tokenizer, TextSpec(**_plain(self.spec, TextSpec))).save(folder)
+        self.save_input(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What ``save`` wrote. Raises DataError for a file that is missing or damaged."""
+        return cls(TextCodec.load(folder), cls.load_input(folder))
+
+
+def _plain(spec: Any, kind: type) -> dict[str, Any]:
+    """The fields that a description has as one of ``kind``."""
+    return {field.name: getattr(spec, field.name) for field in fields(kind)}

@@ -1,0 +1,1 @@
+"""Data whose rows have something to start from."""

@@ -1,0 +1,48 @@
+"""Inputs that are derived from pictures: edges, grey, low resolution, or the picture itself."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Rec. 601, as Pillow makes pictures grey.
+LUMA = (0.299, 0.587, 0.114)
+# Of the steepest edge that a picture can have.
+STEEP = 0.25
+LOW = 4
+
+
+def grey(images: Tensor) -> Tensor:
+    """uint8 ``[n, 1, size, size]`` of pictures uint8 ``[n, channels, size, size]``."""
+    if images.shape[1] == 1:
+        return images
+    weights = torch.tensor(LUMA).reshape(1, 3, 1, 1)
+    return (images.float() * weights).sum(1, keepdim=True).round().to(torch.uint8)
+
+
+def edges(images: Tensor) -> Tensor:
+    """White where a picture's brightness changes by a quarter of the most or more (Sobel), uint8 as in ``grey``."""
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    kernels = torch.stack([across, across.T]).unsqueeze(1) / (4 * 255)
+    slope = F.conv2d(F.pad(grey(images).float(), (1, 1, 1, 1), mode="replicate"), kernels)
+    return ((slope.square().sum(1, keepdim=True).sqrt() >= STEEP) * 255).to(torch.uint8)
+
+
+def low_resolution(images: Tensor) -> Tensor:
+    """Of a quarter of the resolution, each pixel the mean of 4 x 4, in the size of before: uint8 as the pictures."""
+    small = F.avg_pool2d(images.float(), LOW)
+    return F.interpolate(small, size=images.shape[-2:], mode="nearest").round().to(torch.uint8)
+
+
+def same(images: Tensor) -> Tensor:
+    """The pictures themselves, for what is to give back what it was given."""
+    return images
+
+
+DERIVED: dict[str, Callable[[Tensor], Tensor]] = {
+    "edges": edges,
+    "grey": grey,
+    "low_resolution": low_resolution,
+    "same": same,
+}

@@ -1,0 +1,1 @@
+"""How good what was made from something is."""

@@ -1,0 +1,1 @@
+"""Networks that look at a condition: of images, of texts, of both."""

@@ -1,0 +1,26 @@
+"""What a network must know of data that are made from something: the output's description, with the input's in it."""
+
+from dataclasses import dataclass
+
+from gangen_image import ImageSpec
+from gangen_text import TextSpec
+
+InputSpec = ImageSpec | TextSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFromSpec(ImageSpec):
+    """Description of images that are made from an ``input``, an image or a text.
+
+    Rows have "image", as ``ImageSpec`` says, and "input": an image uint8 ``[batch, channels, size, size]``, or tokens
+    int64 ``[batch, max_length]``.
+    """
+
+    input: InputSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFromSpec(TextSpec):
+    """Description of texts that are made from an ``input``, an image or a text; rows have "tokens" and "input"."""
+
+    input: InputSpec

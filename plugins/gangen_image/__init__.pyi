@@ -1,0 +1,29 @@
+"""The public names of gangen_image: what other plugins may import, and where each is defined."""
+
+from .codec import ImageCodec as ImageCodec
+from .codec import grid as grid
+from .codec import save_image as save_image
+from .data.digits import Digits as Digits
+from .data.holdout import hold_out as hold_out
+from .data.holdout import key_of as key_of
+from .data.pictures import PictureRows as PictureRows
+from .data.pictures import Pictures as Pictures
+from .data.pixels import Fit as Fit
+from .data.pixels import open_image as open_image
+from .data.pixels import to_pixels as to_pixels
+from .extractors.classifier import Classifier as Classifier
+from .extractors.classifier import as_bytes as as_bytes
+from .networks.conditioning import Discriminator as Discriminator
+from .networks.conditioning import Head as Head
+from .networks.latent import Latent as Latent
+from .networks.latent import LatentGenerator as LatentGenerator
+from .networks.normalization import BatchNorm as BatchNorm
+from .networks.normalization import finish as finish
+from .networks.normalization import normalization as normalization
+from .networks.pyramid import resolutions as resolutions
+from .networks.pyramid import widths as widths
+from .networks.resnet import SelfAttention as SelfAttention
+from .objectives.gan import ImageGAN as ImageGAN
+from .objectives.gan import feature_distance as feature_distance
+from .spec import ImageSpec as ImageSpec
+from .titles import title_of as title_of

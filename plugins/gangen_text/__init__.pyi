@@ -1,0 +1,19 @@
+"""The public names of gangen_text: what other plugins may import, and where each is defined."""
+
+from .codec import TextCodec as TextCodec
+from .data.corpus import Corpus as Corpus
+from .data.corpus import Texts as Texts
+from .data.corpus import make_codec as make_codec
+from .data.files import TextRows as TextRows
+from .data.unknown import unknown_parts as unknown_parts
+from .networks.draws import gumbel_softmax as gumbel_softmax
+from .networks.draws import inverse_cdf as inverse_cdf
+from .networks.filters import FilterBank as FilterBank
+from .networks.generation import Autoregressive as Autoregressive
+from .networks.generation import Condition as Condition
+from .objectives.gumbel import Gumbel as Gumbel
+from .objectives.seqgan import SeqGAN as SeqGAN
+from .objectives.turns import TextGame as TextGame
+from .objectives.turns import moments as moments
+from .objectives.turns import token_mean as token_mean
+from .spec import TextSpec as TextSpec
