@@ -26,10 +26,15 @@ class Input(Protocol):
     def decode(self, rows: Tensor) -> list[Any]:
         """What a person looks at: a picture or a text for each row."""
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``load`` is to be told beside the files, as JSON."""
+
     def save(self, folder: Path) -> None: ...
 
     @classmethod
-    def load(cls, folder: Path) -> Self: ...
+    def load(cls, folder: Path, **options: Any) -> Self:
+        """What ``save`` wrote. Raises DataError for a file that is missing or damaged."""
 
 
 class ImageInput:
@@ -41,6 +46,7 @@ class ImageInput:
     def __init__(self, spec: ImageSpec, fit: Fit = "crop") -> None:
         self.spec = spec
         self.fit = fit
+        self.options = {"fit": fit}
         self._codec = ImageCodec(spec)
 
     def read(self, prompt: str | Path | Image.Image | None) -> Tensor:
@@ -63,12 +69,11 @@ class ImageInput:
     def save(self, folder: Path) -> None:
         """Write codec.json."""
         self._codec.save(folder)
-        (folder / "fit.txt").write_text(self.fit, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """What ``save`` wrote. Raises DataError for a file that is missing or damaged."""
-        return cls(ImageCodec.load(folder).spec, (folder / "fit.txt").read_text(encoding="utf-8"))
+    def load(cls, folder: Path, **options: Any) -> Self:
+        """See Input."""
+        return cls(ImageCodec.load(folder).spec, **options)
 
 
 class TextInput:
@@ -80,6 +85,7 @@ class TextInput:
         self.codec = codec
         self.spec = codec.spec
         self.takes = takes
+        self.options = {"takes": takes}
 
     def read(self, prompt: str | None) -> Tensor:
         """The tokens of a text. Raises UsageError for one that is empty, too long, or has unknown words."""
@@ -102,12 +108,11 @@ class TextInput:
     def save(self, folder: Path) -> None:
         """Write the codec's files."""
         self.codec.save(folder)
-        (folder / "takes.txt").write_text(self.takes, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """What ``save`` wrote. Raises DataError for a file that is missing or damaged."""
-        return cls(TextCodec.load(folder), (folder / "takes.txt").read_text(encoding="utf-8"))
+    def load(cls, folder: Path, **options: Any) -> Self:
+        """See Input."""
+        return cls(TextCodec.load(folder), **options)
 
 
 KINDS: dict[str, type[ImageInput] | type[TextInput]] = {"image": ImageInput, "text": TextInput}

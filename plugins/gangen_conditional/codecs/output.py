@@ -41,16 +41,19 @@ class FromInput:
         return {"input": row.expand(n, *row.shape)}
 
     def save_input(self, folder: Path) -> None:
+        """Write input.json, and the files of the side that reads prompts into input/."""
         (folder / "input").mkdir(exist_ok=True)
         self.input.save(folder / "input")
         (kind,) = (name for name, it in KINDS.items() if isinstance(self.input, it))
-        write_atomically(folder / "input.json", json.dumps({"kind": kind}) + "\n")
+        about = {"kind": kind, **self.input.options}
+        write_atomically(folder / "input.json", json.dumps(about, ensure_ascii=False) + "\n")
 
     @staticmethod
     def load_input(folder: Path) -> Input:
+        """What ``save_input`` wrote. Raises DataError for a file that is missing or damaged."""
         try:
-            kind = KINDS[json.loads((folder / "input.json").read_text(encoding="utf-8"))["kind"]]
-            return kind.load(folder / "input")
+            about = json.loads((folder / "input.json").read_text(encoding="utf-8"))
+            return KINDS[about.pop("kind")].load(folder / "input", **about)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder / 'input.json'} cannot be read: {error}") from None
 
