@@ -34,8 +34,12 @@ def inspect(recipe: Recipe, registry: Registry) -> list[str]:
     if hasattr(codec, "samples_of"):
         folder = RunDirectory(recipe.run).root
         folder.mkdir(parents=True, exist_ok=True)
-        files, preview = write_sheet(codec, real_sheet(codec, rows), folder / "training-rows")
-        lines += [f"sheet of what networks see: {files}", *filter(None, [preview])]
+        if hasattr(data, "sheet"):
+            what, sheet, name = "what samples are made from, and the truth", data.sheet(), "held-out-rows"
+        else:
+            what, sheet, name = "what networks see", real_sheet(codec, rows), "training-rows"
+        files, preview = write_sheet(codec, sheet, folder / name)
+        lines += [f"sheet of {what}: {files}", *filter(None, [preview])]
     warnings = [*accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
     return lines + [f"warning: {warning}" for warning in warnings]
 
@@ -59,7 +63,7 @@ def _shapes(columns: Mapping[str, Tensor]) -> str:
 
 def _labels(names: Sequence[str], rows: Mapping[str, Tensor], heldout: Mapping[str, Tensor]) -> list[str]:
     """How many rows there are of each label."""
-    if "label" not in rows or "label" not in heldout:
+    if not names or "label" not in rows or "label" not in heldout:
         return []
     counts = [torch.bincount(side["label"], minlength=len(names)).tolist() for side in (rows, heldout)]
     shown = [f"{name}: {here:,} + {there:,}" for name, here, there in zip(names, *counts, strict=False)]

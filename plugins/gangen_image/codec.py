@@ -111,7 +111,7 @@ class ImageCodec:
         """
         path = path.with_name(f"{path.name}.png")
         side = self.spec.size * max(1, SHEET_PIXELS // self.spec.size)
-        rows = [row for row in sheet if row.samples]
+        rows = [row for row in sheet if row.cells]
         if len(rows) == 1 and not rows[0].title and not rows[0].beside:
             save_image(square([_resized(image, side) for image in rows[0].samples]), path)
             return path

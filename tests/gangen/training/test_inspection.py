@@ -71,3 +71,13 @@ def test_pictures_are_shown_in_a_sheet_within_the_run_alone(tmp_path, monkeypatc
     assert "labels (to train on + held out): a: 4 + 1, b: 4 + 1" in told
     assert Image.open(tmp_path / "run/training-rows.png").width >= 16
     assert (tmp_path / "data.png").read_text() == "mine"
+
+
+def test_what_samples_are_made_from_is_shown_beside_the_truth(tmp_path, monkeypatch, capsys, foreign):
+    foreign("shade")
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "shade/tint"]) == 0
+    said = "sheet of what samples are made from, and the truth: runs/tint/held-out-rows.png"
+    assert said in capsys.readouterr().out.splitlines()
+    with Image.open(tmp_path / "runs/tint/held-out-rows.png") as sheet:
+        assert sheet.width == 2 * 8 * 8  # of 8 pixels a picture, 8 times as large: no samples yet between the two
