@@ -8,3 +8,8 @@ from gangen import hookimpl
 @hookimpl
 def gangen_data(register: Callable) -> None:
     register("pairs", ".data.pairs:Pairs", summary="pairs of pictures, or pictures with an input derived from each")
+
+
+@hookimpl
+def gangen_encoders(register: Callable) -> None:
+    register("words", ".networks.words:Words", summary="a bidirectional LSTM: a state for each word of the input")
