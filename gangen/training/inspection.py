@@ -1,13 +1,14 @@
 """What a recipe's data are, looked at before any training."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from gangen.account import told
 from gangen.components.registry import Registry
-from gangen.contracts import Data, training_rows
+from gangen.contracts import Codec, Data, SheetRow, training_rows
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.splits import StreamSplit
@@ -31,15 +32,11 @@ def inspect(recipe: Recipe, registry: Registry) -> list[str]:
         lines.append(f"{name}: {count:,} row{'s' * (count != 1)} of {_shapes(columns)}")
     lines += _labels(codec.prompts(), rows, heldout)
     lines += data.describe() if hasattr(data, "describe") else []
-    if hasattr(codec, "samples_of"):
-        folder = RunDirectory(recipe.run).root
-        folder.mkdir(parents=True, exist_ok=True)
-        if hasattr(data, "sheet"):
-            what, sheet, name = "what samples are made from, and the truth", data.sheet(), "held-out-rows"
-        else:
-            what, sheet, name = "what networks see", real_sheet(codec, rows), "training-rows"
-        files, preview = write_sheet(codec, sheet, folder / name)
-        lines += [f"sheet of {what}: {files}", *filter(None, [preview])]
+    folder = RunDirectory(recipe.run).root
+    if hasattr(data, "sheet"):
+        lines += _write(data.sheet(), codec, folder / "held-out-rows", "what samples are made from, and the truth")
+    elif hasattr(codec, "samples_of"):
+        lines += _write(real_sheet(codec, rows), codec, folder / "training-rows", "what networks see")
     warnings = [*accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
     return lines + [f"warning: {warning}" for warning in warnings]
 
@@ -52,6 +49,13 @@ def _rows(data: Data, seed: int) -> tuple[Mapping[str, Tensor], str]:
     if isinstance(split, StreamSplit):
         return split.batch(0, range(SOME), SOME, seed=seed, device="cpu"), f"the first {SOME} to train on"
     return data.heldout.rows(), "held out"
+
+
+def _write(sheet: Sequence[SheetRow], codec: Codec, path: Path, what: str) -> list[str]:
+    """A sheet into files with the name of ``path``: which they are, and what a terminal shows of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files, preview = write_sheet(codec, sheet, path)
+    return [f"sheet of {what}: {files}", *filter(None, [preview])]
 
 
 def _shapes(columns: Mapping[str, Tensor]) -> str:
