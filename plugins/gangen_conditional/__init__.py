@@ -13,3 +13,8 @@ def gangen_data(register: Callable) -> None:
 @hookimpl
 def gangen_encoders(register: Callable) -> None:
     register("words", ".networks.words:Words", summary="a bidirectional LSTM: a state for each word of the input")
+
+
+@hookimpl
+def gangen_generators(register: Callable) -> None:
+    register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
