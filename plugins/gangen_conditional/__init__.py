@@ -12,6 +12,7 @@ def gangen_data(register: Callable) -> None:
 
 @hookimpl
 def gangen_encoders(register: Callable) -> None:
+    register("places", ".networks.places:Places", summary="convolutions: a state for each place of the input's picture")
     register("words", ".networks.words:Words", summary="a bidirectional LSTM: a state for each word of the input")
 
 

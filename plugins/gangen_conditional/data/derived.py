@@ -17,13 +17,13 @@ def grey(images: Tensor) -> Tensor:
     """uint8 ``[n, 1, size, size]`` of pictures uint8 ``[n, channels, size, size]``."""
     if images.shape[1] == 1:
         return images
-    weights = torch.tensor(LUMA).reshape(1, 3, 1, 1)
+    weights = torch.tensor(LUMA, dtype=torch.float32).reshape(1, 3, 1, 1)
     return (images.float() * weights).sum(1, keepdim=True).round().to(torch.uint8)
 
 
 def edges(images: Tensor) -> Tensor:
     """White where a picture's brightness changes by a quarter of the most or more (Sobel), uint8 as in ``grey``."""
-    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    across = torch.tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=torch.float32)
     kernels = torch.stack([across, across.T]).unsqueeze(1) / (4 * 255)
     slope = F.conv2d(F.pad(grey(images).float(), (1, 1, 1, 1), mode="replicate"), kernels)
     return ((slope.square().sum(1, keepdim=True).sqrt() >= STEEP) * 255).to(torch.uint8)

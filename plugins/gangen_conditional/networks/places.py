@@ -1,0 +1,60 @@
+"""Pictures as networks that write look at them: a state for each place of a grid."""
+
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from gangen import UsageError
+from gangen_conditional.networks.memory import Memory
+from gangen_conditional.spec import ImageFromSpec, TextFromSpec
+from gangen_image import ImageSpec, finish, normalization
+
+
+class Places(nn.Module):
+    """Halving convolutions down to ``grid`` times ``grid`` places (the annotations of Xu et al. 2015, section 3.1.1).
+
+    To what is seen at a place a learned vector for the place is added: what attends to states, which have no order,
+    could tell neither above from below nor left from right without it.
+
+    ``dim`` is the size of a state, ``width`` the channels after the first convolution, twice as many at each halving.
+
+    Raises:
+        UsageError: the input is no image, or halving its size does not lead to ``grid``.
+    """
+
+    def __init__(
+        self,
+        spec: ImageFromSpec | TextFromSpec,
+        *,
+        dim: Annotated[int, Ge(1)] = 128,
+        width: Annotated[int, Ge(1)] = 32,
+        grid: Annotated[int, Ge(1)] = 8,
+        norm: Literal["batch", "instance", "layer", "none"] = "layer",
+    ) -> None:
+        super().__init__()
+        given = getattr(spec, "input", None)
+        if not isinstance(given, ImageSpec):
+            raise UsageError("encoder conditional/places looks at pictures, and what these data are made from is none")
+        halvings = (given.size // grid).bit_length() - 1
+        if halvings < 1 or grid * 2**halvings != given.size:
+            raise UsageError(
+                f"encoder conditional/places halves pictures: halving {given.size} pixels does not lead to grid={grid}"
+            )
+        self.input = given
+        self.dim = dim
+        layers: list[nn.Module] = []
+        before = given.channels
+        for halving in range(halvings):
+            after = width * 2**halving
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), normalization(norm, after), nn.ReLU()]
+            before = after
+        self.layers = nn.Sequential(*layers, nn.Conv2d(before, dim, 3, padding=1))
+        self.places = nn.Parameter(0.1 * torch.randn(grid * grid, dim))
+        finish(self, spectral_norm=False)
+
+    def forward(self, rows: Tensor) -> Memory:
+        """States float ``[n, grid * grid, dim]``, row by row of the grid, of pixels uint8 ``[n, channels, s, s]``."""
+        seen = self.layers(self.input.prepare(rows)).flatten(2).transpose(1, 2)
+        return Memory(seen + self.places, seen.new_ones(seen.shape[:2], dtype=torch.bool))
