@@ -76,6 +76,9 @@ class Clock:
 class Loss(Protocol):
     """An adversarial loss on logits, float ``[batch]``; returns scalars.
 
+    Where a discriminator judges parts of a row, as patches of an image, logits are float ``[batch, parts]``, and a loss
+    is the mean over all.
+
     ``relativistic`` says whether the generator's loss compares with ``real``, which may be None where it does not.
     """
 

@@ -1,5 +1,7 @@
 """Adversarial losses on raw logits: float ``[batch]`` in, scalar out; ``real`` and ``fake`` are discriminator outputs.
 
+Logits may also be ``[batch, parts]``, several for each row, all of which count alike.
+
 Each loss is a pair of functions: what the discriminator minimises and what the generator minimises. The generator's
 function looks at ``real`` only where the loss is ``relativistic``; it may be None elsewhere.
 ``softplus(x) = log(1 + exp(x)) = -log(1 - sigmoid(x))``.

@@ -23,9 +23,9 @@ class AdversarialGame(nn.Module):
     ``penalize: {every: 16}`` (lazy regularisation, Karras et al. 2020, appendix B): weights count as they are, so a
     penalty that is played every 16th step wants 16 times its weight.
 
-    The generator has ``sample(n, condition)``; the discriminator maps ``(rows, condition)`` to logits. The condition of
-    both is the batch. A game of your own overrides what differs: ``real``, ``fakes``, ``judge``, ``verdicts``,
-    ``figures``; or adds to what its turns return.
+    The generator has ``sample(n, condition)``; the discriminator maps ``(rows, condition)`` to logits, one for each row
+    or for each of its parts, float ``[B, parts]``. The condition of both is the batch. A game of your own overrides
+    what differs: ``real``, ``fakes``, ``judge``, ``verdicts``, ``figures``; or adds to what its turns return.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class AdversarialGame(nn.Module):
             return self.fakes(players, batch, clock)
 
     def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
-        """What maps rows to logits, float ``[B]``; one for several rows where the discriminator judges packs."""
+        """What maps rows to logits, float ``[B]`` or ``[B, parts]``; where it judges packs, one for several rows."""
         return lambda rows: at_least_float32(players.discriminator(rows, condition))
 
     def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

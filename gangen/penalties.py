@@ -29,7 +29,8 @@ class Judge:
     """What maps samples ``[B, ...]`` to logits, float ``[B]``: ``ask``, but for samples that it was asked about before.
 
     ``known`` are pairs of such samples and their logits, with their graph. Of these very tensors the loss and all
-    penalties see one pass of the discriminator: the same dropout and augmentation.
+    penalties see one pass of the discriminator: the same dropout and augmentation. Where there are logits for
+    parts of a sample, float ``[B, parts]``, penalties see their mean.
     """
 
     def __init__(self, ask: Callable[[Tensor], Tensor], *known: tuple[Tensor, Tensor]) -> None:
@@ -39,8 +40,12 @@ class Judge:
     def __call__(self, samples: Tensor) -> Tensor:
         for seen, logits in self.known:
             if seen is samples:
-                return logits
-        return self.ask(samples)
+                return _one_each(logits)
+        return _one_each(self.ask(samples))
+
+
+def _one_each(logits: Tensor) -> Tensor:
+    return logits if logits.dim() == 1 else logits.flatten(1).mean(1)
 
 
 class Penalty(nn.Module, ABC):

@@ -19,3 +19,8 @@ def gangen_encoders(register: Callable) -> None:
 @hookimpl
 def gangen_generators(register: Callable) -> None:
     register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
+
+
+@hookimpl
+def gangen_discriminators(register: Callable) -> None:
+    register("patch", ".networks.patch:PatchDiscriminator", summary="PatchGAN, of several scales: Isola et al., 2017")

@@ -15,6 +15,7 @@ from .extractors.classifier import Classifier as Classifier
 from .extractors.classifier import as_bytes as as_bytes
 from .networks.conditioning import Discriminator as Discriminator
 from .networks.conditioning import Head as Head
+from .networks.dcgan import initialize as initialize
 from .networks.latent import Latent as Latent
 from .networks.latent import LatentGenerator as LatentGenerator
 from .networks.normalization import BatchNorm as BatchNorm
