@@ -1,5 +1,6 @@
 """The public names of gangen_image: what other plugins may import, and where each is defined."""
 
+from .captions import captioned as captioned
 from .codec import ImageCodec as ImageCodec
 from .codec import grid as grid
 from .codec import save_image as save_image

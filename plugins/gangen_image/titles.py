@@ -38,13 +38,13 @@ class Title(NamedTuple):
     whole: bool
 
 
-def title_of(name: str) -> Title:
-    """A name as it is drawn: in one line, of 24 characters at most, without what no font of this machine has."""
+def title_of(name: str, longest: int = LONGEST) -> Title:
+    """A name as it is drawn: in one line, of ``longest`` characters at most, without what no font here has."""
     name = unicodedata.normalize("NFC", " ".join(name.split()))
     number = max(range(len(_fonts())), key=lambda it: sum(_drawable(character, it) for character in name))
     known = "".join(character for character in name if _drawable(character, number))
     shown = " ".join(known.split())
-    shown = shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+    shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
     seen = not name or any(any(_glyph(character, number)[1]) for character in shown)  # there are letters without ink
     return Title(shown, _fonts()[number], seen and shown == name)
 

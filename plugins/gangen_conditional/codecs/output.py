@@ -1,16 +1,17 @@
 """Codecs of images and texts that are made from something: what a prompt becomes is up to its side, the input."""
 
 import json
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from torch import Tensor
 
-from gangen import DataError, write_atomically
-from gangen_conditional.codecs.inputs import KINDS, Input
+from gangen import DataError, SheetRow, write_atomically
+from gangen_conditional.codecs.inputs import KINDS, ImageInput, Input
 from gangen_conditional.spec import ImageFromSpec, TextFromSpec
-from gangen_image import ImageCodec, ImageSpec
+from gangen_image import ImageCodec, ImageSpec, captioned, save_image
 from gangen_text import TextCodec, TextSpec
 
 
@@ -89,6 +90,24 @@ class TextFromCodec(FromInput, TextCodec):
         super().__init__(output.tokenizer, spec, word_by_word=output.word_by_word)
         self.input = input
 
+    def render(self, sheet: Sequence[SheetRow], path: Path) -> Path | list[Path]:
+        """Write ``path``.txt; or, where texts are made from pictures, ``path``.png, with each row's texts beside its
+        picture, and ``path``.txt only where no font of this machine has all that they are written in.
+        """
+        if not isinstance(self.input, ImageInput):
+            return super().render(sheet, path)
+        pictures = [row.beside["input"] for row in sheet]
+        texts = [replace(row, beside={name: it for name, it in row.beside.items() if name != "input"}) for row in sheet]
+        image, whole = captioned(list(zip(pictures, map(_lines, texts), strict=True)))
+        drawn = path.with_name(f"{path.name}.png")
+        save_image(image, drawn)
+        return drawn if whole else [drawn, super().render(texts, path)]
+
+    def preview(self, sheet: Sequence[SheetRow]) -> str:
+        """The first sample of each row, between what else of the row is text."""
+        firsts = [replace(row, samples=row.samples[:1]) for row in sheet]
+        return super().preview([replace(row, title="", samples=[" | ".join(_lines(row))]) for row in firsts])
+
     def save(self, folder: Path) -> None:
         """Write the files of the texts, and what is read into input/."""
         TextCodec(self.tokenizer, TextSpec(**_plain(self.spec, TextSpec))).save(folder)
@@ -98,6 +117,12 @@ class TextFromCodec(FromInput, TextCodec):
     def load(cls, folder: Path) -> Self:
         """What ``save`` wrote. Raises DataError for a file that is missing or damaged."""
         return cls(TextCodec.load(folder), cls.load_input(folder))
+
+
+def _lines(row: SheetRow) -> list[str]:
+    """What of a row is text, each but the samples with its name."""
+    cells = [("", row.title)] if row.title else []
+    return [f"{name}: {it}" if name else it for name, it in [*cells, *row.cells] if isinstance(it, str)]
 
 
 def _plain(spec: Any, kind: type) -> dict[str, Any]:

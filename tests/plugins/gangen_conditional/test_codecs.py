@@ -1,10 +1,11 @@
 """What prompts become where samples are made from something, and what is said of those that mean nothing."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gangen import DataError, UsageError
+from gangen import DataError, SheetRow, UsageError
 from gangen_conditional.codecs.inputs import ImageInput, TextInput
 from gangen_conditional.codecs.output import ImageFromCodec, TextFromCodec
 from gangen_image import ImageSpec
@@ -79,3 +80,35 @@ def test_both_sides_are_saved(codec, tmp_path):
     (tmp_path / "input.json").write_text('{"kind": "os"}')
     with pytest.raises(DataError, match=r"input.json cannot be read"):
         type(codec).load(tmp_path)
+
+
+def sheet_of(input):
+    return [SheetRow("", 2, beside={"input": input, "truth": "a red circle"}, samples=["a blue square", "green"])]
+
+
+def test_captions_are_drawn_beside_their_picture(texts, tmp_path):
+    codec = TextFromCodec(texts, ImageInput(ImageSpec(3, 32)))
+    red = Image.new("RGB", (32, 32), "red")
+    assert codec.render(sheet_of(red), tmp_path / "step-1") == tmp_path / "step-1.png"
+    drawn = np.asarray(Image.open(tmp_path / "step-1.png").convert("RGB")).astype(int)
+    at = (drawn == [255, 0, 0]).all(2)
+    assert at.sum() == 64 * 64 and at[:, :70].sum() == 64 * 64  # magnified, at the left
+    assert ((drawn[:, 72:] < 128).all(2).any(1)).sum() > 20  # three lines of ink
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1.png"]
+
+
+def test_captions_that_no_font_has_are_written_too(texts, tmp_path):
+    codec = TextFromCodec(texts, ImageInput(ImageSpec(3, 32)))
+    row = SheetRow("", 1, beside={"input": Image.new("RGB", (32, 32)), "truth": "\ue000"}, samples=["green"])
+    drawn, written = codec.render([row], tmp_path / "step-1")
+    assert drawn.suffix == ".png" and written.read_text(encoding="utf-8") == "green\ntruth: \ue000\n"
+
+
+def test_texts_from_texts_are_a_text(texts, tmp_path):
+    codec = TextFromCodec(texts, TextInput(texts))
+    path = codec.render(sheet_of("ein Kreis"), tmp_path / "step-1")
+    assert path.name == "step-1.txt"
+    assert path.read_text() == "input: ein Kreis\na blue square\ngreen\ntruth: a red circle\n"
+    assert codec.preview(sheet_of("ein Kreis")) == "input: ein Kreis | a blue square | truth: a red circle"
+    codec = TextFromCodec(texts, ImageInput(ImageSpec(3, 32)))
+    assert codec.preview(sheet_of(Image.new("RGB", (32, 32)))) == "a blue square | truth: a red circle"
