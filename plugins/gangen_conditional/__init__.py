@@ -18,7 +18,13 @@ def gangen_encoders(register: Callable) -> None:
 
 @hookimpl
 def gangen_generators(register: Callable) -> None:
+    register("unet", ".networks.unet:UNetGenerator", summary="a picture into a picture: Isola et al., 2017")
     register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
+
+
+@hookimpl
+def gangen_objectives(register: Callable) -> None:
+    register("pix2pix", ".objectives.pix2pix:Pix2Pix", summary="of pairs: Isola et al., 2017")
 
 
 @hookimpl
