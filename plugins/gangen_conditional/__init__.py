@@ -8,6 +8,8 @@ from gangen import hookimpl
 @hookimpl
 def gangen_data(register: Callable) -> None:
     register("pairs", ".data.pairs:Pairs", summary="pairs of pictures, or pictures with an input derived from each")
+    register("shapes", ".data.shapes:Shapes", summary="built in: scenes of coloured shapes and their captions")
+    register("labelled_shapes", ".data.shapes:LabelledShapes", summary="built in: single shapes by colour or shape")
 
 
 @hookimpl
