@@ -7,6 +7,7 @@ from gangen import hookimpl
 
 @hookimpl
 def gangen_data(register: Callable) -> None:
+    register("parallel", ".data.parallel:Parallel", summary="sentence pairs; built in: English with its Latin")
     register("pairs", ".data.pairs:Pairs", summary="pairs of pictures, or pictures with an input derived from each")
     register("shapes", ".data.shapes:Shapes", summary="built in: scenes of coloured shapes and their captions")
     register("labelled_shapes", ".data.shapes:LabelledShapes", summary="built in: single shapes by colour or shape")

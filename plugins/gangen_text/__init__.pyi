@@ -3,8 +3,14 @@
 from .codec import TextCodec as TextCodec
 from .data.corpus import Corpus as Corpus
 from .data.corpus import Texts as Texts
+from .data.corpus import chosen as chosen
 from .data.corpus import make_codec as make_codec
+from .data.corpus import to_rows as to_rows
+from .data.corpus import without as without
+from .data.files import READERS as READERS
 from .data.files import TextRows as TextRows
+from .data.files import texts_of as texts_of
+from .data.tokenization import is_full as is_full
 from .data.unknown import unknown_parts as unknown_parts
 from .networks.draws import gumbel_softmax as gumbel_softmax
 from .networks.draws import inverse_cdf as inverse_cdf

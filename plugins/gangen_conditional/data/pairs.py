@@ -2,17 +2,14 @@
 
 from typing import Annotated, Any
 
-import torch
 from torch import Tensor
 
 from gangen import DataError, Part, SheetRow, Split, TensorSplit
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
 from gangen_conditional.data.derived import DERIVED
+from gangen_conditional.data.sheets import sheet_of
 from gangen_image import ImageSpec
-
-# Rows of a sheet.
-SHOWN = 8
 
 
 class Pairs:
@@ -35,18 +32,7 @@ class Pairs:
 
     def sheet(self) -> list[SheetRow]:
         """Inputs that are held out, with the truth."""
-        return image_sheet(self.codec, self.heldout)
-
-
-def image_sheet(codec: ImageFromCodec, heldout: TensorSplit, n: int = 1) -> list[SheetRow]:
-    """``SHOWN`` held-out rows, spread evenly: the input, ``n`` samples and the truth."""
-    places = torch.linspace(0, len(heldout) - 1, min(SHOWN, len(heldout))).long()
-    rows = {name: column[places] for name, column in heldout.rows().items()}
-    inputs, truths = codec.input.decode(rows["input"]), codec.decode(rows["image"])
-    return [
-        SheetRow("", n, {"input": rows["input"][row : row + 1].expand(n, -1, -1, -1)}, {"input": shown, "truth": truth})
-        for row, (shown, truth) in enumerate(zip(inputs, truths, strict=True))
-    ]
+        return sheet_of(self.codec, self.heldout)
 
 
 def _with_inputs(split: Split, derive: Any) -> TensorSplit:

@@ -76,7 +76,7 @@ class Corpus:
             )
         self.seed = seed
         self.too_long = too_long
-        full = tokenizer in KINDS and is_full(tokenizer, self.codec.tokenizer, vocab_size)
+        full = is_full(tokenizer, self.codec.tokenizer, vocab_size)
         train = to_rows(self.codec, texts, too_long, account, "to train on", full)
         others = without(to_rows(self.codec, held[0], too_long, held[1], "held out", full), train, held[1])
         if labels:
@@ -105,29 +105,34 @@ class Corpus:
 
 
 def hold_out(texts: Texts, share: float, seed: int, account: Account) -> tuple[Texts, Texts]:
-    """(train, held out): ``share`` of the distinct texts, by ``seed``; all copies of a text stay on one side.
+    """(train, held out): ``share`` of the distinct texts, by ``seed``, as ``chosen`` chooses them."""
+    held = chosen(texts.texts, texts.labels, share, seed, account)
+    sides = ([], [])
+    for row, side in enumerate(held):
+        sides[side].append(row)
+    return texts.take(sides[0]), texts.take(sides[1])
+
+
+def chosen(texts: Sequence[str], labels: Sequence[str] | None, share: float, seed: int, account: Account) -> list[bool]:
+    """Which to hold out: ``share`` of the distinct texts, by ``seed``; all copies of a text stay on one side.
 
     Each label keeps a text to train on.
 
     Raises:
         DataError: fewer than two distinct texts, or no label with as many.
     """
-    distinct = list(dict.fromkeys(texts.texts))
+    distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:
         raise DataError("the data has fewer than two different texts: none can be held out")
     count = min(max(round(share * len(distinct)), 1), len(distinct) - 1)
-    labels = texts.labels or [""] * len(texts.texts)
-    held = held_out(texts.texts, labels, random.Random(seed).sample(distinct, count))
+    held = held_out(texts, labels or [""] * len(texts), random.Random(seed).sample(distinct, count))
     if not any(held):
         raise DataError("no label has two different texts: none can be held out; name texts with heldout_path")
     if sum(held) * len(distinct) > 2 * count * len(held):  # far more rows than texts
         account.warnings.append(
             f"{account.source}: {sum(held):,} of {len(held):,} texts are held out, since copies of a text stay together"
         )
-    sides = ([], [])
-    for row, side in enumerate(held):
-        sides[side].append(row)
-    return texts.take(sides[0]), texts.take(sides[1])
+    return held
 
 
 def make_codec(
@@ -195,16 +200,20 @@ def fit(
     return columns
 
 
-def without(heldout: dict[str, Tensor], train: dict[str, Tensor], account: Account) -> dict[str, Tensor]:
+def without(
+    heldout: dict[str, Tensor], train: dict[str, Tensor], account: Account, column: str = "tokens"
+) -> dict[str, Tensor]:
     """``heldout`` less the rows whose tokens are in ``train`` too: different texts can become the same row.
+
+    ``column`` is that of the tokens to go by.
 
     Raises:
         DataError: nothing is left.
     """
-    seen = {row.tobytes() for row in train["tokens"].numpy()}
-    kept = torch.tensor([row.tobytes() not in seen for row in heldout["tokens"].numpy()])
+    seen = {row.tobytes() for row in train[column].numpy()}
+    kept = torch.tensor([row.tobytes() not in seen for row in heldout[column].numpy()])
     repeated = len(kept) - int(kept.sum())
     if repeated == len(kept):
         raise DataError(f"{account.source}: every held-out text is in the training texts too")
     account.leave_out("held-out texts that are in the training texts too", [], repeated)
-    return {column: tensor[kept] for column, tensor in heldout.items()}
+    return {name: tensor[kept] for name, tensor in heldout.items()}

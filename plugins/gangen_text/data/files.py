@@ -59,7 +59,7 @@ class TextRows(Rows):
     ) -> Iterator[Texts]:
         """Some texts at a time; the arguments go to ``Rows.chunks`` and ``Rows.labels``."""
         for chunk in self.chunks(account, **order):
-            texts = [self._text(value, chunk, row) for row, value in enumerate(chunk.columns[self.column])]
+            texts = texts_of(chunk, self.column)
             labels = self.labels(chunk, self.label_column, unlabelled) if self.label_column else None
             full = [row for row, text in enumerate(texts) if text]
             if account and len(full) < len(texts):
@@ -67,9 +67,13 @@ class TextRows(Rows):
                 account.leave_out("empty", [chunk.place(row) for row in empty])
             yield Texts(texts, labels).take(full)
 
-    def _text(self, value: Any, chunk: Chunk, row: int) -> str:
+
+def texts_of(chunk: Chunk, column: str) -> list[str]:
+    """The texts in a column, stripped; "" for cells that hold nothing. Raises DataError for a cell that is no text."""
+    texts = []
+    for row, value in enumerate(chunk.columns[column]):
         if type(value) in NO_TEXT:
-            raise DataError(f"{chunk.place(row)}: column {self.column!r} holds {NO_TEXT[type(value)]}, not text")
-        if value is None or value != value:  # not a number is nothing
-            return ""
-        return str(value).strip().lstrip("\ufeff").strip()  # a byte order mark is no text
+            raise DataError(f"{chunk.place(row)}: column {column!r} holds {NO_TEXT[type(value)]}, not text")
+        empty = value is None or value != value  # not a number is nothing
+        texts.append("" if empty else str(value).strip().lstrip("\ufeff").strip())  # a byte order mark is no text
+    return texts

@@ -161,8 +161,13 @@ def _most_frequent(counts: Counter[str], vocab_size: int) -> dict[str, int]:
     return {token: number for number, token in enumerate([*SPECIAL_TOKENS, *by_frequency][:vocab_size])}
 
 
-def is_full(kind: Kind, tokenizer: Tokenizer, vocab_size: int) -> bool:
-    """Whether ``train`` left out words or characters of the texts, so that a larger ``vocab_size`` knows more."""
+def is_full(kind: Kind | str, tokenizer: Tokenizer, vocab_size: int) -> bool:
+    """Whether ``train`` left out words or characters of the texts, so that a larger ``vocab_size`` knows more.
+
+    ``kind`` may also be the name of a saved tokenizer, which was not trained here.
+    """
+    if kind not in KINDS:
+        return False
     vocabulary = tokenizer.get_vocab()
     if kind == "bpe":  # which fills the rest with pairs
         return sum(len(token) == 1 for token in vocabulary) >= max(1, vocab_size // 2)
