@@ -52,6 +52,14 @@ def all_gather(tensor: Tensor) -> Tensor:
     return all_sum(slots)
 
 
+def all_roll(rows: Tensor) -> Tensor:
+    """Of each row the one before it in the batch of all processes, of its first row the last; ``[n, ...]`` as ``rows``.
+
+    Micro-batches are rolled one by one. Differentiable as ``all_sum`` is.
+    """
+    return torch.cat([all_gather(rows[-1:])[rank() - 1], rows[:-1]])
+
+
 def any_process(flag: bool, device: torch.device) -> bool:
     """True on every process when ``flag`` is true on one of them."""
     if world_size() == 1:

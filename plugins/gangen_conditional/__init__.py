@@ -27,9 +27,16 @@ def gangen_generators(register: Callable) -> None:
 
 @hookimpl
 def gangen_objectives(register: Callable) -> None:
+    register("captioning", ".objectives.captioning:Captioning", summary="texts of pictures: Dai et al., 2017")
     register("pix2pix", ".objectives.pix2pix:Pix2Pix", summary="of pairs: Isola et al., 2017")
 
 
 @hookimpl
 def gangen_discriminators(register: Callable) -> None:
+    register("joint", ".networks.joint:JointDiscriminator", summary="a text beside what it was made from, by attention")
     register("patch", ".networks.patch:PatchDiscriminator", summary="PatchGAN, of several scales: Isola et al., 2017")
+
+
+@hookimpl
+def gangen_metrics(register: Callable) -> None:
+    register("captions", ".metrics.captions:Captions", summary="share of pictures of shapes that are described rightly")

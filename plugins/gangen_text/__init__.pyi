@@ -17,6 +17,7 @@ from .networks.draws import inverse_cdf as inverse_cdf
 from .networks.filters import FilterBank as FilterBank
 from .networks.generation import Autoregressive as Autoregressive
 from .networks.generation import Condition as Condition
+from .networks.transformer import Block as Block
 from .objectives.gumbel import Gumbel as Gumbel
 from .objectives.seqgan import SeqGAN as SeqGAN
 from .objectives.turns import TextGame as TextGame

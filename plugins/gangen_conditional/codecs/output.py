@@ -41,6 +41,11 @@ class FromInput:
         row = self.input.read(prompt)
         return {"input": row.expand(n, *row.shape)}
 
+    @classmethod
+    def load(cls, folder: Path) -> "ImageFromCodec | TextFromCodec":
+        """What either of the two below wrote, for data whose options say which it is."""
+        return (TextFromCodec if (folder / "tokenizer.json").is_file() else ImageFromCodec).load(folder)
+
     def save_input(self, folder: Path) -> None:
         """Write input.json, and the files of the side that reads prompts into input/."""
         (folder / "input").mkdir(exist_ok=True)

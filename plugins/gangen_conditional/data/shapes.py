@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gangen import DataError, SheetRow, TensorSplit
 from gangen_conditional.codecs.inputs import ImageInput, TextInput
-from gangen_conditional.codecs.output import ImageFromCodec, TextFromCodec
+from gangen_conditional.codecs.output import FromInput, ImageFromCodec, TextFromCodec
 from gangen_conditional.data.captions import EXAMPLE, WORDS, write
 from gangen_conditional.data.scenes import COLOURS, MOST, SHAPES, SIZES, paint, random_scenes
 from gangen_image import ImageCodec, ImageSpec, hold_out
@@ -34,6 +34,8 @@ class Shapes:
         DataError: captions are longer than ``max_length``, or no such tokenizer.
     """
 
+    codec_class = FromInput
+
     def __init__(
         self,
         *,
@@ -54,7 +56,6 @@ class Shapes:
             self.codec = ImageFromCodec(picture, TextInput(texts, f'a caption, as in "{EXAMPLE}"'))
         else:
             self.codec = TextFromCodec(texts, ImageInput(picture))
-        self.codec_class = type(self.codec)
         chance = random.Random(seed)
         self.train, self.heldout = (
             self._rows(made, texts, size, chance) for made in draw_scenes(scenes, heldout, objects, seed)

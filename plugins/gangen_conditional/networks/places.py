@@ -10,18 +10,22 @@ from gangen import UsageError
 from gangen_conditional.networks.memory import Memory
 from gangen_conditional.spec import ImageFromSpec, TextFromSpec
 from gangen_image import ImageSpec, finish, normalization
+from gangen_text import Block
 
 
 class Places(nn.Module):
-    """Halving convolutions down to ``grid`` times ``grid`` places (the annotations of Xu et al. 2015, section 3.1.1).
+    """Halving convolutions down to ``grid`` times ``grid`` places (the annotations of Xu et al. 2015, section 3.1.1),
+    which then look at each other in ``blocks`` of self-attention with ``heads`` (Vaswani et al. 2017).
 
     To what is seen at a place a learned vector for the place is added: what attends to states, which have no order,
-    could tell neither above from below nor left from right without it.
+    could tell neither above from below nor left from right without it. With ``blocks`` a state also knows how what is
+    there stands to what is elsewhere.
 
     ``dim`` is the size of a state, ``width`` the channels after the first convolution, twice as many at each halving.
 
     Raises:
-        UsageError: the input is no image, or halving its size does not lead to ``grid``.
+        UsageError: the input is no image, halving its size does not lead to ``grid``, or ``dim`` is no multiple of
+            ``heads``.
     """
 
     def __init__(
@@ -32,6 +36,8 @@ class Places(nn.Module):
         width: Annotated[int, Ge(1)] = 32,
         grid: Annotated[int, Ge(1)] = 8,
         norm: Literal["batch", "instance", "layer", "none"] = "layer",
+        blocks: Annotated[int, Ge(0)] = 2,
+        heads: Annotated[int, Ge(1)] = 4,
     ) -> None:
         super().__init__()
         given = getattr(spec, "input", None)
@@ -52,9 +58,12 @@ class Places(nn.Module):
             before = after
         self.layers = nn.Sequential(*layers, nn.Conv2d(before, dim, 3, padding=1))
         self.places = nn.Parameter(0.1 * torch.randn(grid * grid, dim))
+        self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(blocks))
         finish(self, spectral_norm=False)
 
     def forward(self, rows: Tensor) -> Memory:
         """States float ``[n, grid * grid, dim]``, row by row of the grid, of pixels uint8 ``[n, channels, s, s]``."""
-        seen = self.layers(self.input.prepare(rows)).flatten(2).transpose(1, 2)
-        return Memory(seen + self.places, seen.new_ones(seen.shape[:2], dtype=torch.bool))
+        states = self.layers(self.input.prepare(rows)).flatten(2).transpose(1, 2) + self.places
+        for block in self.blocks:
+            states = block(states, dropout=0.0)
+        return Memory(states, states.new_ones(states.shape[:2], dtype=torch.bool))

@@ -67,13 +67,10 @@ class SeqGAN(TextGame):
         roller = players.averaged("generator") if self.rollout_with == "average" else players.generator
         prefixes, rolled = zip(*roller.rollout(tokens, condition, count=self.rollouts, stride=self.stride), strict=True)
         # One call for all: a discriminator that makes tables of what tokens contribute makes them once.
-        texts = torch.cat([*rolled, tokens])
-        conditions = {
-            name: torch.cat([*[rows.repeat_interleave(self.rollouts, dim=0)] * len(rolled), rows])
-            for name, rows in condition.items()
-        }
+        texts, rows = torch.cat([*rolled, tokens]), torch.arange(len(tokens), device=tokens.device)
+        rows = torch.cat([*[rows.repeat_interleave(self.rollouts)] * len(rolled), rows])
         with evaluating(players.discriminator):
-            logits = players.discriminator(texts, conditions)
+            logits = self.logits_of(players, texts, condition, rows)
         rewards = logits.sigmoid() if self.reward == "probability" else logits
         of_rollouts, of_texts = rewards.split([len(texts) - len(tokens), len(tokens)])
         of_prefixes = of_rollouts.reshape(len(rolled), len(tokens), self.rollouts).mean(dim=2)
@@ -83,6 +80,12 @@ class SeqGAN(TextGame):
         columns = of_prefixes.repeat_interleave(shares, dim=0).t()
         last = of_texts.unsqueeze(1).expand(-1, tokens.shape[1] - columns.shape[1])
         return torch.cat([columns, last], dim=1)
+
+    def logits_of(self, players: Players, texts: Tensor, condition: Batch, rows: Tensor) -> Tensor:
+        """The discriminator's, float ``[n]``, of texts int64 ``[n, L]`` of which each has the condition of the row that
+        ``rows``, int64 ``[n]``, says: many texts have that of the same.
+        """
+        return players.discriminator(texts, {name: column[rows] for name, column in condition.items()})
 
     def advantages(self, values: Tensor, mask: Tensor) -> Tensor:
         """``values`` less the baseline, whitened where asked; float ``[B, L]``, meaningful where ``mask``."""

@@ -16,7 +16,7 @@ def spec(input):
 
 def test_a_state_sees_its_place_alone_and_what_is_near():
     torch.manual_seed(0)
-    encoder = Places(spec(ImageSpec(3, 32)), dim=6, width=4, grid=8, norm="none")
+    encoder = Places(spec(ImageSpec(3, 32)), dim=6, width=4, grid=8, norm="none", blocks=0)
     blank = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     dotted = blank.clone()
     dotted[:, :, 28:, :4] = 255  # the lowest place at the left
@@ -28,7 +28,7 @@ def test_a_state_sees_its_place_alone_and_what_is_near():
 
 
 def test_the_same_sight_at_two_places_is_two_states():
-    encoder = Places(spec(ImageSpec(1, 32)), dim=6, width=4, grid=8)
+    encoder = Places(spec(ImageSpec(1, 32)), dim=6, width=4, grid=8, blocks=0)
     states = encoder(torch.full((1, 1, 32, 32), 9, dtype=torch.uint8)).states.reshape(8, 8, 6)
     inside = states[3:5, 3:5].flatten(0, 1)  # beyond the reach of the borders, the places are what differs
     assert len(inside.detach().unique(dim=0)) == 4
