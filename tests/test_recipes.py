@@ -13,6 +13,7 @@ SMALLER = {
     "text_gan": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
     "seqgan_oracle": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],
+    "infilling": ["data.of.vocab_size=300", "players.generator.hidden_dim=16"],
     "lines": ["data.path={text}", "data.vocab_size=280", "data.max_length=64", "players.generator.hidden_dim=16"],
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
     "my_images": ["data.path={photos}", "data.size=16", *NARROW],

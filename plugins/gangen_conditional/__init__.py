@@ -7,6 +7,7 @@ from gangen import hookimpl
 
 @hookimpl
 def gangen_data(register: Callable) -> None:
+    register("masked", ".data.masked:Masked", summary="texts with holes, to be filled; of any source of texts")
     register("parallel", ".data.parallel:Parallel", summary="sentence pairs; built in: English with its Latin")
     register("pairs", ".data.pairs:Pairs", summary="pairs of pictures, or pictures with an input derived from each")
     register("shapes", ".data.shapes:Shapes", summary="built in: scenes of coloured shapes and their captions")
@@ -23,20 +24,24 @@ def gangen_encoders(register: Callable) -> None:
 def gangen_generators(register: Callable) -> None:
     register("unet", ".networks.unet:UNetGenerator", summary="a picture into a picture: Isola et al., 2017")
     register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
+    register("infilling", ".networks.infilling:InfillingGenerator", summary="LSTM decoder that fills holes of texts")
 
 
 @hookimpl
 def gangen_objectives(register: Callable) -> None:
     register("captioning", ".objectives.captioning:Captioning", summary="texts of pictures: Dai et al., 2017")
+    register("infilling", ".objectives.infilling:Infilling", summary="MaskGAN; turns imitate, discriminate, policy")
     register("pix2pix", ".objectives.pix2pix:Pix2Pix", summary="of pairs: Isola et al., 2017")
 
 
 @hookimpl
 def gangen_discriminators(register: Callable) -> None:
     register("joint", ".networks.joint:JointDiscriminator", summary="a text beside what it was made from, by attention")
+    register("infilling", ".networks.infilling:InfillingDiscriminator", summary="a verdict on each word of a hole")
     register("patch", ".networks.patch:PatchDiscriminator", summary="PatchGAN, of several scales: Isola et al., 2017")
 
 
 @hookimpl
 def gangen_metrics(register: Callable) -> None:
     register("captions", ".metrics.captions:Captions", summary="share of pictures of shapes that are described rightly")
+    register("fill_perplexity", ".metrics.fills:FillPerplexity", summary="how likely and how varied words in holes are")

@@ -2,11 +2,41 @@
 
 from dataclasses import dataclass
 
+import torch.nn.functional as F
+from torch import Tensor
+
 from gangen import UsageError
 from gangen_image import ImageSpec
 from gangen_text import TextSpec
 
 InputSpec = ImageSpec | TextSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class HolesSpec(TextSpec):
+    """Description of texts with holes, and of how they are filled.
+
+    A hole stands for one to ``longest`` words, and is ``longest`` times the token ``hole`` in a row. The row of the
+    whole text has the words that fill it in these places and ``pad`` in those that are left, so that both rows are
+    equal wherever there is no hole. Holes do not touch, and have no word that is ``unknown``.
+    """
+
+    hole: int
+    longest: int
+    unknown: int | None
+
+    def holes(self, input: Tensor) -> Tensor:
+        """Where there are holes, bool of the shape of ``input`` ``[batch, length]``."""
+        return input == self.hole
+
+    def chosen(self, tokens: Tensor, input: Tensor) -> Tensor:
+        """Where whoever wrote ``tokens`` had a choice, bool of their shape ``[batch, length]``.
+
+        That is at each word in a hole of ``input``, and at the first padding of a hole, which closes it.
+        """
+        holes = self.holes(input)
+        closed = F.pad(holes & (tokens == self.pad), (1, 0))[:, :-1]
+        return holes & ~closed
 
 
 @dataclass(frozen=True, kw_only=True)

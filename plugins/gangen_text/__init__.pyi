@@ -12,6 +12,8 @@ from .data.files import TextRows as TextRows
 from .data.files import texts_of as texts_of
 from .data.tokenization import is_full as is_full
 from .data.unknown import unknown_parts as unknown_parts
+from .data.unknown import unknown_token as unknown_token
+from .metrics.kneser_ney import KneserNey as KneserNey
 from .networks.draws import gumbel_softmax as gumbel_softmax
 from .networks.draws import inverse_cdf as inverse_cdf
 from .networks.filters import FilterBank as FilterBank

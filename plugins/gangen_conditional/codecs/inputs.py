@@ -92,10 +92,7 @@ class TextInput:
         text = (prompt or "").strip()
         if not text:
             raise UsageError(f"there is nothing to start from: this model takes {self.takes}")
-        if unknown := unknown_parts(self.codec.tokenizer, text):
-            vocabulary = list(self.codec.tokenizer.get_vocab())
-            words = [f"{word!r}{did_you_mean(word, vocabulary)}" for word in unknown]
-            raise UsageError(f"this model does not know {few(words)}\nit takes {self.takes}")
+        refuse_unknown(self.codec, text, self.takes)
         (tokens,) = self.codec.tokenize([text])
         if len(tokens) >= self.spec.max_length:
             raise UsageError(f"{text!r} has {len(tokens)} tokens; this model reads {self.spec.max_length - 1} at most")
@@ -115,4 +112,9 @@ class TextInput:
         return cls(TextCodec.load(folder), **options)
 
 
-KINDS: dict[str, type[ImageInput] | type[TextInput]] = {"image": ImageInput, "text": TextInput}
+def refuse_unknown(codec: TextCodec, text: str, takes: str) -> None:
+    """Raises UsageError where a model that ``takes`` texts does not know words of this one."""
+    if unknown := unknown_parts(codec.tokenizer, text):
+        vocabulary = list(codec.tokenizer.get_vocab())
+        words = [f"{word!r}{did_you_mean(word, vocabulary)}" for word in unknown]
+        raise UsageError(f"this model does not know {few(words)}\nit takes {takes}")

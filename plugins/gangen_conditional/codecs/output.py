@@ -9,10 +9,13 @@ from typing import Any, Self
 from torch import Tensor
 
 from gangen import DataError, SheetRow, write_atomically
-from gangen_conditional.codecs.inputs import KINDS, ImageInput, Input
+from gangen_conditional.codecs.holes import HolesInput
+from gangen_conditional.codecs.inputs import ImageInput, Input, TextInput
 from gangen_conditional.spec import ImageFromSpec, TextFromSpec
 from gangen_image import ImageCodec, ImageSpec, captioned, save_image
 from gangen_text import TextCodec, TextSpec
+
+KINDS: dict[str, type[Input]] = {"image": ImageInput, "text": TextInput, "holes": HolesInput}
 
 
 class FromInput:

@@ -76,7 +76,10 @@ class AttentiveGenerator(Autoregressive):
 
     def read(self, embedded: Tensor, condition: Condition | None) -> Tensor:
         """See Autoregressive."""
-        state = self.begin(len(embedded), condition)
+        return self.read_from(self.begin(len(embedded), condition), embedded)
+
+    def read_from(self, state: DecoderState, embedded: Tensor) -> Tensor:
+        """``read`` of rows that begin in ``state``."""
         hidden, cell = (torch.stack(side) for side in zip(*state.layers, strict=True))
         # Not every CPU has an LSTM in half precision.
         with torch.autocast(embedded.device.type, enabled=False):

@@ -31,7 +31,8 @@ class Autoregressive(nn.Module, ABC):
 
     A subclass sets ``embedding`` (``nn.Embedding``, vocabulary rows) and ``output`` (``nn.Linear`` onto the
     vocabulary) and defines ``begin``, ``step`` and ``read``. Its state has a method ``select(index)``: the state of
-    those rows, int64 ``[m]``, repeats allowed, as a copy. Dropout belongs in ``read`` alone.
+    those rows, int64 ``[m]``, repeats allowed, as a copy. Dropout belongs in ``read`` alone. One whose condition says
+    what may stand where also defines ``barred``, and its ``log_prob`` accounts for it.
     """
 
     embedding: nn.Embedding
@@ -57,6 +58,13 @@ class Autoregressive(nn.Module, ABC):
     @abstractmethod
     def read(self, embedded: Tensor, condition: Condition | None) -> Tensor:
         """Read embedded tokens in one go, float ``[n, length, e]``; features of each one's next ``[n, length, d]``."""
+
+    def barred(self, state: Any, before: Tensor) -> Tensor | None:
+        """Tokens that may not come next, bool ``[n, vocabulary]``, which leaves each row one at least; None is none.
+
+        ``state`` is that of rows which have read up to ``before``, int64 ``[n]``, their last tokens.
+        """
+        return None
 
     def logits(self, features: Tensor) -> Tensor:
         """float ``[..., vocabulary]`` of features float ``[..., d]``; -inf for tokens that are no text."""
@@ -100,7 +108,7 @@ class Autoregressive(nn.Module, ABC):
             )
         uniforms = self._uniforms(n, self.spec.max_length)
         tokens = self._empty(n)
-        features, state = self._first(n, condition)
+        before, features, state = self._first(n, condition)
         start = 0
         if condition is not None and "prefix" in condition:
             start = condition["prefix"].shape[1]
@@ -110,12 +118,14 @@ class Autoregressive(nn.Module, ABC):
                 )
             tokens[:, :start] = condition["prefix"]
             for t in range(start):
-                features, state = self.step(state, self.embedding(tokens[:, t]))
+                before = tokens[:, t]
+                features, state = self.step(state, self.embedding(before))
         live = self._live(tokens[:, :start])
         if start < self.spec.max_length and len(live):
             if len(live) < n:
-                features, state, uniforms = features[live], state.select(live), uniforms[live]
-            drawn = self._draw(features, uniforms[:, start : start + 1], temperature, top_k, top_p).flatten()
+                before, features, state, uniforms = before[live], features[live], state.select(live), uniforms[live]
+            barred = self.barred(state, before)
+            drawn = self._draw(features, uniforms[:, start : start + 1], barred, temperature, top_k, top_p).flatten()
             self._complete(tokens, live, start, drawn, state, uniforms[:, start:], temperature, top_k, top_p)
         return tokens
 
@@ -131,7 +141,7 @@ class Autoregressive(nn.Module, ABC):
         """
         batch, length = tokens.shape
         uniforms = self._uniforms(batch, count, sum(length - t for t in range(stride, length, stride)))
-        features, state = self._first(batch, condition)
+        _, features, state = self._first(batch, condition)
         copies = torch.arange(batch * count, device=tokens.device).view(batch, count)
         for t in range(1, length):
             features, state = self.step(state, self.embedding(tokens[:, t - 1]))
@@ -143,7 +153,9 @@ class Autoregressive(nn.Module, ABC):
             if len(live):
                 rows = copies[live].flatten()
                 rolled[rows, t:] = self._empty(len(rows))[:, t:length]
-                drawn = self._draw(features[live], now[live, :, 0]).flatten()
+                barred = self.barred(state, tokens[:, t - 1])
+                barred = None if barred is None else barred[live]
+                drawn = self._draw(features[live], now[live, :, 0], barred).flatten()
                 branches = state.select(live.repeat_interleave(count))
                 self._complete(rolled, rows, t, drawn, branches, now.flatten(0, 1)[rows])
             yield t, rolled
@@ -156,24 +168,29 @@ class Autoregressive(nn.Module, ABC):
             raise UsageError(f"temperature must be above 0, got {temperature}")
         spec = self.spec
         uniforms = self._uniforms(n, spec.max_length, spec.vocab_size)
-        features, state = self._first(n, condition)
+        before, features, state = self._first(n, condition)
         rows = []
         if spec.end is not None:
             ended = torch.zeros(n, 1, dtype=torch.bool, device=features.device)
             padding = F.one_hot(torch.tensor(spec.pad, device=features.device), spec.vocab_size).to(features.dtype)
         for t in range(spec.max_length):
-            row = gumbel_softmax(self.logits(features), uniforms[:, t], temperature, straight_through)
+            logits = self.logits(features)
+            if (barred := self.barred(state, before)) is not None:
+                logits = logits.masked_fill(barred, -torch.inf)
+            row = gumbel_softmax(logits, uniforms[:, t], temperature, straight_through)
             if spec.end is not None:
                 row = torch.where(ended, padding, row)
                 ended = ended | (row.argmax(-1, keepdim=True) == spec.end)
             rows.append(row)
+            before = row.argmax(-1)
             if t + 1 < spec.max_length:
                 features, state = self.step(state, row.to(self.embedding.weight.dtype) @ self.embedding.weight)
         return torch.stack(rows, dim=1)
 
-    def _first(self, n: int, condition: Condition | None) -> tuple[Tensor, Any]:
+    def _first(self, n: int, condition: Condition | None) -> tuple[Tensor, Tensor, Any]:
+        """The start token of ``n`` rows, int64 ``[n]``, and what ``step`` makes of it."""
         start = torch.full((n,), self.spec.start, device=self.penalty.device)
-        return self.step(self.begin(n, condition), self.embedding(start))
+        return start, *self.step(self.begin(n, condition), self.embedding(start))
 
     def _empty(self, n: int) -> Tensor:
         fill = 0 if self.spec.pad is None else self.spec.pad
@@ -191,16 +208,29 @@ class Autoregressive(nn.Module, ABC):
         return noise.uniform(rows, *shape, device=self.penalty.device, dtype=dtype)
 
     def _draw(
-        self, features: Tensor, uniforms: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+        self,
+        features: Tensor,
+        uniforms: Tensor,
+        barred: Tensor | None,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
     ) -> Tensor:
-        """Next tokens, int64 ``[n, draws]``, for features float ``[n, d]`` and uniforms float ``[n, draws]``."""
+        """Next tokens, int64 ``[n, draws]``, for features float ``[n, d]`` and uniforms float ``[n, draws]``.
+
+        None of those ``barred``, bool ``[n, vocabulary]``.
+        """
         weight, bias = self.output.weight, self.output.bias + self.penalty
         at_once = max(1, LOGITS_AT_ONCE.get(features.device.type, LOGITS_AT_ONCE_ON_A_DEVICE) // self.spec.vocab_size)
         # One buffer for all groups: fresh memory of this size costs more than the arithmetic.
         buffer = weight.new_empty(min(at_once, len(features)), self.spec.vocab_size)
         drawn = []
-        for some, uniform in zip(features.to(weight.dtype).split(at_once), uniforms.split(at_once), strict=True):
+        groups = [features.to(weight.dtype).split(at_once), uniforms.split(at_once)]
+        groups.append([None] * len(groups[0]) if barred is None else barred.split(at_once))
+        for some, uniform, out in zip(*groups, strict=True):
             logits = torch.addmm(bias, some, weight.t(), out=buffer[: len(some)]).to(uniforms.dtype)
+            if out is not None:
+                logits.masked_fill_(out, -torch.inf)
             if temperature != 1.0:
                 logits /= temperature
             drawn.append(inverse_cdf(truncated(logits, top_k, top_p), uniform))
@@ -228,6 +258,7 @@ class Autoregressive(nn.Module, ABC):
                     rows, drawn, ended, uniforms = rows[going], drawn[going], ended[going], uniforms[going]
                     state = state.select(going)
             features, state = self.step(state, self.embedding(drawn))
-            drawn = self._draw(features, uniforms[:, position + 1 - t, None], *settings).flatten()
+            barred = self.barred(state, drawn)
+            drawn = self._draw(features, uniforms[:, position + 1 - t, None], barred, *settings).flatten()
             if self.spec.end is not None:
                 drawn = drawn.masked_fill(ended, self.spec.pad)

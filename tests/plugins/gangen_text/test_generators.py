@@ -359,6 +359,15 @@ def test_top_k_and_nucleus():
     assert truncated(logits, 0, 1.0) is logits
 
 
+def test_what_is_barred_is_never_written(build):
+    generator = build(FIXED)
+    generator.barred = lambda state, before: nn.functional.one_hot(before, 3).bool()  # no token twice in a row
+    rows = [generator.sample(200), generator.relaxed(200).argmax(-1)]
+    rows += [rolled for _, rolled in generator.rollout(rows[0], count=2)]
+    for tokens in rows:
+        assert (tokens[:, 0] != FIXED.start).all() and (tokens[:, 1:] != tokens[:, :-1]).all()
+
+
 def test_half_precision_autocast_is_near_full_precision(build):
     generator = build(LABELLED).float()
     condition = {"label": LABEL}
