@@ -32,6 +32,7 @@ def gangen_objectives(register: Callable) -> None:
     register("captioning", ".objectives.captioning:Captioning", summary="texts of pictures: Dai et al., 2017")
     register("infilling", ".objectives.infilling:Infilling", summary="MaskGAN; turns imitate, discriminate, policy")
     register("pix2pix", ".objectives.pix2pix:Pix2Pix", summary="of pairs: Isola et al., 2017")
+    register("translation", ".objectives.translation:Translation", summary="sentence pairs: Wu et al., 2017")
 
 
 @hookimpl
@@ -45,3 +46,5 @@ def gangen_discriminators(register: Callable) -> None:
 def gangen_metrics(register: Callable) -> None:
     register("captions", ".metrics.captions:Captions", summary="share of pictures of shapes that are described rightly")
     register("fill_perplexity", ".metrics.fills:FillPerplexity", summary="how likely and how varied words in holes are")
+    register("exact_match", ".metrics.translations:ExactMatch", summary="share of translations that are the true one")
+    register("bleu", ".metrics.translations:Bleu", summary="corpus BLEU of translations, by sacrebleu")

@@ -17,7 +17,8 @@ class SeqGAN(TextGame):
     The value of token t is the mean reward of ``rollouts`` texts that keep tokens 1..t and go on by themselves; that of
     the last token is the reward of the text itself. The reward of a text is the discriminator's ``probability`` that it
     is real, as in the paper, or its ``logit``. With a ``stride`` above 1 only every stride-th prefix is rolled out, and
-    tokens between two of them share the value of the next.
+    tokens between two of them share the value of the next; with one of the texts' length or more there are no rollouts,
+    and the value of every token is the reward of its text (Williams, 1992).
 
     ``baseline`` is subtracted from the values: their mean at the same ``position``, or the value of the ``prefix``
     before the token (so that a token is credited with what it changed). ``whiten`` then makes their mean zero and their
@@ -65,21 +66,24 @@ class SeqGAN(TextGame):
     def values(self, players: Players, tokens: Tensor, condition: Batch) -> Tensor:
         """Action values, float ``[B, L]``: column t is the value of choosing token t after the tokens before it."""
         roller = players.averaged("generator") if self.rollout_with == "average" else players.generator
-        prefixes, rolled = zip(*roller.rollout(tokens, condition, count=self.rollouts, stride=self.stride), strict=True)
+        ways = list(roller.rollout(tokens, condition, count=self.rollouts, stride=self.stride))
+        prefixes, rolled = [t for t, _ in ways], [texts for _, texts in ways]
         # One call for all: a discriminator that makes tables of what tokens contribute makes them once.
         texts, rows = torch.cat([*rolled, tokens]), torch.arange(len(tokens), device=tokens.device)
         rows = torch.cat([*[rows.repeat_interleave(self.rollouts)] * len(rolled), rows])
-        with evaluating(players.discriminator):
-            logits = self.logits_of(players, texts, condition, rows)
-        rewards = logits.sigmoid() if self.reward == "probability" else logits
+        rewards = self.rewards(players, texts, condition, rows)
         of_rollouts, of_texts = rewards.split([len(texts) - len(tokens), len(tokens)])
         of_prefixes = of_rollouts.reshape(len(rolled), len(tokens), self.rollouts).mean(dim=2)
-        shares = torch.tensor(
-            [t - before for before, t in zip((0, *prefixes), prefixes, strict=False)], device=tokens.device
-        )
-        columns = of_prefixes.repeat_interleave(shares, dim=0).t()
+        shares = torch.tensor([t - before for before, t in zip((0, *prefixes), prefixes, strict=False)])
+        columns = of_prefixes.repeat_interleave(shares.long().to(tokens.device), dim=0).t()
         last = of_texts.unsqueeze(1).expand(-1, tokens.shape[1] - columns.shape[1])
         return torch.cat([columns, last], dim=1)
+
+    def rewards(self, players: Players, texts: Tensor, condition: Batch, rows: Tensor) -> Tensor:
+        """What whole texts earn, float ``[n]``, as the discriminator has it; see ``logits_of``."""
+        with evaluating(players.discriminator):
+            logits = self.logits_of(players, texts, condition, rows)
+        return logits.sigmoid() if self.reward == "probability" else logits
 
     def logits_of(self, players: Players, texts: Tensor, condition: Batch, rows: Tensor) -> Tensor:
         """The discriminator's, float ``[n]``, of texts int64 ``[n, L]`` of which each has the condition of the row that

@@ -81,6 +81,13 @@ def test_with_a_stride_tokens_share_the_value_of_the_next_prefix_that_is_rolled_
     assert torch.allclose((3 * values[:, 1]) % 1, torch.zeros(2, dtype=torch.float64), atol=1e-9)
 
 
+def test_with_a_stride_of_the_length_every_token_has_the_reward_of_its_text():
+    players = game(FIXED, Judge(lambda tokens: tokens[:, 4]))
+    tokens = torch.tensor([[1, 0, 2, 3, 1], [3, 3, 0, 0, 2]])
+    values = SeqGAN(FIXED, loss=NonSaturating(), reward="logit", stride=5).values(players, tokens, {})
+    assert values.tolist() == [[1.0] * 5, [2.0] * 5]
+
+
 def test_policy_gradient_is_the_gradient_of_the_expected_reward():
     spec = TextSpec(vocab_size=3, max_length=2, start=0)
     reward = torch.tensor([[0.1, 0.9, 0.3], [0.5, 0.2, 0.8], [0.7, 0.6, 0.05]], dtype=torch.float64)
