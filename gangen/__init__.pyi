@@ -10,6 +10,7 @@ from .collectives import all_gather as all_gather
 from .collectives import all_mean as all_mean
 from .collectives import all_roll as all_roll
 from .collectives import all_sum as all_sum
+from .collectives import rank as rank
 from .collectives import world_size as world_size
 from .components.options import Part as Part
 from .components.registry import name_of as name_of

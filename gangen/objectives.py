@@ -63,8 +63,11 @@ class AdversarialGame(nn.Module):
         """What maps rows to logits, float ``[B]`` or ``[B, parts]``; where it judges packs, one for several rows."""
         return lambda rows: at_least_float32(players.discriminator(rows, condition))
 
-    def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits of real rows and of fakes, which carry the same condition."""
+    def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
+        """The logits of real rows and of fakes, which carry the same condition; and of what else counts as fake.
+
+        Of several kinds of fakes each has an equal part in the loss.
+        """
         judge = self.judge(players, batch)
         return judge(real), judge(fake)
 
@@ -107,11 +110,12 @@ class AdversarialGame(nn.Module):
             real = real.detach().requires_grad_()
         if not mixed and "fake" in differentiated:
             fake = fake.detach().requires_grad_()
-        said_real, said_fake = self.verdicts(players, batch, real, fake)
+        said_real, said_fake, *others = self.verdicts(players, batch, real, fake)
         known = [] if mixed else [(real, said_real), (fake, said_fake)]
         judge = Judge(self.judge(players, batch), *known)
         penalty, stats = _add_up(self.penalties, judge, real, fake, clock)
-        return self.loss.discriminator(said_real, said_fake) + penalty, stats | self.figures(said_real, said_fake)
+        losses = [self.loss.discriminator(said_real, said) for said in (said_fake, *others)]
+        return sum(losses) / len(losses) + penalty, stats | self.figures(said_real, said_fake)
 
     def fool(self, players: Players, batch: Batch, fake: Tensor, condition: Batch) -> Tensor:
         """The generator's loss for ``fake``, which were made for ``condition``; ``batch`` has the real rows."""

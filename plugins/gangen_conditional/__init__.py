@@ -16,6 +16,7 @@ def gangen_data(register: Callable) -> None:
 
 @hookimpl
 def gangen_encoders(register: Callable) -> None:
+    register("matcher", ".networks.matcher:Matcher", summary="words and places of images in one space: AttnGAN's DAMSM")
     register("places", ".networks.places:Places", summary="convolutions: a state for each place of the input's picture")
     register("words", ".networks.words:Words", summary="a bidirectional LSTM: a state for each word of the input")
 
@@ -23,6 +24,7 @@ def gangen_encoders(register: Callable) -> None:
 @hookimpl
 def gangen_generators(register: Callable) -> None:
     register("unet", ".networks.unet:UNetGenerator", summary="a picture into a picture: Isola et al., 2017")
+    register("word_resnet", ".networks.word_resnet:WordResNetGenerator", summary="an image that looks at a text")
     register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
     register("infilling", ".networks.infilling:InfillingGenerator", summary="LSTM decoder that fills holes of texts")
 
@@ -31,6 +33,7 @@ def gangen_generators(register: Callable) -> None:
 def gangen_objectives(register: Callable) -> None:
     register("captioning", ".objectives.captioning:Captioning", summary="texts of pictures: Dai et al., 2017")
     register("infilling", ".objectives.infilling:Infilling", summary="MaskGAN; turns imitate, discriminate, policy")
+    register("text_to_image", ".objectives.text_to_image:TextToImage", summary="Reed et al., 2016; AttnGAN's matching")
     register("pix2pix", ".objectives.pix2pix:Pix2Pix", summary="of pairs: Isola et al., 2017")
     register("translation", ".objectives.translation:Translation", summary="sentence pairs: Wu et al., 2017")
 
@@ -39,6 +42,7 @@ def gangen_objectives(register: Callable) -> None:
 def gangen_discriminators(register: Callable) -> None:
     register("joint", ".networks.joint:JointDiscriminator", summary="a text beside what it was made from, by attention")
     register("infilling", ".networks.infilling:InfillingDiscriminator", summary="a verdict on each word of a hole")
+    register("word_resnet", ".networks.word_resnet:WordResNetDiscriminator", summary="is it real, and of its text?")
     register("patch", ".networks.patch:PatchDiscriminator", summary="PatchGAN, of several scales: Isola et al., 2017")
 
 
@@ -48,3 +52,6 @@ def gangen_metrics(register: Callable) -> None:
     register("fill_perplexity", ".metrics.fills:FillPerplexity", summary="how likely and how varied words in holes are")
     register("exact_match", ".metrics.translations:ExactMatch", summary="share of translations that are the true one")
     register("bleu", ".metrics.translations:Bleu", summary="corpus BLEU of translations, by sacrebleu")
+    register(
+        "attributes", ".metrics.attributes:Attributes", summary="share of pictures of shapes that show what they should"
+    )

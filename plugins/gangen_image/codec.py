@@ -25,7 +25,7 @@ from gangen import (
 )
 from gangen_image.extractors.classifier import Classifier, as_bytes
 from gangen_image.spec import ImageSpec
-from gangen_image.titles import SIZE, Title, title_of
+from gangen_image.titles import SIZE, Title, title_of, wrapped_title_of
 
 GAP = 2
 BACKGROUND = "white"
@@ -185,10 +185,10 @@ def _resized(image: Image.Image, side: int) -> Image.Image:
 
 def _rows_with_titles(rows: Sequence[SheetRow], side: int, note: str) -> Image.Image:
     """A strip of images for each row; above them the names of those in the first row that have one, below a note."""
-    titles = [title_of(row.title) for row in rows]
+    titles = [wrapped_title_of(row.title) for row in rows]
     words = [_marked(number, title, row.title) for number, (title, row) in enumerate(zip(titles, rows, strict=True), 1)]
     plain = title_of("").font
-    lengths = [title.font.getlength(it) for title, it in zip(titles, words, strict=True)]
+    lengths = [max(map(title.font.getlength, it.split("\n"))) for title, it in zip(titles, words, strict=True)]
     margin = math.ceil(max(lengths)) + 3 * GAP
     strips = [grid([_resized(image, side) for _, image in row.cells], len(row.cells)) for row in rows]
     line = SIZE + 2 * GAP
@@ -199,7 +199,8 @@ def _rows_with_titles(rows: Sequence[SheetRow], side: int, note: str) -> Image.I
     for column, (name, _) in enumerate(rows[0].cells):
         draw.text((margin + GAP + column * (side + GAP), GAP), name, fill="black", font=title_of(name).font)
     for title, word, strip in zip(titles, words, strips, strict=True):
-        draw.text((margin - 2 * GAP, top + strip.height // 2), word, fill="black", font=title.font, anchor="rm")
+        at = margin - 2 * GAP, top + strip.height // 2
+        draw.text(at, word, fill="black", font=title.font, anchor="rm", align="right", spacing=GAP)
         canvas.paste(strip, (margin, top))
         top += strip.height
     draw.text((GAP, top + GAP), note, fill="black", font=plain)
@@ -215,4 +216,4 @@ def _legend(rows: Sequence[SheetRow]) -> list[str]:
     # What is no text, as a name of a file may be, is escaped.
     whole = (row.title.encode("utf-8", "backslashreplace").decode() for row in rows)
     names = enumerate((" ".join(name.split()) for name in whole), 1)
-    return [f"#{number} = {name}" for number, name in names if name and not title_of(name).whole]
+    return [f"#{number} = {name}" for number, name in names if name and not wrapped_title_of(name).whole]

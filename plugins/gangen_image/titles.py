@@ -4,12 +4,15 @@ import unicodedata
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import wrap
 from typing import NamedTuple
 
 from PIL import ImageFont, features
 
 SIZE = 14
 LONGEST = 24
+# A name that is longer is wrapped: so many lines, of so many characters, stand beside an image.
+LINES, LINE_LENGTH = 4, 32
 # Where Pillow's own font, which knows ASCII, has no glyph: names by which systems have fonts of many scripts.
 FONTS = (
     "DejaVuSans.ttf",
@@ -47,6 +50,13 @@ def title_of(name: str, longest: int = LONGEST) -> Title:
     shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
     seen = not name or any(any(_glyph(character, number)[1]) for character in shown)  # there are letters without ink
     return Title(shown, _fonts()[number], seen and shown == name)
+
+
+def wrapped_title_of(name: str) -> Title:
+    """As ``title_of``, and a longer name whole, with line breaks, where four lines of 32 characters are enough."""
+    title, longer = title_of(name), title_of(name, LINES * LINE_LENGTH)
+    lines = wrap(longer.shown, LINE_LENGTH)
+    return title if title.whole or not longer.whole or len(lines) > LINES else longer._replace(shown="\n".join(lines))
 
 
 @cache

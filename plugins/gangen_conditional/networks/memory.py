@@ -1,7 +1,9 @@
 """What encoders make of inputs, and how others look at it."""
 
+import math
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -30,3 +32,15 @@ class Encoder(Protocol):
         """Of pixels uint8 ``[n, channels, size, size]``, a state for each place; of tokens int64 ``[n, length]``, one
         for each token up to the end.
         """
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """What each query sees: the mean of ``values`` float ``[n, m, v]``, weighed by how its key float ``[n, m, d]`` is
+    like the query, float ``[n, q, d]`` (Vaswani et al. 2017, equation 1), where ``mask``, bool ``[n, m]``.
+
+    Plain products and a softmax, since torch's own kernel has no second derivative, which gradient penalties need.
+    """
+    scores = queries @ keys.transpose(1, 2) / math.sqrt(keys.shape[2])
+    if mask is not None:
+        scores = scores.masked_fill(~mask.unsqueeze(1), -torch.inf)
+    return scores.softmax(-1) @ values

@@ -32,7 +32,7 @@ class Words(nn.Module):
         layers: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__()
-        self.input = text_input(spec, "conditional/words")
+        self.input = text_input(spec, "encoder conditional/words")
         self.embedding = nn.Embedding(self.input.vocab_size, embedding_dim)
         self.lstm = nn.LSTM(embedding_dim, hidden_dim, layers, batch_first=True, bidirectional=True)
         self.dim = 2 * hidden_dim
@@ -48,9 +48,9 @@ class Words(nn.Module):
         return Memory(states, mask)
 
 
-def text_input(spec: ImageFromSpec | TextFromSpec, encoder: str) -> TextSpec:
+def text_input(spec: ImageFromSpec | TextFromSpec, reader: str) -> TextSpec:
     """The description of the texts that data are made from. Raises UsageError where they are made from no text."""
     given = getattr(spec, "input", None)
     if not isinstance(given, TextSpec):
-        raise UsageError(f"encoder {encoder} reads texts, and what these data are made from is none")
+        raise UsageError(f"{reader} reads texts, and what these data are made from is none")
     return given

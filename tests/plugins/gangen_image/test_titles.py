@@ -7,7 +7,7 @@ import pytest
 from PIL import features
 
 from gangen_image import titles
-from gangen_image.titles import title_of
+from gangen_image.titles import title_of, wrapped_title_of
 
 DEJAVU = Path(find_spec("matplotlib").origin).with_name("mpl-data") / "fonts/ttf/DejaVuSans.ttf"
 
@@ -82,3 +82,12 @@ def test_without_fonts_there_is_that_of_pillow(no_fonts):
     assert title_of("cat") == ("cat", titles._fonts()[0], True)
     assert title_of("Äpfel").shown == "pfel"
     assert not title_of("Äpfel").whole
+
+
+def test_longer_names_are_wrapped_where_four_lines_hold_them():
+    long = "there is a purple cross to the left of a large purple square and over a big yellow circle"
+    title = wrapped_title_of(long)
+    assert title.whole and title.shown.replace("\n", " ") == long
+    assert title.shown.count("\n") == 2 and max(map(len, title.shown.split("\n"))) <= 32
+    assert wrapped_title_of("a cat") == title_of("a cat")
+    assert wrapped_title_of("word " * 40) == title_of("word " * 40)

@@ -1,0 +1,196 @@
+"""Residual networks of images that look at words: a generator and a discriminator of what is made from a text."""
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from gangen import Batch, Part, UsageError
+from gangen_conditional.networks.memory import Memory, attend
+from gangen_conditional.networks.words import text_input
+from gangen_conditional.spec import ImageFromSpec
+from gangen_image import LatentGenerator, finish, normalization, resolutions, widths
+
+SMALLEST = 4
+SLOPE = 0.2
+
+
+class Modulation(nn.Module):
+    """A norm whose gain and shift follow from a vector: y = (1 + gain(v)) * norm(x) + shift(v)."""
+
+    def __init__(self, norm: str, channels: int, dim: int) -> None:
+        super().__init__()
+        self.norm = normalization(norm, channels, affine=False)
+        self.change = nn.Linear(dim, 2 * channels)
+
+    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+        gain, shift = self.change(vector)[:, :, None, None].chunk(2, dim=1)
+        return (1 + gain) * self.norm(x) + shift
+
+
+class LookAtWords(nn.Module):
+    """Every place looks at the words (Xu et al. 2018, section 3.1); what it sees is added to what it has."""
+
+    def __init__(self, channels: int, dim: int) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(channels, dim, 1)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, channels)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        query = self.query(x).flatten(2).transpose(1, 2)
+        seen = attend(query, self.key(memory.states), self.value(memory.states), memory.mask)
+        return x + seen.transpose(1, 2).reshape(x.shape)
+
+
+class UpBlock(nn.Module):
+    """norm, ReLU and a 4x4 convolution that doubles; around it doubling and 1x1; then a look at the words."""
+
+    def __init__(self, before: int, after: int, norm: str, dim: int, words: int | None) -> None:
+        super().__init__()
+        self.norm = Modulation(norm, before, dim)
+        self.convolution = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+        self.shortcut = nn.Conv2d(before, after, 1)
+        self.look = LookAtWords(after, words) if words else None
+
+    def forward(self, x: Tensor, vector: Tensor, memory: Memory) -> Tensor:
+        shortcut = F.interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
+        x = shortcut + self.convolution(F.relu(self.norm(x, vector)))
+        return x if self.look is None else self.look(x, memory)
+
+
+class DownBlock(nn.Module):
+    """Leaky ReLU and a 4x4 convolution that halves; around it halving and 1x1. The first takes images as they are."""
+
+    def __init__(self, before: int, after: int, *, first: bool = False) -> None:
+        super().__init__()
+        self.entry = nn.Identity() if first else nn.LeakyReLU(SLOPE)
+        self.convolution = nn.Conv2d(before, after, 4, stride=2, padding=1)
+        self.shortcut = nn.Conv2d(before, after, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(F.avg_pool2d(x, 2)) + self.convolution(self.entry(x))
+
+
+class WordResNetGenerator(LatentGenerator):
+    """Images from a text and a latent: a linear layer onto 4x4, a doubling block per resolution, 3x3 and tanh.
+
+    ``encoder`` makes states of the words of the text. Their mean and the latent, of ``latent_dim`` numbers, enter the
+    first layer and modulate every norm (as in Zhang et al. 2019, section 3.2: there by labels). From 8x8 up to
+    ``attention`` pixels, every place looks at the words themselves, as in AttnGAN (Xu et al. 2018).
+
+    ``width`` channels at the image's size, twice as many at each halving up to ``max_width``. ``norm`` normalises over
+    the batch, over a channel of an image, over an image, or not at all.
+
+    Raises:
+        UsageError: images are made from no text, or their size is no power of two from 8.
+    """
+
+    def __init__(
+        self,
+        spec: ImageFromSpec,
+        *,
+        encoder: Annotated[Any, Part("encoders")] = "conditional/words",
+        latent_dim: Annotated[int, Ge(1)] = 64,
+        width: Annotated[int, Ge(1)] = 32,
+        max_width: Annotated[int, Ge(1)] = 256,
+        attention: Annotated[int, Ge(0)] = 16,
+        norm: Literal["batch", "instance", "layer", "none"] = "batch",
+    ) -> None:
+        stages = resolutions(spec, "conditional/word_resnet")
+        super().__init__(spec, latent_dim=latent_dim, condition="none")
+        text_input(spec, "conditional/word_resnet")
+        channels, dim = widths(stages, width, max_width), latent_dim + encoder.dim
+        self.input = nn.Linear(dim, channels[0] * SMALLEST**2)
+        self.blocks = nn.ModuleList(
+            UpBlock(before, after, norm, dim, encoder.dim if stage <= attention else None)
+            for stage, (before, after) in zip(stages[1:], pairwise(channels), strict=True)
+        )
+        self.norm = Modulation(norm, channels[-1], dim)
+        self.output = nn.Conv2d(channels[-1], spec.channels, 3, padding=1)
+        finish(self, spectral_norm=False)
+        self.encoder = encoder
+
+    def forward(self, latent: Tensor, memory: Memory) -> Tensor:
+        """Images float ``[n, channels, size, size]`` of latents float ``[n, latent_dim]`` and what was read."""
+        vector = torch.cat([latent, memory.mean()], dim=1)
+        x = self.input(vector).reshape(len(latent), -1, SMALLEST, SMALLEST)
+        for block in self.blocks:
+            x = block(x, vector, memory)
+        return self.output(F.relu(self.norm(x, vector))).tanh()
+
+    def sample(
+        self, n: int, condition: Batch | None = None, *, truncation: float = 1.0, latent: Tensor | None = None
+    ) -> Tensor:
+        """``n`` images with gradient of the texts, "input" of the condition; the rest is as in LatentGenerator."""
+        latent = self.latent(n) if latent is None else latent
+        return self(self.prior.truncate(latent, truncation), self.encoder(tokens_of(condition)))
+
+
+class WordResNetDiscriminator(nn.Module):
+    """Whether images are real and of their text: halving blocks down to 4x4, and two looks at the text.
+
+    The mean state of the words stands beside the features of each place of 4x4; a 3x3 convolution, Leaky ReLU and a
+    linear layer judge both together (Reed et al. 2016, section 4.1). And every word looks at the places of 8x8; a
+    network of one hidden layer judges the word beside what it saw, and the mean over words is added.
+
+    ``encoder`` makes states of the words. ``width`` channels after the first block, twice as many at each halving up to
+    ``max_width``. ``spectral_norm`` divides weights by their largest singular value, but for those of the encoder.
+
+    Raises:
+        UsageError: images are made from no text, or their size is no power of two from 8.
+    """
+
+    def __init__(
+        self,
+        spec: ImageFromSpec,
+        *,
+        encoder: Annotated[Any, Part("encoders")] = "conditional/words",
+        width: Annotated[int, Ge(1)] = 32,
+        max_width: Annotated[int, Ge(1)] = 256,
+        spectral_norm: bool = True,
+    ) -> None:
+        stages = resolutions(spec, "conditional/word_resnet")
+        super().__init__()
+        text_input(spec, "conditional/word_resnet")
+        channels = [spec.channels, *widths(stages[:-1], width, max_width)[::-1]]
+        self.blocks = nn.ModuleList(
+            DownBlock(before, after, first=number == 0) for number, (before, after) in enumerate(pairwise(channels))
+        )
+        last, places = channels[-1], channels[-2]
+        self.joint = nn.Conv2d(last + encoder.dim, last, 3, padding=1)
+        self.whole = nn.Linear(last * SMALLEST**2, 1)
+        self.word = nn.Linear(encoder.dim, places)
+        self.key = nn.Conv2d(places, places, 1)
+        self.compare = nn.Linear(3 * places, places)
+        self.part = nn.Linear(places, 1)
+        finish(self, spectral_norm)
+        self.encoder = encoder
+
+    def forward(self, images: Tensor, condition: Batch | None = None) -> Tensor:
+        """Logits float ``[n]`` of images float ``[n, channels, size, size]`` and the condition's texts, "input"."""
+        memory = self.encoder(tokens_of(condition))
+        before, x = images, images
+        for block in self.blocks:
+            before, x = x, block(x)
+        return self._whole(F.leaky_relu(x, SLOPE), memory) + self._parts(F.leaky_relu(before, SLOPE), memory)
+
+    def _whole(self, x: Tensor, memory: Memory) -> Tensor:
+        sentence = memory.mean()[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return self.whole(F.leaky_relu(self.joint(torch.cat([x, sentence], dim=1)), SLOPE).flatten(1)).squeeze(1)
+
+    def _parts(self, x: Tensor, memory: Memory) -> Tensor:
+        word = self.word(memory.states)
+        seen = attend(word, self.key(x).flatten(2).transpose(1, 2), x.flatten(2).transpose(1, 2))
+        compared = F.leaky_relu(self.compare(torch.cat([word, seen, word * seen], dim=2)), SLOPE)
+        return Memory(self.part(compared), memory.mask).mean().squeeze(1)
+
+
+def tokens_of(condition: Batch | None) -> Tensor:
+    """The texts of a condition. Raises UsageError where there are none."""
+    if condition is None or "input" not in condition:
+        raise UsageError("images are made from a text here: the condition needs an input")
+    return condition["input"]

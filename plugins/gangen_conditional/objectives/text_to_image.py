@@ -1,0 +1,108 @@
+"""Images from texts."""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Gt
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from gangen import AdversarialGame, Batch, Clock, Players, Stats, all_gather, at_least_float32, needs, rank, updates
+from gangen_conditional.networks.matcher import Views
+from gangen_conditional.spec import ImageFromSpec
+
+EPS = 1e-12
+
+
+class TextToImage(AdversarialGame):
+    """Reed et al. (2016), algorithm 1: a real image with a wrong text is a fake too; with AttnGAN's matching term.
+
+    ``discriminate`` tells real images with their texts from fakes and from real images with the text of another row:
+    half of the loss each. ``generate`` fools it, and with ``matching`` adds so many times the matching loss of fakes
+    and their texts (AttnGAN, Xu et al. 2018, equation 6), by the player ``matcher``, which ``match`` teaches on real
+    images, as a phase before the others.
+
+    The matching loss is equations 7 to 13 of that paper over the rows of all processes: ``gamma_1`` says how sharply a
+    word looks at places, ``gamma_2`` how much its best words decide on a text, ``gamma_3`` how sharply texts are told
+    apart. Rows with equal texts are not told apart. Loss and penalties are those of ``gangen/adversarial``.
+    """
+
+    def __init__(
+        self,
+        spec: ImageFromSpec,
+        *,
+        matching: Annotated[float, Ge(0)] = 1.0,
+        gamma_1: Annotated[float, Gt(0)] = 4.0,
+        gamma_2: Annotated[float, Gt(0)] = 5.0,
+        gamma_3: Annotated[float, Gt(0)] = 10.0,
+        **options,
+    ) -> None:
+        super().__init__(spec, **options)
+        self.matching = matching
+        self.gammas = gamma_1, gamma_2, gamma_3
+        self.needs = {"matcher": ["look", "read"]} if matching else {}
+
+    def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
+        """The logits of real images, of fakes, and of real images with wrong texts."""
+        texts = torch.cat([batch["input"], batch["input"], wrong(batch["input"])])
+        return self.judge(players, {"input": texts})(torch.cat([real, fake, real])).chunk(3)
+
+    @needs(matcher=("look", "read"))
+    @updates("matcher")
+    def match(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Learn which words belong to which parts of images."""
+        return self._mismatch(players, self.real(batch), batch["input"])
+
+    @updates("generator")
+    def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Fool the discriminator, by images that match their texts."""
+        fakes = self.fakes(players, batch, clock)
+        loss = self.fool(players, batch, fakes, batch)
+        if not self.matching:
+            return loss, {}
+        mismatch, stats = self._mismatch(players, fakes, batch["input"])
+        return loss + self.matching * mismatch, {"mismatch": mismatch.detach(), **stats}
+
+    def _mismatch(self, players: Players, images: Tensor, texts: Tensor) -> tuple[Tensor, Stats]:
+        """Equation 13: of words and of sentences, each of texts by image and of images by text."""
+        seen, read = players.matcher.look(images), players.matcher.read(texts)
+        seen, read = (Views(*(all_gather(it).flatten(0, 1) for it in views)) for views in (seen, read))
+        texts = all_gather(texts).flatten(0, 1)
+        # Rows that say the same are neither right nor wrong for each other.
+        left_out = (texts.unsqueeze(1) == texts).all(2) & ~torch.eye(len(texts), dtype=torch.bool, device=texts.device)
+        right = torch.arange(len(texts), device=texts.device)
+        loss = torch.zeros((), device=images.device)
+        for alike in (alike_in_words(seen, read, *self.gammas[:2]), alike_as_wholes(seen, read)):
+            logits = (self.gammas[2] * at_least_float32(alike)).masked_fill(left_out, -torch.inf)
+            loss = loss + cross_entropy(logits, right) + cross_entropy(logits.T, right)
+        return loss, {"matched": (logits.argmax(1) == right).float().mean()}
+
+
+def alike_in_words(seen: Views, read: Views, gamma_1: float, gamma_2: float) -> Tensor:
+    """How alike each image and each text are by their parts, float ``[images, texts]``: equations 7 to 10."""
+    scores = torch.einsum("twd,ipd->itwp", read.parts, seen.parts)
+    absent = ~read.mask[None, :, :, None]
+    looks = (gamma_1 * scores.masked_fill(absent, -torch.inf).softmax(2)).softmax(3)
+    # The cosine of a word and what it looks at, the mean of places by its looks, without making that mean.
+    among = seen.parts @ seen.parts.transpose(1, 2)
+    lengths = (torch.einsum("itwp,ipq->itwq", looks, among) * looks).sum(3).clamp(min=EPS).sqrt()
+    words = read.parts.square().sum(2).clamp(min=EPS).sqrt()
+    relevance = (scores * looks).sum(3) / (lengths * words)
+    return (gamma_2 * relevance).masked_fill(absent[..., 0], -torch.inf).logsumexp(2) / gamma_2
+
+
+def alike_as_wholes(seen: Views, read: Views) -> Tensor:
+    """The cosine of each image and each text, float ``[images, texts]``."""
+    return normalize(seen.whole) @ normalize(read.whole).T
+
+
+def wrong(texts: Tensor) -> Tensor:
+    """For each row of texts int64 ``[n, length]`` the next one that says something else, in the batch of all processes;
+    its own where there is none.
+    """
+    everyone = all_gather(texts).flatten(0, 1)
+    n = len(everyone)
+    mine = rank() * len(texts) + torch.arange(len(texts), device=texts.device)
+    order = (mine.unsqueeze(1) + torch.arange(1, n + 1, device=texts.device)) % n
+    same = (everyone[order] == texts.unsqueeze(1)).all(2)
+    return everyone[order.gather(1, same.int().argmin(1, keepdim=True)).squeeze(1)]
