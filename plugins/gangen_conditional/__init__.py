@@ -55,3 +55,4 @@ def gangen_metrics(register: Callable) -> None:
     register(
         "attributes", ".metrics.attributes:Attributes", summary="share of pictures of shapes that show what they should"
     )
+    register("pairs", ".metrics.pairs:Pairs", summary="distance from the one truth: L1, PSNR, SSIM; needs torchmetrics")

@@ -61,6 +61,9 @@ def gangen_augmentations(register: Callable) -> None:
 @hookimpl
 def gangen_extractors(register: Callable) -> None:
     register("classifier", ".extractors.classifier:Classifier", summary="a small network that learns the data's labels")
+    register(
+        "rotations", ".extractors.rotations:Rotations", summary="the same, of images without labels: their upper side"
+    )
     register("identity", ".extractors.identity:Identity", summary="the points or pixels themselves")
     register("inception", ".extractors.inception:Inception", summary="the FID's network; needs torch-fidelity")
 

@@ -7,13 +7,17 @@ from .codec import save_image as save_image
 from .data.digits import Digits as Digits
 from .data.holdout import hold_out as hold_out
 from .data.holdout import key_of as key_of
+from .data.holdout import tell_copies as tell_copies
 from .data.pictures import PictureRows as PictureRows
 from .data.pictures import Pictures as Pictures
+from .data.pictures import holds_images as holds_images
 from .data.pixels import Fit as Fit
 from .data.pixels import open_image as open_image
+from .data.pixels import tell_sizes as tell_sizes
 from .data.pixels import to_pixels as to_pixels
 from .extractors.classifier import Classifier as Classifier
 from .extractors.classifier import as_bytes as as_bytes
+from .extractors.rotations import Rotations as Rotations
 from .networks.conditioning import Discriminator as Discriminator
 from .networks.conditioning import Head as Head
 from .networks.dcgan import initialize as initialize

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from gangen import DataError, SheetRow, write_atomically
+from gangen import DataError, Extractor, SheetRow, write_atomically
 from gangen_conditional.codecs.holes import HolesInput
 from gangen_conditional.codecs.inputs import ImageInput, Input, TextInput
 from gangen_conditional.spec import ImageFromSpec, TextFromSpec
-from gangen_image import ImageCodec, ImageSpec, captioned, save_image
+from gangen_image import ImageCodec, ImageSpec, Rotations, captioned, save_image
 from gangen_text import TextCodec, TextSpec
 
 KINDS: dict[str, type[Input]] = {"image": ImageInput, "text": TextInput, "holes": HolesInput}
@@ -76,6 +76,10 @@ class ImageFromCodec(FromInput, ImageCodec):
         super().__init__(ImageFromSpec(**_plain(spec, ImageSpec), input=input.spec))
         self.per_prompt = FromInput.per_prompt
         self.input = input
+
+    def extractor(self) -> Extractor:
+        """A classifier of the labels; without any, of which way up images are."""
+        return super().extractor() if self.spec.labels else Rotations()
 
     def save(self, folder: Path) -> None:
         """Write codec.json, and what is read into input/."""

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gangen_image import ImageCodec, ImageSpec, to_pixels
+
 # Rec. 601, as Pillow makes pictures grey.
 LUMA = (0.299, 0.587, 0.114)
 # Of the steepest edge that a picture can have.
@@ -30,9 +32,12 @@ def edges(images: Tensor) -> Tensor:
 
 
 def low_resolution(images: Tensor) -> Tensor:
-    """Of a quarter of the resolution, each pixel the mean of 4 x 4, in the size of before: uint8 as the pictures."""
-    small = F.avg_pool2d(images.float(), LOW)
-    return F.interpolate(small, size=images.shape[-2:], mode="nearest").round().to(torch.uint8)
+    """Of a quarter of the resolution, each pixel the mean of 4 x 4, enlarged to the size of before as a small picture
+    that is given as a prompt would be; uint8 as the pictures.
+    """
+    channels, size = images.shape[1], images.shape[-1]
+    small = ImageCodec(ImageSpec(channels, size // LOW)).decode(F.avg_pool2d(images.float(), LOW).round().byte())
+    return torch.stack([to_pixels(picture, channels, size, "crop") for picture in small])
 
 
 def same(images: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ class PictureRows(Rows):
         with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
             for chunk in self.chunks(account, **order):
                 column, *label = chunk.columns
-                made = list(threads.map(self._decode, chunk.columns[column]))
+                made = list(threads.map(self.decode, chunk.columns[column]))
                 good = [row for row, image in enumerate(made) if not isinstance(image, str)]
                 labels = self.labels(chunk, label[0], unlabelled) if label else None
                 yield Pictures(
@@ -124,13 +124,13 @@ class PictureRows(Rows):
 
     def columns(self, features: Mapping[str, Any]) -> Sequence[str]:
         image = self._only_images(features) if self.image_column == AUTO else self.image_column
-        if image in features and not _holds_images(features[image]):
+        if image in features and not holds_images(features[image]):
             raise DataError(f"{self.path}: column {image!r} holds no images")
         label = self._only_classes(features) if self.label_column == AUTO else self.label_column
         return [image] if label is None else [image, label]
 
     def _only_images(self, features: Mapping[str, Any]) -> str:
-        found = [name for name, feature in features.items() if _holds_images(feature, certainly=True)]
+        found = [name for name, feature in features.items() if holds_images(feature, certainly=True)]
         if not found:
             raise DataError(f"{self.path} has no column of images\nit has: {', '.join(features)}")
         return self._one(found, "images", "image_column")
@@ -148,7 +148,7 @@ class PictureRows(Rows):
             raise DataError(f"{self.path} has several columns of {what}: {', '.join(found)}\nname one with {option}")
         return found[0]
 
-    def _decode(self, cell: Cell) -> tuple[Tensor, tuple[int, int]] | str:
+    def decode(self, cell: Cell) -> tuple[Tensor, tuple[int, int]] | str:
         """The image and the size that it had, or why there is none."""
         try:
             image = open_image(cell)
@@ -171,7 +171,7 @@ class PictureRows(Rows):
             )
 
 
-def _holds_images(feature: Any, *, certainly: bool = False) -> bool:
+def holds_images(feature: Any, *, certainly: bool = False) -> bool:
     """Whether a column can be read as images; ``certainly``, where plain bytes might be something else."""
     from datasets import Image as ImageFeature
     from datasets import Value
