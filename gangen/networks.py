@@ -64,12 +64,18 @@ def trainable(net: nn.Module) -> list[Tensor]:
 
 
 def state_of(net: nn.Module) -> dict[str, Tensor]:
-    """What is kept of a network: its ``state_dict``, or the part of it that its attribute ``state_names`` lists.
+    """What is kept of a network: its ``state_dict``, but of modules with ``state_names`` only what these list.
 
-    A network has ``state_names`` where it builds the rest from its options, as an adapter does its pretrained base.
+    A network, or a part of one, has ``state_names`` where it builds the rest from its options, as an adapter does its
+    pretrained base.
     """
     state = net.state_dict()
-    return {name: state[name] for name in getattr(net, "state_names", state)}
+    left_out = set()
+    for prefix, module in net.named_modules():
+        if (names := getattr(module, "state_names", None)) is not None:
+            before = f"{prefix}." if prefix else ""
+            left_out |= {name for name in state if name.startswith(before) and name.removeprefix(before) not in names}
+    return {name: tensor for name, tensor in state.items() if name not in left_out}
 
 
 def load_state(net: nn.Module, kept: Mapping[str, Tensor]) -> None:

@@ -18,6 +18,7 @@ def gangen_data(register: Callable) -> None:
 def gangen_encoders(register: Callable) -> None:
     register("matcher", ".networks.matcher:Matcher", summary="words and places of images in one space: AttnGAN's DAMSM")
     register("places", ".networks.places:Places", summary="convolutions: a state for each place of the input's picture")
+    register("transformers", ".networks.pretrained:Transformers", summary="a pretrained model, by folder or hub name")
     register("words", ".networks.words:Words", summary="a bidirectional LSTM: a state for each word of the input")
 
 

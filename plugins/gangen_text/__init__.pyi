@@ -13,6 +13,7 @@ from .data.files import texts_of as texts_of
 from .data.tokenization import is_full as is_full
 from .data.unknown import unknown_parts as unknown_parts
 from .data.unknown import unknown_token as unknown_token
+from .extractors.pretrained import open_pretrained as open_pretrained
 from .metrics.bleu import References as References
 from .metrics.kneser_ney import KneserNey as KneserNey
 from .networks.draws import gumbel_softmax as gumbel_softmax

@@ -1,7 +1,7 @@
 """What text metrics see with, where a pretrained language model is at hand."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from gangen_text.spec import TextSpec
 BATCH_SIZE = 32
 # Longer texts are cut.
 MAX_LENGTH = 256
+# What the library raises where it cannot open something.
+OPENING = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError)
 
 
 class Transformers:
@@ -77,34 +79,59 @@ class Transformers:
     def _open(self) -> None:
         if self._net is not None:
             return
-        from transformers import AutoModel, AutoTokenizer  # a second of imports that only this extractor pays
+        from transformers import AutoTokenizer  # a second of imports that only this extractor pays
 
-        local = Path(self.model).expanduser()
-        name, options = (str(local), {"local_files_only": True}) if local.exists() else (self.model, {})
-        options["trust_remote_code"] = False
+        who = "extractor text/transformers"
+        net = open_pretrained(self.model, who)
         try:
-            # Weights that are not in the file, such as those of a head that nobody uses, are drawn at random.
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(0)
-                net, report = AutoModel.from_pretrained(name, use_safetensors=True, output_loading_info=True, **options)
-            tokenizer = AutoTokenizer.from_pretrained(name, **options)
-        except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
-            raise self._refused(str(error).strip().split("\n")[0]) from None
-        missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
-        if missing:
-            raise self._refused(f"its weights lack {missing[0]}, among {len(missing)} in all")
+            tokenizer = AutoTokenizer.from_pretrained(**_named(self.model))
+        except OPENING as error:
+            raise _refused(who, self.model, _first_line(error)) from None
         tokenizer.padding_side = "right"
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
         if tokenizer.pad_token is None:
-            raise self._refused("its tokenizer has neither a padding nor an end token")
+            raise _refused(who, self.model, "its tokenizer has neither a padding nor an end token")
         limits = (MAX_LENGTH, tokenizer.model_max_length, getattr(net.config, "max_position_embeddings", MAX_LENGTH))
         self._longest, self._tokenizer = min(limits), tokenizer
-        net = net.get_encoder() if net.config.is_encoder_decoder else net
-        self._net = net.float().eval().requires_grad_(False)
+        self._net = net.float().requires_grad_(False)
 
-    def _refused(self, reason: str) -> UsageError:
-        return UsageError(
-            f"extractor text/transformers cannot open model {self.model!r}: {reason}\n"
-            "name a folder that save_pretrained() of a model and its tokenizer wrote, or a model on the hub\nweights "
-            "must be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to convert it"
-        )
+
+def open_pretrained(model: str, who: str) -> torch.nn.Module:
+    """The network of a folder or a name on the hub, of an encoder and decoder the encoder, in evaluation mode.
+
+    Weights are read from safetensors only, and no code that comes with a model is run.
+
+    Raises:
+        UsageError: the model cannot be opened, by ``who``.
+    """
+    from transformers import AutoModel
+
+    try:
+        # Weights that are not in the file, such as those of a head that nobody uses, are drawn at random.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            net, report = AutoModel.from_pretrained(use_safetensors=True, output_loading_info=True, **_named(model))
+    except OPENING as error:
+        raise _refused(who, model, _first_line(error)) from None
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise _refused(who, model, f"its weights lack {missing[0]}, among {len(missing)} in all")
+    return (net.get_encoder() if net.config.is_encoder_decoder else net).eval()
+
+
+def _named(model: str) -> dict[str, Any]:
+    local = Path(model).expanduser()
+    known = {"local_files_only": True} if local.exists() else {}
+    return {"pretrained_model_name_or_path": str(local) if known else model, "trust_remote_code": False, **known}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def _refused(who: str, model: str, reason: str) -> UsageError:
+    return UsageError(
+        f"{who} cannot open model {model!r}: {reason}\n"
+        "name a folder that save_pretrained() of a model and its tokenizer wrote, or a model on the hub\nweights "
+        "must be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to convert it"
+    )
