@@ -36,8 +36,8 @@ class LookAtWords(nn.Module):
 
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__()
-        self.query = nn.Conv2d(channels, dim, 1)
-        self.key = nn.Linear(dim, dim)
+        self.query = nn.Conv2d(channels, channels, 1)
+        self.key = nn.Linear(dim, channels)
         self.value = nn.Linear(dim, channels)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
