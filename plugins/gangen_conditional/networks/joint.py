@@ -1,6 +1,5 @@
 """A discriminator of texts that were made from something: it sees both sides."""
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
 from gangen import Part, UsageError, noise
-from gangen_conditional.networks.memory import Memory
+from gangen_conditional.networks.memory import Memory, attend
 from gangen_conditional.spec import TextFromSpec
 from gangen_text import Condition, FilterBank
 
@@ -20,8 +19,8 @@ ROWS_AT_ONCE = 1024
 
 
 class JointDiscriminator(nn.Module):
-    """Each token looks at the input (Luong et al., 2015: attention, "general" score); filters over windows of tokens
-    with what they see, the largest response of each (Kim, 2014), and two layers.
+    """Each token looks at the input; filters over windows of tokens and what they see, the largest response of each
+    (Kim, 2014), and two layers.
 
     ``encoder`` makes the memory of a condition's "input", a text or a picture. ``embedding_dim`` is the size of an
     embedding, ``filter_counts`` how many filters there are of each of ``filter_widths``. ``dropout`` acts on responses.
@@ -77,9 +76,7 @@ class JointDiscriminator(nn.Module):
     def _judge(self, tokens: Tensor, memory: Memory) -> Tensor:
         embedded = tokens @ self.embedding.weight if tokens.is_floating_point() else self.embedding(tokens)
         said = self.around(embedded.transpose(1, 2)).transpose(1, 2).relu()
-        scores = self.query(said) @ memory.states.transpose(1, 2) / math.sqrt(self.encoder.dim)
-        weights = scores.masked_fill(~memory.mask.unsqueeze(1), -torch.inf).softmax(-1)
-        seen = weights.to(memory.states.dtype) @ memory.states
+        seen = attend(self.query(said), memory.states, memory.states, memory.mask)
         compared = self.compare(torch.cat([said, seen, said * seen], dim=2)).relu()
         features = self.filters(compared).relu()
         if self.training and self.dropout:

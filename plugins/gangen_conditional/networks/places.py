@@ -34,9 +34,9 @@ class Places(nn.Module):
         *,
         dim: Annotated[int, Ge(1)] = 128,
         width: Annotated[int, Ge(1)] = 32,
-        grid: Annotated[int, Ge(1)] = 8,
+        grid: Annotated[int, Ge(1)] = 4,
         norm: Literal["batch", "instance", "layer", "none"] = "layer",
-        blocks: Annotated[int, Ge(0)] = 2,
+        blocks: Annotated[int, Ge(0)] = 1,
         heads: Annotated[int, Ge(1)] = 4,
     ) -> None:
         super().__init__()
@@ -59,6 +59,7 @@ class Places(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(before, dim, 3, padding=1))
         self.places = nn.Parameter(0.1 * torch.randn(grid * grid, dim))
         self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(blocks))
+        self.norm = nn.LayerNorm(dim)
         finish(self, spectral_norm=False)
 
     def forward(self, rows: Tensor) -> Memory:
@@ -66,4 +67,5 @@ class Places(nn.Module):
         states = self.layers(self.input.prepare(rows)).flatten(2).transpose(1, 2) + self.places
         for block in self.blocks:
             states = block(states, dropout=0.0)
+        states = self.norm(states)
         return Memory(states, states.new_ones(states.shape[:2], dtype=torch.bool))
