@@ -121,8 +121,8 @@ def test_the_generator_adds_how_badly_its_images_match():
 def test_images_and_verdicts_depend_on_every_word_and_on_no_padding(size):
     spec = ImageFromSpec(3, size, input=TEXT)
     torch.manual_seed(0)
-    generator = WordResNetGenerator(spec, encoder=encoder(), width=2, max_width=4, latent_dim=3).double().eval()
-    judge = WordResNetDiscriminator(spec, encoder=encoder(), width=2, max_width=4).double().eval()
+    generator = WordResNetGenerator(spec, encoder=encoder(), width=8, latent_dim=3).double().eval()
+    judge = WordResNetDiscriminator(spec, encoder=encoder(), width=8).double().eval()
     latent, images = torch.randn(1, 3).double(), torch.randn(1, 3, size, size).double()
     texts = torch.tensor([[5, 6, 7, 2, 0], [4, 6, 7, 2, 0], [5, 6, 4, 2, 0], [5, 6, 7, 2, 8]])
     made = [generator.sample(1, {"input": text[None]}, latent=latent) for text in texts]
