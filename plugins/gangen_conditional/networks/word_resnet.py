@@ -133,7 +133,7 @@ class WordResNetGenerator(LatentGenerator):
 class WordResNetDiscriminator(nn.Module):
     """Whether images are real and of their text: halving blocks down to 4x4, and two looks at the text.
 
-    The mean state of the words stands beside the features of each place of 4x4; a 3x3 convolution, Leaky ReLU and a
+    The mean state of the words stands beside the features of each place of 4x4; a 1x1 convolution, Leaky ReLU and a
     linear layer judge both together (Reed et al. 2016, section 4.1). And every word looks at the places of 8x8; a
     network of one hidden layer judges the word beside what it saw, and the mean over words is added.
 
@@ -161,7 +161,7 @@ class WordResNetDiscriminator(nn.Module):
             DownBlock(before, after, first=number == 0) for number, (before, after) in enumerate(pairwise(channels))
         )
         last, places = channels[-1], channels[-2]
-        self.joint = nn.Conv2d(last + encoder.dim, last, 3, padding=1)
+        self.joint = nn.Conv2d(last + encoder.dim, last, 1)
         self.whole = nn.Linear(last * SMALLEST**2, 1)
         self.word = nn.Linear(encoder.dim, places)
         self.key = nn.Conv2d(places, places, 1)
