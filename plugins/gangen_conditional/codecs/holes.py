@@ -45,7 +45,7 @@ class HolesInput:
         self._tokenizer.add_tokens([AddedToken(HOLE, normalized=False)])
         # A word in the place of a hole: marks beside it are read as beside a word.
         vocabulary = codec.tokenizer.get_vocab()
-        self._word = min((word for word in vocabulary if word.isalpha()), key=lambda word: vocabulary[word])
+        self._word = min(filter(str.isalpha, vocabulary), key=vocabulary.__getitem__, default="a")
 
     def read(self, prompt: str | None) -> Tensor:
         """The row of a text. Raises UsageError for one without a hole or without a word, or with unknown words, or too

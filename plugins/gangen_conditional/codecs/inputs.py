@@ -115,6 +115,10 @@ class TextInput:
 def refuse_unknown(codec: TextCodec, text: str, takes: str) -> None:
     """Raises UsageError where a model that ``takes`` texts does not know words of this one."""
     if unknown := unknown_parts(codec.tokenizer, text):
-        vocabulary = list(codec.tokenizer.get_vocab())
-        words = [f"{word!r}{did_you_mean(word, vocabulary)}" for word in unknown]
+        vocabulary = codec.tokenizer.get_vocab()
+        hints = [
+            " with these spaces beside it" if word in vocabulary else did_you_mean(word, list(vocabulary))
+            for word in unknown
+        ]
+        words = [f"{word!r}{hint}" for word, hint in zip(unknown, hints, strict=True)]
         raise UsageError(f"this model does not know {few(words)}\nit takes {takes}")

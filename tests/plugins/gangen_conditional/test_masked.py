@@ -172,6 +172,7 @@ def test_a_prompt_is_read_with_a_hole_for_each_gap(prompt, shown, data):
         ("", r"nothing to start from: this model takes a text with \[...\] where words are missing"),
         (None, "nothing to start from"),
         ("the kink [...] house", "does not know 'kink'; did you mean 'king'"),
+        ("the king [...] .", r"does not know '\.' with these spaces beside it"),
         ("the ki[...] house", "stands for whole words: put spaces around it"),
         ("the king [...] " + "and went " * 9, "takes 23 tokens, 3 for each hole; this model writes 19 at most"),
     ],
