@@ -69,9 +69,10 @@ class InfillingGenerator(AttentiveGenerator):
         within = holes[:, place]
         again = within & holes[:, place - 1] if place else torch.zeros_like(within)
         certain = ~within | again & (before == self.spec.pad)
-        only = torch.where(within, self.spec.pad, given)
-        barred = self._barred(~again) | certain.unsqueeze(1)
-        return barred & ~(certain.unsqueeze(1) & F.one_hot(only, self.spec.vocab_size).bool())
+        barred = self._barred(~again)
+        barred[certain] = True
+        barred[certain, torch.where(within, self.spec.pad, given)[certain]] = False
+        return barred
 
     def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
         """See Autoregressive: 0 for what is given, and for padding behind that which closes a hole.

@@ -218,8 +218,13 @@ class Autoregressive(nn.Module, ABC):
     ) -> Tensor:
         """Next tokens, int64 ``[n, draws]``, for features float ``[n, d]`` and uniforms float ``[n, draws]``.
 
-        None of those ``barred``, bool ``[n, vocabulary]``.
+        None of those ``barred``, bool ``[n, vocabulary]``; rows that leave but one need no logits.
         """
+        if barred is not None and (certain := barred.sum(1) == self.spec.vocab_size - 1).any():
+            drawn = (~barred).int().argmax(1, keepdim=True).expand_as(uniforms).clone()
+            if len(free := (~certain).nonzero().flatten()):
+                drawn[free] = self._draw(features[free], uniforms[free], barred[free], temperature, top_k, top_p)
+            return drawn
         weight, bias = self.output.weight, self.output.bias + self.penalty
         at_once = max(1, LOGITS_AT_ONCE.get(features.device.type, LOGITS_AT_ONCE_ON_A_DEVICE) // self.spec.vocab_size)
         # One buffer for all groups: fresh memory of this size costs more than the arithmetic.
