@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import Part, UsageError, noise
+from gangen import Part, UsageError, at_least_float32, noise
 from gangen_conditional.networks.attentive import AttentiveGenerator, DecoderState
 from gangen_conditional.spec import HolesSpec, TextFromSpec
 from gangen_text import Condition
@@ -83,7 +83,7 @@ class InfillingGenerator(AttentiveGenerator):
         features = self.read(self.embedding(before), condition)
         chosen, holes = self.holes.chosen(tokens, condition["input"]), self.holes.holes(condition["input"])
         first = holes & ~F.pad(holes, (1, 0))[:, :-1]
-        logits = self.logits(features[chosen]) / temperature
+        logits = at_least_float32(self.logits(features[chosen])) / temperature
         said = logits.masked_fill(self._barred(first[chosen]), -torch.inf).log_softmax(-1)
         filled = said.gather(1, tokens[chosen].unsqueeze(1)).squeeze(1)
         return torch.zeros_like(tokens, dtype=filled.dtype).masked_scatter(chosen, filled)

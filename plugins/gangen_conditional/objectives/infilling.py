@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import Batch, Clock, Players, Stats, evaluating, needs, updates
+from gangen import Batch, Clock, Players, Stats, at_least_float32, evaluating, needs, updates
 from gangen_conditional.networks.infilling import holes_of
 from gangen_conditional.spec import TextFromSpec
 from gangen_text import moments, token_mean
@@ -58,7 +58,7 @@ class Infilling(nn.Module):
             fake = players.generator.sample(len(real), batch)
         # In one call, which is cheaper; neighbours stay neighbours, so that noise belongs to the batch's rows.
         both = torch.stack([real, fake], dim=1).flatten(0, 1)
-        logits = players.discriminator(both, {"input": input.repeat_interleave(2, dim=0)})
+        logits = at_least_float32(players.discriminator(both, {"input": input.repeat_interleave(2, dim=0)}))
         said_real, said_fake = logits.unflatten(0, (-1, 2)).unbind(1)
         true, made = self.holes.chosen(real, input), self.holes.chosen(fake, input)
         loss = token_mean(F.softplus(-said_real), true) + token_mean(F.softplus(said_fake), made)
@@ -74,7 +74,7 @@ class Infilling(nn.Module):
             tokens = players.generator.sample(len(condition["input"]), condition)
             chosen = self.holes.chosen(tokens, condition["input"])
             with evaluating(players.discriminator):
-                logits = players.discriminator(tokens, condition)
+                logits = at_least_float32(players.discriminator(tokens, condition))
             rewards = (logits if self.reward == "logit" else F.logsigmoid(logits)) * chosen
             advantages = self.advantages(rewards)
             advantages = advantages / moments(advantages, chosen)[1].clamp(min=1e-8)

@@ -183,3 +183,18 @@ def test_data_without_holes_are_refused():
             kind(plain, encoder=Words(plain, embedding_dim=3, hidden_dim=4))
     with pytest.raises(UsageError, match="use conditional/masked"):
         Infilling(plain)
+
+
+def test_half_precision_autocast_is_near_full_precision():
+    players, objective = game()
+    for net in players.values():
+        net.float()
+    tokens, condition = filled()
+    batch = {"tokens": tokens, **condition}
+    for turn in (objective.imitate, objective.discriminate, objective.policy):
+        losses = []
+        for half in (False, True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=half), noise.shared(4):
+                losses.append(turn(players, batch, CLOCK)[0])
+        losses[1].backward()
+        torch.testing.assert_close(*losses, rtol=0.05, atol=0.1)
