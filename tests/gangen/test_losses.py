@@ -41,9 +41,10 @@ EXPECTED = {
 }
 
 
+@pytest.mark.parametrize("shape", [(4,), (2, 2)], ids=["rows", "parts of rows"])
 @pytest.mark.parametrize("loss_class", EXPECTED, ids=lambda loss: loss.__name__)
-def test_loss_equals_its_paper(loss_class):
-    real, fake = (torch.tensor(values, dtype=torch.float64) for values in (REAL, FAKE))
+def test_loss_equals_its_paper(loss_class, shape):
+    real, fake = (torch.tensor(values, dtype=torch.float64).reshape(shape) for values in (REAL, FAKE))
     discriminator, generator = EXPECTED[loss_class]
     assert loss_class().discriminator(real, fake).item() == pytest.approx(discriminator, abs=1e-12)
     assert loss_class().generator(real, fake).item() == pytest.approx(generator, abs=1e-12)

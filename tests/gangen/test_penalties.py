@@ -82,6 +82,15 @@ def test_what_the_discriminator_said_of_samples_before_it_is_not_asked_again():
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("penalty", [R1(), R2(), LeCam().double()], ids=lambda penalty: type(penalty).__name__)
+def test_of_logits_for_parts_of_a_row_penalties_see_the_mean(penalty):
+    parts = Judge(lambda x: torch.stack([3 * quadratic(x), -quadratic(x)], dim=1))
+    expected = type(penalty)().double()(quadratic, REAL, FAKE, CLOCK)
+    assert penalty(parts, REAL, FAKE, CLOCK).item() == pytest.approx(expected.item(), rel=1e-12)
+    known = Judge(parts.ask, (REAL, parts.ask(REAL)))
+    assert torch.equal(known(REAL), parts(REAL))
+
+
 @pytest.mark.parametrize("center", [0.0, 1.0])
 def test_the_gradient_penalty_looks_at_mixtures_of_pairs(center):
     with noise.shared(4):
