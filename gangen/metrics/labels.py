@@ -58,7 +58,7 @@ class Labelled(Classified):
         """Logits float ``[m, labels]`` and labels int64 ``[m]`` of all held-out rows, on the CPU."""
         rows, codec = held_out(context, len(context.data.heldout)), context.data.codec
         logits = torch.cat([extractor.logits(part) for part in codec.samples_of(rows).split(CHUNK)]).cpu()
-        if logits.shape[1] != (labels := len(codec.prompts())):
+        if logits.shape[1] != (labels := len(codec.prompts() or getattr(codec.spec, "labels", ()))):
             raise UsageError(
                 f"{name_of(self)}: extractor '{extractor.name}' knows {logits.shape[1]} labels of its own, "
                 f"and not the {labels} of these data"

@@ -7,11 +7,13 @@ from gangen import hookimpl
 
 @hookimpl
 def gangen_data(register: Callable) -> None:
+    register("domains", ".data.domains:Domains", summary="labelled pictures, any to be made one of any label: StarGAN")
     register("masked", ".data.masked:Masked", summary="texts with holes, to be filled; of any source of texts")
     register("parallel", ".data.parallel:Parallel", summary="sentence pairs; built in: English with its Latin")
     register("pairs", ".data.pairs:Pairs", summary="pairs of pictures, or pictures with an input derived from each")
     register("shapes", ".data.shapes:Shapes", summary="built in: scenes of coloured shapes and their captions")
     register("labelled_shapes", ".data.shapes:LabelledShapes", summary="built in: single shapes by colour or shape")
+    register("unpaired", ".data.unpaired:Unpaired", summary="two sources of pictures, to be made of each other")
 
 
 @hookimpl
@@ -28,19 +30,23 @@ def gangen_generators(register: Callable) -> None:
     register("word_resnet", ".networks.word_resnet:WordResNetGenerator", summary="an image that looks at a text")
     register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
     register("infilling", ".networks.infilling:InfillingGenerator", summary="LSTM decoder that fills holes of texts")
+    register("translator", ".networks.translator:Translator", summary="residual: Johnson et al., 2016; CycleGAN")
 
 
 @hookimpl
 def gangen_objectives(register: Callable) -> None:
     register("captioning", ".objectives.captioning:Captioning", summary="texts of pictures: Dai et al., 2017")
+    register("cyclegan", ".objectives.cyclegan:CycleGAN", summary="unpaired; turns discriminate, translate")
     register("infilling", ".objectives.infilling:Infilling", summary="MaskGAN; turns imitate, discriminate, policy")
     register("text_to_image", ".objectives.text_to_image:TextToImage", summary="Reed et al., 2016; AttnGAN's matching")
     register("pix2pix", ".objectives.pix2pix:Pix2Pix", summary="of pairs: Isola et al., 2017")
+    register("stargan", ".objectives.stargan:StarGAN", summary="many domains; turns discriminate, generate")
     register("translation", ".objectives.translation:Translation", summary="sentence pairs: Wu et al., 2017")
 
 
 @hookimpl
 def gangen_discriminators(register: Callable) -> None:
+    register("domains", ".networks.domains:DomainDiscriminator", summary="patches, and a classifier of labels: StarGAN")
     register("joint", ".networks.joint:JointDiscriminator", summary="a text beside what it was made from, by attention")
     register("infilling", ".networks.infilling:InfillingDiscriminator", summary="a verdict on each word of a hole")
     register("word_resnet", ".networks.word_resnet:WordResNetDiscriminator", summary="is it real, and of its text?")
@@ -49,6 +55,7 @@ def gangen_discriminators(register: Callable) -> None:
 
 @hookimpl
 def gangen_metrics(register: Callable) -> None:
+    register("label_kept", ".metrics.label_kept:LabelKept", summary="samples in which the label of the input is seen")
     register("captions", ".metrics.captions:Captions", summary="share of pictures of shapes that are described rightly")
     register("fill_perplexity", ".metrics.fills:FillPerplexity", summary="how likely and how varied words in holes are")
     register("exact_match", ".metrics.translations:ExactMatch", summary="share of translations that are the true one")
@@ -57,3 +64,9 @@ def gangen_metrics(register: Callable) -> None:
         "attributes", ".metrics.attributes:Attributes", summary="share of pictures of shapes that show what they should"
     )
     register("pairs", ".metrics.pairs:Pairs", summary="distance from the one truth: L1, PSNR, SSIM; needs torchmetrics")
+
+
+@hookimpl
+def gangen_samplers(register: Callable) -> None:
+    register("both_ways", ".samplers.both_ways:BothWays", summary="either translator, by the setting direction")
+    register("to_domain", ".samplers.to_domain:ToDomain", summary="into the label that the setting to names")

@@ -5,6 +5,7 @@ from .codec import ImageCodec as ImageCodec
 from .codec import grid as grid
 from .codec import save_image as save_image
 from .data.digits import Digits as Digits
+from .data.few_labels import SideBySide as SideBySide
 from .data.holdout import hold_out as hold_out
 from .data.holdout import key_of as key_of
 from .data.holdout import tell_copies as tell_copies
@@ -18,6 +19,7 @@ from .data.pixels import to_pixels as to_pixels
 from .extractors.classifier import Classifier as Classifier
 from .extractors.classifier import as_bytes as as_bytes
 from .extractors.rotations import Rotations as Rotations
+from .networks.conditioning import ConditionalNorm as ConditionalNorm
 from .networks.conditioning import Discriminator as Discriminator
 from .networks.conditioning import Head as Head
 from .networks.dcgan import initialize as initialize

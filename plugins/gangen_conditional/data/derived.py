@@ -40,6 +40,11 @@ def low_resolution(images: Tensor) -> Tensor:
     return torch.stack([to_pixels(picture, channels, size, "crop") for picture in small])
 
 
+def inverted(images: Tensor) -> Tensor:
+    """Black for white, uint8 as the pictures."""
+    return 255 - images
+
+
 def same(images: Tensor) -> Tensor:
     """The pictures themselves, for what is to give back what it was given."""
     return images
@@ -48,6 +53,7 @@ def same(images: Tensor) -> Tensor:
 DERIVED: dict[str, Callable[[Tensor], Tensor]] = {
     "edges": edges,
     "grey": grey,
+    "inverted": inverted,
     "low_resolution": low_resolution,
     "same": same,
 }
