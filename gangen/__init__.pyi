@@ -51,6 +51,8 @@ from .losses import accuracy as accuracy
 from .losses import at_least_float32 as at_least_float32
 from .metrics.context import MetricContext as MetricContext
 from .metrics.context import once_a_run as once_a_run
+from .metrics.distances import frechet_distance as frechet_distance
+from .metrics.distances import gaussian as gaussian
 from .metrics.extraction import AgainstHeldOut as AgainstHeldOut
 from .metrics.extraction import ExtractorMetric as ExtractorMetric
 from .metrics.figures import Figure as Figure
@@ -65,6 +67,7 @@ from .penalties import Penalty as Penalty
 from .rows import Chunk as Chunk
 from .rows import Rows as Rows
 from .samplers import Sampler as Sampler
+from .samplers import drawing as drawing
 from .saved_model import load as load
 from .saved_model import sample as sample
 from .schedules import Schedule as Schedule

@@ -19,6 +19,8 @@ def gangen_data(register: Callable) -> None:
 @hookimpl
 def gangen_encoders(register: Callable) -> None:
     register("matcher", ".networks.matcher:Matcher", summary="words and places of images in one space: AttnGAN's DAMSM")
+    register("grid", ".networks.grid:GridEncoder", summary="images to grids of codes, as latent diffusion wants them")
+    register("latent", ".networks.latent:LatentEncoder", summary="images to the latents of image generators")
     register("places", ".networks.places:Places", summary="convolutions: a state for each place of the input's picture")
     register("transformers", ".networks.pretrained:Transformers", summary="a pretrained model, by folder or hub name")
     register("words", ".networks.words:Words", summary="a bidirectional LSTM: a state for each word of the input")
@@ -31,6 +33,7 @@ def gangen_generators(register: Callable) -> None:
     register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
     register("infilling", ".networks.infilling:InfillingGenerator", summary="LSTM decoder that fills holes of texts")
     register("translator", ".networks.translator:Translator", summary="residual: Johnson et al., 2016; CycleGAN")
+    register("grid", ".networks.grid:GridDecoder", summary="grids of codes to images")
 
 
 @hookimpl
@@ -42,6 +45,9 @@ def gangen_objectives(register: Callable) -> None:
     register("pix2pix", ".objectives.pix2pix:Pix2Pix", summary="of pairs: Isola et al., 2017")
     register("stargan", ".objectives.stargan:StarGAN", summary="many domains; turns discriminate, generate")
     register("translation", ".objectives.translation:Translation", summary="sentence pairs: Wu et al., 2017")
+    register("autoencoder", ".objectives.autoencoder:Autoencoder", summary="VQGAN, and the KL kind: Esser et al., 2021")
+    register("bigan", ".objectives.bigan:BiGAN", summary="with an inverse: Donahue et al., 2017")
+    register("vaegan", ".objectives.vaegan:VAEGAN", summary="a VAE that plays: Larsen et al., 2016")
 
 
 @hookimpl
@@ -50,6 +56,7 @@ def gangen_discriminators(register: Callable) -> None:
     register("joint", ".networks.joint:JointDiscriminator", summary="a text beside what it was made from, by attention")
     register("infilling", ".networks.infilling:InfillingDiscriminator", summary="a verdict on each word of a hole")
     register("word_resnet", ".networks.word_resnet:WordResNetDiscriminator", summary="is it real, and of its text?")
+    register("latent", ".networks.latent:LatentDiscriminator", summary="judges images beside latents")
     register("patch", ".networks.patch:PatchDiscriminator", summary="PatchGAN, of several scales: Isola et al., 2017")
 
 
@@ -64,9 +71,13 @@ def gangen_metrics(register: Callable) -> None:
         "attributes", ".metrics.attributes:Attributes", summary="share of pictures of shapes that show what they should"
     )
     register("pairs", ".metrics.pairs:Pairs", summary="distance from the one truth: L1, PSNR, SSIM; needs torchmetrics")
+    register("completion", ".metrics.completion:Completion", summary="error where pictures are missing")
+    register("reconstruction", ".metrics.reconstruction:Reconstruction", summary="how far reconstructions are off")
 
 
 @hookimpl
 def gangen_samplers(register: Callable) -> None:
     register("both_ways", ".samplers.both_ways:BothWays", summary="either translator, by the setting direction")
     register("to_domain", ".samplers.to_domain:ToDomain", summary="into the label that the setting to names")
+    register("completion", ".samplers.completion:Completion", summary="fills what is missing of pictures")
+    register("reconstruction", ".samplers.reconstruction:Reconstruction", summary="encodes and decodes pictures")

@@ -1,4 +1,4 @@
-"""Inputs that are derived from pictures: edges, grey, low resolution, or the picture itself."""
+"""Inputs that are derived from pictures: edges, grey, low resolution, half of a picture, or the picture itself."""
 
 from collections.abc import Callable
 
@@ -43,6 +43,20 @@ def low_resolution(images: Tensor) -> Tensor:
 def inverted(images: Tensor) -> Tensor:
     """Black for white, uint8 as the pictures."""
     return 255 - images
+
+
+def mask_halves(images: Tensor) -> dict[str, Tensor]:
+    """Pictures of which a half is missing: in turn the lower, upper, left and right.
+
+    "input", uint8 as the pictures, is grey there; "mask", uint8 ``[n, 1, size, size]``, is 255 there and else 0.
+    """
+    n, _, size, _ = images.shape
+    mask, half = torch.zeros(n, 1, size, size, dtype=torch.uint8), size // 2
+    mask[0::4, :, half:] = 255
+    mask[1::4, :, :half] = 255
+    mask[2::4, :, :, :half] = 255
+    mask[3::4, :, :, half:] = 255
+    return {"input": images.masked_fill(mask > 0, 128), "mask": mask}
 
 
 def same(images: Tensor) -> Tensor:

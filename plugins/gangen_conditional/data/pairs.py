@@ -9,12 +9,13 @@ from torch import Tensor
 from gangen import Account, DataError, Part, SheetRow, Split, TensorSplit, UsageError, did_you_mean
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
-from gangen_conditional.data.derived import DERIVED
+from gangen_conditional.data.derived import DERIVED, mask_halves
 from gangen_conditional.data.pair_rows import AUTO, DEFAULT, PairRows
 from gangen_conditional.data.sheets import sheet_of
 from gangen_image import Digits, ImageSpec, Pictures, hold_out, tell_copies, tell_sizes
 
 CHANNELS = {"grey": 1, "rgb": 3}
+MASK = "mask"
 
 
 class Pairs:
@@ -31,7 +32,8 @@ class Pairs:
     "test"; or a path to other pairs. Pairs of which one cannot be decoded are left out; more than the share
     ``max_unreadable`` is an error. ``seed`` decides which are held out.
 
-    ``of`` is a data source of images in memory, by default image/digits, whose size, color and labels remain.
+    ``of`` is a data source of images in memory, by default image/digits, whose size, color and labels remain. Of these
+    ``input`` may also be "mask": half of the image is grey, and 255 in a further column, "mask".
 
     Raises:
         DataError: there are no pairs, a picture has no partner or one of other proportions, or too many are unreadable.
@@ -85,13 +87,13 @@ class Pairs:
         self._keep(ImageSpec(reader.channels, size), TensorSplit(**train), TensorSplit(**held))
 
     def _derive(self, of: Any, how: str) -> None:
-        if how not in DERIVED:
+        if how not in (ways := (*DERIVED, MASK)):
             raise UsageError(
-                f"conditional/pairs derives no input {how!r}{did_you_mean(how, DERIVED)}; choose one of "
-                f"{', '.join(DERIVED)}, or give it a path with pictures of that name"
+                f"conditional/pairs derives no input {how!r}{did_you_mean(how, ways)}; choose one of "
+                f"{', '.join(ways)}, or give it a path with pictures of that name"
             )
         self.accounts = getattr(of, "accounts", [])
-        self._keep(of.codec.spec, *(_with_inputs(split, DERIVED[how]) for split in (of.train, of.heldout)))
+        self._keep(of.codec.spec, *(_with_inputs(split, how) for split in (of.train, of.heldout)))
 
     def _keep(self, spec: ImageSpec, train: TensorSplit, heldout: TensorSplit) -> None:
         self.train, self.heldout = train, heldout
@@ -108,8 +110,9 @@ def _columns(pairs: Pictures, channels: int) -> dict[str, Tensor]:
     return {"image": both[:, :channels].contiguous(), "input": both[:, channels:].contiguous()}
 
 
-def _with_inputs(split: Split, derive: Any) -> TensorSplit:
+def _with_inputs(split: Split, how: str) -> TensorSplit:
     if not hasattr(split, "rows") or "image" not in (columns := split.rows()):
         raise DataError("conditional/pairs needs images that are in memory, neither streamed nor flipped")
-    inputs: Tensor = derive(columns["image"])
-    return TensorSplit(**{"image": columns["image"], "input": inputs} | columns)
+    images = columns["image"]
+    inputs = mask_halves(images) if how == MASK else {"input": DERIVED[how](images)}
+    return TensorSplit(**{"image": images} | inputs | columns)

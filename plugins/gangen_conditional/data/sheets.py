@@ -12,8 +12,14 @@ def sheet_of(codec: ImageFromCodec | TextFromCodec, heldout: TensorSplit, n: int
     """``SHOWN`` held-out rows, spread evenly: the input, ``n`` samples and the truth, which is the first column."""
     places = torch.linspace(0, len(heldout) - 1, min(SHOWN, len(heldout))).long()
     rows = {name: column[places] for name, column in heldout.rows().items()}
+    given = {name: rows[name] for name in ("input", "mask") if name in rows}
     inputs, truths = codec.input.decode(rows["input"]), codec.decode(next(iter(rows.values())))
     return [
-        SheetRow("", n, {"input": row.expand(n, *row.shape)}, {"input": shown, "truth": truth})
-        for row, shown, truth in zip(rows["input"], inputs, truths, strict=True)
+        SheetRow(
+            "",
+            n,
+            {name: column[row].expand(n, *column.shape[1:]) for name, column in given.items()},
+            {"input": shown, "truth": truth},
+        )
+        for row, (shown, truth) in enumerate(zip(inputs, truths, strict=True))
     ]
