@@ -32,6 +32,9 @@ def gangen_generators(register: Callable) -> None:
     register("word_resnet", ".networks.word_resnet:WordResNetGenerator", summary="an image that looks at a text")
     register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
     register("infilling", ".networks.infilling:InfillingGenerator", summary="LSTM decoder that fills holes of texts")
+    register(
+        "contrastive_translator", ".networks.contrastive:ContrastiveTranslator", summary="a translator and encoder: CUT"
+    )
     register("translator", ".networks.translator:Translator", summary="residual: Johnson et al., 2016; CycleGAN")
     register("grid", ".networks.grid:GridDecoder", summary="grids of codes to images")
 
@@ -39,6 +42,7 @@ def gangen_generators(register: Callable) -> None:
 @hookimpl
 def gangen_objectives(register: Callable) -> None:
     register("captioning", ".objectives.captioning:Captioning", summary="texts of pictures: Dai et al., 2017")
+    register("cut", ".objectives.cut:CUT", summary="unpaired, one way: Park et al., 2020")
     register("cyclegan", ".objectives.cyclegan:CycleGAN", summary="unpaired; turns discriminate, translate")
     register("infilling", ".objectives.infilling:Infilling", summary="MaskGAN; turns imitate, discriminate, policy")
     register("text_to_image", ".objectives.text_to_image:TextToImage", summary="Reed et al., 2016; AttnGAN's matching")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from gangen.contracts import SheetRow
 from gangen.errors import UsageError
 from gangen.files import digest
 from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
@@ -365,6 +366,13 @@ def test_label_accuracy_needs_labels_and_a_classifier():
     extractor = SimpleNamespace(name="points", key="points", check=id, fit=print, features=print)
     with pytest.raises(UsageError, match="extractor 'points' does not classify"):
         LabelAccuracy(extractor=extractor).check(bench(Obedient(), split(30)))
+
+
+def test_where_prompts_are_no_labels_the_description_of_the_data_has_them():
+    game = bench(Obedient(), split(30))
+    game.data.codec.prompts, game.data.codec.spec = list, SimpleNamespace(labels=("a", "b", "c"))
+    game.data.sheet = lambda: [SheetRow("", 1, {"label": torch.tensor([0])})]
+    assert LabelAccuracy(samples=30, extractor=Pixels())(game)["label_accuracy"].real == 0.8
 
 
 def test_labels_of_another_world_are_refused():
