@@ -11,7 +11,7 @@ from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
 from gangen_conditional.data.derived import edges, grey, inverted
 from gangen_conditional.data.sheets import SHOWN
-from gangen_conditional.data.unpaired import AsInputs, Images, as_inputs
+from gangen_conditional.data.unpaired import AsInputs, Images, as_inputs, in_memory
 from gangen_image import ImageSpec, SideBySide
 
 
@@ -90,8 +90,7 @@ def _labelled(of: Data, generator: torch.Generator) -> Found:
 
 def _styled(of: Data, styles: Sequence[Style], generator: torch.Generator) -> Found:
     """(source of images, held-out rows, what is kept) where the labels are styles of grey pictures."""
-    if not hasattr(of.train, "rows") or "image" not in (trained := of.train.rows()):
-        raise DataError("conditional/domains: styles are for images in memory, neither streamed nor flipped")
+    trained = in_memory(of, "conditional/domains makes styles")
     if len(set(styles)) < max(2, len(styles)):
         raise DataError(f"conditional/domains: give it two styles or more, each once, and not {', '.join(styles)}")
     held, sides = of.heldout.rows(), []

@@ -48,6 +48,13 @@ class AsInputs:
         return as_inputs(self.split.batch(counter, rows, size, seed=noise.mix(seed, "input"), device=device))
 
 
+def in_memory(source: Data, what: str) -> dict[str, Tensor]:
+    """The training rows of images. Raises DataError for a source without, of which ``what`` is done."""
+    if not isinstance(source.codec.spec, ImageSpec) or not hasattr(source.train, "rows"):
+        raise DataError(f"{what} of images that are in memory, neither streamed nor flipped")
+    return source.train.rows()
+
+
 def as_inputs(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Columns of images by the names that inputs have."""
     names = {"image": "input", "label": "input_label"}
@@ -128,8 +135,7 @@ class Unpaired(OneWay):
 
 def _halves(source: Data, derived: str, seed: int) -> tuple[Images, Images]:
     """Images and inputs: half of the training images each, and all that are held out."""
-    if not hasattr(source.train, "rows") or "image" not in (columns := source.train.rows()):
-        raise DataError("conditional/unpaired derives inputs of images in memory, neither streamed nor flipped")
+    columns = in_memory(source, "conditional/unpaired derives inputs")
 
     def derive(rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {**rows, "image": DERIVED[derived](rows["image"])}

@@ -70,6 +70,10 @@ class PatchDiscriminator(nn.Module):
     def activations(self, images: Tensor, condition: Mapping[str, Tensor] | None = None) -> list[list[Tensor]]:
         """What each layer says, float ``[n, channels, height, width]``, for each scale; logits are the last of them."""
         if self.input is not None:
+            if not condition or "input" not in condition:
+                raise UsageError(
+                    "conditional/patch is to see the input, which this game does not show; give it conditional: false"
+                )
             images = torch.cat([self.input.prepare(condition["input"]).to(images), images], dim=1)
         found: list[list[Tensor]] = []
         for layers in self.scales:

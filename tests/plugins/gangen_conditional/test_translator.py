@@ -66,5 +66,7 @@ def test_a_discriminator_of_domains_judges_patches_and_tells_labels():
     assert net(images, {"input": None}).shape == (3, 4)
     expected = net.classifier(net.activations(images)[0][-2].flatten(2).mean(2))
     assert net.classify(images).equal(expected) and expected.shape == (3, 2)
+    with pytest.raises(UsageError, match="give it conditional: false"):
+        DomainDiscriminator(LABELLED, width=4, layers=2, conditional=True)(images)
     with pytest.raises(UsageError, match="these data have none"):
         DomainDiscriminator(ImageSpec(1, 16), width=2, layers=1)

@@ -91,5 +91,6 @@ def test_what_is_no_image_or_not_in_memory_is_refused(images):
     with pytest.raises(DataError, match="two sources of images"):
         Unpaired(image=images(16), input=points)
     stream = SimpleNamespace(codec=images(8).codec, train=object(), heldout=images(8).heldout)
-    with pytest.raises(DataError, match="in memory"):
-        Unpaired(image=stream)
+    for source in (stream, points):
+        with pytest.raises(DataError, match="derives inputs of images that are in memory"):
+            Unpaired(image=source)
