@@ -38,15 +38,19 @@ class Input(Protocol):
 
 
 class ImageInput:
-    """Pictures, or paths of such, as uint8 ``[channels, size, size]``, fitted as the data were."""
+    """Pictures, or paths of such, as uint8 ``[channels, size, size]``, fitted as the data were.
 
-    takes = "an image, or the path of one"
+    An ``optional`` one may be left out: what games do that make something of nothing as well.
+    """
+
     prompt_types = (str, Path, Image.Image)
 
-    def __init__(self, spec: ImageSpec, fit: Fit = "crop") -> None:
+    def __init__(self, spec: ImageSpec, fit: Fit = "crop", *, optional: bool = False) -> None:
         self.spec = spec
         self.fit = fit
-        self.options = {"fit": fit}
+        self.optional = optional
+        self.takes = "an image, or the path of one" + ", or nothing" * optional
+        self.options = {"fit": fit, "optional": optional}
         self._codec = ImageCodec(spec)
 
     def read(self, prompt: str | Path | Image.Image | None) -> Tensor:

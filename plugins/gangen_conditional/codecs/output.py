@@ -40,7 +40,12 @@ class FromInput:
         return []
 
     def encode(self, prompt: Any, n: int) -> dict[str, Tensor]:
-        """The condition of ``n`` samples, "input" ``[n, ...]``. Raises UsageError for a prompt that means nothing."""
+        """The condition of ``n`` samples, "input" ``[n, ...]``; without a prompt nothing, where that may be left out.
+
+        Raises UsageError for a prompt that means nothing.
+        """
+        if prompt is None and getattr(self.input, "optional", False):
+            return {}
         row = self.input.read(prompt)
         return {"input": row.expand(n, *row.shape)}
 

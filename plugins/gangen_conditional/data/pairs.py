@@ -93,12 +93,14 @@ class Pairs:
                 f"{', '.join(ways)}, or give it a path with pictures of that name"
             )
         self.accounts = getattr(of, "accounts", [])
-        self._keep(of.codec.spec, *(_with_inputs(split, how) for split in (of.train, of.heldout)))
+        splits = (_with_inputs(split, how) for split in (of.train, of.heldout))
+        # What gives back a picture may also make one of nothing.
+        self._keep(of.codec.spec, *splits, optional=how == "same")
 
-    def _keep(self, spec: ImageSpec, train: TensorSplit, heldout: TensorSplit) -> None:
+    def _keep(self, spec: ImageSpec, train: TensorSplit, heldout: TensorSplit, *, optional: bool = False) -> None:
         self.train, self.heldout = train, heldout
         _, channels, size, _ = heldout.rows(range(1))["input"].shape
-        self.codec = ImageFromCodec(spec, ImageInput(ImageSpec(channels, size)))
+        self.codec = ImageFromCodec(spec, ImageInput(ImageSpec(channels, size), optional=optional))
 
     def sheet(self) -> list[SheetRow]:
         """Inputs that are held out, with the truth."""

@@ -13,16 +13,18 @@ from gangen import Batch, Players, UsageError
 from gangen_conditional.samplers.reconstruction import Reconstruction, pixels_of
 
 Mask = str | Path | Image.Image
+# Of starts around the encoder's guess.
+SPREAD = 0.5
 
 
 class Completion(Reconstruction):
     """Pictures with a hole are filled, given pixels kept; whole ones can be reconstructed.
 
     A latent z is looked for that makes ``|G(z) - x|^2 / (2 noise^2) + |z|^2 / 2`` small over the given pixels x, from
-    ``starts`` points: what the encoder makes of the picture with its hole filled by the image of a random latent. Each
-    takes ``steps`` steps of Adam with rate ``lr``. What fills the hole is the mean of the images that were found, each
-    weighted by how likely its latent is: the expectation, where the given pixels leave open what is missing. With one
-    start it is a single image, another one for each seed.
+    ``starts`` points around what the encoder makes of the picture, grey where it is missing. Each takes ``steps`` steps
+    of Adam with rate ``lr``. What fills the hole is the mean of the images that were found, each weighted by how likely
+    its latent is: the expectation, where the given pixels leave open what is missing. With one start it is a single
+    image, another one for each seed.
 
     The condition has "input", uint8 ``[n, channels, size, size]``, and of data with holes "mask", uint8
     ``[n, 1, size, size]``, 255 where the picture is missing.
@@ -32,8 +34,8 @@ class Completion(Reconstruction):
         self,
         players: Players,
         *,
-        starts: Annotated[int, Ge(1)] = 8,
-        steps: Annotated[int, Ge(0)] = 60,
+        starts: Annotated[int, Ge(1)] = 4,
+        steps: Annotated[int, Ge(0)] = 30,
         lr: Annotated[float, Gt(0)] = 0.1,
         noise: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
@@ -65,8 +67,7 @@ class Completion(Reconstruction):
     def expected(self, images: Tensor, given: Tensor) -> Tensor:
         """The mean image of all starts for pictures ``[n, channels, size, size]`` where ``given``, bool, says so."""
         images, given = (it.repeat_interleave(self.starts, 0) for it in (images, given))
-        filled = torch.where(given, images, self.generator(self.generator.latent(len(images))))
-        latents = self.encoder(filled).mean
+        latents = self.encoder(images * given).mean + SPREAD * self.generator.latent(len(images))
         # Adam by hand: rows have nothing to do with each other.
         first, second = torch.zeros_like(latents), torch.zeros_like(latents)
         for step in range(1, self.steps + 1):
