@@ -15,6 +15,7 @@ SMALLER = {
     "seqgan_oracle": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],
     "infilling": ["data.of.vocab_size=300", "players.generator.hidden_dim=16"],
     "captioning": ["data.scenes=100", "data.heldout=20", "players.generator.hidden_dim=16"],
+    "translation": ["data.size=200", "players.generator.hidden_dim=16"],
     "lines": ["data.path={text}", "data.vocab_size=280", "data.max_length=64", "players.generator.hidden_dim=16"],
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
     "my_images": ["data.path={photos}", "data.size=16", *NARROW],

@@ -7,21 +7,24 @@ from annotated_types import Interval
 from torch import Tensor
 
 from gangen import Batch, Players
+from gangen_conditional.objectives.matching import MatchingGame
 from gangen_conditional.spec import TextFromSpec
-from gangen_text import References, SeqGAN
+from gangen_text import References
 
 LONGEST = 4
 
 
-class Translation(SeqGAN):
+class Translation(MatchingGame):
     """Wu et al. (2017): the discriminator tells people's translations of a source from the generator's, which learns
-    by policy gradient, with imitation interleaved: ``turns: {imitate: 1, discriminate: 1, policy: 1}``.
+    by policy gradient, with imitation interleaved: ``turns: {imitate: 1, discriminate: 1, policy: 1}``. The estimator
+    and all other options are those of SeqGAN.
 
     With a ``bleu`` above 0 that share of a translation's reward is its sentence-BLEU against the true one, and the
-    rest the discriminator's verdict (Yang et al., 2018, equation 8, where it is 1 - lambda). Values of tokens,
-    baselines and all other options are those of SeqGAN.
+    rest the discriminator's verdict (Yang et al., 2018, equation 8, where it is 1 - lambda). BLEU is that of tokens, up
+    to four, smoothed by method 1 of Chen and Cherry (2014).
 
-    BLEU is that of tokens, up to four, smoothed by method 1 of Chen and Cherry (2014).
+    The discriminator, that of ``conditional/joint``, is matching-aware: to it the translation of another source is a
+    fake too, unless ``matching`` is false, as in these papers; it is slow to learn what belongs together without.
     """
 
     def __init__(
