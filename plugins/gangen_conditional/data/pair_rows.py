@@ -122,9 +122,8 @@ class PairRows(PictureRows):
         files = [Path(cell["path"]) for chunk in chunks for cell in next(iter(chunk.columns.values()))]
         depth = len(Path(os.path.commonpath([file.parent for file in files])).parts)
         folders = sorted({file.parts[depth] for file in files if len(file.parts) > depth + 1})
-        if (not folders and self.input in (AUTO, *DERIVED)) or (
-            self.image_column == AUTO and self.input in DERIVED and self.input not in folders
-        ):
+        derived = self.input not in folders and (self.input in DERIVED or (self.input == AUTO and not folders))
+        if derived and self.image_column == AUTO:
             return _of_files(image=files)
         image, given = self._sides(folders)
         sides: dict[str, dict[str, Path]] = {}

@@ -24,8 +24,8 @@ class Pairs:
     ``path`` is what image/dataset takes: a table with two columns of pictures, or a folder with two sub-folders (where
     it has splits, in "train") whose files are matched by their names without the suffix; or pictures by themselves.
     ``image`` is the column or sub-folder of what is to be made. ``input`` is that of what it is made from, or how it is
-    derived: "edges", "grey", "low_resolution", or "same", the image itself. ``auto`` takes the one called "input" or
-    "image", or the other of two; where there is but one kind of pictures, and for ``of``, edges are derived.
+    derived: "edges", "grey", "inverted", "low_resolution", or "same", the image itself. ``auto`` takes the one called
+    "input", or not called "image", of two; where there is but one kind of pictures, and for ``of``, edges are derived.
 
     Pictures are made ``size`` x ``size``: the shorter side is resized, the centre cut out. ``color`` is that of images,
     ``input_color`` that of inputs. ``heldout`` is a share, with all copies of an image; or the name of a split, such as
