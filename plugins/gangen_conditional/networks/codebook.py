@@ -54,7 +54,7 @@ class Codebook(nn.Module):
 
     def forward(self, grid: Tensor) -> Quantized:
         """Of vectors float ``[n, dim, side, side]``."""
-        vectors = grid.flatten(2).mT
+        vectors = grid.flatten(2).mT.to(self.embedding.dtype)  # not in half precision, which is too coarse
         index = torch.cdist(vectors.detach(), self.embedding.detach()[None]).argmin(2)
         chosen = self.embedding[index]
         cost = self.commitment * (vectors - chosen.detach()).square().mean()
@@ -70,8 +70,8 @@ class Codebook(nn.Module):
             return
         vectors = found.vectors.detach()
         chosen = nn.functional.one_hot(found.index.flatten(), len(self.embedding)).to(vectors)
-        count = all_sum(chosen.sum(0))
-        total = all_sum(chosen.T @ vectors.flatten(0, 1))
+        with torch.autocast(vectors.device.type, enabled=False):
+            count, total = all_sum(chosen.sum(0)), all_sum(chosen.T @ vectors.flatten(0, 1))
         self.count.lerp_(count, 1 - self.decay)
         self.total.lerp_(total, 1 - self.decay)
         used = self.count > 0

@@ -86,12 +86,12 @@ class BiGAN:
 
 
 def rectangles(images: Tensor) -> Tensor:
-    """Where a rectangle lies on each image, a quarter of the image wide and high or more, its centre anywhere.
+    """Where a rectangle lies on each image, half as wide and high as it or more, the centre anywhere.
 
     bool ``[n, 1, size, size]``.
     """
     n, size = len(images), images.shape[-1]
     centre, extent = noise.uniform(n, 4, device=images.device, dtype=images.dtype).reshape(n, 2, 2).unbind(1)
     place = (torch.arange(size, device=images.device) + 0.5) / size
-    inside = (place - centre[..., None]).abs() < (0.25 + extent[..., None]) / 2
+    inside = (place - centre[..., None]).abs() < (0.5 + extent[..., None]) / 2
     return (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]

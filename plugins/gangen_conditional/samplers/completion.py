@@ -35,7 +35,7 @@ class Completion(Reconstruction):
         players: Players,
         *,
         starts: Annotated[int, Ge(1)] = 4,
-        steps: Annotated[int, Ge(0)] = 30,
+        steps: Annotated[int, Ge(0)] = 20,
         lr: Annotated[float, Gt(0)] = 0.1,
         noise: Annotated[float, Gt(0)] = 1.0,
     ) -> None:

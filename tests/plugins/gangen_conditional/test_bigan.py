@@ -86,8 +86,8 @@ def test_rectangles_hide_a_part_of_every_image():
         mask = rectangles(torch.zeros(500, 1, 16, 16))
     rows, columns = mask.any(3).squeeze(1), mask.any(2).squeeze(1)
     assert (mask.squeeze(1) == rows[:, :, None] & columns[:, None, :]).all()
-    assert mask.flatten(1).any(1).all() and not mask.flatten(1).all(1).any()
-    assert ((rows.sum(1) >= 2) & (columns.sum(1) >= 2)).all()
+    assert mask.flatten(1).any(1).all()
+    assert ((rows.sum(1) >= 4) & (columns.sum(1) >= 4)).all()
     assert mask.float().mean((0, 1)).min() > 0.1  # everywhere now and then
 
 

@@ -81,3 +81,14 @@ def test_perplexity_counts_codes_in_use():
     found = codebook(grid())
     assert codebook.perplexity(found._replace(index=torch.tensor([[0, 1], [0, 1]]))).item() == pytest.approx(2)
     assert codebook.perplexity(found._replace(index=torch.tensor([[3, 3], [3, 3]]))).item() == pytest.approx(1)
+
+
+def test_averages_are_as_fine_under_mixed_precision():
+    found = []
+    for mixed in (False, True):
+        codebook = book(decay=0.5)
+        vectors = grid().detach().bfloat16()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed), noise.shared(0):
+            codebook.follow(codebook(vectors if mixed else vectors.float()))
+        found.append(codebook.embedding)
+    torch.testing.assert_close(*found)
