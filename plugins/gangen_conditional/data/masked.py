@@ -20,12 +20,12 @@ SHOWN, FILLS = 8, 3
 
 
 class Masked:
-    """The texts of the data source ``of``, each with one to ``holes`` holes of one to ``longest`` words.
+    """The texts of the data source ``of`` with words missing, which are to be filled in.
 
-    Numbers and lengths are drawn evenly, as far as no more than the ``share`` of a text goes into holes, and then a
-    place for each. A hole begins and ends with a word, may have marks within, never an unknown word, and does not touch
-    another. With ``longest: 1`` single words are missing. Training rows have other holes each time they come up;
-    held-out ones keep theirs, by ``seed``.
+    A text has up to ``holes`` holes, and each stands for one to ``longest`` words: how many is for whoever fills it to
+    say. All numbers of holes and of words come up as often, as far as no more than the ``share`` of a text goes into
+    holes. A hole begins and ends with a word, may have marks within, never an unknown word, and does not touch another.
+    Training rows have other holes each time they come up; held-out ones keep theirs, by ``seed``.
 
     Rows are as ``HolesSpec`` says: "tokens" is the whole text, "input" the one with holes. Labels are left aside.
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import Part, UsageError, at_least_float32, noise
+from gangen import Part, UsageError, at_least_float32
 from gangen_conditional.networks.attentive import AttentiveGenerator, DecoderState
 from gangen_conditional.spec import HolesSpec, TextFromSpec
 from gangen_text import Condition
@@ -74,13 +74,17 @@ class InfillingGenerator(AttentiveGenerator):
         barred[certain, torch.where(within, self.spec.pad, given)[certain]] = False
         return barred
 
+    def features(self, tokens: Tensor, condition: Condition) -> Tensor:
+        """What stands before each token and in the input, float ``[n, length, hidden_dim]``."""
+        before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
+        return self.read(self.embedding(before), condition)
+
     def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
         """See Autoregressive: 0 for what is given, and for padding behind that which closes a hole.
 
         ``tokens`` are to fill the input, as HolesSpec says.
         """
-        before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
-        features = self.read(self.embedding(before), condition)
+        features = self.features(tokens, condition)
         chosen, holes = self.holes.chosen(tokens, condition["input"]), self.holes.holes(condition["input"])
         first = holes & ~F.pad(holes, (1, 0))[:, :-1]
         logits = at_least_float32(self.logits(features[chosen])) / temperature
@@ -95,14 +99,16 @@ class InfillingGenerator(AttentiveGenerator):
 
 
 class InfillingDiscriminator(nn.Module):
-    """An LSTM that reads a text beside what an ``encoder`` made of the text with holes: a logit for each token.
+    """The generator's own way of reading, and a verdict on each token in the place of what comes next.
 
     As in Fedus et al. (2018, section 2.1) it is built as the generator is and knows where the holes are; without that,
-    a real word beside one that was filled in might be what looks wrong. A logit is a function of the token, those
-    before it and the input, so that no word is blamed for what is written after it.
+    a real word beside one that was filled in might be what looks wrong. With the features f of what stands before a
+    token and in the input, and the token's vector w in the generator's output layer, its logit is w (A f + b): that
+    part of the generator's own score for it which gives it away. A and b are 0 at first. So a logit is a function of
+    the token, those before it and the input, and no word is blamed for what is written after it.
 
-    ``embedding_dim`` is the size of an embedding, ``hidden_dim`` that of a state. ``dropout`` acts on the embeddings of
-    the text and on the last states, in training mode.
+    ``encoder``, ``embedding_dim``, ``hidden_dim``, ``layers`` and ``dropout`` are those of the generator; with the same
+    ones it can ``begin_as`` it.
 
     Raises:
         UsageError: the data have no holes.
@@ -115,29 +121,29 @@ class InfillingDiscriminator(nn.Module):
         encoder: Annotated[Any, Part("encoders")] = "conditional/words",
         embedding_dim: Annotated[int, Ge(1)] = 64,
         hidden_dim: Annotated[int, Ge(1)] = 128,
+        layers: Annotated[int, Ge(1)] = 1,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
-        holes_of(spec)
-        self.encoder = encoder
-        self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
-        self.lstm = nn.LSTM(embedding_dim + encoder.dim, hidden_dim, batch_first=True)
-        self.output = nn.Linear(hidden_dim, 1)
-        self.dropout = dropout
+        options = {"embedding_dim": embedding_dim, "hidden_dim": hidden_dim, "layers": layers, "dropout": dropout}
+        self.reader = InfillingGenerator(spec, encoder=encoder, **options)
+        self.verdict = nn.Linear(hidden_dim, hidden_dim)
+        nn.init.zeros_(self.verdict.weight)
+        nn.init.zeros_(self.verdict.bias)
 
     def forward(self, tokens: Tensor, condition: Condition) -> Tensor:
         """Logits that tokens int64 ``[n, length]`` are real, float of that shape."""
-        beside = self.encoder(condition["input"]).states
-        read = torch.cat([self._drop(self.embedding(tokens)), beside], dim=2)
-        # Not every CPU has an LSTM in half precision.
-        with torch.autocast(read.device.type, enabled=False):
-            states, _ = self.lstm(read)
-        return self.output(self._drop(states)).squeeze(2)
+        features = self.reader.features(tokens, condition)
+        return (F.embedding(tokens, self.reader.output.weight) * self.verdict(features)).sum(2)
 
-    def _drop(self, x: Tensor) -> Tensor:
-        if not (self.training and self.dropout):
-            return x
-        return x * (noise.uniform(*x.shape, device=x.device) >= self.dropout) / (1 - self.dropout)
+    def begin_as(self, generator: InfillingGenerator) -> None:
+        """Read as the generator does. Raises UsageError where it was built with other options."""
+        try:
+            self.reader.load_state_dict(generator.state_dict())
+        except RuntimeError:
+            raise UsageError(
+                "the discriminator is to begin as the generator is: give it the options that the generator has"
+            ) from None
 
 
 def holes_of(spec: TextFromSpec) -> HolesSpec:

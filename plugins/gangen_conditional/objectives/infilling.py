@@ -49,6 +49,13 @@ class Infilling(nn.Module):
         log_prob = players.generator.log_prob(batch["tokens"], batch)
         return -token_mean(log_prob, self.holes.chosen(batch["tokens"], batch["input"])), {}
 
+    @updates()
+    @needs(discriminator="begin_as")
+    def hand_over(self, players: Players, batch: Batch, clock: Clock) -> tuple[None, Stats]:
+        """Let the discriminator begin as the generator is by now: from verdicts alone it would learn no language."""
+        players.discriminator.begin_as(players.averaged("generator"))
+        return None, {}
+
     @updates("discriminator")
     @needs(generator="sample")
     def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:

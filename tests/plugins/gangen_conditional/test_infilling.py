@@ -120,6 +120,28 @@ def test_a_verdict_is_a_function_of_the_token_those_before_it_and_the_input():
     assert not torch.isclose(logits[:, 1], players.discriminator(tokens, shifted)[:, 1]).any()
 
 
+def test_a_verdict_begins_undecided_and_reads_as_the_generator_does():
+    players, objective = game()
+    discriminator = network(InfillingDiscriminator).double()
+    tokens, condition = filled()
+    assert (discriminator(tokens, condition) == 0).all()
+    objective.hand_over(Players({"generator": players.generator, "discriminator": discriminator}), {}, CLOCK)
+    read = discriminator.reader.features(tokens, condition)
+    torch.testing.assert_close(read, players.generator.features(tokens, condition))
+    discriminator.verdict.weight.data.copy_(torch.eye(6))
+    scores = players.generator.logits(read).gather(2, tokens.unsqueeze(2)).squeeze(2)
+    scores = scores - players.generator.output.bias[tokens]
+    chosen = HOLES.chosen(tokens, condition["input"])
+    torch.testing.assert_close(discriminator(tokens, condition)[chosen], scores[chosen])
+
+
+def test_a_discriminator_of_another_size_cannot_begin_as_the_generator():
+    players, objective = game()
+    other = InfillingDiscriminator(SPEC, encoder=Words(SPEC, embedding_dim=3, hidden_dim=4), embedding_dim=4)
+    with pytest.raises(UsageError, match="give it the options that the generator has"):
+        objective.hand_over(Players({"generator": players.generator, "discriminator": other}), {}, CLOCK)
+
+
 def test_imitation_is_the_mean_negative_log_likelihood_of_what_was_hidden():
     players, objective = game()
     tokens, condition = filled()
