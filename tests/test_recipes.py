@@ -13,7 +13,10 @@ SMALLER = {
     "text_gan": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
     "seqgan_oracle": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],
-    "infilling": ["data.of.vocab_size=300", "players.generator.hidden_dim=16"],
+    "infilling": [
+        "data.of.vocab_size=300",
+        *(f"players.{name}.hidden_dim=16" for name in ("generator", "discriminator")),
+    ],
     "captioning": ["data.scenes=100", "data.heldout=20", "players.generator.hidden_dim=16"],
     "translation": ["data.size=200", "players.generator.hidden_dim=16"],
     "lines": ["data.path={text}", "data.vocab_size=280", "data.max_length=64", "players.generator.hidden_dim=16"],

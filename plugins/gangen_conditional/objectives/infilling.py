@@ -52,9 +52,15 @@ class Infilling(nn.Module):
     @updates()
     @needs(discriminator="begin_as")
     def hand_over(self, players: Players, batch: Batch, clock: Clock) -> tuple[None, Stats]:
-        """Let the discriminator begin as the generator is by now: from verdicts alone it would learn no language."""
-        players.discriminator.begin_as(players.averaged("generator"))
-        return None, {}
+        """Let the discriminator begin as the generator is by now: from verdicts alone it would learn no language.
+
+        Its figure is what that knows: the negative log-likelihood of the words that were hidden, as in ``imitate``.
+        """
+        generator = players.averaged("generator")
+        players.discriminator.begin_as(generator)
+        with evaluating(generator):
+            log_prob = generator.log_prob(batch["tokens"], batch)
+        return None, {"nll": -token_mean(log_prob, self.holes.chosen(batch["tokens"], batch["input"]))}
 
     @updates("discriminator")
     @needs(generator="sample")

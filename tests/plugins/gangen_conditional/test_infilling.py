@@ -125,7 +125,8 @@ def test_a_verdict_begins_undecided_and_reads_as_the_generator_does():
     discriminator = network(InfillingDiscriminator).double()
     tokens, condition = filled()
     assert (discriminator(tokens, condition) == 0).all()
-    objective.hand_over(Players({"generator": players.generator, "discriminator": discriminator}), {}, CLOCK)
+    batch = {"tokens": tokens, **condition}
+    objective.hand_over(Players({"generator": players.generator, "discriminator": discriminator}), batch, CLOCK)
     read = discriminator.reader.features(tokens, condition)
     torch.testing.assert_close(read, players.generator.features(tokens, condition))
     discriminator.verdict.weight.data.copy_(torch.eye(6))
