@@ -63,16 +63,20 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Leaky ReLU and a 4x4 convolution that halves; around it halving and 1x1. The first takes images as they are."""
+    """Leaky ReLU, 3x3, Leaky ReLU and a 4x4 convolution that halves; around it halving and 1x1."""
 
-    def __init__(self, before: int, after: int, *, first: bool = False) -> None:
+    def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.entry = nn.Identity() if first else nn.LeakyReLU(SLOPE)
-        self.convolution = nn.Conv2d(before, after, 4, stride=2, padding=1)
+        self.convolutions = nn.Sequential(
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(before, before, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(before, after, 4, stride=2, padding=1),
+        )
         self.shortcut = nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut(F.avg_pool2d(x, 2)) + self.convolution(self.entry(x))
+        return self.shortcut(F.avg_pool2d(x, 2)) + self.convolutions(x)
 
 
 class WordResNetGenerator(LatentGenerator):
@@ -131,14 +135,15 @@ class WordResNetGenerator(LatentGenerator):
 
 
 class WordResNetDiscriminator(nn.Module):
-    """Whether images are real and of their text: halving blocks down to 4x4, and two looks at the text.
+    """Whether images are real and of their text: 4x4 that halves, halving blocks down to 4x4, two looks at the text.
 
     The mean state of the words stands beside the features of each place of 4x4; a 1x1 convolution, Leaky ReLU and a
     linear layer judge both together (Reed et al. 2016, section 4.1). And every word looks at the places of 8x8; a
     network of one hidden layer judges the word beside what it saw, and the mean over words is added.
 
-    ``encoder`` makes states of the words. ``width`` channels after the first block, twice as many at each halving up to
-    ``max_width``. ``spectral_norm`` divides weights by their largest singular value, but for those of the encoder.
+    ``encoder`` makes states of the words. ``width`` channels after the first halving, twice as many at each further one
+    up to ``max_width``. ``spectral_norm`` divides weights by their largest singular value, but for those of the
+    encoder.
 
     Raises:
         UsageError: images are made from no text, or their size is no power of two from 8.
@@ -157,9 +162,8 @@ class WordResNetDiscriminator(nn.Module):
         super().__init__()
         text_input(spec, "conditional/word_resnet")
         channels = [spec.channels, *widths(stages[:-1], width, max_width)[::-1]]
-        self.blocks = nn.ModuleList(
-            DownBlock(before, after, first=number == 0) for number, (before, after) in enumerate(pairwise(channels))
-        )
+        self.input = nn.Conv2d(channels[0], channels[1], 4, stride=2, padding=1)
+        self.blocks = nn.ModuleList(DownBlock(before, after) for before, after in pairwise(channels[1:]))
         last, places = channels[-1], channels[-2]
         self.joint = nn.Conv2d(last + encoder.dim, last, 1)
         self.whole = nn.Linear(last * SMALLEST**2, 1)
@@ -173,7 +177,7 @@ class WordResNetDiscriminator(nn.Module):
     def forward(self, images: Tensor, condition: Batch | None = None) -> Tensor:
         """Logits float ``[n]`` of images float ``[n, channels, size, size]`` and the condition's texts, "input"."""
         memory = self.encoder(tokens_of(condition))
-        before, x = images, images
+        before, x = images, self.input(images)
         for block in self.blocks:
             before, x = x, block(x)
         return self._whole(F.leaky_relu(x, SLOPE), memory) + self._parts(F.leaky_relu(before, SLOPE), memory)
