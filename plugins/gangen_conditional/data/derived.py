@@ -24,11 +24,12 @@ def grey(images: Tensor) -> Tensor:
 
 
 def edges(images: Tensor) -> Tensor:
-    """White where a picture's brightness changes by a quarter of the most or more (Sobel), uint8 as in ``grey``."""
+    """White where a channel changes by a quarter of the most or more (Sobel), uint8 ``[n, 1, size, size]``."""
     across = torch.tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=torch.float32)
     kernels = torch.stack([across, across.T]).unsqueeze(1) / (4 * 255)
-    slope = F.conv2d(F.pad(grey(images).float(), (1, 1, 1, 1), mode="replicate"), kernels)
-    return ((slope.square().sum(1, keepdim=True).sqrt() >= STEEP) * 255).to(torch.uint8)
+    padded = F.pad(images.float(), (1, 1, 1, 1), mode="replicate")
+    slope = F.conv2d(padded.flatten(0, 1).unsqueeze(1), kernels).square().sum(1).sqrt()
+    return ((slope.unflatten(0, images.shape[:2]).amax(1, keepdim=True) >= STEEP) * 255).to(torch.uint8)
 
 
 def low_resolution(images: Tensor) -> Tensor:

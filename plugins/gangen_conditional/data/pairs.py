@@ -32,12 +32,13 @@ class Pairs:
     "test"; or a path to other pairs. Pairs of which one cannot be decoded are left out; more than the share
     ``max_unreadable`` is an error. ``seed`` decides which are held out.
 
-    ``of`` is a data source of images in memory, by default image/digits, whose size, color and labels remain. Of these
-    ``input`` may also be "mask": half of the image is grey, and 255 in a further column, "mask".
+    Where there is no path, ``of`` is a data source of images in memory, by default image/digits, whose size, color and
+    labels remain. Of these ``input`` may also be "mask": half of the image is grey, and 255 in a further column,
+    "mask".
 
     Raises:
         DataError: there are no pairs, a picture has no partner or one of other proportions, or too many are unreadable.
-        UsageError: both path and of, or an input that is derived in no known way.
+        UsageError: an input that is derived in no known way.
     """
 
     codec_class = ImageFromCodec
@@ -59,8 +60,6 @@ class Pairs:
         if path is None:
             self._derive(Digits() if of is None else of, DEFAULT if input == AUTO else input)
             return
-        if of is not None:
-            raise UsageError("conditional/pairs has a path and another data source, of; give it one of them")
         reader = PairRows(
             path,
             image_column=image,

@@ -91,6 +91,12 @@ def test_an_input_is_derived_from_pictures_by_themselves(how, tmp_path):
     assert torch.equal(rows["input"], DERIVED["edges" if how == "auto" else how](rows["image"]))
 
 
+def test_a_path_goes_before_another_source(tmp_path):
+    black = _Of(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
+    data = Pairs(path=str(folders(tmp_path / "pairs")), of=black, size=16)
+    assert shades(data) == [(number, number + 20) for number in range(10)]
+
+
 def test_an_input_is_derived_from_one_of_two_columns(tmp_path):
     photos, labels = ([encoded(picture(number + side)) for number in range(10)] for side in (0, 20))
     path = table(tmp_path / "pairs.parquet", photo=photos, labels=labels)
@@ -186,8 +192,6 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 def test_an_input_that_is_derived_in_no_known_way_is_refused():
     with pytest.raises(UsageError, match=r"derives no input 'edge'; did you mean 'edges'\?; choose one of edges, grey"):
         Pairs(input="edge")
-    with pytest.raises(UsageError, match="has a path and another data source"):
-        Pairs(path="pairs", of=_Of(torch.zeros(2, 1, 8, 8, dtype=torch.uint8)))
 
 
 def test_edges_are_white_where_brightness_changes():
@@ -196,3 +200,5 @@ def test_edges_are_white_where_brightness_changes():
     expected = np.zeros((8, 8), dtype=np.uint8)
     expected[:, 3:5] = 255
     assert (DERIVED["edges"](image)[0, 0].numpy() == expected).all()
+    blue = torch.cat([torch.zeros(1, 2, 8, 8, dtype=torch.uint8), image], dim=1)
+    assert (DERIVED["edges"](blue)[0].numpy() == expected).all()
