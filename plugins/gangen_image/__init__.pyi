@@ -31,6 +31,7 @@ from .networks.normalization import normalization as normalization
 from .networks.pyramid import resolutions as resolutions
 from .networks.pyramid import widths as widths
 from .networks.resnet import SelfAttention as SelfAttention
+from .networks.resnet import double as double
 from .objectives.gan import ImageGAN as ImageGAN
 from .objectives.gan import feature_distance as feature_distance
 from .spec import ImageSpec as ImageSpec

@@ -12,7 +12,7 @@ from gangen import Batch, Part, UsageError
 from gangen_conditional.networks.memory import Memory, attend
 from gangen_conditional.networks.words import text_input
 from gangen_conditional.spec import ImageFromSpec
-from gangen_image import LatentGenerator, finish, normalization, resolutions, widths
+from gangen_image import LatentGenerator, double, finish, normalization, resolutions, widths
 
 SMALLEST = 4
 SLOPE = 0.2
@@ -47,18 +47,19 @@ class LookAtWords(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """norm, ReLU and a 4x4 convolution that doubles; around it doubling and 1x1; then a look at the words."""
+    """norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; around it doubling and 1x1; then a look at the words."""
 
     def __init__(self, before: int, after: int, norm: str, dim: int, words: int | None) -> None:
         super().__init__()
-        self.norm = Modulation(norm, before, dim)
-        self.convolution = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+        self.norms = nn.ModuleList([Modulation(norm, before, dim), Modulation(norm, after, dim)])
+        self.convolutions = nn.ModuleList(nn.Conv2d(it, after, 3, padding=1) for it in (before, after))
         self.shortcut = nn.Conv2d(before, after, 1)
         self.look = LookAtWords(after, words) if words else None
 
     def forward(self, x: Tensor, vector: Tensor, memory: Memory) -> Tensor:
-        shortcut = F.interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
-        x = shortcut + self.convolution(F.relu(self.norm(x, vector)))
+        shortcut = double(self.shortcut(x))
+        x = self.convolutions[0](double(F.relu(self.norms[0](x, vector))))
+        x = shortcut + self.convolutions[1](F.relu(self.norms[1](x, vector)))
         return x if self.look is None else self.look(x, memory)
 
 
