@@ -53,7 +53,7 @@ class Domains:
         self,
         *,
         of: Annotated[Any, Part("data")] = "image/digits",
-        styles: Sequence[Style] = ("red", "green", "blue", "negative"),
+        styles: Sequence[Style] = ("red", "green", "blue", "outline"),
         seed: int = 0,
     ) -> None:
         self.accounts = getattr(of, "accounts", [])

@@ -19,7 +19,8 @@ class StarGAN(AdversarialGame):
     images' labels (equation 2). The generator minimises, beside its own, ``classification`` times that of the labels
     which its images are to have (equation 3), and ``reconstruction`` E|G(G(x, c), c') - x|, c' being the label of x
     (equation 4). The paper's adversarial loss (equation 8) is ``loss: wasserstein``, ``penalties: [gradient_penalty]``,
-    with five turns of the discriminator for one of the generator.
+    with five turns of the discriminator for one of the generator. ``identity`` E|G(x, c') - x|, which is CycleGAN's and
+    not the paper's, makes for a quick start.
 
     Batches are those of conditional/domains; the generator is a translator that is ``labelled``.
 
@@ -33,6 +34,7 @@ class StarGAN(AdversarialGame):
         *,
         classification: Annotated[float, Ge(0)] = 1.0,
         reconstruction: Annotated[float, Ge(0)] = 10.0,
+        identity: Annotated[float, Ge(0)] = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(spec, **options)
@@ -41,6 +43,7 @@ class StarGAN(AdversarialGame):
             raise UsageError("conditional/stargan carries images from label to label, and these data have none")
         self.classification = classification
         self.reconstruction = reconstruction
+        self.identity = identity
 
     def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
         return lambda images: at_least_float32(players.discriminator(images))
@@ -60,8 +63,12 @@ class StarGAN(AdversarialGame):
         fakes = self.fakes(players, batch, clock)
         wrong = self._misclassified(players, fakes, batch)
         back = at_least_float32(players.generator(fakes, batch["input_label"]))
-        cycle = l1_loss(back, self.input.prepare(batch["input"]))
+        start = self.input.prepare(batch["input"])
+        cycle = l1_loss(back, start)
         loss = self.fool(players, batch, fakes, batch) + self.classification * wrong + self.reconstruction * cycle
+        if self.identity:
+            same = at_least_float32(players.generator(start, batch["input_label"]))
+            loss = loss + self.identity * l1_loss(same, start)
         return loss, {"misclassified": wrong.detach(), "cycle": cycle.detach()}
 
     def _misclassified(self, players: Players, images: Tensor, batch: Batch) -> Tensor:

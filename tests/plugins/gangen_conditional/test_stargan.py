@@ -63,6 +63,14 @@ def test_generate_adds_up_equation_6():
     assert stats["cycle"].item() == pytest.approx(cycle.item(), rel=1e-5)
 
 
+def test_what_is_of_its_own_label_already_is_left_alone_where_that_is_asked_for():
+    plain, more = (
+        StarGAN(SPEC, loss=Wasserstein(), identity=weight).generate(game(), BATCH, CLOCK)[0] for weight in (0.0, 4.0)
+    )
+    same = torch.tensor([-1.0, -1.0, 0.5])[:, None, None, None] * INPUT
+    assert (more - plain).item() == pytest.approx(4 * (same - INPUT).abs().mean().item(), rel=1e-5)
+
+
 def test_discriminate_adds_up_equation_5():
     objective = StarGAN(SPEC, loss=Wasserstein(), classification=3.0)
     loss, _ = objective.discriminate(game(), BATCH, CLOCK)
