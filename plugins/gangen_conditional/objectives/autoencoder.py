@@ -27,8 +27,8 @@ class Autoencoder(AdversarialGame):
     ``reconstruct`` alone before the one of ``discriminate`` and ``generate``.
 
     ``features`` are those of a player, as "discriminator", by its ``features(images, condition)``; or of a module, as
-    "my_features:vgg": the attribute of a Python module that is one, or returns one, from images in [-1, 1] to a tensor
-    or several. It stays as it is. Turn ``classify`` teaches a player "classifier" the labels of images, for features
+    "my_features:vgg": the attribute of a Python module that is one, or the class of one, from images in [-1, 1] to
+    a tensor or several. It stays as it is. Turn ``classify`` teaches a player "classifier" the labels of images, for features
     that know what images show.
 
     Raises:
@@ -119,16 +119,17 @@ def several(features: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def imported(path: str) -> nn.Module:
-    """The module at an import path "module:attribute", in evaluation mode and frozen.
+    """The module at an import path "module:attribute", or a new one of the class there, in evaluation mode and frozen.
 
-    Raises UsageError where there is none.
+    Raises UsageError where there is neither: functions are not called, whatever a recipe names.
     """
     name, _, attribute = path.partition(":")
     try:
         found = getattr(importlib.import_module(name), attribute)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"features {path!r} cannot be imported: {error}") from None
-    found = found if isinstance(found, nn.Module) else found()
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        found = found()
     if not isinstance(found, nn.Module):
-        raise UsageError(f"features {path!r} is no torch module, nor does it return one")
+        raise UsageError(f"features {path!r} is neither a torch module nor the class of one")
     return found.eval().requires_grad_(False)
