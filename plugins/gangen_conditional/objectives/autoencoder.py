@@ -28,8 +28,8 @@ class Autoencoder(AdversarialGame):
 
     ``features`` are those of a player, as "discriminator", by its ``features(images, condition)``; or of a module, as
     "my_features:vgg": the attribute of a Python module that is one, or the class of one, from images in [-1, 1] to
-    a tensor or several. It stays as it is. Turn ``classify`` teaches a player "classifier" the labels of images, for features
-    that know what images show.
+    a tensor or several. It stays as it is. Turn ``classify`` teaches a player "classifier" the labels of images, for
+    features that know what images show.
 
     Raises:
         UsageError: no such module, or a perceptual distance without features.
