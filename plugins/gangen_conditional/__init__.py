@@ -30,6 +30,7 @@ def gangen_encoders(register: Callable) -> None:
 def gangen_generators(register: Callable) -> None:
     register("unet", ".networks.unet:UNetGenerator", summary="a picture into a picture: Isola et al., 2017")
     register("word_resnet", ".networks.word_resnet:WordResNetGenerator", summary="an image that looks at a text")
+    register("captioner", ".networks.captioner:CaptionGenerator", summary="attentive, and remembers what it looked at")
     register("attentive", ".networks.attentive:AttentiveGenerator", summary="LSTM decoder that attends to an encoder")
     register("infilling", ".networks.infilling:InfillingGenerator", summary="LSTM decoder that fills holes of texts")
     register(

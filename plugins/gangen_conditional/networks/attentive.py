@@ -88,10 +88,14 @@ class AttentiveGenerator(Autoregressive):
 
     def attend(self, features: Tensor, memory: Memory) -> Tensor:
         """float ``[n, length, hidden_dim]`` of such, with what they look for in the memory (equations 5 to 8)."""
+        return self.mix(self.look(features, memory)).tanh()
+
+    def look(self, features: Tensor, memory: Memory) -> Tensor:
+        """What features ``[n, length, hidden_dim]`` look for in the memory, and they themselves."""
         scores = self.query(features) @ memory.states.transpose(1, 2)
         weights = scores.masked_fill(~memory.mask.unsqueeze(1), -torch.inf).softmax(-1)
         context = weights.to(memory.states.dtype) @ memory.states
-        return self.mix(torch.cat([context, features], dim=2)).tanh()
+        return torch.cat([context, features], dim=2)
 
     def _drop(self, x: Tensor) -> Tensor:
         if not (self.training and self.dropout):

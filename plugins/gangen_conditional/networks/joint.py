@@ -55,6 +55,17 @@ class JointDiscriminator(nn.Module):
         self.output = nn.Linear(features, 1)
         self.dropout = dropout
 
+    def begin_as(self, generator: Any) -> None:
+        """See inputs and tokens as the generator does. Raises UsageError where it was built with other options."""
+        try:
+            for part in ("encoder", "embedding"):
+                getattr(self, part).load_state_dict(getattr(generator, part).state_dict())
+        except RuntimeError:
+            raise UsageError(
+                "the discriminator is to begin with the generator's eyes: give it the encoder and the embedding_dim "
+                "that the generator has"
+            ) from None
+
     def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
         """Logits, float ``[n]``, of tokens int64 ``[n, length]`` or rows float ``[n, length, vocabulary]``.
 

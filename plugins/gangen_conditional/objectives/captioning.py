@@ -4,9 +4,10 @@ from typing import Any
 
 from torch import Tensor
 
-from gangen import Batch, Clock, Players, Schedule, Stats, needs, updates
+from gangen import Batch, Clock, Players, Schedule, Stats, evaluating, needs, updates
 from gangen_conditional.objectives.matching import MatchingGame
 from gangen_conditional.spec import TextFromSpec
+from gangen_text import token_mean
 
 
 class Captioning(MatchingGame):
@@ -20,6 +21,20 @@ class Captioning(MatchingGame):
     def __init__(self, spec: TextFromSpec, *, temperature: Schedule = 1.0, **options: Any) -> None:
         super().__init__(spec, **options)
         self.temperature = Schedule.of(temperature)
+
+    @updates()
+    @needs(discriminator="begin_as")
+    def hand_over(self, players: Players, batch: Batch, clock: Clock) -> tuple[None, Stats]:
+        """Let the discriminator begin with what the generator has learned to see: from verdicts alone it learns that
+        late, and until then takes what is said of things that are not there for real.
+
+        Its figure is how well these are: the negative log-likelihood, as in ``imitate``.
+        """
+        generator = players.averaged("generator")
+        players.discriminator.begin_as(generator)
+        with evaluating(generator):
+            log_prob = generator.log_prob(batch["tokens"], batch)
+        return None, {"nll": -token_mean(log_prob, self.spec.mask(batch["tokens"]))}
 
     @updates("generator")
     @needs(generator="relaxed")

@@ -1,4 +1,4 @@
-"""The attentive decoder: one distribution in all that it can, over texts made from something."""
+"""The attentive decoder, and the one that remembers: one distribution in all they can, over texts from something."""
 
 import itertools
 import math
@@ -9,6 +9,7 @@ from torch import nn
 
 from gangen import UsageError, noise
 from gangen_conditional.networks.attentive import AttentiveGenerator
+from gangen_conditional.networks.captioner import CaptionGenerator
 from gangen_conditional.networks.memory import Memory
 from gangen_conditional.spec import TextFromSpec
 from gangen_text import TextSpec
@@ -34,15 +35,19 @@ class Embedded(nn.Module):
         return Memory(self.embedding(rows), self.spec.mask(rows))
 
 
-def build(spec=SPEC, **options):
-    torch.manual_seed(0)
-    generator = AttentiveGenerator(spec, encoder=Embedded(spec), embedding_dim=5, hidden_dim=8, layers=2, **options)
-    for parameter in generator.parameters():
-        nn.init.normal_(parameter, std=0.6)
-    return generator.double()
+@pytest.fixture(params=[AttentiveGenerator, CaptionGenerator])
+def build(request):
+    def build(spec=SPEC, network=request.param, **options):
+        torch.manual_seed(0)
+        generator = network(spec, encoder=Embedded(spec), embedding_dim=5, hidden_dim=8, layers=2, **options)
+        for parameter in generator.parameters():
+            nn.init.normal_(parameter, std=0.6)
+        return generator.double()
+
+    return build
 
 
-def test_a_text_is_read_in_one_go_as_step_by_step():
+def test_a_text_is_read_in_one_go_as_step_by_step(build):
     generator = build()
     embedded = torch.randn(8, 6, 5, dtype=torch.float64)
     state, features = generator.begin(8, CONDITION), []
@@ -52,7 +57,7 @@ def test_a_text_is_read_in_one_go_as_step_by_step():
     torch.testing.assert_close(generator.read(embedded, CONDITION), torch.stack(features, dim=1))
 
 
-def test_probabilities_of_all_texts_sum_to_one_and_samples_are_distributed_so():
+def test_probabilities_of_all_texts_sum_to_one_and_samples_are_distributed_so(build):
     generator = build(FIXED)
     rows = torch.tensor(list(itertools.product(range(3), repeat=3)))
     probability = generator.log_prob(rows, {"input": INPUT[:1].expand(27, -1)}).sum(1).exp().detach()
@@ -64,8 +69,8 @@ def test_probabilities_of_all_texts_sum_to_one_and_samples_are_distributed_so():
     assert ((counts - expected).square() / expected).sum() < 55  # 26 degrees of freedom: 1 in 1000
 
 
-def test_attention_is_the_softmax_of_bilinear_scores_over_the_tokens_of_the_source():
-    generator = build()
+def test_attention_is_the_softmax_of_bilinear_scores_over_the_tokens_of_the_source(build):
+    generator = build(network=AttentiveGenerator)
     memory = generator.encoder(INPUT)
     features = torch.randn(8, 1, 8, dtype=torch.float64)
     attended = generator.attend(features, memory)
@@ -76,14 +81,14 @@ def test_attention_is_the_softmax_of_bilinear_scores_over_the_tokens_of_the_sour
         torch.testing.assert_close(attended[row, 0], expected)
 
 
-def test_padding_of_the_source_says_nothing():
+def test_padding_of_the_source_says_nothing(build):
     generator = build()
     tokens = generator.sample(8, CONDITION)
     filled = torch.where(SOURCE.mask(INPUT), INPUT, 6)
     torch.testing.assert_close(generator.log_prob(tokens, {"input": filled}), generator.log_prob(tokens, CONDITION))
 
 
-def test_rollouts_keep_prefixes_and_go_on_from_the_row_that_they_belong_to():
+def test_rollouts_keep_prefixes_and_go_on_from_the_row_that_they_belong_to(build):
     generator = build()
     # The likeliest text of each row: where rollouts draw nearly that, each way has its own row's end.
     generator.output.weight.data *= 1000
@@ -94,7 +99,7 @@ def test_rollouts_keep_prefixes_and_go_on_from_the_row_that_they_belong_to():
 
 
 @pytest.mark.parametrize("draw", ["sample", "relaxed", "rollout"])
-def test_two_halves_of_a_batch_draw_what_the_whole_draws(draw):
+def test_two_halves_of_a_batch_draw_what_the_whole_draws(draw, build):
     generator = build()
     tokens = generator.sample(8, CONDITION)
 
@@ -110,7 +115,7 @@ def test_two_halves_of_a_batch_draw_what_the_whole_draws(draw):
     torch.testing.assert_close(drawn(0, 1), torch.cat([drawn(0, 2), drawn(1, 2)]))
 
 
-def test_relaxed_texts_end_in_padding_and_have_gradients_for_every_parameter():
+def test_relaxed_texts_end_in_padding_and_have_gradients_for_every_parameter(build):
     generator = build()
     rows = generator.relaxed(8, CONDITION, temperature=0.7)
     mask = SPEC.mask(rows.argmax(-1))
@@ -120,7 +125,7 @@ def test_relaxed_texts_end_in_padding_and_have_gradients_for_every_parameter():
     assert all(parameter.grad.abs().sum() > 0 for parameter in generator.parameters())
 
 
-def test_dropout_is_of_likelihoods_in_training_alone():
+def test_dropout_is_of_likelihoods_in_training_alone(build):
     generator = build(dropout=0.5)
     tokens = generator.sample(8, CONDITION)
     whole = generator.eval().log_prob(tokens, CONDITION)
@@ -135,13 +140,13 @@ def test_dropout_is_of_likelihoods_in_training_alone():
     torch.testing.assert_close(torch.cat(halves), dropped)
 
 
-def test_without_an_input_there_is_nothing_to_write():
+def test_without_an_input_there_is_nothing_to_write(build):
     for condition in (None, {}):
         with pytest.raises(UsageError, match="makes texts from something: its condition needs an input"):
             build().sample(2, condition)
 
 
-def test_half_precision_autocast_is_near_full_precision():
+def test_half_precision_autocast_is_near_full_precision(build):
     generator = build().float()
     with torch.autocast("cpu", torch.bfloat16):
         tokens = generator.sample(8, CONDITION)

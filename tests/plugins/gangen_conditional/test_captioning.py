@@ -78,7 +78,7 @@ RECIPE = """
 run: {run}
 data: {{use: conditional/shapes, to: text, scenes: 60, heldout: 12, objects: 1}}
 players:
-  generator: {{use: conditional/attentive, encoder: {{use: conditional/places, dim: 4, width: 2}}, hidden_dim: 4}}
+  generator: {{use: conditional/captioner, encoder: {{use: conditional/places, dim: 4, width: 2}}, hidden_dim: 4}}
 objective: conditional/captioning
 phases: {{imitation: {{steps: 2, turns: {{imitate: 1}}}}}}
 trainer: {{batch_size: 8, threads: 1}}

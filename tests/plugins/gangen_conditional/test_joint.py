@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from gangen.errors import UsageError
+from gangen_conditional.networks.attentive import AttentiveGenerator
 from gangen_conditional.networks.joint import JointDiscriminator
 from gangen_conditional.networks.places import Places
 from gangen_conditional.networks.words import Words
@@ -68,3 +69,19 @@ def test_what_cannot_be_judged_is_refused(game):
     spec = TextFromSpec(**TEXT, input=TextSpec(**TEXT))
     with pytest.raises(UsageError, match="one number for each of 2 widths, got 1"):
         JointDiscriminator(spec, encoder=net.encoder, filter_widths=(1, 3), filter_counts=(8,))
+
+
+def test_it_begins_with_the_eyes_of_the_generator():
+    torch.manual_seed(0)
+    spec = TextFromSpec(**TEXT, input=ImageSpec(3, 16))
+
+    def eyes(dim=8):
+        return Places(spec, dim=dim, width=4)
+
+    generator = AttentiveGenerator(spec, encoder=eyes(), hidden_dim=8)
+    net, other = JointDiscriminator(spec, encoder=eyes()), JointDiscriminator(spec, encoder=eyes(12))
+    net.begin_as(generator)
+    assert torch.equal(net.encoder.places, generator.encoder.places)
+    assert torch.equal(net.embedding.weight, generator.embedding.weight)
+    with pytest.raises(UsageError, match="give it the encoder and the embedding_dim that the generator has"):
+        other.begin_as(generator)
