@@ -38,7 +38,7 @@ def main(overrides: list[str]) -> int:
         options = {"use": "image/arrays", "size": 16} | {name: str(root / file) for name, file in files.items()}
         data.append(f"data.{side}={options}")
     recipe = Path(__file__).parent.parent / "recipes/cyclegan.yaml"
-    return cli.main([str(recipe), "run=runs/unpaired_digits", *data, *overrides])
+    return cli.main([str(recipe), "run=runs/unpaired_digits", "phases.adversarial.steps=1500", *data, *overrides])
 
 
 if __name__ == "__main__":
