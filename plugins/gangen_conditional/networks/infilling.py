@@ -101,7 +101,7 @@ class InfillingGenerator(AttentiveGenerator):
 class InfillingDiscriminator(nn.Module):
     """The generator's own way of reading, and a verdict on each token in the place of what comes next.
 
-    As in Fedus et al. (2018, section 2.1) it is built as the generator is and knows where the holes are; without that,
+    As in Fedus et al. (2018) it is built as the generator is and knows where the holes are; without that,
     a real word beside one that was filled in might be what looks wrong. With the features f of what stands before a
     token and in the input, and the token's vector w in the generator's output layer, its logit is w (A f + b): that
     part of the generator's own score for it which gives it away. A and b are 0 at first. So a logit is a function of

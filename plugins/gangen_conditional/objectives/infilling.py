@@ -16,13 +16,15 @@ from gangen_text import moments, token_mean
 class Infilling(nn.Module):
     """Fedus et al. (2018): the discriminator judges each filled token, and what it says is that token's reward.
 
+    Imitation comes first; the discriminator then begins as the generator is (``hand_over``), as both are alike.
+
     The return of a token is the sum of its reward and those after it in the text, each discounted by ``discount`` to
-    the power of how far away it is (equation 6). The policy gradient makes tokens likelier whose return is above what
+    the power of how far away it is. The policy gradient (REINFORCE) makes tokens likelier whose return is above what
     was to be expected. That is told by ``fills`` of each text, drawn side by side: of each the baseline is the mean
     return of the others at that place (Kool et al., 2019), where the paper has a critic. Advantages have a deviation of
     one over the batches of all processes.
 
-    ``reward`` is the ``logit`` of the discriminator or, as in the paper (equation 5), the ``log_probability`` that it
+    ``reward`` is the ``logit`` of the discriminator or, as in the paper, the ``log_probability`` that it
     gives a token to be real. That is below 0, so that a fill has the more of it the shorter it is.
 
     Means run over the tokens that were chosen alone: ``HolesSpec.chosen``.
@@ -45,7 +47,7 @@ class Infilling(nn.Module):
     @updates("generator")
     @needs(generator="log_prob")
     def imitate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
-        """Maximum likelihood of the words that were hidden (equation 4)."""
+        """Maximum likelihood of the words that were hidden."""
         log_prob = players.generator.log_prob(batch["tokens"], batch)
         return -token_mean(log_prob, self.holes.chosen(batch["tokens"], batch["input"])), {}
 
@@ -65,7 +67,7 @@ class Infilling(nn.Module):
     @updates("discriminator")
     @needs(generator="sample")
     def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
-        """Tell each hidden word from what the generator fills in (equation 3)."""
+        """Tell each hidden word from what the generator fills in, by cross-entropy."""
         real, input = batch["tokens"], batch["input"]
         with torch.no_grad():
             fake = players.generator.sample(len(real), batch)
