@@ -18,6 +18,7 @@ SMALLER = {
         *(f"players.{name}.hidden_dim=16" for name in ("generator", "discriminator")),
     ],
     "captioning": ["data.scenes=100", "data.heldout=20", "players.generator.hidden_dim=16"],
+    "text_to_image": ["data.scenes=100", "data.heldout=20", *NARROW],
     "translation": ["data.size=200", "players.generator.hidden_dim=16"],
     "lines": ["data.path={text}", "data.vocab_size=280", "data.max_length=64", "players.generator.hidden_dim=16"],
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
