@@ -106,4 +106,9 @@ def test_a_sampler_that_needs_other_players_is_refused_with_its_place(loop, caps
 
 def test_samplers_are_listed(loop):
     names = [component.name for component in Registry.discover().all("samplers")]
-    assert names == ["gangen/player", "loop/best_of", "loop/both_ways", "loop/inverted"]
+    assert [it for it in names if it.startswith(("gangen/", "loop/"))] == [
+        "gangen/player",
+        "loop/best_of",
+        "loop/both_ways",
+        "loop/inverted",
+    ]

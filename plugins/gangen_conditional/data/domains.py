@@ -53,7 +53,12 @@ class Domains:
         self,
         *,
         of: Annotated[Any, Part("data")] = "image/digits",
-        styles: Sequence[Style] = ("red", "green", "blue", "outline"),
+        styles: Sequence[Literal["white", "red", "green", "blue", "negative", "outline"]] = (
+            "red",
+            "green",
+            "blue",
+            "outline",
+        ),
         seed: int = 0,
     ) -> None:
         self.accounts = getattr(of, "accounts", [])

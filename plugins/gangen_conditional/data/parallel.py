@@ -37,6 +37,8 @@ class Parallel:
     share ``heldout`` of the distinct sources, by ``seed``. Held-out pairs whose source occurs in training are left out.
     More pairs left out than the share ``max_left_out`` are an error.
 
+    ``source_tokenizer`` and ``target_tokenizer`` are kinds of ``text/lines``, or names of saved ones.
+
     Raises:
         DataError: there are no pairs, or none fits; the message says what to change.
     """

@@ -14,6 +14,8 @@ class DomainDiscriminator(PatchDiscriminator):
 
     Both see what the layers before the last make of the image; the classifier sees its mean over places.
 
+    ``conditional`` shows it the input beside the image.
+
     Raises:
         UsageError: the data have no labels.
     """

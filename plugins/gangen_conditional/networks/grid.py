@@ -93,6 +93,9 @@ class GridDecoder(nn.Module):
     """Grids of codes to images, the encoder the other way round; see ``GridEncoder`` for its options.
 
     ``last`` is the weight of the last layer.
+
+    ``side`` times ``side`` places have codes of ``latent_dim`` numbers. ``width`` are the channels at the image's size,
+    twice as many at each halving up to ``max_width``.
     """
 
     def __init__(

@@ -23,6 +23,8 @@ class Places(nn.Module):
 
     ``dim`` is the size of a state, ``width`` the channels after the first convolution, twice as many at each halving.
 
+    ``norm`` normalises over the batch, over a channel of an image, over an image, or not at all.
+
     Raises:
         UsageError: the input is no image, halving its size does not lead to ``grid``, or ``dim`` is no multiple of
             ``heads``.

@@ -31,6 +31,8 @@ class Autoencoder(AdversarialGame):
     a tensor or several. It stays as it is. Turn ``classify`` teaches a player "classifier" the labels of images, for
     features that know what images show.
 
+    ``loss`` is played on logits of images and reconstructions.
+
     Raises:
         UsageError: no such module, or a perceptual distance without features.
     """

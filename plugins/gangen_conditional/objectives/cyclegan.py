@@ -28,6 +28,8 @@ class CycleGAN(nn.Module):
     least squares, with 10 and 5 as weights; here its squares are halved, and so are the weights.
 
     Batches are those of conditional/unpaired.
+
+    ``loss`` is that of either side's game.
     """
 
     def __init__(

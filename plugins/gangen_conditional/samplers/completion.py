@@ -28,6 +28,8 @@ class Completion(Reconstruction):
 
     The condition has "input", uint8 ``[n, channels, size, size]``, and of data with holes "mask", uint8
     ``[n, 1, size, size]``, 255 where the picture is missing.
+
+    ``noise`` is the deviation of the given pixels from an image.
     """
 
     def __init__(

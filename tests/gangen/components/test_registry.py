@@ -180,7 +180,7 @@ class Translator:
 def test_a_network_in_a_network_is_built_for_the_data_too(install):
     install("acme", "from gangen import Part\n" + NESTED)
     registry = Registry.discover()
-    translator = registry.build(read_use("generators", "translator", registry), spec="what data are")
+    translator = registry.build(read_use("generators", "acme/translator", registry), spec="what data are")
     assert (translator.spec, translator.layers.spec, translator.layers.depth) == ("what data are", "what data are", 2)
     with pytest.raises(PluginError, match="encoder 'acme/layers' cannot be built here, where spec is not known"):
         registry.build(read_use("metrics", "seen", registry))
