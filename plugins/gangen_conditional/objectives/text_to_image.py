@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
@@ -17,10 +17,10 @@ from gangen import (
     at_least_float32,
     needs,
     noise,
-    rank,
     updates,
 )
 from gangen_conditional.networks.matcher import Views
+from gangen_conditional.objectives.wrong_texts import wrong_texts
 from gangen_conditional.spec import ImageFromSpec
 
 EPS = 1e-12
@@ -29,10 +29,11 @@ EPS = 1e-12
 class TextToImage(AdversarialGame):
     """Reed et al. (2016), algorithm 1: a real image with a wrong text is a fake too; with AttnGAN's matching term.
 
-    ``discriminate`` tells real images with their texts from fakes and from real images with the text of another row:
-    half of the loss each. ``generate`` fools it, and with ``matching`` adds so many times the matching loss of fakes
-    and their texts (AttnGAN, Xu et al. 2018, equation 6), by the player ``matcher``, which ``match`` teaches on real
-    images, as a phase before the others.
+    ``discriminate`` tells real images with their texts from fakes and from real images with wrong texts: half of the
+    loss each. These are those of other rows; the share ``one_word`` of them is right but for one word, which another
+    text as long has in its place: to tell whole other texts a discriminator looks at little of them. ``generate`` fools
+    it, and with ``matching`` adds so many times the matching loss of fakes and their texts (AttnGAN, Xu et al. 2018,
+    equation 6), by the player ``matcher``, which ``match`` teaches on real images, as a phase before the others.
 
     The matching loss is equations 7 to 13 of that paper over the rows of all processes: ``gamma_1`` says how sharply a
     word looks at places, ``gamma_2`` how much its best words decide on a text, ``gamma_3`` how sharply texts are told
@@ -46,6 +47,7 @@ class TextToImage(AdversarialGame):
         self,
         spec: ImageFromSpec,
         *,
+        one_word: Annotated[float, Interval(ge=0, le=1)] = 0.0,
         matching: Annotated[float, Ge(0)] = 1.0,
         matching_noise: Annotated[float, Ge(0)] = 0.0,
         gamma_1: Annotated[float, Gt(0)] = 4.0,
@@ -54,6 +56,7 @@ class TextToImage(AdversarialGame):
         **options,
     ) -> None:
         super().__init__(spec, **options)
+        self.one_word = one_word
         self.matching = matching
         self.matching_noise = matching_noise
         self.gammas = gamma_1, gamma_2, gamma_3
@@ -61,8 +64,9 @@ class TextToImage(AdversarialGame):
 
     def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
         """The logits of real images, of fakes, and of real images with wrong texts."""
-        texts = torch.cat([batch["input"], batch["input"], wrong(batch["input"])])
-        return self.judge(players, {"input": texts})(torch.cat([real, fake, real])).chunk(3)
+        right = batch["input"]
+        wrong = wrong_texts(right, self.spec.input, self.one_word)
+        return self.judge(players, {"input": torch.cat([right, right, wrong])})(torch.cat([real, fake, real])).chunk(3)
 
     @needs(matcher=("look", "read"))
     @updates("matcher")
@@ -115,15 +119,3 @@ def alike_in_words(seen: Views, read: Views, gamma_1: float, gamma_2: float) -> 
 def alike_as_wholes(seen: Views, read: Views) -> Tensor:
     """The cosine of each image and each text, float ``[images, texts]``."""
     return normalize(seen.whole) @ normalize(read.whole).T
-
-
-def wrong(texts: Tensor) -> Tensor:
-    """For each row of texts int64 ``[n, length]`` the next one that says something else, in the batch of all processes;
-    its own where there is none.
-    """
-    everyone = all_gather(texts).flatten(0, 1)
-    n = len(everyone)
-    mine = rank() * len(texts) + torch.arange(len(texts), device=texts.device)
-    order = (mine.unsqueeze(1) + torch.arange(1, n + 1, device=texts.device)) % n
-    same = (everyone[order] == texts.unsqueeze(1)).all(2)
-    return everyone[order.gather(1, same.int().argmin(1, keepdim=True)).squeeze(1)]

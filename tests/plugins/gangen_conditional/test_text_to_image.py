@@ -13,7 +13,8 @@ from gangen.networks import Players
 from gangen_conditional.networks.matcher import Matcher, Views
 from gangen_conditional.networks.word_resnet import WordResNetDiscriminator, WordResNetGenerator
 from gangen_conditional.networks.words import Words
-from gangen_conditional.objectives.text_to_image import TextToImage, alike_in_words, wrong
+from gangen_conditional.objectives.text_to_image import TextToImage, alike_in_words
+from gangen_conditional.objectives.wrong_texts import wrong_texts
 from gangen_conditional.spec import ImageFromSpec
 from gangen_image import ImageSpec
 from gangen_text import TextSpec
@@ -48,8 +49,21 @@ def real(batch):
 
 
 def test_wrong_texts_are_the_next_that_say_something_else():
-    assert wrong(ROWS).tolist() == ROWS[[2, 2, 3, 0]].tolist()
-    assert wrong(ROWS[:2]).tolist() == ROWS[:2].tolist()
+    assert wrong_texts(ROWS, TEXT).tolist() == ROWS[[2, 2, 3, 0]].tolist()
+    assert wrong_texts(ROWS[:2], TEXT).tolist() == ROWS[:2].tolist()
+
+
+def test_wrong_texts_differ_in_one_word_that_another_text_as_long_has_in_its_place():
+    rows = torch.tensor([[3, 4, 5, 2, 0], [6, 7, 2, 0, 0], [8, 4, 7, 2, 0], [3, 6, 2, 0, 0], [3, 4, 5, 6, 2]]).repeat(
+        40, 1
+    )
+    found = wrong_texts(rows, TEXT, one_word=1.0)
+    changed = (found != rows).sum(1).reshape(40, 5)
+    assert (changed[:, :4] == 1).all() and torch.equal(found[4::5], rows[:1].expand(40, -1))
+    assert {tuple(row) for row in found[0::5].tolist()} == {(8, 4, 5, 2, 0), (3, 4, 7, 2, 0)}
+    assert {tuple(row) for row in found[1::5].tolist()} == {(3, 7, 2, 0, 0), (6, 6, 2, 0, 0)}
+    half = (wrong_texts(rows, TEXT, one_word=0.5) != rows).sum(1).reshape(40, 5)[:, 0]
+    assert 0.3 < (half == 1).float().mean() < 0.7
 
 
 def test_a_real_image_with_a_wrong_text_is_half_of_what_is_fake():
