@@ -2,8 +2,8 @@
 
     GANGEN_DATA=FOLDER python benchmarks/unpaired_digits.py [OVERRIDE ...]
 
-FOLDER has mnist/ with the four IDX files (.gz) and usps/usps16.npz. Digits of MNIST, the inputs, are made 16 x 16, the
-size of USPS, so that they also differ in how much of the picture they fill. What label_kept says of both directions is
+FOLDER has mnist/ with the four IDX files (.gz) and usps/usps16.npz. Digits of USPS, 16 x 16, are put in the middle of
+28 x 28 pixels, the size of those of MNIST, which are the inputs and have digits of 20 pixels in black. What label_kept says of both directions is
 told in the end, and the run stays in runs/unpaired_digits.
 """
 
@@ -35,10 +35,10 @@ def main(overrides: list[str]) -> int:
     root = Path(os.environ["GANGEN_DATA"])
     data = []
     for side, files in SIDES.items():
-        options = {"use": "image/arrays", "size": 16} | {name: str(root / file) for name, file in files.items()}
+        options = {"use": "image/arrays", "size": 28} | {name: str(root / file) for name, file in files.items()}
         data.append(f"data.{side}={options}")
     recipe = Path(__file__).parent.parent / "recipes/cyclegan.yaml"
-    return cli.main([str(recipe), "run=runs/unpaired_digits", "phases.adversarial.steps=1500", *data, *overrides])
+    return cli.main([str(recipe), "run=runs/unpaired_digits", *data, *overrides])
 
 
 if __name__ == "__main__":
