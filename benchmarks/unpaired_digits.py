@@ -3,8 +3,8 @@
     GANGEN_DATA=FOLDER python benchmarks/unpaired_digits.py [OVERRIDE ...]
 
 FOLDER has mnist/ with the four IDX files (.gz) and usps/usps16.npz. Digits of USPS, 16 x 16, are put in the middle of
-28 x 28 pixels, the size of those of MNIST, which are the inputs and have digits of 20 pixels in black. What label_kept says of both directions is
-told in the end, and the run stays in runs/unpaired_digits.
+28 x 28 pixels, the size of those of MNIST, which are the inputs and have digits of 20 pixels in black. What
+label_kept says of both directions is told in the end, and the run stays in runs/unpaired_digits.
 """
 
 import os
