@@ -24,7 +24,7 @@ class ToDomain:
             condition["label"] = torch.full((n,), number, device=condition["input"].device)
         elif "label" not in condition:
             raise UsageError(
-                f"into what? say so by the setting to, as in to={self.generator.labels[0]}\n"
+                f"say what is to be made of the image by the setting to, as in to={self.generator.labels[0]}\n"
                 f"labels: {', '.join(self.generator.labels)}"
             )
         return self.generator.sample(n, condition)

@@ -64,7 +64,7 @@ def test_a_picture_is_made_one_of_the_label_that_is_named(images):
     assert shade(made) == 128
     with pytest.raises(UsageError, match="there is no label 'c'"):
         model.sample(Image.new("L", (8, 8)), to="c")
-    with pytest.raises(UsageError, match=r"into what\?.*to=a\nlabels: a, b"):
+    with pytest.raises(UsageError, match=r"what is to be made of the image.*to=a\nlabels: a, b"):
         model.sample(Image.new("L", (8, 8)))
 
 
