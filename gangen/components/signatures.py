@@ -14,6 +14,7 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import CodeType
 from typing import Any, NamedTuple
 
 from gangen.errors import PluginError
@@ -66,7 +67,7 @@ def keyword_parameters(target: str, names: Mapping[str, Any], method: str = "__i
     """The options of ``target``, from its source where that is plain enough, else from the imported object.
 
     They are those of its constructor, or of another ``method``. ``names`` are what annotations may mention besides
-    builtins, typing, collections.abc, annotated_types and ``Path``.
+    builtins, typing, collections.abc, annotated_types, ``Path``, and what modules of the same package assign to a name.
     """
     module_name, _, attribute = target.partition(":")
     try:
@@ -131,12 +132,12 @@ def _from_source(
             yield from _from_source(*_imported(module, name), method, namespace, text)
         case [ast.FunctionDef() as node]:
             if method == "__init__":
-                yield _stub(node, namespace, text)
+                yield _stub(module, node, namespace, text)
         case [ast.ClassDef(decorator_list=[], keywords=[]) as definition]:
             text = f"{text}\n\n{ast.get_docstring(definition)}"
             for member in definition.body:
                 if getattr(member, "name", None) == method:
-                    yield _stub(member, namespace, text)
+                    yield _stub(module, member, namespace, text)
             for base in definition.bases:
                 if not isinstance(base, ast.Name):
                     raise _Unreadable
@@ -145,20 +146,43 @@ def _from_source(
             raise _Unreadable
 
 
-def _stub(node: ast.AST, namespace: dict[str, Any], text: str) -> Definition:
+def _stub(module: ast.Module, node: ast.AST, namespace: dict[str, Any], text: str) -> Definition:
     """A function with the keyword-only parameters of another.
 
-    Of a source only their annotations and defaults are evaluated, with the few names of ``namespace``.
+    Of a source only their annotations and defaults are evaluated, with the few names of ``namespace`` and those that
+    ``module`` gives to such values.
     """
     if not isinstance(node, ast.FunctionDef):
         raise _Unreadable
     arguments = ast.arguments([], [], None, node.args.kwonlyargs, node.args.kw_defaults, node.args.kwarg, [])
     stub = ast.FunctionDef("stub", arguments, [ast.Pass()], [])
-    try:
-        exec(compile(ast.fix_missing_locations(ast.Module([stub], [])), "<options>", "exec"), namespace)
-    except Exception as error:
-        raise _Unreadable from error
-    return namespace["stub"], f"{text}\n\n{ast.get_docstring(node)}"
+    code = compile(ast.fix_missing_locations(ast.Module([stub], [])), "<options>", "exec")
+    return _evaluated(code, module, namespace)["stub"], f"{text}\n\n{ast.get_docstring(node)}"
+
+
+def _evaluated(code: CodeType, module: ast.Module, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that there are once ``code`` was run with these, and with what it asks ``module`` for."""
+    names = dict(namespace)
+    while True:
+        try:
+            exec(code, names)
+            return names
+        except NameError as error:
+            if error.name is None or error.name in names:
+                raise _Unreadable from error
+            names[error.name] = _assigned(module, error.name, namespace)
+        except Exception as error:
+            raise _Unreadable from error
+
+
+def _assigned(module: ast.Module, name: str, namespace: Mapping[str, Any]) -> Any:
+    """What a module of the plugin's assigns to a name, or imports from another one."""
+    for node in module.body:
+        if isinstance(node, ast.Assign) and any(isinstance(it, ast.Name) and it.id == name for it in node.targets):
+            value = ast.Assign([ast.Name("value", ast.Store())], node.value)
+            code = compile(ast.fix_missing_locations(ast.Module([value], [])), "<options>", "exec")
+            return _evaluated(code, module, namespace)["value"]
+    return _assigned(*_imported(module, name), namespace)
 
 
 def _imported(module: ast.Module, name: str) -> tuple[ast.Module, str]:

@@ -53,12 +53,7 @@ class Domains:
         self,
         *,
         of: Annotated[Any, Part("data")] = "image/digits",
-        styles: Sequence[Literal["white", "red", "green", "blue", "negative", "outline"]] = (
-            "red",
-            "green",
-            "blue",
-            "outline",
-        ),
+        styles: Sequence[Style] = ("red", "green", "blue", "outline"),
         seed: int = 0,
     ) -> None:
         self.accounts = getattr(of, "accounts", [])

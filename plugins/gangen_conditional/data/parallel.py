@@ -16,6 +16,8 @@ from gangen_text import TextCodec, Texts, chosen, is_full, make_codec, to_rows, 
 # Of so many the shortest stands as an example for what the model takes.
 SHOWN = 100
 
+Tokenizer = Literal["byte_bpe", "bpe", "words", "characters"] | str
+
 
 class Parallel:
     """Sentence pairs from ``path``: a table (csv, tsv, json, jsonl, parquet; .gz too), a glob, a folder of such files,
@@ -51,8 +53,8 @@ class Parallel:
         target_column: str = "target",
         encoding: str = "utf-8",
         size: Annotated[int, Ge(2)] = 10_000,
-        source_tokenizer: Literal["byte_bpe", "bpe", "words", "characters"] | str = "words",
-        target_tokenizer: Literal["byte_bpe", "bpe", "words", "characters"] | str = "words",
+        source_tokenizer: Tokenizer = "words",
+        target_tokenizer: Tokenizer = "words",
         vocab_size: Annotated[int, Ge(1)] = 8000,
         lowercase: bool = False,
         max_length: Annotated[int, Ge(2)] = 32,

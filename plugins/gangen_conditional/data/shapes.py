@@ -11,7 +11,7 @@ from gangen import DataError, SheetRow, TensorSplit
 from gangen_conditional.codecs.inputs import ImageInput, TextInput
 from gangen_conditional.codecs.output import FromInput, ImageFromCodec, TextFromCodec
 from gangen_conditional.data.captions import EXAMPLE, WORDS, write
-from gangen_conditional.data.scenes import COLOURS, SHAPES, SIZES, paint, random_scenes
+from gangen_conditional.data.scenes import COLOURS, MOST, SHAPES, SIZES, paint, random_scenes
 from gangen_image import ImageCodec, ImageSpec, hold_out
 from gangen_text import TextCodec, make_codec
 
@@ -40,7 +40,7 @@ class Shapes:
         self,
         *,
         to: Literal["image", "text"] = "image",
-        objects: Annotated[int, Interval(ge=1, le=3)] = 3,
+        objects: Annotated[int, Interval(ge=1, le=MOST)] = MOST,
         scenes: Annotated[int, Ge(1)] = 10_000,
         heldout: Annotated[int, Ge(1)] = 1000,
         size: Annotated[int, Ge(16)] = 32,

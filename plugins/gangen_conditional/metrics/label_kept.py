@@ -1,11 +1,12 @@
 """Whether what is made of an image keeps what it is about."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge
 from torch import Tensor
 
 from gangen import ExtractorMetric, Figure, MetricContext, Part, UsageError
+from gangen_conditional.samplers.both_ways import Direction
 
 
 class LabelKept(ExtractorMetric):
@@ -24,7 +25,7 @@ class LabelKept(ExtractorMetric):
     def __init__(
         self,
         *,
-        direction: Literal["to_image", "to_input"] = "to_image",
+        direction: Direction = "to_image",
         samples: Annotated[int, Ge(1)] = 1000,
         extractor: Annotated[Any, Part("extractors")] = "image/classifier",
     ) -> None:

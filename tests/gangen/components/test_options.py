@@ -114,6 +114,7 @@ def test_options_that_no_recipe_can_give_are_the_plugins_fault():
 
 STATIC = """
 import nothing_that_is_installed
+from gangen_acme_numbers import DEEP as DEPTH
 from typing import Annotated, Any, Literal
 from annotated_types import Ge
 
@@ -124,12 +125,20 @@ class Base:
 class Inherits(Base): ...
 class Plain: ...
 
+LEAST = 1
+Mode = Literal["a", "b"]
+Modes = tuple[Mode, ...]
+
+class Named:
+    def __init__(self, *, modes: Modes = ("a",), width: Annotated[int, Ge(LEAST)] = LEAST, depth: int = DEPTH): ...
+
 def build(spec, *, loss: Annotated[Any, Part("losses")] = "hinge", pair: tuple[int, int] = (5, 9), rate: Schedule = -1):
     ...
 """
 
 
 def test_plain_sources_are_read_without_importing_them(install):
+    install("numbers", "import nothing_that_is_installed\nDEEP = 7", module="gangen_acme_numbers")
     install("acme", STATIC, module="gangen_acme_static")
     of = lambda name: Options.of("it", f"gangen_acme_static:{name}").parameters  # noqa: E731
     assert [(it.name, it.default) for it in of("Base")] == [("width", 32), ("mode", "a"), ("more", 3)]
@@ -137,7 +146,13 @@ def test_plain_sources_are_read_without_importing_them(install):
     assert of("Plain") == []
     annotations = [it.annotation for it in of("build")]
     assert annotations == [Annotated[Any, Part("losses")], tuple[int, int], Schedule]
-    assert "gangen_acme_static" not in sys.modules
+    named = {it.name: (it.annotation, it.default) for it in of("Named")}
+    assert named == {
+        "modes": (tuple[Literal["a", "b"], ...], ("a",)),
+        "width": (Annotated[int, Ge(1)], 1),
+        "depth": (int, 7),
+    }
+    assert not {"gangen_acme_static", "gangen_acme_numbers"} & sys.modules.keys()
 
 
 DERIVED = """
@@ -208,8 +223,8 @@ def test_an_option_has_the_first_sentence_that_names_it(install):
 IMPORTED = """
 from dataclasses import dataclass
 from typing import Annotated
-Width = Annotated[int, "a name that only this module knows"]
-DEFAULT = 7
+Width = Annotated[int, "what a call gives is not read"]
+DEFAULT = max(3, 7)
 
 class ByName:
     def __init__(self, *, width: Width = DEFAULT, text: "str" = "a", plain=3): ...
