@@ -1,10 +1,13 @@
 """Independent normal distributions, as encoders give them of codes."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from torch import Tensor
 
 from gangen import noise
+
+# Of log-variances: beyond, floats know no variance.
+NARROWEST, WIDEST = -30.0, 20.0
 
 
 class Gaussian(NamedTuple):
@@ -12,6 +15,12 @@ class Gaussian(NamedTuple):
 
     mean: Tensor
     log_variance: Tensor
+
+    @classmethod
+    def of(cls, numbers: Tensor) -> Self:
+        """Of what a network says, float ``[n, 2 d, ...]``: the means, then the log-variances."""
+        mean, log_variance = numbers.chunk(2, dim=1)
+        return cls(mean, log_variance.clamp(NARROWEST, WIDEST))
 
     def sample(self) -> Tensor:
         """One draw of each row with gradient to both (the reparametrisation of Kingma and Welling, 2014)."""

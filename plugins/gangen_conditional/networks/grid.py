@@ -12,9 +12,6 @@ from gangen_conditional.networks.codebook import Codebook, Quantized
 from gangen_conditional.networks.gaussian import Gaussian
 from gangen_image import ImageSpec, finish, resolutions, widths
 
-# Of log-variances, beyond which floats know no variance.
-NARROWEST, WIDEST = -30.0, 20.0
-
 
 class Block(nn.Module):
     """norm, swish, 3 x 3, twice, around it the identity; norms look at one image at a time."""
@@ -77,8 +74,7 @@ class GridEncoder(nn.Module):
         x = self.output(self.stages(self.input(images)))
         if self.codebook is not None:
             return self.codebook(x)
-        mean, log_variance = x.chunk(2, dim=1)
-        return Gaussian(mean, log_variance.clamp(NARROWEST, WIDEST))
+        return Gaussian.of(x)
 
     def learn(self, code: Gaussian | Quantized, images: Tensor) -> tuple[Tensor, Stats]:
         """What the codes of a batch cost, a scalar, and figures; codes that are averages take in the batch."""

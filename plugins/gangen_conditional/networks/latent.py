@@ -1,6 +1,5 @@
 """Between images and the latents that image generators start from: encoders, and judges of both together."""
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
@@ -8,27 +7,8 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from gangen_conditional.networks.gaussian import Gaussian
-from gangen_image import ImageSpec, finish, normalization, resolutions, widths
-
-# Of log-variances: what lies beyond is no distribution that floats can tell from a point, or from all there is.
-NARROWEST, WIDEST = -20.0, 10.0
-
-
-class Trunk(nn.Sequential):
-    """Strided convolutions from images float ``[n, channels, size, size]`` down to 4 x 4, then flat: ``[n, features]``.
-
-    ``width`` channels after the first, twice as many at each halving up to ``max_width``.
-    """
-
-    def __init__(self, spec: ImageSpec, network: str, width: int, max_width: int, norm: str) -> None:
-        channels = [spec.channels, *widths(resolutions(spec, network)[:-1], width, max_width)[::-1]]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(channels):
-            # The first norm would take out how bright an image is.
-            following = nn.Identity() if before == spec.channels else normalization(norm, after)
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), following, nn.LeakyReLU(0.2)]
-        super().__init__(*layers, nn.Flatten())
-        self.features = channels[-1] * 4**2
+from gangen_conditional.networks.trunk import Trunk
+from gangen_image import ImageSpec, finish
 
 
 class LatentEncoder(nn.Module):
@@ -59,8 +39,7 @@ class LatentEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Gaussian:
         """Of images float ``[n, channels, size, size]`` in [-1, 1], a Gaussian of ``[n, latent_dim]``."""
-        mean, log_variance = self.output(self.trunk(images)).chunk(2, dim=1)
-        return Gaussian(mean, log_variance.clamp(NARROWEST, WIDEST))
+        return Gaussian.of(self.output(self.trunk(images)))
 
 
 class LatentDiscriminator(nn.Module):

@@ -1,20 +1,15 @@
 """Words and the parts of images in one space, where what belongs together is alike."""
 
-from itertools import pairwise
 from typing import Annotated, Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
 from gangen import Part
+from gangen_conditional.networks.trunk import SMALLEST, Trunk
 from gangen_conditional.networks.words import text_input
 from gangen_conditional.spec import ImageFromSpec
-from gangen_image import resolutions, widths
-
-SMALLEST = 4
-SLOPE = 0.2
 
 
 class Views(NamedTuple):
@@ -48,13 +43,10 @@ class Matcher(nn.Module):
     ) -> None:
         super().__init__()
         text_input(spec, "conditional/matcher")
-        stages = resolutions(spec, "conditional/matcher")
-        channels = [spec.channels, *widths(stages[:-1], width, max_width)[::-1]]
-        layers = [nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in pairwise(channels)]
-        self.layers = nn.ModuleList(layers)
+        self.trunk = Trunk(spec, "conditional/matcher", width, max_width, "none")
         self.encoder = encoder
         self.word, self.sentence = nn.Linear(encoder.dim, dim), nn.Linear(encoder.dim, dim)
-        self.place, self.image = nn.Conv2d(channels[-1], dim, 1), nn.Linear(channels[-1] * SMALLEST**2, dim)
+        self.place, self.image = nn.Conv2d(self.trunk.channels, dim, 1), nn.Linear(self.trunk.features, dim)
 
     def read(self, tokens: Tensor) -> Views:
         """Texts, int64 ``[n, length]``, by words."""
@@ -63,9 +55,7 @@ class Matcher(nn.Module):
 
     def look(self, images: Tensor) -> Views:
         """Images, float ``[n, channels, size, size]`` in [-1, 1], by places."""
-        x = images
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE)
-        places = self.place(x).flatten(2).transpose(1, 2)
+        seen = self.trunk(images)
+        places = self.place(seen.unflatten(1, (-1, SMALLEST, SMALLEST))).flatten(2).transpose(1, 2)
         mask = torch.ones(places.shape[:2], dtype=torch.bool, device=places.device)
-        return Views(places, mask, self.image(x.flatten(1)))
+        return Views(places, mask, self.image(seen))
