@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
 Stats = dict[str, Tensor | float]
@@ -152,7 +152,7 @@ class Codec(Protocol):
     that is not ``str``, as the command line knows it, alone.
 
     With ``samples_of``, a first sheet shows held-out rows. Metrics that compare samples with these ask for two more:
-    ``batch_of`` and ``extractor``.
+    ``batch_of`` and ``extractor``; a judge, where a recipe names none, for ``batch_of`` and ``discriminator``.
     """
 
     spec: Any
@@ -180,6 +180,9 @@ class Codec(Protocol):
 
     def extractor(self) -> "Extractor":
         """What metrics see with where a recipe names nothing. Raises UsageError where only a user can know."""
+
+    def discriminator(self) -> nn.Module:
+        """A fresh network that judges samples where a recipe names none: see discriminators."""
 
     def write(self, samples: list[Any], path: Path) -> None:
         """Decoded samples into one file that the user named.

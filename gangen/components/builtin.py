@@ -53,6 +53,7 @@ def gangen_metrics(register: Register) -> None:
     register("divergence_frontier", f"{against}:DivergenceFrontier", summary="after MAUVE: shares of cells of features")
     register("nearest_neighbour", f"{against}:NearestNeighbour", summary="whether nearest neighbours are of one side")
     register("memorised", "gangen.metrics.memorised:Memorised", summary="how near samples come to training rows")
+    register("judge", "gangen.metrics.judge:HeldOutJudge", summary="what a fresh discriminator can tell samples by")
     register("label_accuracy", f"{labels}:LabelAccuracy", summary="samples that carry the label they were asked for")
     register("reverse_label_accuracy", f"{labels}:ReverseLabelAccuracy", summary="train on samples, test on real rows")
     register("inception_score", f"{labels}:InceptionScore", summary="sure of each label, and many labels in all")

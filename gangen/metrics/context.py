@@ -14,6 +14,7 @@ from gangen.errors import UsageError
 from gangen.failures import during
 from gangen.metrics.figures import Figure, checked
 from gangen.networks import Players
+from gangen.noise import mix
 from gangen.samplers import PlayerSampler, Sampler, drawing, drawn
 
 T = TypeVar("T")
@@ -88,13 +89,23 @@ class MetricContext:
 
     def samples(self, n: int) -> Tensor:
         """``n`` generated samples, first dimension the batch, conditioned as held-out rows are."""
-        networks = [self.players.averaged(name) for name in self.sampler.networks]
         while len(self._samples) * self.batch_size < n:
             counter = len(self._samples)
-            with drawing(self.seed + counter, self.device, *networks):
-                condition = self._condition(counter)
-                self._samples.append(drawn(self.sampler.sample, self.batch_size, condition, self.settings))
+            condition = self._condition(counter)
+            self._samples.append(self._draw(self.batch_size, condition, self.seed + counter))
         return torch.cat(self._samples)[:n]
+
+    def samples_on(self, condition: Batch, n: int, seed: int) -> Tensor:
+        """``n`` samples on a condition of as many rows, by a seed of their own."""
+        parts = []
+        for start in range(0, n, self.batch_size):
+            rows = {name: column[start : start + self.batch_size] for name, column in condition.items()}
+            parts.append(self._draw(min(self.batch_size, n - start), rows, mix(seed, start)))
+        return torch.cat(parts)
+
+    def conditioned_on(self, rows: Batch) -> Batch:
+        """What of ``rows`` samplers are handed, going by the rows of sheets; the rest, as the truth, is for metrics."""
+        return {name: rows[name] for name in rows if name in self._conditioned_on}
 
     def fitted(self, extractor: Extractor, data: Data | None = None) -> Extractor:
         """``extractor``, fitted to ``data`` (None: those of the run), or an equal one that another metric asked for.
@@ -127,13 +138,17 @@ class MetricContext:
 
     @cached_property
     def _conditioned_on(self) -> frozenset[str]:
-        """What of a row samplers are handed, going by the rows of sheets; the rest, as the truth, is for metrics."""
         return frozenset(sheet_rows(self.data)[0].condition)
 
     def _condition(self, counter: int) -> Batch:
         size = self.batch_size
         rows = self.data.heldout.batch(counter, range(size), size, seed=self.seed, device=self.device)
-        return {name: rows[name] for name in rows if name in self._conditioned_on}
+        return self.conditioned_on(rows)
+
+    def _draw(self, n: int, condition: Batch, seed: int) -> Tensor:
+        networks = [self.players.averaged(name) for name in self.sampler.networks]
+        with drawing(seed, self.device, *networks):
+            return drawn(self.sampler.sample, n, condition, self.settings)
 
 
 def once_a_run(method: Callable[[Any, MetricContext], T]) -> Callable[[Any, MetricContext], T]:

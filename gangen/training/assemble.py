@@ -23,7 +23,7 @@ from gangen.optimizers import Learning, Parameters
 from gangen.recipe.players import OptimizerRecipe
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
-from gangen.samplers import Sampler
+from gangen.samplers import Sampler, drawing
 from gangen.training import checkpoint, compilation
 from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.checkpoints import Checkpoints
@@ -246,7 +246,9 @@ def build_metrics(recipe: Recipe, registry: Registry, context: MetricContext) ->
 
     Raises RecipeError where players or data lack what one of them needs.
     """
-    metrics, problems = [registry.build(use) for use in recipe.metrics], []
+    metrics, problems = [], []
+    with drawing(mix(recipe.seed, "metrics"), context.device):  # some have networks, as a judge
+        metrics = [registry.build(use, spec=context.data.codec.spec) for use in recipe.metrics]
     for index, metric in enumerate(metrics):
         try:
             if hasattr(metric, "check"):

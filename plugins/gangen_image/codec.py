@@ -10,7 +10,7 @@ from typing import Self
 
 import torch
 from PIL import Image, ImageDraw
-from torch import Tensor
+from torch import Tensor, nn
 
 from gangen import (
     Batch,
@@ -24,6 +24,8 @@ from gangen import (
     write_atomically,
 )
 from gangen_image.extractors.classifier import Classifier, as_bytes
+from gangen_image.networks.dcgan import DCGANDiscriminator
+from gangen_image.networks.mlp import MLPDiscriminator
 from gangen_image.spec import ImageSpec
 from gangen_image.titles import SIZE, Title, title_of, wrapped_title_of
 
@@ -85,6 +87,13 @@ class ImageCodec:
                 "{use: frechet, extractor: image/inception}, or extractor: image/identity for pixels"
             )
         return Classifier()
+
+    def discriminator(self) -> nn.Module:
+        """Strided convolutions; where the size is no power of two, layers that see all pixels."""
+        try:
+            return DCGANDiscriminator(self.spec, width=32, norm="layer")
+        except UsageError:
+            return MLPDiscriminator(self.spec)
 
     def decode(self, samples: Tensor) -> list[Image.Image]:
         """Pictures of float in [-1, 1], or uint8, ``[n, channels, size, size]``; what lies beyond is clipped."""

@@ -12,12 +12,13 @@ from typing import Self
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, labels_shown, write_atomically
 from gangen_text.data.tokenization import UNKNOWN, WORD_WITH_SPACES, read_tokenizer
 from gangen_text.data.unknown import of_prompt, unknown_token
 from gangen_text.extractors.encoder import Encoder
+from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.spec import TextSpec
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,10 @@ class TextCodec:
     def extractor(self) -> Extractor:
         """A small encoder that learns from the data."""
         return Encoder()
+
+    def discriminator(self) -> nn.Module:
+        """Convolutions over words."""
+        return CNNDiscriminator(self.spec, filter_counts=(64,) * 5)
 
     def decode(self, samples: Tensor) -> list[str]:
         """Texts of rows int64 ``[n, length]``, each up to its first end token."""

@@ -6,9 +6,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from gangen import DataError, Extractor, SheetRow, write_atomically
+from gangen import DataError, Extractor, SheetRow, UsageError, write_atomically
 from gangen_conditional.codecs.holes import HolesInput
 from gangen_conditional.codecs.inputs import ImageInput, Input, TextInput
 from gangen_conditional.spec import ImageFromSpec, TextFromSpec
@@ -48,6 +48,13 @@ class FromInput:
             return {}
         row = self.input.read(prompt)
         return {"input": row.expand(n, *row.shape)}
+
+    def discriminator(self) -> nn.Module:
+        """Raises UsageError: only a user knows which looks at what samples are made from."""
+        raise UsageError(
+            "what looks at samples beside what they are made from is to be named, as in "
+            "{use: judge, discriminator: conditional/patch}"
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "ImageFromCodec | TextFromCodec":

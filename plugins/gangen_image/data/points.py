@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 import torch
 from annotated_types import Ge, Gt
-from torch import Tensor
+from torch import Tensor, nn
 
 from gangen import Batch, DataError, Extractor, SheetRow, TensorSplit, UsageError, replacing, write_atomically
 from gangen_image.extractors.identity import Identity
+from gangen_image.networks.mlp import MLPDiscriminator
 from gangen_image.spec import PointSpec
 
 # As in VEEGAN (Srivastava et al., 2017) and PacGAN (Lin et al., 2018).
@@ -56,6 +57,10 @@ class PointCodec:
     def extractor(self) -> Extractor:
         """The points themselves."""
         return Identity()
+
+    def discriminator(self) -> nn.Module:
+        """Layers of both numbers."""
+        return MLPDiscriminator(self.spec)
 
     def decode(self, samples: Tensor) -> list[Point]:
         """Pairs of numbers of float ``[n, 2]``."""

@@ -1,0 +1,242 @@
+"""Whether a discriminator that shares nothing with the game can tell samples from held-out rows, and by how much."""
+
+import copy
+import math
+from operator import length_hint
+from typing import Annotated, Any, NamedTuple
+
+import torch
+from annotated_types import Ge, Gt
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from gangen.components.options import Part
+from gangen.components.registry import name_of
+from gangen.contracts import Batch
+from gangen.errors import UsageError
+from gangen.losses import at_least_float32
+from gangen.metrics.context import FEW, MetricContext, once_a_run
+from gangen.metrics.figures import Figure
+from gangen.networks import trainable
+from gangen.noise import mix
+from gangen.samplers import drawing
+
+# Of what a judge learns from, this share shows when to stop, and how sure it may be; it is asked so many times.
+VALIDATION, LOOKS = 0.1, 10
+SCALES = torch.linspace(0, 2, 41, dtype=torch.float64)
+RESAMPLED, INTERVAL = 1000, (0.025, 0.975)
+# Rows that are judged in one go.
+CHUNK = 250
+
+
+class Rows(NamedTuple):
+    """Rows as generators make them, ``[n, ...]``, and what each was made on."""
+
+    rows: Tensor
+    condition: Batch
+
+    def take(self, which: Tensor | slice) -> "Rows":
+        """Some of them."""
+        return Rows(self.rows[which], {name: column[which] for name, column in self.condition.items()})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class HeldOutJudge:
+    """The room that a generator leaves: what a fresh discriminator gains that knows neither game nor discriminator.
+
+    The judge learns, by cross-entropy, to tell training rows from samples (noise-contrastive estimation, Gutmann and
+    Hyvarinen 2010), whose logit s is log p_real(x) / p_sample(x) at best, and is asked about held-out rows and fresh
+    samples. Samples are made on what the rows beside them were made on, so no label gives them away, and are rounded
+    as rows of data are. Of the judge's ``steps`` the best by a tenth of its rows counts, and by these its logits are
+    scaled (Guo et al. 2017), down to 0 where it learned nothing: one that is too sure of itself would gain less.
+
+    ``judge_accuracy`` and ``judge_auc`` are .5 where nobody can tell. ``judge_gain``, in nats a sample, is
+    E_real[s] - log E_sample[exp s] (Donsker and Varadhan 1983): at most KL(real | samples), and what the likelihood of
+    held-out rows gains where samples are weighted by exp(s). ``judge_gain_low`` and ``judge_gain_high`` are the 95 %
+    interval of a bootstrap over rows; another judge would differ by more. Beside them stands what a judge of
+    training rows against others finds: about 0, unless held-out rows are of another kind.
+
+    Where the sampler of the run has settings, ``plain``, by which its generator stands alone, these samples are judged
+    too: ``judge_room`` is their gain, and ``judge_used`` the share of it that the sampler takes away.
+
+    ``discriminator`` is a component; null is the one that the data bring along. It is none of the players: what a
+    sampler chose by one is told best by another. ``samples`` held-out rows and as many samples are judged, fewer where
+    there are fewer rows; ``training`` rows and as many samples teach, ``batch_size`` of each in a step, by AdamW with
+    the rate ``lr``.
+    """
+
+    def __init__(
+        self,
+        *,
+        discriminator: Annotated[Any, Part("discriminators")] | None = None,
+        samples: Annotated[int, Ge(FEW)] = 1000,
+        training: Annotated[int, Ge(2 * FEW)] = 4000,
+        steps: Annotated[int, Ge(1)] = 400,
+        batch_size: Annotated[int, Ge(1)] = 64,
+        lr: Annotated[float, Gt(0)] = 1e-3,
+    ) -> None:
+        self.discriminator: nn.Module | None = discriminator
+        self.samples = samples
+        self.training = training
+        self.steps = steps
+        self.batch_size = batch_size
+        self.lr = lr
+
+    def check(self, context: MetricContext) -> None:
+        """Raises UsageError for data that bring no discriminator along or none that fits, and for too few rows."""
+        codec = context.data.codec
+        needed = ["samples_of", "batch_of"] + ["discriminator"] * (self.discriminator is None)
+        if lacks := [name for name in needed if not hasattr(codec, name)]:
+            advice = "; name one, as in {use: judge, discriminator: NAME}" if lacks == ["discriminator"] else ""
+            raise UsageError(f"{name_of(self)}: {type(codec).__name__} lacks {', '.join(lacks)}{advice}")
+        counts = {"held-out": len(context.data.heldout), "training": length_hint(context.training, self.training)}
+        for (kind, count), least in zip(counts.items(), (FEW, 2 * FEW), strict=True):
+            if count < least:
+                raise UsageError(f"{name_of(self)} needs at least {least} {kind} rows, and there are {count}")
+        self._fresh(context)
+
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
+        """How many rows taught and were judged, and by whom."""
+        judge = type(self._fresh(context)).__name__
+        return {"samples": self._count(context), "training rows": self._taught_by(context), "judge": judge}
+
+    def __call__(self, context: MetricContext) -> dict[str, Figure]:
+        figures, floor = self._judged(context), self._floor(context)
+        ends = ("judge_gain_low", "judge_gain_high")
+        found = {name: Figure(value, floor[name], None if name in ends else "low") for name, value in figures.items()}
+        plain = getattr(context.sampler, "plain", None)
+        if plain is not None and not plain.items() <= context.settings.items():
+            room = self._judged(context.sampled(context.seed, {**context.settings, **plain}))["judge_gain"]
+            found["judge_room"] = Figure(room)
+            # Without room there is nothing to use.
+            used = (room - figures["judge_gain"]) / room if room > 0 else math.nan
+            found["judge_used"] = Figure(used, 1.0, "high")
+        return found
+
+    def _judged(self, context: MetricContext) -> dict[str, float]:
+        training = self._real(context, self._taught_by(context))
+        held_out = context.data.heldout.batch(
+            0, range(n := self._count(context)), n, seed=context.seed, device=context.device
+        )
+        real = Rows(context.data.codec.samples_of(held_out), context.conditioned_on(held_out))
+        sides = [(training, "training"), (real, "held out")]
+        fakes = [
+            Rows(self._sampled(context, side.condition, purpose, len(side)), side.condition) for side, purpose in sides
+        ]
+        return self._figures(context, (training, fakes[0]), (real, fakes[1]))
+
+    @once_a_run
+    def _floor(self, context: MetricContext) -> dict[str, float]:
+        """Training rows in the place of samples; the judge is asked about others than it learned from."""
+        n, available = self._count(context), length_hint(context.training, 2 * self.training + self.samples)
+        fresh = min(n, available // 3)
+        others = self._real(context, min(2 * self._taught_by(context) + fresh, available))
+        half = (len(others) - fresh) // 2
+        held_out = context.data.heldout.batch(0, range(fresh), fresh, seed=context.seed, device=context.device)
+        real = Rows(context.data.codec.samples_of(held_out), context.conditioned_on(held_out))
+        parts = [
+            others.take(slice(start, start + size)) for start, size in ((0, half), (half, half), (2 * half, fresh))
+        ]
+        return self._figures(context, (parts[0], parts[1]), (real, parts[2]))
+
+    def _figures(self, context: MetricContext, lesson: tuple[Rows, Rows], exam: tuple[Rows, Rows]) -> dict[str, float]:
+        """What a fresh judge that learned from real rows and others says of those of an exam."""
+        judge = self._fresh(context)
+        with drawing(mix(context.seed, "judge"), context.device, judge):
+            scale = self._teach(judge, *lesson)
+            real, fake = (scale * self._logits(judge, side) for side in exam)
+        generator = torch.Generator().manual_seed(context.seed)
+        again = [side[torch.randint(len(side), (RESAMPLED, len(side)), generator=generator)] for side in (real, fake)]
+        low, high = gain(*again).quantile(torch.tensor(INTERVAL, dtype=torch.float64)).tolist()
+        right = ((real > 0).double().mean() + (fake < 0).double().mean()) / 2
+        return {
+            "judge_accuracy": right.item(),
+            "judge_auc": auc(real, fake).item(),
+            "judge_gain": gain(real, fake).item(),
+            "judge_gain_low": low,
+            "judge_gain_high": high,
+        }
+
+    def _teach(self, judge: nn.Module, real: Rows, fake: Rows) -> float:
+        """Keeps the weights that are best on rows that were left out; returns what logits are to be scaled by."""
+        aside = max(1, int(VALIDATION * min(len(real), len(fake))))
+        validation = [side.take(slice(aside)) for side in (real, fake)]
+        lesson = [side.take(slice(aside, None)) for side in (real, fake)]
+        optimizer = torch.optim.AdamW(trainable(judge), lr=self.lr)
+        orders = [_orders(len(side), self.steps * self.batch_size).split(self.batch_size) for side in lesson]
+        best, kept = math.inf, copy.deepcopy(judge.state_dict())
+        for step, batches in enumerate(zip(*orders, strict=True)):
+            judge.train()
+            with torch.enable_grad():
+                rows = zip(lesson, batches, strict=True)
+                loss = cross_entropy(*(_asked(judge, side.take(batch.to(side.rows.device))) for side, batch in rows))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            if (step + 1) % max(1, self.steps // LOOKS) == 0 or step + 1 == self.steps:
+                judge.eval()
+                found = cross_entropy(*(self._logits(judge, side) for side in validation)).item()
+                if found < best:
+                    best, kept = found, copy.deepcopy(judge.state_dict())
+        judge.load_state_dict(kept)
+        judge.eval()
+        logits = [self._logits(judge, side) for side in validation]
+        return min(SCALES.tolist(), key=lambda scale: cross_entropy(*(scale * it for it in logits)).item())
+
+    def _logits(self, judge: nn.Module, side: Rows) -> Tensor:
+        """Float64 ``[n]`` on the CPU."""
+        parts = [_asked(judge, side.take(slice(at, at + CHUNK))) for at in range(0, len(side), CHUNK)]
+        return torch.cat(parts).double().cpu()
+
+    def _fresh(self, context: MetricContext) -> nn.Module:
+        if self.discriminator is None:
+            with drawing(mix(context.seed, "weights of the judge"), context.device):
+                self.discriminator = context.data.codec.discriminator()
+        return copy.deepcopy(self.discriminator).to(context.device)
+
+    def _real(self, context: MetricContext, n: int) -> Rows:
+        rows = context.training.batch(0, range(n), n, seed=context.seed, device=context.device)
+        return Rows(context.data.codec.samples_of(rows), context.conditioned_on(rows))
+
+    def _sampled(self, context: MetricContext, condition: Batch, purpose: str, n: int) -> Tensor:
+        """Fresh samples, rounded as rows of data are: else that alone would tell them."""
+        codec, seed = context.data.codec, mix(context.seed, "judge", purpose)
+        return codec.samples_of(codec.batch_of(context.samples_on(condition, n, seed)))
+
+    def _count(self, context: MetricContext) -> int:
+        return min(self.samples, len(context.data.heldout))
+
+    def _taught_by(self, context: MetricContext) -> int:
+        return min(self.training, length_hint(context.training, self.training))
+
+
+def gain(real: Tensor, fake: Tensor) -> Tensor:
+    """E_real[s] - log E_fake[exp s] over the last dimension of logits float ``[..., n]`` and ``[..., m]``."""
+    return real.mean(-1) - (fake.logsumexp(-1) - math.log(fake.shape[-1]))
+
+
+def auc(real: Tensor, fake: Tensor) -> Tensor:
+    """The share of pairs in which a real row has the greater logit, ties by half (Mann and Whitney, 1947)."""
+    order = fake.sort().values
+    below, up_to = (torch.searchsorted(order, real, right=right) for right in (False, True))
+    return (below + up_to).double().mean() / (2 * len(fake))
+
+
+def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
+    """Of logits, both sides equally likely."""
+    return (softplus(-real).mean() + softplus(fake).mean()) / 2
+
+
+def _orders(rows: int, n: int) -> Tensor:
+    """``n`` numbers of rows, int64: all rows in some order, again and again."""
+    return torch.cat([torch.randperm(rows) for _ in range(math.ceil(n / rows))])[:n]
+
+
+def _asked(judge: nn.Module, side: Rows) -> Tensor:
+    """One logit for each row, float ``[n]``: the mean of its parts. Raises UsageError for one that judges packs."""
+    logits = at_least_float32(judge(side.rows, side.condition))
+    if len(logits) != len(side):
+        raise UsageError(f"{name_of(judge)} gives {len(logits)} logits for {len(side)} rows, and a judge one for each")
+    return logits.flatten(1).mean(1) if logits.dim() > 1 else logits
