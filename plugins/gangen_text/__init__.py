@@ -30,6 +30,7 @@ def gangen_generators(register: Callable) -> None:
 def gangen_discriminators(register: Callable) -> None:
     register("cnn", ".networks.cnn:CNNDiscriminator", summary="TextCNN: convolutions of many widths, a highway layer")
     register("transformer", ".networks.transformer:TransformerDiscriminator", summary="bidirectional encoder")
+    register("pretrained", ".networks.pretrained:PretrainedDiscriminator", summary="any encoder of transformers")
 
 
 @hookimpl

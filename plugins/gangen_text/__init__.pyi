@@ -13,7 +13,6 @@ from .data.files import texts_of as texts_of
 from .data.tokenization import is_full as is_full
 from .data.unknown import unknown_parts as unknown_parts
 from .data.unknown import unknown_token as unknown_token
-from .extractors.pretrained import open_pretrained as open_pretrained
 from .metrics.bleu import References as References
 from .metrics.kneser_ney import KneserNey as KneserNey
 from .networks.draws import gumbel_softmax as gumbel_softmax
@@ -27,4 +26,5 @@ from .objectives.seqgan import SeqGAN as SeqGAN
 from .objectives.turns import TextGame as TextGame
 from .objectives.turns import moments as moments
 from .objectives.turns import token_mean as token_mean
+from .pretrained import open_pretrained as open_pretrained
 from .spec import TextSpec as TextSpec

@@ -4,7 +4,7 @@ import json
 import logging
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields, replace
 from itertools import chain
 from mimetypes import MimeTypes
 from pathlib import Path
@@ -42,7 +42,7 @@ class TextCodec:
         # A text that spells out "<end>" does not end there.
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
-        self.spec = spec
+        self.spec = replace(spec, tokenizer=tokenizer)
         self.word_by_word = word_by_word
         self._told: set[str] = set()  # prompts with words that are unknown, which is said once
 
@@ -107,12 +107,7 @@ class TextCodec:
 
     def decode(self, samples: Tensor) -> list[str]:
         """Texts of rows int64 ``[n, length]``, each up to its first end token."""
-        tokens, within = samples.cpu(), self.spec.text(samples.cpu())
-        if self.spec.end is not None:
-            within &= (tokens != self.spec.pad) & (tokens != self.spec.start)
-        rows = [row[kept].tolist() for row, kept in zip(tokens, within, strict=True)]
-        # The special tokens are gone by now but for <unk>, which a reader should see.
-        return self.tokenizer.decode_batch(rows, skip_special_tokens=False)
+        return self.spec.texts(samples)
 
     def write(self, samples: Sequence[str], path: Path) -> None:
         """UTF-8 text, a sample a line. Raises UsageError for a suffix that promises anything but plain text."""
@@ -145,7 +140,9 @@ class TextCodec:
         """Write codec.json and a tokenizer that ``transformers.AutoTokenizer.from_pretrained(folder)`` opens too."""
         write_atomically(folder / "tokenizer.json", self.tokenizer.to_str(pretty=True))
         write_atomically(folder / "tokenizer_config.json", json.dumps(self._for_transformers(), indent=1) + "\n")
-        write_atomically(folder / "codec.json", json.dumps(asdict(self.spec), indent=1, ensure_ascii=False) + "\n")
+        names = [it.name for it in fields(self.spec) if it.name != "tokenizer"]
+        described = {name: getattr(self.spec, name) for name in names}
+        write_atomically(folder / "codec.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -156,8 +153,8 @@ class TextCodec:
         """
         tokenizer = read_tokenizer(folder / "tokenizer.json")
         try:
-            fields = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
-            spec = TextSpec(**{**fields, "labels": tuple(map(str, fields["labels"]))})
+            described = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
+            spec = TextSpec(**{**described, "labels": tuple(map(str, described["labels"]))})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
         return cls(tokenizer, spec)

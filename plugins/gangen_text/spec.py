@@ -1,9 +1,12 @@
 """What a text network must know of its data: vocabulary, length, special tokens, labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
+
+from gangen import UsageError
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,8 @@ class TextSpec:
 
     A row holds text tokens, then one ``end`` token, then ``pad`` up to ``max_length`` (which counts the end token).
     ``end`` and ``pad`` are None for data of one fixed length. ``start`` is fed to generators first; it is not in rows.
+    ``tokenizer`` is what the codec reads and writes texts with, None where tokens stand for no text; it is no part of
+    what makes two descriptions equal.
     """
 
     vocab_size: int
@@ -20,6 +25,7 @@ class TextSpec:
     end: int | None = None
     pad: int | None = None
     labels: tuple[str, ...] = ()
+    tokenizer: Tokenizer | None = field(default=None, compare=False, repr=False)
 
     def mask(self, tokens: Tensor) -> Tensor:
         """True up to and including the first end token, bool of the shape of ``tokens`` ``[batch, length]``."""
@@ -31,3 +37,14 @@ class TextSpec:
     def text(self, tokens: Tensor) -> Tensor:
         """True before the first end token, bool of the shape of ``tokens`` ``[batch, length]``."""
         return self.mask(tokens) if self.end is None else (tokens == self.end).cumsum(dim=1) == 0
+
+    def texts(self, tokens: Tensor) -> list[str]:
+        """What rows say, each up to its first end token. Raises UsageError where tokens stand for no text."""
+        if self.tokenizer is None:
+            raise UsageError("the tokens of these data stand for no text")
+        tokens, within = tokens.cpu(), self.text(tokens.cpu())
+        if self.end is not None:
+            within &= (tokens != self.pad) & (tokens != self.start)
+        rows = [row[kept].tolist() for row, kept in zip(tokens, within, strict=True)]
+        # The special tokens are gone by now but for <unk>, which a reader should see.
+        return self.tokenizer.decode_batch(rows, skip_special_tokens=False)

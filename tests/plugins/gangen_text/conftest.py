@@ -1,4 +1,4 @@
-"""What tests of text share: real data for known facts, in a folder named by GANGEN_DATA, and made-up captions."""
+"""What tests of text share: real data for known facts, in a folder named by GANGEN_DATA, made-up captions, models."""
 
 import os
 import random
@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from gangen.splits import TensorSplit
 from gangen_text.data.corpus import make_codec
@@ -66,3 +67,59 @@ def bench() -> Callable[..., SimpleNamespace]:
         )
 
     return make
+
+
+@pytest.fixture
+def data(captions):
+    """Captions of a small grammar, labelled by whether a "the" in them was a "one"."""
+    texts = captions(1500, 0)
+    label = torch.arange(len(texts)) % 2
+    texts = [text.replace("the", "one") if odd else text for text, odd in zip(texts, label.tolist(), strict=True)]
+    codec = make_codec(texts, ["the", "one"], tokenizer="words", vocab_size=100, max_length=16)
+    rows = codec.pack(codec.tokenize(texts))
+    splits = [TensorSplit(tokens=rows[part], label=label[part]) for part in (slice(1300), slice(1300, None))]
+    return SimpleNamespace(codec=codec, train=splits[0], heldout=splits[1])
+
+
+def tokenizer_in(folder, data):
+    """A tokenizer of whole words with padding of its own numbers, as a pretrained model has."""
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"[PAD]": 0, "[UNK]": 1}
+    for text in data.codec.decode(data.train.rows()["tokens"]):
+        for word in text.split():
+            words.setdefault(word, len(words))
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]")
+    fast.save_pretrained(folder)
+    return len(words)
+
+
+@pytest.fixture
+def bert(tmp_path, data):
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path / "tiny-bert"
+    size = tokenizer_in(folder, data)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=size, initializer_range=0.5, **shape), add_pooling_layer=False).save_pretrained(
+            folder
+        )
+    return folder
+
+
+@pytest.fixture
+def gpt2(tmp_path, data):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    folder = tmp_path / "tiny-gpt2"
+    size = tokenizer_in(folder, data)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        GPT2LMHeadModel(
+            GPT2Config(vocab_size=size, n_positions=12, n_embd=16, n_layer=1, n_head=2, initializer_range=0.5)
+        ).save_pretrained(folder)
+    return folder

@@ -1,0 +1,73 @@
+"""A pretrained language model as discriminator of text."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gangen import UsageError, label_of
+from gangen_text.networks.generation import Condition
+from gangen_text.pretrained import Pooling, Reader
+from gangen_text.spec import TextSpec
+
+NAME = "discriminator text/pretrained"
+# Without gradient, rows are read so many at a time.
+ROWS_AT_ONCE = 64
+
+
+class PretrainedDiscriminator(nn.Module):
+    """Any encoder or decoder that ``transformers.AutoModel`` opens, a linear layer, and a projection on the label.
+
+    What it knows of language it brings along, where a network from scratch has but the run's own text to learn from. It
+    reads rows as texts, with its own tokenizer, so any tokens will do; but it has no gradient for them: games that
+    relax tokens, such as text/gumbel, want another. Labels enter as in Miyato and Koyama (2018, eq. 4).
+
+    ``model`` is a folder of ``save_pretrained`` with its tokenizer, or a name on the hub; runs go on, and are sampled
+    from, where it is. ``pooling`` takes the mean of a text's states, or the ``last`` of a model that reads from left to
+    right, or the ``first``. ``frozen`` is what stays as it was: the ``embeddings``, which a few thousand texts teach
+    little, ``all`` of it but for the last layers here, or ``nothing``; it is not stored with the game. Dropout is off.
+    Weights are read from safetensors only, and no code that comes with a model is run.
+
+    Raises:
+        UsageError: the tokens of the data stand for no text, or the model cannot be opened.
+    """
+
+    def __init__(
+        self,
+        spec: TextSpec,
+        *,
+        model: str,
+        pooling: Pooling = "mean",
+        frozen: Literal["nothing", "embeddings", "all"] = "embeddings",
+    ) -> None:
+        super().__init__()
+        if spec.tokenizer is None:
+            raise UsageError(f"{NAME} reads texts, and the tokens of these data stand for none")
+        self.spec = spec
+        self.reader = Reader(model, pooling, NAME).to(torch.get_default_dtype())
+        if frozen == "all":
+            self.reader.requires_grad_(False)
+        elif frozen == "embeddings":
+            self.reader.net.get_input_embeddings().requires_grad_(False)
+        self.reader.state_names = [name for name, it in self.reader.named_parameters() if it.requires_grad]
+        self.output = nn.Linear(self.reader.dim, 1)
+        self.projection = nn.Embedding(len(spec.labels), self.reader.dim) if spec.labels else None
+        for weight in [self.output.weight] + [it.weight for it in (self.projection,) if it is not None]:
+            nn.init.normal_(weight, std=self.reader.dim**-0.5 / 10)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
+        """Logits, float ``[batch]``, of tokens int64 ``[batch, length]``.
+
+        Raises:
+            UsageError: relaxed tokens, float; or no label in ``condition`` although the data has labels.
+        """
+        if tokens.is_floating_point():
+            raise UsageError(
+                f"{NAME} reads words, and relaxed tokens are none; play text/seqgan, or take text/cnn in its place"
+            )
+        labels, texts = label_of(condition, self.spec.labels), self.spec.texts(tokens)
+        size = len(texts) if torch.is_grad_enabled() else ROWS_AT_ONCE
+        pooled = torch.cat([self.reader(texts[start : start + size]) for start in range(0, len(texts), size)])
+        logits = self.output(pooled).squeeze(1)
+        return logits if labels is None else logits + (pooled * self.projection(labels)).sum(1)
