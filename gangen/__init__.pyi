@@ -66,6 +66,7 @@ from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .rows import Chunk as Chunk
 from .rows import Rows as Rows
+from .samplers import ChoosingSampler as ChoosingSampler
 from .samplers import Sampler as Sampler
 from .samplers import drawing as drawing
 from .saved_model import load as load

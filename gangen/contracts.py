@@ -79,7 +79,9 @@ class Loss(Protocol):
     Where a discriminator judges parts of a row, as patches of an image, logits are float ``[batch, parts]``, and a loss
     is the mean over all.
 
-    ``relativistic`` says whether the generator's loss compares with ``real``, which may be None where it does not.
+    ``relativistic`` says whether the generator's loss compares with ``real``, which may be None where it does not. One
+    whose best discriminator says log p(real row) - log p(fake row) has ``log_ratio = True``; without it, it counts as
+    one whose logits have another scale.
     """
 
     relativistic: bool

@@ -34,10 +34,12 @@ def accuracy(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
 class Minimax:
     """The zero-sum game of Goodfellow et al. (2014), equation 1.
 
-    D: ``-E[log sigmoid(real)] - E[log(1 - sigmoid(fake))]``; G: ``E[log(1 - sigmoid(fake))]``.
+    D: ``-E[log sigmoid(real)] - E[log(1 - sigmoid(fake))]``; G: ``E[log(1 - sigmoid(fake))]``. The best D says
+    ``log p(real) - log p(fake)`` of any row (proposition 1).
     """
 
     relativistic = False
+    log_ratio = True
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(-real).mean() + softplus(fake).mean()

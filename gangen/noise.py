@@ -123,6 +123,11 @@ def normal(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = Non
     return _draw(torch.randn, rows, shape, device, dtype)
 
 
+def seeds(rows: int) -> list[int]:
+    """A seed from 0 for each row, of which ``by_row`` makes noise that is the row's own wherever it is drawn."""
+    return (uniform(rows, dtype=torch.float64) * 2**53).long().tolist()
+
+
 class NoOwnDraws(TorchFunctionMode):
     """Within this context torch's own draws raise PluginError, in which ``what`` made them; dropout does not."""
 

@@ -42,6 +42,11 @@ class AdversarialGame(nn.Module):
         self.penalties = nn.ModuleList(penalties)
         self.lazy_penalties = nn.ModuleList(lazy_penalties)
 
+    @property
+    def log_ratio(self) -> bool:
+        """Whether the discriminator's logits are to be log-ratios of real to generated rows: as the loss has it."""
+        return getattr(self.loss, "log_ratio", False)
+
     def real(self, batch: Batch) -> Tensor:
         """The real rows of a batch, ``[B, ...]``: its first column, as ``prepare`` of the data's description makes it,
         where it has that.

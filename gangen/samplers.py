@@ -20,7 +20,11 @@ class Sampler(Protocol):
     Further methods are verbs of the trained model's by the same name, such as ``interpolate`` or ``reconstruct``: they
     take counts and a condition as ``sample`` does, and their keyword-only parameters are settings, which have a row for
     each sample where they are tensors. A model asks for some samples at a time, with noise of their own: see
-    ``noise.by_row``.
+    ``noise.by_row``. Where one takes ``**settings``, it has those of the sampler's ``generator``'s method by its name.
+
+    A sampler that draws otherwise than its generator alone may have ``plain``: settings by name with which it does not.
+    Its class may have ``log_ratios_of``: players whose logits it takes for log-ratios of real to generated rows. They
+    have one logit for each row; recipes that do not teach them so are refused.
     """
 
     networks: Sequence[str]
@@ -57,6 +61,59 @@ class PlayerSampler:
         return getattr(self._network, verb)
 
 
+class ChoosingSampler:
+    """Base of samplers that choose by the logits of the ``discriminator`` among what the ``generator`` draws.
+
+    ``sample`` of a subclass takes, as ``**settings``, what the generator's takes. Further verbs are the generator's
+    own, and nothing is chosen there.
+    """
+
+    networks = ("generator", "discriminator")
+    log_ratios_of = ("discriminator",)
+
+    def __init__(self, players: Players) -> None:
+        self.generator: Any = players.averaged("generator")
+        self.discriminator: Any = players.averaged("discriminator")
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb.startswith("_") or verb in ("generator", "discriminator") or hasattr(nn.Module, verb):
+            raise AttributeError(verb)
+        return getattr(self.generator, verb)
+
+    def propose(
+        self,
+        rows: Sequence[int],
+        seeds: Sequence[Sequence[int]],
+        condition: Batch | None,
+        settings: Mapping[str, Any],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A candidate for each of ``rows``, numbers of rows of ``condition`` that may repeat, by the seed beside it.
+
+        Returns samples ``[m, ...]``, their logits and, to choose by, uniform noise, both float64 ``[m]`` on the CPU.
+
+        Raises:
+            UsageError: the discriminator has other than one logit for a row.
+        """
+        condition = None if condition is None else _at(condition, rows)
+        with noise.shared(seeds[0][0]), noise.by_row(seeds):
+            samples = self.generator.sample(len(rows), condition, **_at(settings, rows))
+            logits = self.discriminator(samples, condition)
+            if logits.shape != (len(rows),):
+                raise UsageError(
+                    f"to choose among samples takes one logit for each, and of {len(rows)} the discriminator gave "
+                    f"shape {list(logits.shape)}; take one that judges whole samples one by one"
+                )
+            return samples, logits.detach().cpu().double(), noise.uniform(len(rows), dtype=torch.float64)
+
+
+def _at(columns: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
+    """``columns`` with ``rows`` of all tensors among them."""
+    return {
+        name: value[torch.tensor(rows, device=value.device)] if isinstance(value, Tensor) else value
+        for name, value in columns.items()
+    }
+
+
 @contextmanager
 def drawing(seed: int, device: torch.device, *networks: nn.Module) -> Iterator[None]:
     """Everything is drawn by ``seed``, by networks in evaluation mode, without gradients.
@@ -81,10 +138,13 @@ def drawn(verb: Callable[..., Tensor], n: int, condition: Batch, settings: Mappi
 
 
 def settings_of(verb: Callable[..., Any]) -> dict[str, Any]:
-    """The settings of a sampler's method, its keyword-only parameters: types by name."""
+    """The settings of a sampler's method, its keyword-only parameters: types by name; of ``**settings`` see Sampler."""
     try:
         types = get_type_hints(verb, include_extras=True)
     except (NameError, TypeError):  # names that only type checkers know, or what is no function
         types = {}
-    keywords = (it.name for it in signature(verb).parameters.values() if it.kind is it.KEYWORD_ONLY)
-    return {name: types.get(name, Any) for name in keywords}
+    parameters = signature(verb).parameters.values()
+    own = {it.name: types.get(it.name, Any) for it in parameters if it.kind is it.KEYWORD_ONLY}
+    if any(it.kind is it.VAR_KEYWORD for it in parameters) and hasattr(verb, "__self__"):
+        return own | settings_of(getattr(verb.__self__.generator, verb.__name__))
+    return own

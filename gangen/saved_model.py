@@ -116,6 +116,13 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
             raise RunError(f"{folder / 'gangen.json'} does not fit '{component.name}': {message}") from None
 
     codec_class = find("data", data).load().codec_class
+    needed = getattr(find("samplers", str(chosen.get("use"))).load(), "networks", ())
+    for name in (*networks, *(needed if isinstance(needed, Sequence) else ())):
+        if name not in networks or not (folder / f"{name}.safetensors").is_file():
+            raise RunError(
+                f"the model in {folder} lacks its {name}, with which sampler '{chosen['use']}' draws: "
+                f"{name}.safetensors and its place in gangen.json\ncopy the model's folder from its run as a whole"
+            )
     parts = {name: network.pop("spec", None) for name, network in networks.items()}
     uses = {name: read(network.pop("kind"), network) for name, network in networks.items()}
     use = read("samplers", chosen)

@@ -11,6 +11,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 NARROW = [f"players.{player}.{key}" for player in ("generator", "discriminator") for key in ("width=8", "max_width=8")]
 SMALLER = {
     "text_gan": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
+    "text_residual": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
     "seqgan_oracle": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],
     "infilling": [

@@ -150,7 +150,8 @@ def build_game(
     if isinstance(objective, nn.Module):
         objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
-    problems = find_misfits(recipe, objective, turns, players, processes)
+    sampler = registry.find("samplers", recipe.sampler.name).load()
+    problems = find_misfits(recipe, objective, turns, players, sampler, processes)
     if problems:
         raise RecipeError(problems)
     for name, chosen in recipe.players.items():

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import length_hint
 from typing import Any
 
+from gangen.components.messages import any_of
+from gangen.components.registry import name_of
 from gangen.contracts import Data, Metric, training_rows
 from gangen.errors import Problem, did_you_mean
 from gangen.metrics.context import FEW
@@ -17,9 +19,12 @@ Turns = Mapping[str, Any]
 
 
 def find_misfits(
-    recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player], processes: int
+    recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player], sampler: Any, processes: int
 ) -> list[Problem]:
-    """All that is wrong with the turns that ``recipe`` plays, each with its place; ``turns`` are those there are."""
+    """All that is wrong with the turns that ``recipe`` plays, each with its place; ``turns`` are those there are.
+
+    ``sampler`` is the class of what will draw from the game.
+    """
     return [
         *_unknown_turns(recipe, turns),
         *_missing_players(recipe, turns),
@@ -29,6 +34,7 @@ def find_misfits(
         *_missing_methods(recipe, objective, turns, players),
         *_one_sided_balances(recipe, turns),
         *_odd_batches(recipe, objective, turns, players, processes),
+        *_no_log_ratios(recipe, objective, turns, players, sampler),
     ]
 
 
@@ -220,6 +226,37 @@ def _odd_batch(size: int, processes: int, accumulate: int, asked: Mapping[str, t
     if small := [f"{who} needs at least {least}" for who, (_, least) in asked.items() if rows * processes < least]:
         return f"batch_size {size}{share}, and {' and '.join(small)}; take a larger batch"
     return ""
+
+
+def _no_log_ratios(
+    recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player], sampler: Any
+) -> Iterable[Problem]:
+    """Players whose logits the sampler takes for log-ratios, and that learn to say something else, or nothing."""
+    for player in [name for name in getattr(sampler, "log_ratios_of", ()) if name in players]:
+        what = f"sampler '{recipe.sampler.name}' takes the logits of '{player}' for log-ratios of real to sampled rows"
+        if not getattr(objective, "log_ratio", False):
+            loss = getattr(objective, "loss", None)
+            whose = f"with its {name_of(loss)}" if hasattr(loss, "discriminator") else "which has no such loss"
+            yield Problem(
+                recipe.where("sampler"),
+                f"{what}, and objective '{recipe.objective.name}', {whose}, does not teach them to be; "
+                "losses non_saturating and minimax do",
+            )
+        elif not _learns(recipe, player, turns):
+            teaching = sorted(name for name, turn in turns.items() if player in turn.updates)
+            way = f"; add a phase that plays {any_of(teaching)}" if teaching else ""
+            yield Problem(recipe.where("sampler"), f"{what}, and no turn of this recipe teaches it{way}")
+        elif (group := batch_needs(players[player].net)[0]) > 1:
+            name = recipe.players[player].component.name
+            yield Problem(recipe.where("sampler"), f"{what}, and '{name}' judges {group} rows together; take another")
+
+
+def _learns(recipe: Recipe, player: str, turns: Turns) -> bool:
+    """Whether a player, or the one that it is a copy of, is taught by a turn that is played, or was in another run."""
+    original = recipe.players[player].original
+    started = recipe.start_from is not None and (isinstance(recipe.start_from, str) or player in recipe.start_from)
+    taught = any(player in turns[turn].updates for _, turn in _played(recipe, turns))
+    return started or taught or (original is not None and _learns(recipe, original, turns))
 
 
 def _played(recipe: Recipe, turns: Turns) -> list[tuple[str, str]]:

@@ -48,6 +48,11 @@ def gangen_objectives(register: Callable) -> None:
 
 
 @hookimpl
+def gangen_samplers(register: Callable) -> None:
+    register("rejection", ".samplers.rejection:Rejection", summary="the discriminator accepts: Azadi et al., 2019")
+
+
+@hookimpl
 def gangen_penalties(register: Callable) -> None:
     register("consistency", ".objectives.consistency:Consistency", summary="CR-GAN, bCR: Zhang et al., 2020")
 

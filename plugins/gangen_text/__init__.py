@@ -40,6 +40,11 @@ def gangen_objectives(register: Callable) -> None:
 
 
 @hookimpl
+def gangen_samplers(register: Callable) -> None:
+    register("residual", ".samplers.residual:Residual", summary="the discriminator chooses a text: Deng et al., 2020")
+
+
+@hookimpl
 def gangen_extractors(register: Callable) -> None:
     register("encoder", ".extractors.encoder:Encoder", summary="a small network that learns texts and their labels")
     register("topics", ".extractors.topics:Topics", summary="what texts are about: latent semantic analysis")

@@ -256,6 +256,12 @@ def test_a_damaged_model_is_named_and_runs_nothing(run, file, content):
         saved_model.sample()
 
 
+def test_a_model_without_a_network_that_its_sampler_needs_says_which(run):
+    (run("ring") / "generator.safetensors").unlink()
+    with pytest.raises(RunError, match=r"lacks its generator, with which sampler 'gangen/player' draws"):
+        saved_model.load("runs/ring")
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_weights_that_are_not_finite_are_refused_when_they_are_loaded(run, value):
     file = run("ring") / "generator.safetensors"

@@ -143,7 +143,7 @@ class LatentGenerator(nn.Module):
         latent changes.
         """
         start, end = self.latent(2 * rows).unflatten(0, (rows, 2)).unbind(1)
-        seeds = (noise.uniform(rows, dtype=torch.float64) * 2**53).long().tolist()
+        seeds = noise.seeds(rows)
         steps = []
         for step in range(n):
             latent = self.prior.between(start, end, step / (n - 1))

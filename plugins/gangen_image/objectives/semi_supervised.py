@@ -40,6 +40,7 @@ class SemiSupervised(AdversarialGame):
     """
 
     penalize = None  # no turn: this game has no penalties
+    log_ratio = False  # what is taught is `classify`
 
     def __init__(self, spec: ImageSpec, *, unsupervised: Annotated[float, Ge(0)] = 1.0) -> None:
         super().__init__(spec, loss=NonSaturating())

@@ -237,3 +237,39 @@ def test_fewer_rows_than_a_batch_are_told_of_and_so_is_a_single_one(recipe):
     ]
     assert warnings("metrics=[]", "data.size=1") == [f"1 training row is fewer than a batch of 64, {advice}"]
     assert warnings("metrics=[]", "data.size=48", "phases.adversarial.batch_size=32") == []
+
+
+REJECTION = "sampler 'image/rejection' takes the logits of 'discriminator' for log-ratios of real to sampled rows, and "
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["objective.loss=hinge"],
+            "objective 'image/gan', with its loss 'gangen/hinge', does not teach them to be; "
+            "losses non_saturating and minimax do",
+        ),
+        (
+            ["phases.adversarial.turns={generate: 1}"],
+            "no turn of this recipe teaches it; add a phase that plays discriminate or penalize",
+        ),
+        (
+            ["data=image/digits", "players.discriminator={use: image/dcgan, pac: 2}"],
+            "'image/dcgan' judges 2 rows together",
+        ),
+    ],
+)
+def test_logits_that_are_no_log_ratios_are_refused_where_a_sampler_takes_them_for_that(overrides, message, recipe):
+    assert f"command line: sampler=image/rejection: {REJECTION}{message}" in refusal(
+        recipe, "sampler=image/rejection", "metrics=[]", *overrides
+    )
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
+def test_log_ratios_are_taken_where_they_are_taught_here_or_before(recipe, loss, tmp_path):
+    registry = Registry.discover()
+    taken = [f"objective.loss={loss}", "sampler=image/rejection"]
+    check(load_recipe(recipe, taken, registry), registry)
+    begun = [*taken, "phases.adversarial.turns={generate: 1}", f"start_from={tmp_path}"]
+    build_game(load_recipe(recipe, begun, registry), registry, torch.device("cpu"))

@@ -1,0 +1,1 @@
+"""How images are sampled, beyond what a generator draws by itself."""

@@ -1,0 +1,1 @@
+"""How texts are sampled, beyond what a generator writes by itself."""
