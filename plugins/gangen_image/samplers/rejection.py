@@ -24,9 +24,9 @@ class Rejection(ChoosingSampler):
     F = s - M - log(1 - exp(s - M - epsilon)) - gamma. Where gamma is 0 that is the ratio of densities exp(s) over its
     largest value exp(M), and what is accepted has the density p_G(x) exp(s(x)).
 
-    M is the largest logit of ``burn_in`` images of the generator, evenly of all labels; a larger one counts as M.
-    gamma is the ``percentile`` of their F: the lower, the more are accepted, and the nearer samples stay to the
-    generator's. None is a gamma of 0, exact, with few accepted where the discriminator tells well.
+    M is the largest logit of ``burn_in`` images of the generator, evenly of all labels; a larger one counts as M. Of
+    their F the ``percentile`` is gamma: the lower, the more are accepted, and the nearer samples stay to the
+    generator's; null is a gamma of 0, exact, with few accepted where the discriminator tells well.
 
     Of each image up to ``proposals`` are drawn, a setting of sampling too; where none is accepted, the one with the
     largest logit is taken. With 1 the generator's own samples come out.
