@@ -64,4 +64,5 @@ def gangen_metrics(register: Callable) -> None:
     register("bleu", ".metrics.bleu:Bleu", summary="BLEU-2 to 5 of samples against held-out texts")
     register("self_bleu", ".metrics.bleu:SelfBleu", summary="BLEU-2 to 5 of samples against each other")
     register("copied", ".metrics.copying:Copied", summary="how much of samples stands in the training texts")
+    register("invented", ".metrics.invented:Invented", summary="words that stand in no training text")
     register("lengths", ".metrics.lengths:Lengths", summary="distance of samples' lengths from held-out texts'")
