@@ -33,7 +33,8 @@ def needs(**methods: str | Iterable[str]) -> Callable:
     """Say which methods a turn calls on which player: ``@needs(generator=("relaxed", "log_prob"))``.
 
     A recipe that plays the turn with a player that lacks one is refused before any training. What the options of an
-    objective ask for in all of its turns is its attribute ``needs``: names of methods by player.
+    objective ask for in all of its turns is its attribute ``needs``: names of methods by player. What cannot be said so
+    its method ``check(players, turns)`` says, asked then with the names of all turns that are played: a UsageError.
     """
 
     def mark(method: Callable) -> Callable:

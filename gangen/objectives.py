@@ -1,6 +1,6 @@
 """The game of two: a discriminator tells real rows from those of a generator, and the generator fools it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -41,6 +41,11 @@ class AdversarialGame(nn.Module):
         self.loss = loss
         self.penalties = nn.ModuleList(penalties)
         self.lazy_penalties = nn.ModuleList(lazy_penalties)
+
+    def check(self, players: Players, turns: Collection[str]) -> None:
+        """Raises UsageError for a recipe that plays ``penalize`` without lazy penalties; see ``contracts.needs``."""
+        if "penalize" in turns and not self.lazy_penalties:
+            raise UsageError("turn 'penalize' has nothing to play: give the objective lazy_penalties")
 
     @property
     def log_ratio(self) -> bool:
@@ -93,8 +98,6 @@ class AdversarialGame(nn.Module):
     @updates("discriminator")
     def penalize(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """The lazy penalties alone."""
-        if not self.lazy_penalties:
-            raise UsageError("turn 'penalize' has nothing to play: give the objective lazy_penalties")
         with torch.no_grad():
             fake = self.fakes(players, batch, clock)
         judge = Judge(self.judge(players, batch))

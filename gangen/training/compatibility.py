@@ -9,11 +9,11 @@ from typing import Any
 from gangen.components.messages import any_of
 from gangen.components.registry import name_of
 from gangen.contracts import Data, Metric, training_rows
-from gangen.errors import Problem, did_you_mean
+from gangen.errors import Problem, UsageError, did_you_mean
 from gangen.metrics.context import FEW
 from gangen.networks import batch_needs, differences, state_of
 from gangen.recipe.sections import Recipe
-from gangen.training.players import Player
+from gangen.training.players import Player, networks_of
 
 Turns = Mapping[str, Any]
 
@@ -32,6 +32,7 @@ def find_misfits(
         *_idle_groups(recipe, players),
         *_unlike_copies(recipe, players),
         *_missing_methods(recipe, objective, turns, players),
+        *_objections(recipe, objective, turns, players),
         *_one_sided_balances(recipe, turns),
         *_odd_batches(recipe, objective, turns, players, processes),
         *_no_log_ratios(recipe, objective, turns, players, sampler),
@@ -172,6 +173,15 @@ def _missing_methods(recipe: Recipe, objective: Any, turns: Turns, players: Mapp
                         f"'{recipe.players[player].component.name}' lacks {method}(), "
                         f"which {asker}'{recipe.objective.name}' needs{with_options}",
                     )
+
+
+def _objections(recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player]) -> Iterable[Problem]:
+    """What the objective itself says against its players, or the turns that are played."""
+    if hasattr(objective, "check"):
+        try:
+            objective.check(networks_of(players), {turn for _, turn in _played(recipe, turns)})
+        except UsageError as error:
+            yield Problem(recipe.where("objective"), str(error))
 
 
 def _one_sided_balances(recipe: Recipe, turns: Turns) -> Iterable[Problem]:

@@ -125,7 +125,7 @@ def test_lazy_penalties_are_the_whole_loss_of_their_turn():
     assert loss.item() == pytest.approx((stats["GradientPenalty"] + stats["R1"]).item())
     assert "R1" not in play(game, "discriminate", nets)[1]
     with pytest.raises(UsageError, match="give the objective lazy_penalties"):
-        play(AdversarialGame(None, loss=NonSaturating()), "penalize", nets)
+        AdversarialGame(None, loss=NonSaturating()).check(nets, {"discriminate", "penalize"})
 
 
 def test_a_game_of_ones_own_replaces_how_rows_are_judged():

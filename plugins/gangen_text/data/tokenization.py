@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -195,10 +195,8 @@ def open_tokenizer(name: str) -> tuple[Tokenizer, SpecialTokens]:
             raise DataError(f"no tokenizer file {name}")
         tokenizer = read_tokenizer(Path(name))
         return tokenizer, special_tokens(tokenizer)
-    from transformers import AutoTokenizer  # a second of imports that only this case pays
-
     try:
-        pretrained = AutoTokenizer.from_pretrained(name, trust_remote_code=False, use_fast=True)
+        pretrained = pretrained_tokenizer(name)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(
@@ -215,6 +213,28 @@ def open_tokenizer(name: str) -> tuple[Tokenizer, SpecialTokens]:
         return tokenizer, special_tokens(tokenizer)
     start = _first(pretrained.bos_token_id, pretrained.cls_token_id, end)
     return tokenizer, SpecialTokens(start, end, _first(pretrained.pad_token_id, end))
+
+
+def pretrained_tokenizer(name: str) -> Any:
+    """A tokenizer of transformers, with which a folder or a name on the hub says how texts are read.
+
+    Raises:
+        ValueError: there is none; and what else the library raises where it cannot open one.
+    """
+    from transformers import AutoTokenizer  # a second of imports that only those pay who read with it
+
+    tokenizer = AutoTokenizer.from_pretrained(**named(name))
+    # Without its files the library makes one that reads every word as unknown.
+    if len(tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens)) < 2:
+        raise ValueError("there are no files of a tokenizer, such as tokenizer.json")
+    return tokenizer
+
+
+def named(name: str) -> dict[str, Any]:
+    """What transformers is asked for: a folder, of which nothing is looked up elsewhere, or a name on the hub."""
+    local = Path(name).expanduser()
+    known = {"local_files_only": True} if local.exists() else {}
+    return {"pretrained_model_name_or_path": str(local) if known else name, "trust_remote_code": False, **known}
 
 
 def read_tokenizer(path: Path) -> Tokenizer:

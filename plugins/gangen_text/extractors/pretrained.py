@@ -9,8 +9,6 @@ from gangen import Data, UsageError, digest
 from gangen_text.pretrained import Pooling, Reader
 from gangen_text.spec import TextSpec
 
-BATCH_SIZE = 32
-
 
 class Transformers:
     """Last hidden states of any encoder or decoder that ``transformers.AutoModel`` opens, one vector a text.
@@ -55,9 +53,7 @@ class Transformers:
     @torch.no_grad()
     def features(self, samples: Tensor) -> Tensor:
         """Float32 ``[n, hidden size]`` of rows int64 ``[n, length]``."""
-        texts, reader = self._codec.decode(samples), self._open()
-        batches = [texts[start : start + BATCH_SIZE] for start in range(0, len(texts), BATCH_SIZE)]
-        return torch.cat([reader(batch) for batch in batches]).to(samples.device)
+        return self._open()(self._codec.decode(samples)).to(samples.device)
 
     def _open(self) -> Reader:
         if self._reader is None:

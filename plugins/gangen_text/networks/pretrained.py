@@ -1,18 +1,17 @@
 """A pretrained language model as discriminator of text."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from gangen import UsageError, label_of
 from gangen_text.networks.generation import Condition
-from gangen_text.pretrained import Pooling, Reader
+from gangen_text.pretrained import MAX_LENGTH, Pooling, Reader
 from gangen_text.spec import TextSpec
 
 NAME = "discriminator text/pretrained"
-# Without gradient, rows are read so many at a time.
-ROWS_AT_ONCE = 64
 
 
 class PretrainedDiscriminator(nn.Module):
@@ -24,13 +23,16 @@ class PretrainedDiscriminator(nn.Module):
 
     ``model`` is a folder of ``save_pretrained`` with its tokenizer, or a name on the hub; runs go on, and are sampled
     from, where it is. ``pooling`` takes the mean of a text's states, or the ``last`` of a model that reads from left to
-    right, or the ``first``. ``frozen`` is what stays as it was: the ``embeddings``, which a few thousand texts teach
-    little, ``all`` of it but for the last layers here, or ``nothing``; it is not stored with the game. Dropout is off.
-    Weights are read from safetensors only, and no code that comes with a model is run.
+    right, or the ``first``. Texts are cut after ``max_length`` tokens. ``frozen`` is what stays as it was: the
+    ``embeddings``, which a few thousand texts teach little, ``all`` of it but for the last layers here, ``nothing``,
+    or, as a number n, all but its layers after the n-th. It is not stored with the game. Dropout is off. Weights are
+    read from safetensors only, and no code that comes with a model is run.
 
     Raises:
-        UsageError: the tokens of the data stand for no text, or the model cannot be opened.
+        UsageError: the tokens of the data stand for no text, or the model cannot be opened, or has fewer layers.
     """
+
+    reads_relaxed = False  # by which text/gumbel refuses it before any training
 
     def __init__(
         self,
@@ -38,17 +40,24 @@ class PretrainedDiscriminator(nn.Module):
         *,
         model: str,
         pooling: Pooling = "mean",
-        frozen: Literal["nothing", "embeddings", "all"] = "embeddings",
+        max_length: Annotated[int, Ge(4)] = MAX_LENGTH,
+        frozen: Literal["nothing", "embeddings", "all"] | Annotated[int, Ge(1)] = "embeddings",
     ) -> None:
         super().__init__()
         if spec.tokenizer is None:
             raise UsageError(f"{NAME} reads texts, and the tokens of these data stand for none")
         self.spec = spec
-        self.reader = Reader(model, pooling, NAME).to(torch.get_default_dtype())
-        if frozen == "all":
-            self.reader.requires_grad_(False)
-        elif frozen == "embeddings":
-            self.reader.net.get_input_embeddings().requires_grad_(False)
+        self.reader = Reader(model, pooling, NAME, max_length).to(torch.get_default_dtype())
+        net = self.reader.net
+        if frozen == "embeddings":
+            net.get_input_embeddings().requires_grad_(False)
+        elif frozen != "nothing":
+            net.requires_grad_(False)
+        if isinstance(frozen, int):
+            layers = next((it for it in net.modules() if isinstance(it, nn.ModuleList)), nn.ModuleList())
+            if frozen > len(layers):
+                raise UsageError(f"{NAME}: frozen is {frozen}, and {model!r} has {len(layers)} layers")
+            layers[frozen:].requires_grad_(True)
         self.reader.state_names = [name for name, it in self.reader.named_parameters() if it.requires_grad]
         self.output = nn.Linear(self.reader.dim, 1)
         self.projection = nn.Embedding(len(spec.labels), self.reader.dim) if spec.labels else None
@@ -67,7 +76,6 @@ class PretrainedDiscriminator(nn.Module):
                 f"{NAME} reads words, and relaxed tokens are none; play text/seqgan, or take text/cnn in its place"
             )
         labels, texts = label_of(condition, self.spec.labels), self.spec.texts(tokens)
-        size = len(texts) if torch.is_grad_enabled() else ROWS_AT_ONCE
-        pooled = torch.cat([self.reader(texts[start : start + size]) for start in range(0, len(texts), size)])
+        pooled = self.reader(texts)
         logits = self.output(pooled).squeeze(1)
         return logits if labels is None else logits + (pooled * self.projection(labels)).sum(1)

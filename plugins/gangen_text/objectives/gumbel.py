@@ -1,10 +1,11 @@
 """Text GAN by the Gumbel-softmax relaxation: the discriminator's gradient reaches the generator through soft tokens."""
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from torch import Tensor
 
-from gangen import Batch, Clock, Part, Players, Schedule, Stats, needs, updates
+from gangen import Batch, Clock, Part, Players, Schedule, Stats, UsageError, needs, updates
 from gangen_text.objectives.turns import TextGame
 from gangen_text.spec import TextSpec
 
@@ -30,6 +31,16 @@ class Gumbel(TextGame):
         super().__init__(spec, loss=loss)
         self.temperature = Schedule.of(temperature)
         self.straight_through = straight_through
+
+    def check(self, players: Players, turns: Collection[str]) -> None:
+        """Raises UsageError where turns relax tokens and the discriminator says by ``reads_relaxed`` that it cannot."""
+        super().check(players, turns)
+        shown = [turn for turn in ("discriminate", "relax") if turn in turns]
+        if shown and not getattr(players.get("discriminator"), "reads_relaxed", True):
+            raise UsageError(
+                f"turn '{shown[0]}' relaxes tokens, and the discriminator reads words: play text/seqgan, or take "
+                "another one, such as text/cnn"
+            )
 
     def fakes(self, players: Players, batch: Batch, clock: Clock) -> Tensor:
         return players.generator.relaxed(

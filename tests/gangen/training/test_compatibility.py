@@ -71,6 +71,10 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
             "points.yaml:5:3: 'image/mlp' lacks classify(), which 'image/gan' needs with its options",
         ),
         (
+            ["phases.adversarial.turns={discriminate: 1, penalize: {every: 16}}"],
+            "points.yaml:6:1: turn 'penalize' has nothing to play: give the objective lazy_penalties",
+        ),
+        (
             ["trainer.batch_size=7", "trainer.accumulate=2"],
             "command line: trainer.batch_size=7: batch_size 7 is the batch of all processes together; "
             "it must be a multiple of 1 (processes) x 2 (accumulate)",

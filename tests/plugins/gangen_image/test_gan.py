@@ -103,7 +103,7 @@ def test_lazy_penalties_are_the_whole_loss_of_their_own_turn():
     assert stats["loss"].item() == pytest.approx(every["R1"].item())
     assert any(gradient.abs().sum() > 0 for gradient in gradients.values())
     with pytest.raises(UsageError, match="lazy_penalties"):
-        play(ImageGAN(SPEC, loss=NonSaturating()), players, "penalize")
+        ImageGAN(SPEC, loss=NonSaturating()).check(players, {"penalize"})
 
 
 def test_reused_fakes_give_the_gradients_of_the_plain_game_with_the_same_fakes():

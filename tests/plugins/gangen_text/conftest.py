@@ -102,7 +102,7 @@ def bert(tmp_path, data):
 
     folder = tmp_path / "tiny-bert"
     size = tokenizer_in(folder, data)
-    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         BertModel(BertConfig(vocab_size=size, initializer_range=0.5, **shape), add_pooling_layer=False).save_pretrained(
@@ -120,6 +120,6 @@ def gpt2(tmp_path, data):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         GPT2LMHeadModel(
-            GPT2Config(vocab_size=size, n_positions=12, n_embd=16, n_layer=1, n_head=2, initializer_range=0.5)
+            GPT2Config(vocab_size=size, n_positions=12, n_embd=16, n_layer=2, n_head=2, initializer_range=0.5)
         ).save_pretrained(folder)
     return folder

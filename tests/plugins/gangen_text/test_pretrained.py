@@ -1,6 +1,8 @@
 """A pretrained model as discriminator: it reads texts, learns what it may, and is stored without the rest."""
 
 import copy
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -8,8 +10,10 @@ import torch
 from torch.nn.functional import one_hot
 
 from gangen.errors import UsageError
-from gangen.networks import load_state, state_of
+from gangen.networks import Players, load_state, state_of
+from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.pretrained import PretrainedDiscriminator
+from gangen_text.objectives.gumbel import Gumbel
 
 
 def made(data, folder, seed=0, **options):
@@ -41,9 +45,9 @@ def test_a_logit_depends_on_its_text_and_label_alone(bert, data):
     judge, (tokens, condition) = made(data, bert), some(data, 70)
     with torch.no_grad():
         together = judge(tokens, condition)
-        alone = judge(tokens[:1], {"label": condition["label"][:1]})
+        alone = torch.cat([judge(tokens[n : n + 1], {"label": condition["label"][n : n + 1]}) for n in range(70)])
         other = judge(tokens, {"label": 1 - condition["label"]})
-    torch.testing.assert_close(together[:1], alone, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
     assert (together != other).all()
     # What stands behind the end of a text is not read.
     behind = torch.where(data.codec.spec.mask(tokens), tokens, 5)
@@ -70,6 +74,31 @@ def test_what_is_frozen_neither_learns_nor_is_stored(frozen, learned, bert, data
     assert torch.equal(other(tokens, condition), judge(tokens, condition))
 
 
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_of_a_number_of_layers_those_that_follow_learn(kind, data, request):
+    folder = request.getfixturevalue(kind)
+    judge = made(data, folder, frozen=1)
+    judge(*some(data)).sum().backward()
+    names = [name for name, _ in judge.reader.named_parameters()]
+    last = {f"reader.{name}" for name in names if {"bert": "encoder.layer.1.", "gpt2": ".h.1."}[kind] in name}
+    moved = {name for name, it in judge.named_parameters() if it.grad is not None}
+    assert last and moved == last | {"output.weight", "output.bias", "projection.weight"}
+    assert set(state_of(judge)) == moved
+    assert not any(it.requires_grad for name, it in made(data, folder, frozen=2).reader.named_parameters())
+    with pytest.raises(UsageError, match=r"discriminator text/pretrained: frozen is 3, and '.*' has 2 layers"):
+        made(data, folder, frozen=3)
+
+
+def test_texts_are_cut_after_max_length_tokens(bert, data):
+    tokens, condition = some(data)
+    cut = tokens.clone()
+    cut[:, 5:] = data.codec.spec.pad
+    cut[:, 4] = data.codec.spec.end
+    short, whole = made(data, bert, max_length=4), made(data, bert)
+    assert torch.equal(short(tokens, condition), short(cut, condition))
+    assert (whole(tokens, condition) != whole(cut, condition)).all()
+
+
 def test_a_copy_judges_alike(bert, data):
     judge, (tokens, condition) = made(data, bert), some(data)
     assert torch.equal(copy.deepcopy(judge)(tokens, condition), judge(tokens, condition))
@@ -87,10 +116,87 @@ def test_relaxed_tokens_and_numbers_that_stand_for_no_text_are_refused(bert, dat
         PretrainedDiscriminator(replace(data.codec.spec, tokenizer=None), model="x")
 
 
-def test_a_model_that_cannot_be_opened_is_refused_by_name(data, tmp_path):
-    (tmp_path / "nothing").mkdir()
-    with pytest.raises(UsageError, match=r"discriminator text/pretrained cannot open model '.*nothing': "):
-        made(data, tmp_path / "nothing")
+def test_a_game_that_relaxes_tokens_is_refused_before_any_training(bert, data):
+    game, judge = Gumbel(data.codec.spec), made(data, bert)
+    for turns in ({"imitate", "discriminate", "relax"}, {"discriminate"}, {"relax"}):
+        with pytest.raises(UsageError, match=r"relaxes tokens, and the discriminator reads words: play text/seqgan"):
+            game.check(Players({"discriminator": judge}), turns)
+    game.check(Players({"discriminator": judge}), {"imitate"})
+    game.check(Players({"discriminator": CNNDiscriminator(data.codec.spec)}), {"discriminate", "relax"})
+
+
+def an_empty_folder(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def no_folder(folder):
+    shutil.rmtree(folder)
+
+
+def a_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("{}")
+
+
+def no_tokenizer(folder):
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
+def a_pickle(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def half_of_its_weights(folder):
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+
+
+def code_of_its_own(folder):
+    code = {"AutoConfig": "modeling.Config", "AutoModel": "modeling.Net"}
+    (folder / "config.json").write_text(json.dumps({"model_type": "mystery", "auto_map": code}))
+    (folder / "modeling.py").write_text("raise SystemExit('this was run')")
+
+
+def a_model_of_images(folder):
+    from transformers import ViTConfig, ViTModel
+
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    ViTModel(ViTConfig(image_size=16, **shape)).save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (an_empty_folder, "Unrecognized model"),
+        (no_folder, "there is no such folder"),
+        (a_file, "it is a file"),
+        (no_tokenizer, "there are no files of a tokenizer, such as tokenizer.json"),
+        (a_pickle, "no file named model.safetensors"),
+        (half_of_its_weights, "incomplete metadata"),
+        (code_of_its_own, "contains custom code"),
+        (a_model_of_images, "it is no model of text alone"),
+    ],
+)
+def test_a_model_that_cannot_be_opened_is_refused_by_name(spoil, reason, bert, data):
+    spoil(bert)
+    with pytest.raises(UsageError) as error:
+        made(data, bert)
+    first, *advice = str(error.value).split("\n")
+    assert first.startswith(f"discriminator text/pretrained cannot open model {str(bert)!r}: ") and reason in first
+    assert " ".join(advice) == (
+        "name a folder that save_pretrained() of a model and its tokenizer wrote, or a model on the hub weights must "
+        "be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to convert it"
+    )
+
+
+def test_without_a_network_a_name_on_the_hub_is_refused_with_the_way_by_a_folder(data, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError, match=r"cannot open model 'nobody/nothing': .*connect.*\nname a folder"):
+        made(data, "nobody/nothing")
 
 
 def test_the_tokenizer_is_no_part_of_what_makes_descriptions_equal(data):
