@@ -150,9 +150,8 @@ class HeldOutJudge:
         generator = torch.Generator().manual_seed(context.seed)
         again = [side[torch.randint(len(side), (RESAMPLED, len(side)), generator=generator)] for side in (real, fake)]
         low, high = gain(*again).quantile(torch.tensor(INTERVAL, dtype=torch.float64)).tolist()
-        right = ((real > 0).double().mean() + (fake < 0).double().mean()) / 2
         return {
-            "judge_accuracy": right.item(),
+            "judge_accuracy": accuracy(real, fake).item(),
             "judge_auc": auc(real, fake).item(),
             "judge_gain": gain(real, fake).item(),
             "judge_gain_low": low,
@@ -215,6 +214,11 @@ class HeldOutJudge:
 def gain(real: Tensor, fake: Tensor) -> Tensor:
     """E_real[s] - log E_fake[exp s] over the last dimension of logits float ``[..., n]`` and ``[..., m]``."""
     return real.mean(-1) - (fake.logsumexp(-1) - math.log(fake.shape[-1]))
+
+
+def accuracy(real: Tensor, fake: Tensor) -> Tensor:
+    """How often the sign of logits is right, both sides alike, and by half where there is none."""
+    return (1 + (real.sign().mean() - fake.sign().mean()) / 2) / 2
 
 
 def auc(real: Tensor, fake: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import nn
 from gangen import noise
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext
-from gangen.metrics.judge import HeldOutJudge, auc, gain
+from gangen.metrics.judge import HeldOutJudge, accuracy, auc, gain
 from gangen.networks import Players
 from gangen.splits import TensorSplit
 
@@ -126,11 +126,14 @@ def test_the_same_seed_gives_the_same_figures_and_torch_goes_on_as_it_would():
     assert judged(context_of(Shifted(1.0), training=400, held_out=100), steps=20, samples=50) == first
 
 
-def test_gain_and_auc_are_those_of_their_formulas():
+def test_gain_accuracy_and_auc_are_those_of_their_formulas():
     generator = torch.Generator().manual_seed(0)
     real, fake = torch.randn(7, generator=generator).round(), torch.randn(5, generator=generator).round()
     by_hand = sum(real.tolist()) / 7 - math.log(sum(math.exp(it) for it in fake.tolist()) / 5)
     assert gain(real, fake).item() == pytest.approx(by_hand, abs=1e-6)
+    right = [(a > 0) + (a == 0) / 2 for a in real.tolist()], [(a < 0) + (a == 0) / 2 for a in fake.tolist()]
+    assert accuracy(real, fake).item() == pytest.approx((sum(right[0]) / 7 + sum(right[1]) / 5) / 2, abs=1e-6)
+    assert accuracy(torch.zeros(3), torch.zeros(2)).item() == 0.5  # of a judge that learned nothing
     pairs = [(a > b) + (a == b) / 2 for a in real.tolist() for b in fake.tolist()]
     assert auc(real, fake).item() == pytest.approx(sum(pairs) / 35, abs=1e-6)
 
