@@ -69,6 +69,7 @@ from .rows import Rows as Rows
 from .samplers import ChoosingSampler as ChoosingSampler
 from .samplers import Sampler as Sampler
 from .samplers import drawing as drawing
+from .samplers import settings_of as settings_of
 from .saved_model import load as load
 from .saved_model import sample as sample
 from .schedules import Schedule as Schedule

@@ -24,7 +24,8 @@ class Sampler(Protocol):
 
     A sampler that draws otherwise than its generator alone may have ``plain``: settings by name with which it does not.
     Its class may have ``log_ratios_of``: players whose logits it takes for log-ratios of real to generated rows. They
-    have one logit for each row; recipes that do not teach them so are refused.
+    have one logit for each row; recipes that do not teach them so are refused. Or ``conditions``: the only columns of
+    rows that it can draw on; data with others are refused.
     """
 
     networks: Sequence[str]

@@ -16,6 +16,7 @@ from gangen.contracts import Batch
 from gangen.errors import UsageError
 from gangen.losses import at_least_float32
 from gangen.metrics.context import FEW, MetricContext, once_a_run
+from gangen.metrics.extraction import held_out
 from gangen.metrics.figures import Figure
 from gangen.networks import trainable
 from gangen.noise import mix
@@ -25,8 +26,8 @@ from gangen.samplers import drawing
 VALIDATION, LOOKS = 0.1, 10
 SCALES = torch.linspace(0, 2, 41, dtype=torch.float64)
 RESAMPLED, INTERVAL = 1000, (0.025, 0.975)
-# Rows that are judged in one go.
-CHUNK = 250
+# Rows that are judged in one go; and so many show beforehand whether a judge fits.
+CHUNK, TRIED = 250, 8
 
 
 class Rows(NamedTuple):
@@ -53,13 +54,16 @@ class HeldOutJudge:
     scaled (Guo et al. 2017), down to 0 where it learned nothing: one that is too sure of itself would gain less.
 
     ``judge_accuracy`` and ``judge_auc`` are .5 where nobody can tell. ``judge_gain``, in nats a sample, is
-    E_real[s] - log E_sample[exp s] (Donsker and Varadhan 1983): at most KL(real | samples), and what the likelihood of
-    held-out rows gains where samples are weighted by exp(s). ``judge_gain_low`` and ``judge_gain_high`` are the 95 %
-    interval of a bootstrap over rows; another judge would differ by more. Beside them stands what a judge of
-    training rows against others finds: about 0, unless held-out rows are of another kind.
+    E_real[s] - log E_sample[exp s] (Donsker and Varadhan 1983), which for the whole distributions is at most
+    KL(real | samples), and what the likelihood of held-out rows gains where samples are weighted by exp(s). Of n
+    samples it is no more than a rough figure from log n on, which comes with a warning (McAllester and Stratos 2020).
+    ``judge_gain_low`` and ``judge_gain_high`` are the 95 % interval of a bootstrap over rows; another judge would
+    differ by more. Beside them stands the floor, training rows in the place of samples, of which a judge learns nothing
+    but chance; where there are not enough of them for both sides, from fewer.
 
     Where the sampler of the run has settings, ``plain``, by which its generator stands alone, these samples are judged
-    too: ``judge_room`` is their gain, and ``judge_used`` the share of it that the sampler takes away.
+    too: ``judge_room`` is their gain, with its interval, and ``judge_used`` the share of it that the sampler takes
+    away, nan where the interval of the room reaches down to 0.
 
     ``discriminator`` is a component; null is the one that the data bring along. It is none of the players: what a
     sampler chose by one is told best by another. ``samples`` held-out rows and as many samples are judged, fewer where
@@ -85,7 +89,7 @@ class HeldOutJudge:
         self.lr = lr
 
     def check(self, context: MetricContext) -> None:
-        """Raises UsageError for data that bring no discriminator along or none that fits, and for too few rows."""
+        """Raises UsageError for too few rows, and where there is no discriminator that gives each row its logit."""
         codec = context.data.codec
         needed = ["samples_of", "batch_of"] + ["discriminator"] * (self.discriminator is None)
         if lacks := [name for name in needed if not hasattr(codec, name)]:
@@ -95,51 +99,48 @@ class HeldOutJudge:
         for (kind, count), least in zip(counts.items(), (FEW, 2 * FEW), strict=True):
             if count < least:
                 raise UsageError(f"{name_of(self)} needs at least {least} {kind} rows, and there are {count}")
-        self._fresh(context)
+        judge = self._fresh(context)
+        with drawing(context.seed, context.device, judge):
+            _asked(judge, self._held_out(context, TRIED))
 
     def protocol(self, context: MetricContext) -> dict[str, Any]:
         """How many rows taught and were judged, and by whom."""
-        judge = type(self._fresh(context)).__name__
+        judge = type(self._fresh(context) if self.discriminator is None else self.discriminator).__name__
         return {"samples": self._count(context), "training rows": self._taught_by(context), "judge": judge}
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         figures, floor = self._judged(context), self._floor(context)
         ends = ("judge_gain_low", "judge_gain_high")
         found = {name: Figure(value, floor[name], None if name in ends else "low") for name, value in figures.items()}
+        most = math.log(self._count(context))
+        if figures["judge_gain"] > most:
+            context.warn(
+                f"{name_of(self)}: samples are told apart almost surely, and of so few no gain beyond {most:.1f} nats "
+                "can be shown; take it for large"
+            )
         plain = getattr(context.sampler, "plain", None)
         if plain is not None and not plain.items() <= context.settings.items():
-            room = self._judged(context.sampled(context.seed, {**context.settings, **plain}))["judge_gain"]
-            found["judge_room"] = Figure(room)
-            # Without room there is nothing to use.
-            used = (room - figures["judge_gain"]) / room if room > 0 else math.nan
+            alone = self._judged(context.sampled(context.seed, {**context.settings, **plain}))
+            room, low = alone["judge_gain"], alone["judge_gain_low"]
+            found |= {name.replace("gain", "room"): Figure(alone[name]) for name in ("judge_gain", *ends)}
+            used = (room - figures["judge_gain"]) / room if low > 0 else math.nan
             found["judge_used"] = Figure(used, 1.0, "high")
         return found
 
     def _judged(self, context: MetricContext) -> dict[str, float]:
-        training = self._real(context, self._taught_by(context))
-        held_out = context.data.heldout.batch(
-            0, range(n := self._count(context)), n, seed=context.seed, device=context.device
-        )
-        real = Rows(context.data.codec.samples_of(held_out), context.conditioned_on(held_out))
-        sides = [(training, "training"), (real, "held out")]
-        fakes = [
-            Rows(self._sampled(context, side.condition, purpose, len(side)), side.condition) for side, purpose in sides
-        ]
-        return self._figures(context, (training, fakes[0]), (real, fakes[1]))
+        sides = {"training": self._training(context, self._taught_by(context)), "held out": self._held_out(context)}
+        lesson, exam = ((real, self._beside(context, real, name)) for name, real in sides.items())
+        return self._figures(context, lesson, exam)
 
     @once_a_run
     def _floor(self, context: MetricContext) -> dict[str, float]:
         """Training rows in the place of samples; the judge is asked about others than it learned from."""
-        n, available = self._count(context), length_hint(context.training, 2 * self.training + self.samples)
-        fresh = min(n, available // 3)
-        others = self._real(context, min(2 * self._taught_by(context) + fresh, available))
-        half = (len(others) - fresh) // 2
-        held_out = context.data.heldout.batch(0, range(fresh), fresh, seed=context.seed, device=context.device)
-        real = Rows(context.data.codec.samples_of(held_out), context.conditioned_on(held_out))
-        parts = [
-            others.take(slice(start, start + size)) for start, size in ((0, half), (half, half), (2 * half, fresh))
-        ]
-        return self._figures(context, (parts[0], parts[1]), (real, parts[2]))
+        available = length_hint(context.training, 2 * self.training + self.samples)
+        asked = min(self._count(context), available // 3)
+        rows = self._training(context, min(2 * self._taught_by(context) + asked, available))
+        half = (len(rows) - asked) // 2
+        real, fake, others = (rows.take(part) for part in torch.arange(2 * half + asked).split([half, half, asked]))
+        return self._figures(context, (real, fake), (self._held_out(context, asked), others))
 
     def _figures(self, context: MetricContext, lesson: tuple[Rows, Rows], exam: tuple[Rows, Rows]) -> dict[str, float]:
         """What a fresh judge that learned from real rows and others says of those of an exam."""
@@ -190,19 +191,24 @@ class HeldOutJudge:
         return torch.cat(parts).double().cpu()
 
     def _fresh(self, context: MetricContext) -> nn.Module:
-        if self.discriminator is None:
-            with drawing(mix(context.seed, "weights of the judge"), context.device):
-                self.discriminator = context.data.codec.discriminator()
-        return copy.deepcopy(self.discriminator).to(context.device)
+        if self.discriminator is not None:
+            return copy.deepcopy(self.discriminator).to(context.device)
+        with drawing(mix(context.seed, "weights of the judge"), context.device):
+            return context.data.codec.discriminator().to(context.device)
 
-    def _real(self, context: MetricContext, n: int) -> Rows:
+    def _training(self, context: MetricContext, n: int) -> Rows:
         rows = context.training.batch(0, range(n), n, seed=context.seed, device=context.device)
         return Rows(context.data.codec.samples_of(rows), context.conditioned_on(rows))
 
-    def _sampled(self, context: MetricContext, condition: Batch, purpose: str, n: int) -> Tensor:
-        """Fresh samples, rounded as rows of data are: else that alone would tell them."""
-        codec, seed = context.data.codec, mix(context.seed, "judge", purpose)
-        return codec.samples_of(codec.batch_of(context.samples_on(condition, n, seed)))
+    def _held_out(self, context: MetricContext, n: int | None = None) -> Rows:
+        rows = held_out(context, self._count(context) if n is None else n)
+        return Rows(context.data.codec.samples_of(rows), context.conditioned_on(rows))
+
+    def _beside(self, context: MetricContext, real: Rows, purpose: str) -> Rows:
+        """Samples on the condition of real rows, rounded as rows of data are: else that alone would tell them."""
+        samples = context.samples_on(real.condition, len(real), mix(context.seed, "judge", purpose))
+        codec = context.data.codec
+        return Rows(codec.samples_of(codec.batch_of(samples)), real.condition)
 
     def _count(self, context: MetricContext) -> int:
         return min(self.samples, len(context.data.heldout))

@@ -13,8 +13,9 @@ from torch import nn
 
 from gangen import saved_model
 from gangen.account import told
+from gangen.components.messages import any_of
 from gangen.components.registry import Registry
-from gangen.contracts import Callback, Data, Metric
+from gangen.contracts import Callback, Data, Metric, sheet_rows
 from gangen.errors import CheckpointError, Problem, RecipeError, UsageError, did_you_mean
 from gangen.metrics.context import MetricContext
 from gangen.networks import count_parameters
@@ -213,8 +214,15 @@ def _learning(recipe: OptimizerRecipe, registry: Registry) -> Learning:
 def build_context(
     recipe: Recipe, registry: Registry, data: Data, players: Mapping[str, Player], device: torch.device
 ) -> MetricContext:
-    """The game as metrics see it, with its sampler. Raises RecipeError where that needs players that are not there."""
+    """The game as metrics see it, with its sampler.
+
+    Raises RecipeError where that needs players that are not there, or cannot draw on what these data are made on.
+    """
     sampler, seed, batch_size = _sampler(recipe, registry, players), recipe.seed, recipe.trainer.eval_batch_size
+    known = getattr(sampler, "conditions", None)
+    if known is not None and (others := sorted(sheet_rows(data)[0].condition.keys() - set(known))):
+        what = f"sampler '{recipe.sampler.name}' draws on no more than {any_of(known)}, and these data are made on"
+        raise RecipeError([Problem(recipe.where("sampler"), f"{what} '{others[0]}'; take another")])
     return MetricContext(networks_of(players), data, sampler=sampler, device=device, seed=seed, batch_size=batch_size)
 
 

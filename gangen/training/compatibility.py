@@ -256,17 +256,36 @@ def _no_log_ratios(
             teaching = sorted(name for name, turn in turns.items() if player in turn.updates)
             way = f"; add a phase that plays {any_of(teaching)}" if teaching else ""
             yield Problem(recipe.where("sampler"), f"{what}, and no turn of this recipe teaches it{way}")
+        elif late := _taught_after(recipe, player, sampler, turns):
+            phase, other = late
+            yield Problem(
+                recipe.where("sampler"),
+                f"{what}, and phase '{phase}' updates '{other}' after the last that teaches '{player}', whose logits "
+                "are of what it was before; teach it in the last phase",
+            )
         elif (group := batch_needs(players[player].net)[0]) > 1:
             name = recipe.players[player].component.name
             yield Problem(recipe.where("sampler"), f"{what}, and '{name}' judges {group} rows together; take another")
 
 
 def _learns(recipe: Recipe, player: str, turns: Turns) -> bool:
-    """Whether a player, or the one that it is a copy of, is taught by a turn that is played, or was in another run."""
+    """Whether a player, or the one that it is a copy of, is taught by a turn that is played."""
     original = recipe.players[player].original
-    started = recipe.start_from is not None and (isinstance(recipe.start_from, str) or player in recipe.start_from)
     taught = any(player in turns[turn].updates for _, turn in _played(recipe, turns))
-    return started or taught or (original is not None and _learns(recipe, original, turns))
+    return taught or (original is not None and _learns(recipe, original, turns))
+
+
+def _taught_after(recipe: Recipe, player: str, sampler: Any, turns: Turns) -> tuple[str, str] | None:
+    """A later phase than the last that teaches ``player``, and whom it teaches that the sampler draws with."""
+    learners = {
+        name: {it for turn in phase.turns if turn in turns for it in turns[turn].updates}
+        for name, phase in recipe.phases.items()
+    }
+    after: list[tuple[str, str]] = []
+    for name, taught in learners.items():
+        here = [(name, other) for other in getattr(sampler, "networks", ()) if other in taught]
+        after = [] if player in taught else after + here
+    return after[0] if after else None
 
 
 def _played(recipe: Recipe, turns: Turns) -> list[tuple[str, str]]:

@@ -1,11 +1,10 @@
 """How good translations are, beside the truth and beside sources that are left as they are."""
 
-from inspect import signature
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
-from gangen import Figure, MetricContext, UsageError, name_of
+from gangen import Figure, MetricContext, UsageError, name_of, settings_of
 from gangen_conditional.codecs.inputs import TextInput
 from gangen_text import TextSpec
 
@@ -23,7 +22,7 @@ class OfTranslations:
         codec = context.data.codec
         if not isinstance(codec.spec, TextSpec) or not isinstance(getattr(codec, "input", None), TextInput):
             raise UsageError(f"{name_of(self)} looks at texts that are made from texts, which these data are not")
-        if "top_k" not in signature(context.sampler.sample).parameters:
+        if "top_k" not in settings_of(context.sampler.sample):
             raise UsageError(f"{name_of(self)} looks at the likeliest texts, and the sampler has no setting top_k")
 
     def count(self, context: MetricContext) -> int:

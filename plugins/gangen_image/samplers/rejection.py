@@ -1,13 +1,13 @@
 """A generator corrected by its discriminator: images are drawn until one is accepted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import Batch, ChoosingSampler, Players, UsageError, noise
+from gangen import Batch, ChoosingSampler, Players, noise
 
 Proposals = Annotated[int, Interval(ge=1, le=10_000)]
 
@@ -24,9 +24,10 @@ class Rejection(ChoosingSampler):
     F = s - M - log(1 - exp(s - M - epsilon)) - gamma. Where gamma is 0 that is the ratio of densities exp(s) over its
     largest value exp(M), and what is accepted has the density p_G(x) exp(s(x)).
 
-    M is the largest logit of ``burn_in`` images of the generator, evenly of all labels; a larger one counts as M. Of
-    their F the ``percentile`` is gamma: the lower, the more are accepted, and the nearer samples stay to the
-    generator's; null is a gamma of 0, exact, with few accepted where the discriminator tells well.
+    M is the largest logit of ``burn_in`` images of the generator, evenly of all labels, drawn with the settings of
+    sampling, but for those that are tensors, a row for each sample; a larger one counts as M. Of their F the
+    ``percentile`` is gamma: the lower, the more are accepted, and the nearer samples stay to the generator's; null is a
+    gamma of 0, exact, with few accepted where the discriminator tells well.
 
     Of each image up to ``proposals`` are drawn, a setting of sampling too; where none is accepted, the one with the
     largest logit is taken. With 1 the generator's own samples come out.
@@ -37,6 +38,7 @@ class Rejection(ChoosingSampler):
     """
 
     plain: ClassVar = {"proposals": 1}
+    conditions = ("label",)  # of which the burn-in can be drawn evenly
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class Rejection(ChoosingSampler):
         self.most = proposals
         self.percentile = percentile
         self.burn_in = burn_in
-        self._scales: tuple[Sequence[int], tuple[float, float]] | None = None
+        self._scales: tuple[Any, tuple[float, float]] | None = None
 
     def sample(
         self, n: int, condition: Batch | None = None, *, proposals: Proposals | None = None, **settings: Any
@@ -60,11 +62,9 @@ class Rejection(ChoosingSampler):
         Up to so many ``proposals`` are drawn of each, null for as many as the recipe says.
         """
         most = self.most if proposals is None else proposals
-        if others := [name for name in condition or () if name != "label"]:
-            raise UsageError(f"image/rejection knows no other condition than labels, and here is '{others[0]}'")
         if most == 1:
             return self.generator.sample(n, condition, **settings)
-        bound, gamma = self.scales()
+        bound, gamma = self.scales({name: it for name, it in settings.items() if not isinstance(it, Tensor)})
         seeds, waiting = noise.seeds(n), torch.arange(n)
         best = torch.full((n,), -torch.inf, dtype=torch.float64)
         chosen: Tensor | None = None
@@ -82,13 +82,14 @@ class Rejection(ChoosingSampler):
                 break
         return chosen
 
-    def scales(self) -> tuple[float, float]:
-        """M and gamma of the networks as they are, drawn again once a weight has been written."""
-        state = [
-            it._version for net in (self.generator, self.discriminator) for it in (*net.parameters(), *net.buffers())
-        ]
+    def scales(self, settings: Mapping[str, Any]) -> tuple[float, float]:
+        """M and gamma of the networks as they are, with ``settings`` of the generator's; drawn again once either is
+        another.
+        """
+        networks = (self.generator, self.discriminator)
+        state = settings, [it.double().sum().item() for net in networks for it in (*net.parameters(), *net.buffers())]
         if self._scales is None or self._scales[0] != state:
-            logits = self._burnt_in()
+            logits = self._burnt_in(settings)
             bound = logits.max().item()
             gamma = 0.0
             if self.percentile is not None:
@@ -96,7 +97,7 @@ class Rejection(ChoosingSampler):
             self._scales = state, (bound, gamma)
         return self._scales[1]
 
-    def _burnt_in(self) -> Tensor:
+    def _burnt_in(self, settings: Mapping[str, Any]) -> Tensor:
         """Logits of images of the generator, float64 ``[burn_in]``, the same for any seed of sampling."""
         labels = len(getattr(self.generator, "labels", ()) or getattr(self.discriminator, "labels", ()))
         condition = None
@@ -104,7 +105,7 @@ class Rejection(ChoosingSampler):
             device = next(self.generator.parameters()).device
             condition = {"label": torch.arange(self.burn_in, device=device) % labels}
         parts = [part.tolist() for part in torch.arange(self.burn_in).split(AT_ONCE)]
-        return torch.cat([self.propose(part, [(0, row) for row in part], condition, {})[1] for part in parts])
+        return torch.cat([self.propose(part, [(0, row) for row in part], condition, settings)[1] for part in parts])
 
 
 def acceptance(logits: Tensor, bound: float) -> Tensor:

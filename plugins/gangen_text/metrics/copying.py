@@ -1,13 +1,11 @@
 """How much of the samples stands in the training data."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge
 
 from gangen import Figure, MetricContext, UsageError, once_a_run
-from gangen_text.metrics.words import OfWords, Text, available, read, real, unit_in_words
+from gangen_text.metrics.words import AgainstTraining, Text, read, real
 
 
 class Originals:
@@ -58,7 +56,7 @@ class Originals:
         return longest
 
 
-class Copied(OfWords):
+class Copied(AgainstTraining):
     """How much of ``samples`` texts is copied from the training data.
 
     ``copied``: share of samples that are a training text, word by word from beginning to end. ``copied_run``: mean of
@@ -74,10 +72,6 @@ class Copied(OfWords):
         UsageError: training data is a stream, and ``training`` is None.
     """
 
-    def __init__(self, *, training: Annotated[int, Ge(1)] | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.training = training
-
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         originals, floor = self._real(context)
         found = shares(read(context.samples(self.samples), context.data.codec, self.unit), originals)
@@ -89,15 +83,6 @@ class Copied(OfWords):
         """The training texts, and what of held-out ones stands in them."""
         originals = Originals(real(context, context.training, self.training, self.unit))
         return originals, shares(real(context, context.data.heldout, self.samples, self.unit), originals)
-
-    def protocol(self, context: MetricContext) -> dict[str, object]:
-        """How many texts were on each side, and what they were cut into."""
-        return {
-            "samples": self.samples,
-            "training rows": available(context.training, self.training),
-            "held-out rows": available(context.data.heldout, self.samples),
-            "unit": unit_in_words(self.unit),
-        }
 
 
 def shares(texts: Sequence[Text], originals: Originals) -> tuple[float, float]:

@@ -1,15 +1,12 @@
 """Words that samples have and the training data have not."""
 
 from collections.abc import Hashable, Sequence, Set
-from typing import Annotated, Any
-
-from annotated_types import Ge
 
 from gangen import Figure, MetricContext, UsageError, once_a_run
-from gangen_text.metrics.words import OfWords, Text, available, read, real, unit_in_words
+from gangen_text.metrics.words import AgainstTraining, Text, read, real
 
 
-class Invented(OfWords):
+class Invented(AgainstTraining):
     """Words that a generator made up, as one that writes parts of words does: how many stand in no training text.
 
     ``invented``: their share of the words of ``samples`` texts; ``invented_texts``: the share of texts that have one.
@@ -21,10 +18,6 @@ class Invented(OfWords):
     Raises:
         UsageError: training data is a stream, and ``training`` is None.
     """
-
-    def __init__(self, *, training: Annotated[int, Ge(1)] | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.training = training
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         known, floor = self._real(context)
@@ -38,15 +31,6 @@ class Invented(OfWords):
         texts = real(context, context.training, self.training, self.unit)
         known = {word for text in texts for word in text}
         return known, invented(real(context, context.data.heldout, self.samples, self.unit), known)
-
-    def protocol(self, context: MetricContext) -> dict[str, object]:
-        """How many texts were on each side, and what they were cut into."""
-        return {
-            "samples": self.samples,
-            "training rows": available(context.training, self.training),
-            "held-out rows": available(context.data.heldout, self.samples),
-            "unit": unit_in_words(self.unit),
-        }
 
 
 def invented(texts: Sequence[Text], known: Set[Hashable]) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Hashable, Sequence
 from operator import length_hint
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 from torch import Tensor
@@ -43,6 +43,26 @@ class OfWords(OfText):
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000, unit: Literal["words", "tokens"] = "words") -> None:
         self.samples = samples
         self.unit = unit
+
+
+class AgainstTraining(OfWords):
+    """What metrics have in common that look for what is in ``samples`` texts among training texts.
+
+    training: how many of these to look at, by the seed; null is all.
+    """
+
+    def __init__(self, *, training: Annotated[int, Ge(1)] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.training = training
+
+    def protocol(self, context: MetricContext) -> dict[str, object]:
+        """How many texts were on each side, and what they were cut into."""
+        return {
+            "samples": self.samples,
+            "training rows": available(context.training, self.training),
+            "held-out rows": available(context.data.heldout, self.samples),
+            "unit": unit_in_words(self.unit),
+        }
 
 
 def words(text: str) -> list[str]:

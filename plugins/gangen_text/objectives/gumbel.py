@@ -42,6 +42,11 @@ class Gumbel(TextGame):
                 "another one, such as text/cnn"
             )
 
+    @property
+    def log_ratio(self) -> bool:
+        """Of soft tokens a discriminator says how soft they are."""
+        return self.straight_through and super().log_ratio
+
     def fakes(self, players: Players, batch: Batch, clock: Clock) -> Tensor:
         return players.generator.relaxed(
             len(batch["tokens"]),

@@ -42,7 +42,8 @@ class Residual(ChoosingSampler):
         if count == 1:
             return self.generator.sample(n, condition, **settings)
         seeds, at_once = noise.seeds(n), max(1, AT_ONCE // n)
-        chosen, highest = None, torch.full((n,), -torch.inf, dtype=torch.float64)
+        highest = torch.full((n,), -torch.inf, dtype=torch.float64)
+        chosen: Tensor | None = None
         for start in range(0, count, at_once):
             numbers = range(start, min(start + at_once, count))
             rows = [row for row in range(n) for _ in numbers]
@@ -52,6 +53,7 @@ class Residual(ChoosingSampler):
             scores, places = (logits - (-uniforms.log()).log()).view(n, -1).max(1)
             texts = texts.unflatten(0, (n, -1))[torch.arange(n), places.to(texts.device)]
             better = (scores > highest).to(texts.device)
-            chosen = texts if chosen is None else torch.where(better.unsqueeze(1), texts, chosen)
+            chosen = texts.clone() if chosen is None else chosen
+            chosen[better] = texts[better]
             highest = highest.maximum(scores)
         return chosen

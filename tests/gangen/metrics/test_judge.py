@@ -112,6 +112,7 @@ def test_samples_are_made_on_the_labels_of_the_rows_that_they_stand_beside():
 def test_what_a_sampler_takes_away_is_the_share_of_its_generators_room():
     figures = judged(context_of(Shifted(1.0), sampler=Chosen))
     assert figures["judge_room"].value == pytest.approx(0.5, abs=0.08)
+    assert figures["judge_room_low"].value < 0.5 < figures["judge_room_high"].value
     assert figures["judge_gain"].value == pytest.approx(0.125, abs=0.04)  # (1/2)^2 / 2
     assert figures["judge_used"].value == pytest.approx(0.75, abs=0.08)
 
@@ -167,5 +168,27 @@ def test_a_discriminator_of_packs_is_refused():
         def forward(self, rows, condition=None):
             return super().forward(rows)[::2]
 
-    with pytest.raises(UsageError, match="Packs gives 32 logits for 64 rows, and a judge one for each"):
-        judged(context_of(Shifted()), discriminator=Packs())
+    with pytest.raises(UsageError, match="Packs gives 4 logits for 8 rows, and a judge one for each"):
+        HeldOutJudge(discriminator=Packs()).check(context_of(Shifted()))
+
+
+def test_where_there_is_no_room_none_is_used():
+    assert math.isnan(judged(context_of(Shifted(0.0), sampler=Chosen))["judge_used"].value)
+
+
+def test_a_gain_that_so_few_samples_cannot_show_comes_with_a_warning():
+    near, far = context_of(Shifted(1.0)), context_of(Shifted(20.0), held_out=60)
+    judged(near)
+    assert not near.warnings
+    assert judged(far, lr=0.3)["judge_gain"].value > math.log(60)
+    assert far.warnings == [
+        "HeldOutJudge: samples are told apart almost surely, and of so few no gain beyond 4.1 nats can be shown; "
+        "take it for large"
+    ]
+
+
+def test_judges_of_one_seed_are_the_same_whichever_was_asked_before():
+    contexts = [context_of(Shifted(1.0), training=400, held_out=100) for _ in range(2)]
+    metric = HeldOutJudge(samples=50, steps=5)
+    metric(contexts[0].sampled(8, {}))
+    assert metric(contexts[0]) == HeldOutJudge(samples=50, steps=5)(contexts[1])

@@ -1,5 +1,6 @@
 """What cannot be played is refused before any training, with its place in the recipe and what to do."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -271,9 +272,34 @@ def test_logits_that_are_no_log_ratios_are_refused_where_a_sampler_takes_them_fo
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
-def test_log_ratios_are_taken_where_they_are_taught_here_or_before(recipe, loss, tmp_path):
+def test_log_ratios_are_taken_where_they_are_taught(recipe, loss):
     registry = Registry.discover()
     taken = [f"objective.loss={loss}", "sampler=image/rejection"]
     check(load_recipe(recipe, taken, registry), registry)
-    begun = [*taken, "phases.adversarial.turns={generate: 1}", f"start_from={tmp_path}"]
-    build_game(load_recipe(recipe, begun, registry), registry, torch.device("cpu"))
+    after = "phases.after={steps: 1, turns: {discriminate: 1}}"
+    check(load_recipe(recipe, [*taken, after], registry), registry)
+
+
+def test_log_ratios_of_a_generator_that_learns_on_are_refused(recipe):
+    assert (
+        "phase 'after' updates 'generator' after the last that teaches 'discriminator', whose logits are of what "
+        in (
+            refusal(
+                recipe,
+                "objective.loss=minimax",
+                "sampler=image/rejection",
+                "phases.after={steps: 1, turns: {generate: 1}}",
+            )
+        )
+    )
+
+
+def test_data_on_other_columns_than_a_sampler_draws_on_are_refused():
+    overrides = ["objective.loss=minimax", "sampler=image/rejection", "metrics=[]"]
+    registry = Registry.discover()
+    recipe = load_recipe(Path(__file__).parents[3] / "recipes/pix2pix.yaml", overrides, registry)
+    with pytest.raises(RecipeError) as error:
+        check(recipe, registry)
+    assert "sampler 'image/rejection' draws on no more than label, and these data are made on 'input'" in str(
+        error.value
+    )

@@ -55,7 +55,7 @@ def gradients(loss, player):
     return torch.autograd.grad(loss, list(player.parameters()), retain_graph=True)
 
 
-def same(found, expected):
+def assert_same(found, expected):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -65,10 +65,10 @@ def test_the_perceptual_term_teaches_encoder_and_generator(players):
     expected = (again - IMAGES).abs().mean() + 3 * unlike + cost
     wanted = {name: gradients(expected, players[name]) for name in ("encoder", "generator")}
     loss, stats = Autoencoder(SPEC, loss=Hinge(), perceptual=3.0).reconstruct(players, BATCH, CLOCK)
-    same(loss, expected)
-    same(stats["perceptual"], unlike)
+    assert_same(loss, expected)
+    assert_same(stats["perceptual"], unlike)
     for name in wanted:
-        same(gradients(loss, players[name]), wanted[name])
+        assert_same(gradients(loss, players[name]), wanted[name])
 
 
 def test_the_adversarial_term_has_the_weight_of_the_others_at_the_last_layer(players):
@@ -80,8 +80,8 @@ def test_the_adversarial_term_has_the_weight_of_the_others_at_the_last_layer(pla
     weight = wanted / found
     expected = gradients(error + cost + 0.5 * weight * fooled, players.generator)
     loss, stats = Autoencoder(SPEC, loss=Hinge()).generate(players, BATCH, CLOCK)
-    same(stats["weight"], weight)
-    same(gradients(loss, players.generator), expected)
+    assert_same(stats["weight"], weight)
+    assert_same(gradients(loss, players.generator), expected)
 
 
 def test_the_weight_is_bounded_where_the_discriminator_teaches_nothing():
@@ -107,7 +107,7 @@ def test_the_discriminator_learns_by_the_hinge_alone(players):
     expected = relu(1 - judge(IMAGES)).mean() + relu(1 + judge(again)).mean()
     before = players.encoder.codebook.embedding.clone()
     loss, _ = Autoencoder(SPEC, loss=Hinge()).discriminate(players, BATCH, CLOCK)
-    same(gradients(loss, judge), gradients(expected, judge))
+    assert_same(gradients(loss, judge), gradients(expected, judge))
     assert torch.equal(players.encoder.codebook.embedding, before)
 
 
@@ -121,8 +121,8 @@ def test_gaussian_codes_are_drawn_and_pay_for_each_number_of_the_image():
     code = encoder(IMAGES)
     with noise.shared(1):
         again = generator(code.mean + (code.log_variance / 2).exp() * noise.normal(4, 4, 4, 4))
-    same(stats["divergence"], code.divergence().mean() / 256)
-    same(loss, (again - IMAGES).abs().mean() + 0.5 * code.divergence().mean() / 256)
+    assert_same(stats["divergence"], code.divergence().mean() / 256)
+    assert_same(loss, (again - IMAGES).abs().mean() + 0.5 * code.divergence().mean() / 256)
 
 
 def test_features_may_be_those_of_any_module(players, monkeypatch):
@@ -133,7 +133,7 @@ def test_features_may_be_those_of_any_module(players, monkeypatch):
     assert not any(it.requires_grad for it in module.parameters())
     again, _ = reconstructed(players)
     expected = (module(again) - module(IMAGES)).square().mean()
-    same(game.distance(players, BATCH, IMAGES, again), expected)
+    assert_same(game.distance(players, BATCH, IMAGES, again), expected)
     assert torch.autograd.grad(game.distance(players, BATCH, IMAGES, again), again)[0].abs().sum() > 0
     for path, message in {
         "my_features:large": "'my_features:large' cannot be imported",
@@ -151,7 +151,7 @@ def test_several_features_add_up(players, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "my_features", SimpleNamespace(Both=Both))
     game = Autoencoder(SPEC, loss=Hinge(), features="my_features:Both")
-    same(game.distance(players, BATCH, IMAGES, IMAGES + 1), torch.tensor(1.0 + 4.0))
+    assert_same(game.distance(players, BATCH, IMAGES, IMAGES + 1), torch.tensor(1.0 + 4.0))
 
 
 def test_a_grid_that_halving_does_not_reach_is_refused():

@@ -16,9 +16,11 @@ CPU = torch.device("cpu")
 
 
 class Points(nn.Module):
-    """0 to 7 by CHANCES."""
+    """0 to 7 by CHANCES, or the one with the least logit alone."""
 
-    def sample(self, n, condition=None):
+    def sample(self, n, condition=None, *, least: bool = False):
+        if least:
+            return torch.full((n,), float(LOGITS.index(min(LOGITS))))
         return torch.searchsorted(CHANCES.cumsum(0), noise.uniform(n, dtype=torch.float64)).clamp(max=7).float()
 
 
@@ -56,7 +58,7 @@ def test_what_is_accepted_has_the_law_of_the_paper(players, percentile):
     n, sampler = 5_000, Rejection(players, percentile=percentile, burn_in=400)
     with drawing(0, CPU, *players.values()):
         found = torch.bincount(sampler.sample(n).long(), minlength=8) / n
-    gamma = sampler.scales()[1]
+    gamma = sampler.scales({})[1]
     expected = CHANCES * accepted(gamma)
     expected /= expected.sum()
     assert ((found - expected).abs() < 4 * (expected * (1 - expected) / n).sqrt()).all()
@@ -67,7 +69,7 @@ def test_what_is_accepted_has_the_law_of_the_paper(players, percentile):
 
 
 def test_the_percentile_is_the_place_where_half_are_accepted(players):
-    gamma = Rejection(players, percentile=40.0).scales()[1]
+    gamma = Rejection(players, percentile=40.0).scales({})[1]
     surely = CHANCES[accepted(gamma) > 0.5 - 1e-6].sum()
     assert 0.6 <= surely < 0.9 and (accepted(gamma) - 0.5).abs().min() < 1e-6
 
@@ -82,7 +84,7 @@ def test_one_proposal_is_the_generators_own_sample(players):
 
 def test_a_row_that_none_accepts_takes_the_largest_logit(players, monkeypatch):
     sampler = Rejection(players)
-    monkeypatch.setattr(sampler, "scales", lambda: (1000.0, 0.0))  # far above all there are
+    monkeypatch.setattr(sampler, "scales", lambda settings: (1000.0, 0.0))  # far above all there are
     with drawing(3, CPU, *players.values()):
         found = sampler.sample(200, proposals=4)
     with drawing(3, CPU, *players.values()):
@@ -100,16 +102,19 @@ def test_a_sample_is_the_same_for_any_number_of_them(players):
 
 def test_the_largest_logit_is_looked_for_again_once_weights_have_changed(players):
     sampler = Rejection(players)
-    before = sampler.scales()
-    assert before[0] == 1.25 and sampler.scales() is before
-    with torch.no_grad():
-        players.discriminator.logits += 1
-    assert sampler.scales()[0] == 2.25
+    before = sampler.scales({})
+    assert before[0] == 1.25 and sampler.scales({}) is before
+    players.discriminator.logits.data.add_(1)
+    assert sampler.scales({})[0] == 2.25
 
 
-def test_other_conditions_than_labels_and_no_proposals_are_refused(players):
-    with pytest.raises(UsageError, match="knows no other condition than labels, and here is 'input'"):
-        Rejection(players).sample(2, {"input": torch.zeros(2, 3)})
+def test_the_largest_logit_is_that_of_what_the_settings_make(players):
+    sampler = Rejection(players, burn_in=400)
+    assert sampler.scales({"least": True})[0] == min(LOGITS)
+    assert sampler.scales({})[0] == max(LOGITS)
+
+
+def test_no_proposals_are_refused(players):
     model = Model(Rejection(players), dict(players), Numbers(), "it", CPU)
     with pytest.raises(UsageError, match="'proposals' must be at least 1, got 0"):
         model.sample(proposals=0)

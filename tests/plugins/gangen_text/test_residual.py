@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from gangen import Model, Players, UsageError, noise
+from gangen import Model, NonSaturating, Players, UsageError, noise
+from gangen.losses import Hinge
 from gangen.samplers import drawing
 from gangen_text.networks.lstm import LSTMGenerator
+from gangen_text.objectives.gumbel import Gumbel
 from gangen_text.samplers import residual
 from gangen_text.samplers.residual import Residual
 from gangen_text.spec import TextSpec
@@ -101,3 +103,27 @@ def test_memory_does_not_grow_with_candidates(players, monkeypatch):
 def test_numbers_of_candidates_have_bounds(model, candidates, bound):
     with pytest.raises(UsageError, match=f"'candidates' must be {bound}, got {candidates}"):
         model.sample("a", candidates=candidates)
+
+
+def test_rows_of_any_shape_are_chosen_among(monkeypatch):
+    class Pictures(nn.Module):
+        def sample(self, n, condition=None):
+            return noise.normal(n, 3, 4, 4)
+
+    class Sum(nn.Module):
+        def forward(self, rows, condition=None):
+            return 50 * rows.flatten(1).sum(1)
+
+    sampler = Residual(Players({"generator": Pictures(), "discriminator": Sum()}))
+    drawn = []
+    for at_once in (4, 4 * 8):
+        monkeypatch.setattr(residual, "AT_ONCE", at_once)
+        with drawing(1, CPU):
+            drawn.append(sampler.sample(4, None, candidates=8))
+    assert torch.equal(*drawn) and drawn[0].shape == (4, 3, 4, 4)
+
+
+def test_soft_tokens_teach_no_log_ratio():
+    assert Gumbel(SPEC, loss=NonSaturating(), straight_through=True).log_ratio
+    assert not Gumbel(SPEC, loss=NonSaturating()).log_ratio
+    assert not Gumbel(SPEC, loss=Hinge(), straight_through=True).log_ratio
