@@ -245,12 +245,16 @@ def _no_log_ratios(
     for player in [name for name in getattr(sampler, "log_ratios_of", ()) if name in players]:
         what = f"sampler '{recipe.sampler.name}' takes the logits of '{player}' for log-ratios of real to sampled rows"
         if not getattr(objective, "log_ratio", False):
-            loss = getattr(objective, "loss", None)
-            whose = f"with its {name_of(loss)}" if hasattr(loss, "discriminator") else "which has no such loss"
+            loss, why = getattr(objective, "loss", None), "; losses non_saturating and minimax do"
+            if not hasattr(loss, "discriminator"):
+                why = f", without such a loss{why}"
+            elif getattr(loss, "log_ratio", False):
+                why = ", whatever its loss, as it is set up here; play another"
+            else:
+                why = f" with its {name_of(loss)}{why}"
             yield Problem(
                 recipe.where("sampler"),
-                f"{what}, and objective '{recipe.objective.name}', {whose}, does not teach them to be; "
-                "losses non_saturating and minimax do",
+                f"{what}, and objective '{recipe.objective.name}' does not teach them to be{why}",
             )
         elif not _learns(recipe, player, turns):
             teaching = sorted(name for name, turn in turns.items() if player in turn.updates)

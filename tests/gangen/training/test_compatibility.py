@@ -252,8 +252,17 @@ REJECTION = "sampler 'image/rejection' takes the logits of 'discriminator' for l
     [
         (
             ["objective.loss=hinge"],
-            "objective 'image/gan', with its loss 'gangen/hinge', does not teach them to be; "
+            "objective 'image/gan' does not teach them to be with its loss 'gangen/hinge'; "
             "losses non_saturating and minimax do",
+        ),
+        (
+            [
+                "data={use: image/few_labels, of: {use: image/digits, size: 28}, per_label: 10}",
+                "objective={use: image/semi_supervised}",
+                "phases.adversarial.turns={classify: 1, generate: 1}",
+            ],
+            "objective 'image/semi_supervised' does not teach them to be, whatever its loss, as it is set up here; "
+            "play another",
         ),
         (
             ["phases.adversarial.turns={generate: 1}"],
