@@ -37,6 +37,12 @@ def gangen_discriminators(register: Callable) -> None:
 def gangen_objectives(register: Callable) -> None:
     register("gumbel", ".objectives.gumbel:Gumbel", summary="Gumbel-softmax; turns imitate, discriminate, relax")
     register("seqgan", ".objectives.seqgan:SeqGAN", summary="policy gradient; turns imitate, discriminate, policy")
+    register("coop", ".objectives.coop:Coop", summary="imitates its own best; turns imitate, discriminate, cooperate")
+    register(
+        "maligan", ".objectives.maligan:MaliGAN", summary="own texts by weight; turns imitate, discriminate, policy"
+    )
+    register("cot", ".objectives.cot:CoT", summary="follows a mediator; turns imitate, mediate, cooperate")
+    register("ddo", ".objectives.ddo:DDO", summary="its own discriminator; turns imitate, discriminate")
 
 
 @hookimpl

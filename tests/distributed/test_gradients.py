@@ -11,6 +11,7 @@ data: {{use: text/lines, path: {path}, label_column: label, tokenizer: words, ma
 players:
   generator: {{use: {generator}, optimizer: {{lr: 0.01, eps: 1e-4}}, clip: 1.0, ema: 0.9}}
   discriminator: {{use: {discriminator}, dropout: 0.0, optimizer: {{lr: 0.01, eps: 1e-4}}}}
+  {other}
 objective: {objective}
 phases: {phases}
 trainer: {{batch_size: 16, accumulate: {accumulate}, precision: fp64, threads: 1}}
@@ -22,28 +23,42 @@ CNN, ENCODER = (
 )
 TURNS = """
   pretrain: {{steps: 2, turns: {{imitate: 1}}}}
-  adversarial: {{steps: 2, turns: {{discriminate: 1, {turn}: 1}}}}
+  adversarial: {{steps: 2, turns: {{{turns}}}}}
 """
 GAMES = {
-    "gumbel": (LSTM, CNN, "{use: text/gumbel, loss: non_saturating}", "relax"),
-    "gumbel, relativistic average": (LSTM, CNN, "{use: text/gumbel, loss: relativistic_average}", "relax"),
+    "gumbel": (LSTM, CNN, "{use: text/gumbel, loss: non_saturating}", ("discriminate", "relax")),
+    "gumbel, relativistic average": (
+        LSTM,
+        CNN,
+        "{use: text/gumbel, loss: relativistic_average}",
+        ("discriminate", "relax"),
+    ),
     "gumbel, relativistic paired, transformers": (
         TRANSFORMER,
         ENCODER,
         "{use: text/gumbel, loss: relativistic_paired, straight_through: true}",
-        "relax",
+        ("discriminate", "relax"),
     ),
-    "seqgan": (LSTM, CNN, "{use: text/seqgan, rollouts: 2}", "policy"),
+    "seqgan": (LSTM, CNN, "{use: text/seqgan, rollouts: 2}", ("discriminate", "policy")),
     "seqgan, prefix baseline, transformers": (
         TRANSFORMER,
         ENCODER,
         "{use: text/seqgan, rollouts: 2, baseline: prefix, reward: logit, rollout_with: average}",
-        "policy",
+        ("discriminate", "policy"),
     ),
+    "maligan": (LSTM, CNN, "{use: text/maligan, baseline: 0.5}", ("discriminate", "policy")),
+    "coop": (LSTM, CNN, "{use: text/coop, candidates: 3, by: weights}", ("discriminate", "cooperate")),
+    "coop by choice": (LSTM, CNN, "{use: text/coop, candidates: 3, by: choice}", ("discriminate", "cooperate")),
+    "cot": (LSTM, CNN, "text/cot", ("mediate", "cooperate")),
+    "ddo": (LSTM, CNN, "text/ddo", ("discriminate",)),
+}
+OTHERS = {
+    "cot": "mediator: {kind: generators, init: generator, optimizer: {lr: 0.01, eps: 1e-4}}",
+    "ddo": "reference: {kind: generators, copy_of: generator}",
 }
 
 
-def recipe(path, generator, discriminator, objective, phases, accumulate=1):
+def recipe(path, generator, discriminator, objective, phases, accumulate=1, other=""):
     return textwrap.dedent(RECIPE).format(
         path=path,
         generator=generator,
@@ -51,15 +66,16 @@ def recipe(path, generator, discriminator, objective, phases, accumulate=1):
         objective=objective,
         phases=phases,
         accumulate=accumulate,
+        other=other,
     )
 
 
 @pytest.fixture(scope="module")
 def played(play_on_one_and_two, labelled_csv):
-    games = {
-        name: recipe(labelled_csv, generator, discriminator, objective, TURNS.format(turn=turn))
-        for name, (generator, discriminator, objective, turn) in GAMES.items()
-    }
+    games = {}
+    for name, (generator, discriminator, objective, turns) in GAMES.items():
+        phases = TURNS.format(turns=", ".join(f"{turn}: 1" for turn in turns))
+        games[name] = recipe(labelled_csv, generator, discriminator, objective, phases, other=OTHERS.get(name, ""))
     for accumulate in (1, 4):
         objective = "{use: text/seqgan, rollouts: 2, baseline: none, whiten: false}"
         phases = "{adversarial: {steps: 4, turns: {discriminate: 1}}}"
@@ -69,7 +85,7 @@ def played(play_on_one_and_two, labelled_csv):
 
 @pytest.mark.parametrize("name", GAMES)
 def test_two_processes_have_the_gradients_of_one(name, played):
-    assert played.turns(name) == {"imitate", "discriminate", GAMES[name][-1]}
+    assert played.turns(name) == {"imitate", *GAMES[name][-1]}
     assert played.differences(name) == []
 
 

@@ -75,13 +75,19 @@ class Autoregressive(nn.Module, ABC):
 
         Of what ``sample`` draws from at that ``temperature``.
         """
-        before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
-        features = self.read(self.embedding(before), condition).flatten(0, 1)
+        features = self._features(tokens, condition).flatten(0, 1)
         targets = tokens.masked_fill(~self.spec.mask(tokens), -1).flatten()
         bias = self.output.bias + self.penalty
         if temperature != 1:
             features, bias = features / temperature, bias / temperature
         return TokenLogLikelihood.apply(features, self.output.weight, bias, targets).view(tokens.shape)
+
+    def log_distributions(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
+        """log p(any token | tokens before it), float ``[batch, length, vocabulary]``: see ``log_prob``.
+
+        It is -inf for tokens that are no text. What ``barred`` says is not looked at.
+        """
+        return self.logits(self._features(tokens, condition)).log_softmax(-1)
 
     @torch.no_grad()
     def sample(
@@ -186,6 +192,11 @@ class Autoregressive(nn.Module, ABC):
             if t + 1 < spec.max_length:
                 features, state = self.step(state, row.to(self.embedding.weight.dtype) @ self.embedding.weight)
         return torch.stack(rows, dim=1)
+
+    def _features(self, tokens: Tensor, condition: Condition | None) -> Tensor:
+        """Features of each token by those before it, float ``[batch, length, d]``."""
+        before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
+        return self.read(self.embedding(before), condition)
 
     def _first(self, n: int, condition: Condition | None) -> tuple[Tensor, Tensor, Any]:
         """The start token of ``n`` rows, int64 ``[n]``, and what ``step`` makes of it."""

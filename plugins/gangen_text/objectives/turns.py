@@ -1,9 +1,25 @@
 """What every text game shares: imitation (maximum likelihood), and how a discriminator sees tokens."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from gangen import AdversarialGame, Batch, Clock, Players, Stats, all_mean, all_sum, needs, updates
+from gangen import (
+    AdversarialGame,
+    Batch,
+    Clock,
+    Players,
+    Stats,
+    UsageError,
+    all_mean,
+    all_sum,
+    evaluating,
+    name_of,
+    needs,
+    updates,
+)
+from gangen_text.spec import TextSpec
 
 
 class TextGame(AdversarialGame):
@@ -26,6 +42,27 @@ class TextGame(AdversarialGame):
         both = torch.stack([real, fake], dim=1).flatten(0, 1)
         twice = {name: rows.repeat_interleave(2, dim=0) for name, rows in batch.items()}
         return self.judge(players, twice)(both).unflatten(0, (-1, 2)).unbind(1)
+
+
+class LogRatioGame(TextGame):
+    """Base of games that weigh texts by exp(logit), the odds that a discriminator gives them to be real.
+
+    Raises:
+        UsageError: a loss whose best discriminator says something else.
+    """
+
+    def __init__(self, spec: TextSpec, *, loss: Any) -> None:
+        super().__init__(spec, loss=loss)
+        if not self.log_ratio:
+            raise UsageError(
+                "logits are taken for log-ratios of real to generated texts, which a discriminator does not learn by "
+                f"{name_of(loss)}; losses non_saturating and minimax teach them"
+            )
+
+    def log_ratios(self, players: Players, texts: Tensor, condition: Batch) -> Tensor:
+        """log p(real) - log p(generated) of whole texts, as the discriminator has it: float ``[n]``, without graph."""
+        with evaluating(players.discriminator):
+            return self.judge(players, condition)(texts)
 
 
 def token_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,51 @@
+"""Cooperative training: a mediator learns the mixture of real and generated text, and the generator follows it."""
+
+import torch
+from torch import Tensor
+
+from gangen import Batch, Clock, NonSaturating, Players, Stats, evaluating, needs, updates
+from gangen_text.objectives.turns import TextGame, token_mean
+from gangen_text.spec import TextSpec
+
+
+class CoT(TextGame):
+    """Cooperative training (Lu et al., 2019): less Jensen-Shannon divergence from real text, by likelihoods alone.
+
+    ``mediate`` teaches the ``mediator``, a network of the generator's kind, the mixture M of real and
+    generated texts by maximum likelihood. ``cooperate`` brings the generator G nearer to it: the divergence KL(G || M)
+    of the next token, summed over the vocabulary, at all places of texts that G wrote. So the gradient has none of the
+    variance of drawn tokens; what the choice of one does to later places is left out, as in the paper.
+
+    Nobody is fooled and there is no discriminator. The mediator may begin as the generator: ``{init: generator}``.
+    """
+
+    discriminate = None  # no turn
+    log_ratio = False
+
+    def __init__(self, spec: TextSpec) -> None:
+        super().__init__(spec, loss=NonSaturating())
+
+    @updates("mediator")
+    @needs(generator="sample", mediator="log_prob")
+    def mediate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Learn the mixture: minus the mean log-probability of a token, of real texts and of as many generated."""
+        with torch.no_grad():
+            fake = players.generator.sample(len(batch["tokens"]), batch)
+        losses = []
+        for tokens in (batch["tokens"], fake):
+            losses.append(-token_mean(players.mediator.log_prob(tokens, batch), self.spec.mask(tokens)))
+        real, generated = losses
+        return (real + generated) / 2, {"real": real.detach(), "fake": generated.detach()}
+
+    @updates("generator")
+    @needs(generator=("sample", "log_distributions"), mediator="log_distributions")
+    def cooperate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Follow the mediator: KL(G || M) of the next token, mean over the places of the generator's own texts."""
+        with torch.no_grad():
+            texts = players.generator.sample(len(batch["tokens"]), batch)
+        with evaluating(players.mediator):
+            mixture = players.mediator.log_distributions(texts, batch)
+        own = players.generator.log_distributions(texts, batch)
+        # Tokens that are no text have probability 0 under both, and no part in the sum.
+        differences = (own - mixture).masked_fill(own.isneginf(), 0.0)
+        return token_mean((own.exp() * differences).sum(-1), self.spec.mask(texts)), {}
