@@ -29,6 +29,7 @@ def gangen_generators(register: Callable) -> None:
 @hookimpl
 def gangen_discriminators(register: Callable) -> None:
     register("cnn", ".networks.cnn:CNNDiscriminator", summary="TextCNN: convolutions of many widths, a highway layer")
+    register("lstm", ".networks.lstm:LSTMDiscriminator", summary="recurrent, with a logit for each prefix of a text")
     register("transformer", ".networks.transformer:TransformerDiscriminator", summary="bidirectional encoder")
     register("pretrained", ".networks.pretrained:PretrainedDiscriminator", summary="any encoder of transformers")
 
@@ -43,6 +44,7 @@ def gangen_objectives(register: Callable) -> None:
     )
     register("cot", ".objectives.cot:CoT", summary="follows a mediator; turns imitate, mediate, cooperate")
     register("ddo", ".objectives.ddo:DDO", summary="its own discriminator; turns imitate, discriminate")
+    register("scratchgan", ".objectives.scratchgan:ScratchGAN", summary="a reward for each token; turns as seqgan's")
 
 
 @hookimpl

@@ -21,6 +21,7 @@ CNN, ENCODER = (
     "text/cnn, filter_widths: [1, 3], filter_counts: [4, 4]",
     "text/transformer, dim: 16, heads: 2, layers: 1",
 )
+READER = "text/lstm, hidden_dim: 8"
 TURNS = """
   pretrain: {{steps: 2, turns: {{imitate: 1}}}}
   adversarial: {{steps: 2, turns: {{{turns}}}}}
@@ -51,6 +52,7 @@ GAMES = {
     "coop by choice": (LSTM, CNN, "{use: text/coop, candidates: 3, by: choice}", ("discriminate", "cooperate")),
     "cot": (LSTM, CNN, "text/cot", ("mediate", "cooperate")),
     "ddo": (LSTM, CNN, "text/ddo", ("discriminate",)),
+    "scratchgan": (LSTM, READER, "{use: text/scratchgan, decay: 0.5}", ("discriminate", "policy")),
 }
 OTHERS = {
     "cot": "mediator: {kind: generators, init: generator, optimizer: {lr: 0.01, eps: 1e-4}}",

@@ -1,4 +1,4 @@
-"""Both text discriminators: hard and relaxed text, labels, padding, and the fast ways to the same numbers."""
+"""The text discriminators: hard and relaxed text, labels, padding, and the fast ways to the same numbers."""
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from gangen import noise
 from gangen.errors import UsageError
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.filters import FilterBank
+from gangen_text.networks.lstm import LSTMDiscriminator
 from gangen_text.networks.transformer import TransformerDiscriminator
 from gangen_text.spec import TextSpec
 
@@ -26,7 +27,11 @@ def transformer(spec):
     return TransformerDiscriminator(spec, dim=8, heads=2)
 
 
-@pytest.fixture(params=[cnn, transformer])
+def lstm(spec):
+    return LSTMDiscriminator(spec, embedding_dim=5, hidden_dim=6)
+
+
+@pytest.fixture(params=[cnn, transformer, lstm])
 def build(request):
     torch.manual_seed(0)
     return lambda spec: request.param(spec).double().eval()
@@ -91,8 +96,9 @@ def test_unlabelled_data_needs_no_condition(build):
     assert build(UNLABELLED)(TOKENS).shape == (4,)
 
 
-def test_a_transformer_does_not_look_behind_the_end():
-    discriminator = transformer(SPEC).eval()
+@pytest.mark.parametrize("build", [transformer, lstm])
+def test_what_reads_tokens_in_order_does_not_look_behind_the_end(build):
+    discriminator = build(SPEC).eval()
     other = TOKENS.clone()
     other[0, 4:] = 7
     torch.testing.assert_close(discriminator(other, CONDITION), discriminator(TOKENS, CONDITION))
@@ -128,9 +134,10 @@ def test_half_precision_autocast_is_near_full_precision(build):
     torch.testing.assert_close(logits.float(), discriminator(TOKENS, CONDITION), rtol=0.05, atol=0.05)
 
 
-def test_dropout_belongs_to_the_global_batch():
+@pytest.mark.parametrize("build", [cnn, lstm])
+def test_dropout_belongs_to_the_global_batch(build):
     torch.manual_seed(0)
-    discriminator = cnn(SPEC).double().train()
+    discriminator = build(SPEC).double().train()
 
     def logits(part, parts):
         rows = slice(part * 4 // parts, (part + 1) * 4 // parts)
