@@ -2,6 +2,7 @@
 
 from .codec import TextCodec as TextCodec
 from .data.corpus import Corpus as Corpus
+from .data.corpus import Fitting as Fitting
 from .data.corpus import Texts as Texts
 from .data.corpus import chosen as chosen
 from .data.corpus import make_codec as make_codec

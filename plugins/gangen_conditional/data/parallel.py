@@ -11,7 +11,7 @@ from gangen_conditional.codecs.output import TextFromCodec
 from gangen_conditional.data import grammar
 from gangen_conditional.data.sentences import SentenceRows, Sentences
 from gangen_conditional.data.sheets import sheet_of
-from gangen_text import TextCodec, Texts, chosen, is_full, make_codec, to_rows, without
+from gangen_text import Fitting, TextCodec, Texts, chosen, is_full, make_codec, to_rows, without
 
 # Of so many the shortest stands as an example for what the model takes.
 SHOWN = 100
@@ -121,7 +121,7 @@ class Side(NamedTuple):
     def rows(self, texts: list[str], account: Account, purpose: str) -> Tensor:
         """Rows int64 ``[n, max_length]`` of texts that fit; the account is told of unknown words."""
         full = is_full(self.tokenizer, self.codec.tokenizer, self.vocab_size)
-        return to_rows(self.codec, Texts(texts, None), "drop", account, purpose, full)["tokens"]
+        return to_rows(self.codec, Texts(texts, None), Fitting(), account, purpose, full)["tokens"]
 
 
 def _rows(pairs: Sentences, reads: Side, writes: Side, account: Account, purpose: str) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from gangen import Account, DataError, TensorSplit, held_out, numbered, with_rows
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import KINDS, is_full, open_tokenizer, special_tokens, train
-from gangen_text.data.unknown import of_texts
+from gangen_text.data.unknown import of_texts, unknown_token
 from gangen_text.spec import TextSpec
 
 # Texts that are shown as tokens.
@@ -31,13 +31,21 @@ class Texts(NamedTuple):
         return self._replace(texts=[self.texts[row] for row in rows], labels=labels)
 
 
+class Fitting(NamedTuple):
+    """What becomes of texts that do not fit: of those that are ``too_long``, and of those with ``unknown`` tokens."""
+
+    too_long: Literal["drop", "cut"] = "drop"
+    unknown: Literal["keep", "drop"] = "keep"
+
+
 class Corpus:
     """What data of texts have in common, with the options for it.
 
     ``tokenizer`` is trained on the training texts with at most ``vocab_size`` tokens, or is the name of a saved one: a
     tokenizer.json, a folder, a name on the hub. ``lowercase`` and ``drop_spaces`` (for characters with spaces between
     them) act on what is trained here. ``max_length`` counts tokens with the end token; longer texts are left out, or
-    cut (``too_long``). Without texts to hold out, these are the share ``heldout`` of the distinct texts, by ``seed``.
+    cut (``too_long``), and texts with a token ``<unk>`` are kept or left out (``unknown``): a generator that has seen
+    none writes none. Without texts to hold out, these are the share ``heldout`` of the distinct texts, by ``seed``.
     Held-out rows whose tokens occur in training are left out, and labels that have no text to train on. All that is
     left out is counted in ``accounts``; more than the share ``max_left_out`` is an error.
 
@@ -60,6 +68,7 @@ class Corpus:
         drop_spaces: bool = False,
         max_length: Annotated[int, Ge(2)] = 32,
         too_long: Literal["drop", "cut"] = "drop",
+        unknown: Literal["keep", "drop"] = "keep",
         max_left_out: Annotated[float, Interval(ge=0, le=1)] = 1.0,
         heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
         seed: int = 0,
@@ -75,10 +84,10 @@ class Corpus:
                 f"{account.source}: no effect of {' and '.join(idle)} on {tokenizer!r}, which reads as it was saved to"
             )
         self.seed = seed
-        self.too_long = too_long
+        self.fitting = Fitting(too_long, unknown)
         full = is_full(tokenizer, self.codec.tokenizer, vocab_size)
-        train = to_rows(self.codec, texts, too_long, account, "to train on", full)
-        others = without(to_rows(self.codec, held[0], too_long, held[1], "held out", full), train, held[1])
+        train = to_rows(self.codec, texts, self.fitting, account, "to train on", full)
+        others = without(to_rows(self.codec, held[0], self.fitting, held[1], "held out", full), train, held[1])
         if labels:
             names, train, others = with_rows(labels, train, others, self.accounts)
             self.codec.spec = replace(self.codec.spec, labels=names)
@@ -87,7 +96,8 @@ class Corpus:
         for each in self.accounts:
             if each.left_out > max_left_out * each.given:
                 longer = "raise max_length, set too_long: cut, or " * ("max_length" in str(each))
-                raise DataError(f"{each}\n{longer}allow it with max_left_out ({max_left_out})")
+                known = "raise vocab_size, set unknown: keep, or " * ("unknown to" in str(each))
+                raise DataError(f"{each}\n{longer}{known}allow it with max_left_out ({max_left_out})")
         self.train, self.heldout = TensorSplit(**train), TensorSplit(**others)
         self._shown = train["tokens"][:SHOWN]
         self._lengths = self.codec.spec.mask(train["tokens"]).sum(1)
@@ -157,47 +167,67 @@ def make_codec(
 
 
 def to_rows(
-    codec: TextCodec, texts: Texts, too_long: Literal["drop", "cut"], account: Account, purpose: str, full: bool
+    codec: TextCodec, texts: Texts, fitting: Fitting, account: Account, purpose: str, full: bool
 ) -> dict[str, Tensor]:
     """Rows of ``texts``: "tokens" int64 ``[n, max_length]`` and, where they are labelled, "label" int64 ``[n]``.
 
-    Texts with more than ``max_length - 1`` tokens are left out, or cut there. The ``account`` is told; and of what is
-    unknown, with what would help: a larger vocabulary where it is ``full``.
+    Texts with more than ``max_length - 1`` tokens, or with unknown ones, are treated by ``fitting``. The ``account`` is
+    told; and of what is unknown, with what would help: a larger vocabulary where it is ``full``.
 
     Raises:
         DataError: nothing is left, or a label that the codec does not know.
     """
     tokens, length = codec.tokenize(texts.texts), codec.spec.max_length
-    columns = fit(codec, texts, tokens, too_long, account.source)
-    over = [row for row, text in enumerate(tokens) if len(text) >= length]
+    strange = _strange(codec, tokens) if fitting.unknown == "drop" else set()
+    known = [text for row, text in enumerate(tokens) if row not in strange]
+    over = [text for text in known if len(text) >= length]
+    columns = fit(codec, texts, tokens, fitting, account.source)
+    if not len(columns["tokens"]) and strange and not over:
+        raise DataError(
+            f"{account.source}: every text {purpose} has unknown tokens\nraise vocab_size, or set unknown: keep"
+        )
     if not len(columns["tokens"]) and over:
-        least = min(len(row) for row in tokens if row)
+        least = min(len(row) for row in known if row)
         raise DataError(
             f"{account.source}: every text {purpose} is longer than max_length={length}; the shortest has {least} "
             "tokens and the end token\nraise max_length, or set too_long: cut"
         )
     if not len(columns["tokens"]):
         raise DataError(f"{account.source}: no tokens are left of the texts")
-    if too_long == "drop":
+    account.leave_out(f"with tokens unknown to a vocabulary of {codec.spec.vocab_size:,}", [], len(strange))
+    if fitting.too_long == "drop":
         account.leave_out(f"longer than {length} tokens (data.max_length)", [], len(over))
     elif over:
         account.warnings.append(f"{account.source}: {len(over):,} texts are cut, longer than max_length={length}")
     account.leave_out("without a token", [], sum(not text for text in tokens))
-    if unknown := of_texts(codec.tokenizer, texts.texts, tokens, trained=codec.word_by_word, full=full):
+    if not strange and (
+        unknown := of_texts(codec.tokenizer, texts.texts, tokens, trained=codec.word_by_word, full=full)
+    ):
         account.warnings.append(f"{account.source}, {purpose}: {unknown}")
     return columns
 
 
 def fit(
-    codec: TextCodec, texts: Texts, tokens: Sequence[Sequence[int]], too_long: Literal["drop", "cut"], name: str
+    codec: TextCodec, texts: Texts, tokens: Sequence[Sequence[int]], fitting: Fitting, name: str
 ) -> dict[str, Tensor]:
     """The tensors of ``to_rows``, possibly with no rows, for the tokens of ``texts``."""
     longest = codec.spec.max_length - 1
-    kept = [row for row, text in enumerate(tokens) if text and (too_long == "cut" or len(text) <= longest)]
+    strange = _strange(codec, tokens) if fitting.unknown == "drop" else set()
+    kept = [
+        row
+        for row, text in enumerate(tokens)
+        if text and row not in strange and (fitting.too_long == "cut" or len(text) <= longest)
+    ]
     columns = {"tokens": codec.pack([tokens[row][:longest] for row in kept])}
     if texts.labels is not None:
         columns["label"] = numbered(texts.labels, codec.spec.labels, name)[kept]
     return columns
+
+
+def _strange(codec: TextCodec, tokens: Sequence[Sequence[int]]) -> set[int]:
+    """The numbers of texts that have a token which the codec does not know."""
+    unknown = unknown_token(codec.tokenizer)
+    return {row for row, text in enumerate(tokens) if unknown in text}
 
 
 def without(

@@ -60,7 +60,7 @@ class Lines(Corpus):
     def _epoch(self, buffer: int, epoch: int) -> Iterator[dict[str, Tensor]]:
         heldout = {row.tobytes() for row in self.heldout.rows()["tokens"].numpy()}
         for texts in self.source.stream(seed=self.seed, epoch=epoch, buffer=buffer):
-            columns = fit(self.codec, texts, self.codec.tokenize(texts.texts), self.too_long, self.source.path)
+            columns = fit(self.codec, texts, self.codec.tokenize(texts.texts), self.fitting, self.source.path)
             for row, tokens in enumerate(columns["tokens"].numpy()):
                 if tokens.tobytes() not in heldout:
                     yield {name: tensor[row] for name, tensor in columns.items()}

@@ -16,34 +16,36 @@ class TokenLogLikelihood(torch.autograd.Function):
     ``[rows]``.
 
     Equal to ``F.cross_entropy`` in value and gradient. On a CPU twice as fast at a vocabulary of 5,000: logits are
-    exponentiated while they are in the cache, in the one large buffer of the step, and backward needs two matrix
-    products and no pass over them.
+    exponentiated while they are in the cache, in the one large buffer of the step, rows without a target have none, and
+    backward needs two matrix products and no pass over them.
     """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-        rows, vocabulary = len(features), len(weight)
-        features, bias = features.to(weight.dtype), bias.to(weight.dtype)
-        exponentials = weight.new_empty(rows, vocabulary)
-        sums, chosen = weight.new_empty(rows, 1), weight.new_empty(rows, 1)
+        rows, vocabulary = (targets >= 0).nonzero().squeeze(1), len(weight)
+        among, targets, bias = features[rows].to(weight.dtype), targets[rows, None], bias.to(weight.dtype)
+        exponentials = weight.new_empty(len(rows), vocabulary)
+        sums, chosen = weight.new_empty(len(rows), 1), weight.new_empty(len(rows), 1)
         at_once = max(1, LOGITS_AT_ONCE // vocabulary)
-        for start in range(0, rows, at_once):
+        for start in range(0, len(rows), at_once):
             some = slice(start, start + at_once)
-            logits = torch.addmm(bias, features[some], weight.t(), out=exponentials[some])
+            logits = torch.addmm(bias, among[some], weight.t(), out=exponentials[some])
             logits.sub_(logits.amax(1, keepdim=True))
-            torch.gather(logits, 1, targets[some, None].clamp(min=0), out=chosen[some])
+            torch.gather(logits, 1, targets[some], out=chosen[some])
             torch.sum(logits.exp_(), 1, keepdim=True, out=sums[some])
-        ctx.save_for_backward(features, weight, targets, exponentials, sums)
-        return (chosen - sums.log()).squeeze(1).masked_fill(targets < 0, 0.0)
+        ctx.save_for_backward(rows, among, weight, targets, exponentials, sums)
+        ctx.count = len(features)
+        return chosen.new_zeros(ctx.count).index_copy_(0, rows, (chosen - sums.log()).squeeze(1))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         # d log p(y) / d logits = onehot(y) - softmax
-        features, weight, targets, exponentials, sums = ctx.saved_tensors
-        targets, gradient = targets.clamp(min=0), gradient.masked_fill(targets < 0, 0.0).unsqueeze(1)
+        rows, among, weight, targets, exponentials, sums = ctx.saved_tensors
+        targets, gradient = targets.squeeze(1), gradient[rows, None]
         scaled = gradient / sums
-        for_features = torch.addcmul(gradient * weight[targets], scaled, exponentials @ weight, value=-1)
-        for_weight = (exponentials.t() @ (scaled * features)).neg_().index_add_(0, targets, gradient * features)
+        for_rows = torch.addcmul(gradient * weight[targets], scaled, exponentials @ weight, value=-1)
+        for_features = for_rows.new_zeros(ctx.count, for_rows.shape[1]).index_copy_(0, rows, for_rows)
+        for_weight = (exponentials.t() @ (scaled * among)).neg_().index_add_(0, targets, gradient * among)
         for_bias = (exponentials.t() @ scaled).neg_().index_add_(0, targets, gradient).squeeze(1)
         return for_features, for_weight, for_bias, None

@@ -431,3 +431,37 @@ def test_known_facts_of_captions(real_data):
     path, other = real_data("coco_captions/iid_train.txt.gz"), real_data("coco_captions/iid_test.txt.gz")
     data = Lines(path=str(path), heldout_path=str(other), max_length=100)
     assert (len(data.train), len(data.heldout)) == (15_821, 4_000)
+
+
+def test_texts_with_unknown_words_are_left_out_where_that_is_asked_for(tmp_path):
+    path = written(
+        tmp_path, "x.txt", "\n".join([f"a b c{n % 4}" for n in range(36)] + [f"a odd{n} b" for n in range(4)])
+    )
+    held = written(tmp_path, "held.txt", "\n".join(["c1 b", "a odd1", "c2 a"]))
+    options = {"tokenizer": "words", "vocab_size": 10, "max_length": 5, "heldout_path": str(held)}
+    kept, left = lines(path, **options), lines(path, unknown="drop", **options)
+    assert len(kept.train) == 40 and any("unk" in it for it in kept.accounts[0].warnings)
+    assert len(left.train) == 36 and len(left.heldout) == 2
+    assert not (left.train.rows()["tokens"] == left.codec.tokenizer.token_to_id("<unk>")).any()
+    assert "4 with tokens unknown to a vocabulary of 10" in str(left.accounts[0]) and not left.accounts[0].warnings
+
+
+def test_a_text_that_is_cut_before_its_unknown_word_is_left_out_too(tmp_path):
+    path = written(tmp_path, "x.txt", "\n".join(["a b"] * 10 + ["b a"] * 10 + ["a b b b odd"]))
+    held = str(written(tmp_path, "held.txt", "b b"))
+    options = {"tokenizer": "words", "vocab_size": 6, "max_length": 4, "too_long": "cut", "heldout_path": held}
+    assert len(lines(path, **options).train) == 21
+    assert len(lines(path, unknown="drop", **options).train) == 20
+
+
+def test_where_all_texts_have_unknown_words_that_is_said(tmp_path):
+    path = written(tmp_path, "x.txt", "\n".join([f"a{n} b{n}" for n in range(20)]))
+    with pytest.raises(DataError, match=r"every text to train on has unknown tokens\nraise vocab_size"):
+        lines(path, tokenizer="words", vocab_size=5, unknown="drop")
+
+
+def test_a_stream_leaves_out_texts_with_unknown_words_as_well(tmp_path):
+    path = written(tmp_path, "x.txt", "\n".join([f"a b{n % 5} c{n // 5}" for n in range(20)] + ["a new"] * 5))
+    data = lines(path, streaming=True, buffer=20, tokenizer="words", unknown="drop", heldout=0.25)
+    rows = data.train.batch(0, range(30), 30, seed=0, device="cpu")["tokens"]
+    assert not (rows == data.codec.tokenizer.token_to_id("<unk>")).any()
