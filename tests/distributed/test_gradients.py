@@ -52,6 +52,7 @@ GAMES = {
     "coop by choice": (LSTM, CNN, "{use: text/coop, candidates: 3, by: choice}", ("discriminate", "cooperate")),
     "cot": (LSTM, CNN, "text/cot", ("mediate", "cooperate")),
     "ddo": (LSTM, CNN, "text/ddo", ("discriminate",)),
+    "rankgan": (LSTM, CNN, "{use: text/rankgan, rollouts: 2}", ("discriminate", "policy")),
     "scratchgan": (LSTM, READER, "{use: text/scratchgan, decay: 0.5}", ("discriminate", "policy")),
 }
 OTHERS = {

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gangen import UsageError, label_of, noise
 from gangen_text.networks.generation import Autoregressive, Condition
+from gangen_text.networks.judging import TextDiscriminator, in_groups
 from gangen_text.spec import TextSpec
 
 ROWS_AT_ONCE = 1024
@@ -95,7 +96,7 @@ class LSTMGenerator(Autoregressive):
         return F.dropout(features, self.dropout, self.training)
 
 
-class LSTMDiscriminator(nn.Module):
+class LSTMDiscriminator(TextDiscriminator):
     """A recurrent network that judges each prefix of a text, as that of ScratchGAN (de Masson d'Autume et al., 2019).
 
     The state after each token is normalised (Ba et al., 2016) and has a logit, to which a label is projected (Miyato
@@ -115,41 +116,36 @@ class LSTMDiscriminator(nn.Module):
         layers: Annotated[int, Ge(1)] = 1,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
     ) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
         self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
         self.lstm = nn.LSTM(embedding_dim, hidden_dim, layers, batch_first=True)
         self.norm = nn.LayerNorm(hidden_dim)
-        self.output = nn.Linear(hidden_dim, 1)
-        self.projection = nn.Embedding(len(spec.labels), hidden_dim) if spec.labels else None
-        if self.projection is not None:
-            nn.init.normal_(self.projection.weight, std=hidden_dim**-0.5)
+        self.add_head(hidden_dim)
         self.dropout = dropout
 
-    def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits, float ``[batch]``, of tokens int64 ``[batch, length]`` or rows float ``[batch, length, vocabulary]``.
+    def features(self, tokens: Tensor) -> Tensor:
+        """See TextDiscriminator; the state after the last token of a text."""
+        mask = self.spec.mask(tokens.argmax(-1) if tokens.is_floating_point() else tokens)
+        return self.states(tokens)[torch.arange(len(tokens), device=tokens.device), mask.sum(1) - 1]
+
+    def prefixes(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
+        """The logits of all prefixes, float ``[batch, length]``: column t is that of tokens 0..t.
 
         Raises:
             UsageError: no label in ``condition`` although the data has labels.
         """
-        mask = self.spec.mask(tokens.argmax(-1) if tokens.is_floating_point() else tokens)
-        return self.prefixes(tokens, condition).gather(1, mask.sum(1, keepdim=True) - 1).squeeze(1)
-
-    def prefixes(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
-        """The logits of all prefixes, float ``[batch, length]``: column t is that of tokens 0..t. Raises as above."""
         labels = label_of(condition, self.spec.labels)
-        size = len(tokens) if torch.is_grad_enabled() else ROWS_AT_ONCE
-        groups = tokens.split(size)
-        per_group = [None] * len(groups) if labels is None else labels.split(size)
-        return torch.cat([self._judge(group, label) for group, label in zip(groups, per_group, strict=True)])
+        return self.head(self.states(tokens), labels)
 
-    def _judge(self, tokens: Tensor, labels: Tensor | None) -> Tensor:
+    def states(self, tokens: Tensor) -> Tensor:
+        """What is known after each token, float ``[batch, length, hidden_dim]``."""
+        return torch.cat([self._states(group) for group in in_groups(tokens, ROWS_AT_ONCE)])
+
+    def _states(self, tokens: Tensor) -> Tensor:
         embedded = tokens @ self.embedding.weight if tokens.is_floating_point() else self.embedding(tokens)
         with torch.autocast(embedded.device.type, enabled=False):
             states, _ = self.lstm(self._dropped(embedded.to(self.embedding.weight.dtype)))
-        features = self._dropped(self.norm(states))
-        logits = self.output(features).squeeze(-1)
-        return logits if labels is None else logits + (features * self.projection(labels).unsqueeze(1)).sum(-1)
+        return self._dropped(self.norm(states))
 
     def _dropped(self, x: Tensor) -> Tensor:
         if not (self.training and self.dropout):

@@ -6,15 +6,15 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import UsageError, label_of
-from gangen_text.networks.generation import Condition
+from gangen import UsageError
+from gangen_text.networks.judging import TextDiscriminator
 from gangen_text.pretrained import MAX_LENGTH, Pooling, Reader
 from gangen_text.spec import TextSpec
 
 NAME = "discriminator text/pretrained"
 
 
-class PretrainedDiscriminator(nn.Module):
+class PretrainedDiscriminator(TextDiscriminator):
     """Any encoder or decoder that ``transformers.AutoModel`` opens, a linear layer, and a projection on the label.
 
     What it knows of language it brings along, where a network from scratch has but the run's own text to learn from. It
@@ -43,10 +43,9 @@ class PretrainedDiscriminator(nn.Module):
         max_length: Annotated[int, Ge(4)] = MAX_LENGTH,
         frozen: Literal["nothing", "embeddings", "all"] | Annotated[int, Ge(1)] = "embeddings",
     ) -> None:
-        super().__init__()
+        super().__init__(spec)
         if spec.tokenizer is None:
             raise UsageError(f"{NAME} reads texts, and the tokens of these data stand for none")
-        self.spec = spec
         self.reader = Reader(model, pooling, NAME, max_length).to(torch.get_default_dtype())
         net = self.reader.net
         if frozen == "embeddings":
@@ -65,17 +64,10 @@ class PretrainedDiscriminator(nn.Module):
             nn.init.normal_(weight, std=self.reader.dim**-0.5 / 10)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits, float ``[batch]``, of tokens int64 ``[batch, length]``.
-
-        Raises:
-            UsageError: relaxed tokens, float; or no label in ``condition`` although the data has labels.
-        """
+    def features(self, tokens: Tensor) -> Tensor:
+        """See TextDiscriminator. Raises UsageError for relaxed tokens, float."""
         if tokens.is_floating_point():
             raise UsageError(
                 f"{NAME} reads words, and relaxed tokens are none; play text/seqgan, or take text/cnn in its place"
             )
-        labels, texts = label_of(condition, self.spec.labels), self.spec.texts(tokens)
-        pooled = self.reader(texts)
-        logits = self.output(pooled).squeeze(1)
-        return logits if labels is None else logits + (pooled * self.projection(labels)).sum(1)
+        return self.reader(self.spec.texts(tokens))

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gangen import UsageError, label_of
 from gangen_text.networks.generation import Autoregressive, Condition
+from gangen_text.networks.judging import TextDiscriminator, in_groups
 from gangen_text.spec import TextSpec
 
 ROWS_AT_ONCE = 1024
@@ -144,7 +145,7 @@ class TransformerGenerator(Autoregressive):
         return self.norm(x)
 
 
-class TransformerDiscriminator(nn.Module):
+class TransformerDiscriminator(TextDiscriminator):
     """A bidirectional encoder, the mean over a text's tokens, and a projection on the label (Miyato and Koyama, 2018).
 
     What follows the first end token is not looked at; in a relaxed row that is the end where it is the largest entry.
@@ -165,29 +166,19 @@ class TransformerDiscriminator(nn.Module):
         layers: Annotated[int, Ge(1)] = 2,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
     ) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
         self.embedding = _embedding(spec.vocab_size, dim)
         self.positions = _embedding(spec.max_length, dim)
         self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
-        self.output = nn.Linear(dim, 1)
-        self.projection = _embedding(len(spec.labels), dim) if spec.labels else None
+        self.add_head(dim)
         self.dropout = dropout
 
-    def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits, float ``[batch]``, of tokens int64 ``[batch, length]`` or rows float ``[batch, length, vocabulary]``.
+    def features(self, tokens: Tensor) -> Tensor:
+        """See TextDiscriminator."""
+        return torch.cat([self._features(group) for group in in_groups(tokens, ROWS_AT_ONCE)])
 
-        Raises:
-            UsageError: no label in ``condition`` although the data has labels.
-        """
-        labels = label_of(condition, self.spec.labels)
-        size = len(tokens) if torch.is_grad_enabled() else ROWS_AT_ONCE
-        groups = tokens.split(size)
-        per_group = [None] * len(groups) if labels is None else labels.split(size)
-        return torch.cat([self._judge(group, label) for group, label in zip(groups, per_group, strict=True)])
-
-    def _judge(self, tokens: Tensor, labels: Tensor | None) -> Tensor:
+    def _features(self, tokens: Tensor) -> Tensor:
         relaxed = tokens.is_floating_point()
         embedded = tokens @ self.embedding.weight if relaxed else self.embedding(tokens)
         mask = self.spec.mask(tokens.argmax(-1) if relaxed else tokens)
@@ -198,9 +189,7 @@ class TransformerDiscriminator(nn.Module):
             for block in self.blocks:
                 x = block(x, dropout, mask=mask[:, None, None])
         weights = mask.to(x.dtype).unsqueeze(2)
-        features = (self.norm(x) * weights).sum(1) / weights.sum(1)
-        logits = self.output(features).squeeze(1)
-        return logits if labels is None else logits + (features * self.projection(labels)).sum(1)
+        return (self.norm(x) * weights).sum(1) / weights.sum(1)
 
 
 def _embedding(count: int, dim: int) -> nn.Embedding:
