@@ -83,11 +83,10 @@ class Autoregressive(nn.Module, ABC):
         return TokenLogLikelihood.apply(features, self.output.weight, bias, targets).view(tokens.shape)
 
     def log_distributions(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
-        """log p(any token | tokens before it), float ``[batch, length, vocabulary]``: see ``log_prob``.
-
-        It is -inf for tokens that are no text. What ``barred`` says is not looked at.
+        """log p(any token | tokens before it) in the place of each token but padding, row by row: float
+        ``[places, vocabulary]``, -inf for tokens that are no text. What ``barred`` says is not looked at.
         """
-        return self.logits(self._features(tokens, condition)).log_softmax(-1)
+        return self.logits(self._features(tokens, condition)[self.spec.mask(tokens)]).log_softmax(-1)
 
     @torch.no_grad()
     def sample(

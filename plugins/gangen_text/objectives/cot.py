@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gangen import Batch, Clock, NonSaturating, Players, Stats, evaluating, needs, updates
+from gangen import Batch, Clock, NonSaturating, Players, Stats, all_mean, evaluating, needs, updates
 from gangen_text.objectives.turns import TextGame, token_mean
 from gangen_text.spec import TextSpec
 
@@ -48,4 +48,4 @@ class CoT(TextGame):
         own = players.generator.log_distributions(texts, batch)
         # Tokens that are no text have probability 0 under both, and no part in the sum.
         differences = (own - mixture).masked_fill(own.isneginf(), 0.0)
-        return token_mean((own.exp() * differences).sum(-1), self.spec.mask(texts)), {}
+        return (own.exp() * differences).sum() / all_mean(own.new_tensor(len(own))), {}

@@ -57,6 +57,16 @@ def test_probabilities_of_all_rows_sum_to_one(build):
     assert math.isclose(probabilities(build(FIXED))[1].sum().item(), 1.0)
 
 
+def test_distributions_are_those_of_log_prob_in_the_place_of_each_token_but_padding(build):
+    generator, tokens = build(LABELLED), torch.tensor([[3, 4, 1, 2, 2, 2, 2], [5, 6, 3, 4, 5, 8, 7]])
+    condition, mask = {"label": torch.tensor([0, 1])}, LABELLED.mask(tokens)
+    said = generator.log_distributions(tokens, condition)
+    assert torch.allclose(said.exp().sum(1), torch.ones(10).double())
+    assert said[:, [0, 2]].isneginf().all()
+    chosen = said.gather(1, tokens[mask].unsqueeze(1)).squeeze(1)
+    assert torch.allclose(chosen, generator.log_prob(tokens, condition)[mask])
+
+
 def test_log_prob_is_what_steps_of_the_network_say(build):
     generator = build(LABELLED)
     condition = {"label": LABEL}
