@@ -45,6 +45,7 @@ def gangen_objectives(register: Callable) -> None:
     register("cot", ".objectives.cot:CoT", summary="follows a mediator; turns imitate, mediate, cooperate")
     register("ddo", ".objectives.ddo:DDO", summary="its own discriminator; turns imitate, discriminate")
     register("rankgan", ".objectives.rankgan:RankGAN", summary="seqgan whose discriminator ranks texts beside others")
+    register("sentigan", ".objectives.sentigan:SentiGAN", summary="penalties by label; turns as seqgan's")
     register("scratchgan", ".objectives.scratchgan:ScratchGAN", summary="a reward for each token; turns as seqgan's")
 
 

@@ -53,6 +53,7 @@ GAMES = {
     "cot": (LSTM, CNN, "text/cot", ("mediate", "cooperate")),
     "ddo": (LSTM, CNN, "text/ddo", ("discriminate",)),
     "rankgan": (LSTM, CNN, "{use: text/rankgan, rollouts: 2}", ("discriminate", "policy")),
+    "sentigan": (LSTM, CNN, "{use: text/sentigan, rollouts: 2}", ("discriminate", "policy")),
     "scratchgan": (LSTM, READER, "{use: text/scratchgan, decay: 0.5}", ("discriminate", "policy")),
 }
 OTHERS = {
