@@ -43,6 +43,7 @@ def gangen_objectives(register: Callable) -> None:
         "maligan", ".objectives.maligan:MaliGAN", summary="own texts by weight; turns imitate, discriminate, policy"
     )
     register("cot", ".objectives.cot:CoT", summary="follows a mediator; turns imitate, mediate, cooperate")
+    register("jsdgan", ".objectives.jsdgan:JSDGAN", summary="closed-form discriminator; turns imitate, generate")
     register("ddo", ".objectives.ddo:DDO", summary="its own discriminator; turns imitate, discriminate")
     register("rankgan", ".objectives.rankgan:RankGAN", summary="seqgan whose discriminator ranks texts beside others")
     register("sentigan", ".objectives.sentigan:SentiGAN", summary="penalties by label; turns as seqgan's")

@@ -51,6 +51,7 @@ GAMES = {
     "coop": (LSTM, CNN, "{use: text/coop, candidates: 3, by: weights}", ("discriminate", "cooperate")),
     "coop by choice": (LSTM, CNN, "{use: text/coop, candidates: 3, by: choice}", ("discriminate", "cooperate")),
     "cot": (LSTM, CNN, "text/cot", ("mediate", "cooperate")),
+    "jsdgan": (LSTM, CNN, "{use: text/jsdgan, texts: 80}", ("generate",)),
     "ddo": (LSTM, CNN, "text/ddo", ("discriminate",)),
     "rankgan": (LSTM, CNN, "{use: text/rankgan, rollouts: 2}", ("discriminate", "policy")),
     "sentigan": (LSTM, CNN, "{use: text/sentigan, rollouts: 2}", ("discriminate", "policy")),

@@ -6,8 +6,8 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from gangen import Batch, Clock, Part, Players, Schedule, Stats, all_gather, all_mean, needs, updates
-from gangen_text.objectives.turns import LogRatioGame, token_mean
+from gangen import Batch, Clock, Part, Players, Schedule, Stats, all_mean, needs, updates
+from gangen_text.objectives.turns import LogRatioGame, normalised, token_mean
 from gangen_text.spec import TextSpec
 
 
@@ -44,10 +44,3 @@ class MaliGAN(LogRatioGame):
         loss = -token_mean(advantages * players.generator.log_prob(texts, batch), self.spec.mask(texts))
         # Kish's effective sample size, as a share: near 0 a few texts have all the weight.
         return loss, {"log_ratio": log_ratios.mean(), "effective": 1 / all_mean(weights.square().mean())}
-
-
-def normalised(log_ratios: Tensor) -> Tensor:
-    """exp(log-ratio), float ``[n]``, divided by its mean over the rows of all processes."""
-    highest = all_gather(log_ratios.max()).max()
-    ratios = (log_ratios - highest).exp()
-    return ratios / all_mean(ratios.mean())

@@ -12,6 +12,7 @@ from gangen import (
     Players,
     Stats,
     UsageError,
+    all_gather,
     all_mean,
     all_sum,
     evaluating,
@@ -78,3 +79,9 @@ def moments(values: Tensor, mask: Tensor, dim: int | None = None) -> tuple[Tenso
     mean = all_sum((values * weights).sum(axes)) / count
     variance = all_sum(((values - mean).square() * weights).sum(axes)) / count
     return mean, variance.sqrt()
+
+
+def normalised(logs: Tensor) -> Tensor:
+    """Weights exp(logs), float ``[n]``, divided by their mean over the rows of all processes."""
+    weights = (logs - all_gather(logs.max()).max()).exp()
+    return weights / all_mean(weights.mean())

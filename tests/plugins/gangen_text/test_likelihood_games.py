@@ -25,6 +25,7 @@ from gangen_text.networks.lstm import LSTMGenerator
 from gangen_text.objectives.coop import Coop
 from gangen_text.objectives.cot import CoT
 from gangen_text.objectives.ddo import DDO
+from gangen_text.objectives.jsdgan import JSDGAN
 from gangen_text.objectives.maligan import MaliGAN
 from gangen_text.spec import TextSpec
 
@@ -154,6 +155,18 @@ def test_the_generator_follows_the_mediator_token_by_token():
             divergences.append((own.exp() * (own - mixture)).sum())
     assert loss.item() == pytest.approx(torch.stack(divergences).mean().item())
     assert gradient(loss, players.generator).isfinite().all()
+
+
+def test_real_texts_alone_have_the_direction_of_the_whole_jensen_shannon_divergence():
+    generator, real = network(), torch.tensor([1, 4, 5, 6])  # of all texts, by number
+    data = torch.zeros(9, dtype=torch.float64).index_fill(0, real, 0.25)
+    p = generator.log_prob(TEXTS).sum(1).exp()
+    mixture = (data + p) / 2
+    divergence = (p * (p / mixture).log()).sum() / 2 + (0.25 * (0.25 / mixture[real]).log()).sum() / 2
+    expected = gradient(divergence, generator)
+    loss, _ = JSDGAN(FIXED, texts=4).generate(Players({"generator": generator}), {"tokens": TEXTS[real]}, CLOCK)
+    found = gradient(loss, generator)
+    assert torch.allclose(found / found.norm(), expected / expected.norm())
 
 
 def test_the_generator_is_its_own_discriminator_and_knows_nothing_at_first():
