@@ -29,6 +29,7 @@ GAMES = {
     "cot": ("text/cot", MEDIATOR, "mediate: 1, cooperate: 1"),
     "ddo": ("{use: text/ddo, beta: 0.1}", REFERENCE, "discriminate: 1"),
     "seqgan": ("{use: text/seqgan, rollouts: 4, stride: 4}", CNN, "imitate: 1, discriminate: 1, policy: 1"),
+    "rankgan": ("{use: text/rankgan, rollouts: 4, stride: 4}", CNN, "imitate: 1, discriminate: 1, policy: 1"),
 }
 ALONE = {CNN: "discriminate", MEDIATOR: "mediate"}
 

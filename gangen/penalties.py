@@ -40,11 +40,12 @@ class Judge:
     def __call__(self, samples: Tensor) -> Tensor:
         for seen, logits in self.known:
             if seen is samples:
-                return _one_each(logits)
-        return _one_each(self.ask(samples))
+                return one_each(logits)
+        return one_each(self.ask(samples))
 
 
-def _one_each(logits: Tensor) -> Tensor:
+def one_each(logits: Tensor) -> Tensor:
+    """One logit for each sample, float ``[B]``: the mean where there are several, float ``[B, parts]``."""
     return logits if logits.dim() == 1 else logits.flatten(1).mean(1)
 
 

@@ -53,6 +53,12 @@ GAMES = {
     "cot": (LSTM, CNN, "text/cot", ("mediate", "cooperate")),
     "jsdgan": (LSTM, CNN, "{use: text/jsdgan, texts: 80}", ("generate",)),
     "ddo": (LSTM, CNN, "text/ddo", ("discriminate",)),
+    "relgan": (
+        "text/relational_memory, dim: 8",
+        CNN + ", embedding_dim: 1, representations: 3",
+        "{use: text/gumbel, loss: relativistic_paired, temperature: {start: 1, end: 0.01, shape: exponential}}",
+        ("discriminate", "relax"),
+    ),
     "rankgan": (LSTM, CNN, "{use: text/rankgan, rollouts: 2}", ("discriminate", "policy")),
     "sentigan": (LSTM, CNN, "{use: text/sentigan, rollouts: 2}", ("discriminate", "policy")),
     "scratchgan": (LSTM, READER, "{use: text/scratchgan, decay: 0.5}", ("discriminate", "policy")),

@@ -7,8 +7,9 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import UsageError, noise
+from gangen import UsageError, label_of, noise
 from gangen_text.networks.filters import FilterBank
+from gangen_text.networks.generation import Condition
 from gangen_text.networks.judging import TextDiscriminator, in_groups
 from gangen_text.spec import TextSpec
 
@@ -21,6 +22,9 @@ class CNNDiscriminator(TextDiscriminator):
     The discriminator of SeqGAN (Yu et al., 2017) where ``filter_widths`` are 1 to 10, 15 and 20. The highway layer
     (Srivastava et al., 2015) uses one matrix for its transform and its gate. Labels enter as in Miyato and Koyama
     (2018, eq. 4). Padding counts as a token; text shorter than a filter is filled up with zeros.
+
+    With more than one, a text has so many ``representations``, each by an embedding of its own, and as many logits; all
+    else they share. RelGAN has 64, with ``embedding_dim: 1`` (Nie et al. 2019, section 2.3).
 
     ``embedding_dim`` is the size of an embedding. ``filter_counts`` says how many filters there are of each width.
     ``dropout`` acts before the last layer.
@@ -37,6 +41,7 @@ class CNNDiscriminator(TextDiscriminator):
         filter_widths: Sequence[int] = (1, 2, 3, 4, 5),
         filter_counts: Sequence[int] = (100, 200, 200, 200, 200),
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.25,
+        representations: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__(spec)
         if len(filter_widths) != len(filter_counts):
@@ -44,22 +49,36 @@ class CNNDiscriminator(TextDiscriminator):
                 f"filter_counts needs one number for each of {len(filter_widths)} widths, got {len(filter_counts)}"
             )
         features = sum(filter_counts)
-        self.embedding = nn.Embedding(spec.vocab_size, embedding_dim)
+        self.embedding = nn.Embedding(spec.vocab_size, representations * embedding_dim)
         self.filters = FilterBank(embedding_dim, filter_widths, filter_counts)
         self.highway = nn.Linear(features, features)
         self.dropout = dropout
+        self.representations = representations
         self.add_head(features)
 
+    def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
+        """See TextDiscriminator; with several representations float ``[batch, representations]``."""
+        labels = label_of(condition, self.spec.labels)
+        return self.head(self._represented(tokens), labels)
+
     def features(self, tokens: Tensor) -> Tensor:
-        """See TextDiscriminator; what dropout leaves of the highway layer's output.
+        """See TextDiscriminator; what dropout leaves of the highway layer's output, the mean over representations.
 
         Without gradient, ask about many texts in one call: tables of what tokens contribute are made once per call.
         """
-        if tokens.is_floating_point():
-            responses = self.filters(tokens @ self.embedding.weight)
-        else:
+        features = self._represented(tokens)
+        return features if self.representations == 1 else features.mean(1)
+
+    def _represented(self, tokens: Tensor) -> Tensor:
+        """float ``[batch, d]``, or with several representations ``[batch, representations, d]``."""
+        count = self.representations
+        if count == 1 and not tokens.is_floating_point():
             responses = self.filters.of_tokens(tokens, self.embedding.weight)
-        return torch.cat([self._features(group) for group in in_groups(responses, ROWS_AT_ONCE)])
+        else:
+            embedded = tokens @ self.embedding.weight if tokens.is_floating_point() else self.embedding(tokens)
+            responses = self.filters(embedded.unflatten(-1, (count, -1)).transpose(1, 2).flatten(0, 1))
+        features = torch.cat([self._features(group) for group in in_groups(responses, ROWS_AT_ONCE)])
+        return features if count == 1 else features.unflatten(0, (-1, count))
 
     def _features(self, responses: Tensor) -> Tensor:
         responses = responses.relu()

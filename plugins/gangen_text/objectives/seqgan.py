@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from torch import Tensor
 
-from gangen import Batch, Part, Players, evaluating
+from gangen import Batch, Part, Players, evaluating, one_each
 from gangen_text.objectives.rollouts import PolicyGradient
 from gangen_text.spec import TextSpec
 
@@ -31,7 +31,7 @@ class SeqGAN(PolicyGradient):
     def rewards(self, players: Players, texts: Tensor, condition: Batch, rows: Tensor) -> Tensor:
         """See RolloutGame."""
         with evaluating(players.discriminator):
-            logits = self.logits_of(players, texts, condition, rows)
+            logits = one_each(self.logits_of(players, texts, condition, rows))
         return logits.sigmoid() if self.reward == "probability" else logits
 
     def logits_of(self, players: Players, texts: Tensor, condition: Batch, rows: Tensor) -> Tensor:

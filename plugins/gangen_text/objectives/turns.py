@@ -18,6 +18,7 @@ from gangen import (
     evaluating,
     name_of,
     needs,
+    one_each,
     updates,
 )
 from gangen_text.spec import TextSpec
@@ -63,7 +64,7 @@ class LogRatioGame(TextGame):
     def log_ratios(self, players: Players, texts: Tensor, condition: Batch) -> Tensor:
         """log p(real) - log p(generated) of whole texts, as the discriminator has it: float ``[n]``, without graph."""
         with evaluating(players.discriminator):
-            return self.judge(players, condition)(texts)
+            return one_each(self.judge(players, condition)(texts))
 
 
 def token_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -152,3 +152,22 @@ def test_dropout_belongs_to_the_global_batch(build):
 def test_as_many_counts_as_widths():
     with pytest.raises(UsageError, match="one number for each of 2 widths, got 1"):
         CNNDiscriminator(SPEC, filter_widths=(1, 2), filter_counts=(3,))
+
+
+def test_representations_are_networks_of_one_embedding_each():
+    torch.manual_seed(0)
+    options = {"embedding_dim": 2, "filter_widths": (1, 3), "filter_counts": (4, 3)}
+    many = CNNDiscriminator(SPEC, representations=3, **options).double().eval()
+    logits = many(TOKENS, CONDITION)
+    assert logits.shape == (4, 3)
+    for which in range(3):
+        one = CNNDiscriminator(SPEC, **options).double().eval()
+        state = many.state_dict()
+        state["embedding.weight"] = state["embedding.weight"][:, 2 * which : 2 * which + 2]
+        one.load_state_dict(state)
+        torch.testing.assert_close(one(TOKENS, CONDITION), logits[:, which])
+    torch.testing.assert_close(many(one_hot(TOKENS), CONDITION), logits)
+    with torch.no_grad():
+        torch.testing.assert_close(many(TOKENS.repeat(600, 1), {"label": CONDITION["label"].repeat(600)})[:4], logits)
+    # Where one logit is wanted, it is the mean: that of the mean features.
+    torch.testing.assert_close(many.head(many.features(TOKENS), CONDITION["label"]), logits.mean(1))

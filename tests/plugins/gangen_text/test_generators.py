@@ -1,4 +1,4 @@
-"""Both text generators against their contract: distributions, noise, bookkeeping of ends, gradients."""
+"""The text generators against their contract: distributions, noise, bookkeeping of ends, gradients."""
 
 import itertools
 import math
@@ -11,6 +11,7 @@ from gangen import noise
 from gangen.errors import UsageError
 from gangen_text.networks.draws import inverse_cdf, truncated
 from gangen_text.networks.lstm import LSTMGenerator
+from gangen_text.networks.relational import RelationalMemory
 from gangen_text.networks.transformer import TransformerGenerator
 from gangen_text.spec import TextSpec
 
@@ -30,7 +31,14 @@ def transformer(spec):
     return generator
 
 
-@pytest.fixture(params=[lstm, transformer])
+def relational(spec):
+    generator = RelationalMemory(spec, embedding_dim=6, dim=8, heads=2, slots=2)
+    for parameter in generator.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    return generator
+
+
+@pytest.fixture(params=[lstm, transformer, relational])
 def build(request):
     torch.manual_seed(0)
 
@@ -332,9 +340,30 @@ def test_tied_embeddings_share_one_matrix():
         LSTMGenerator(FIXED, embedding_dim=8, hidden_dim=4, tie_embeddings=True)
 
 
-def test_heads_must_divide_the_width():
+@pytest.mark.parametrize("network", [TransformerGenerator, RelationalMemory])
+def test_heads_must_divide_the_width(network):
     with pytest.raises(UsageError, match="multiple of heads"):
-        TransformerGenerator(FIXED, dim=8, heads=3)
+        network(FIXED, dim=8, heads=3)
+
+
+def test_a_relational_memory_attends_to_itself_and_the_token_and_keeps_what_its_gates_say():
+    torch.manual_seed(0)
+    net = RelationalMemory(FIXED, embedding_dim=3, dim=4, heads=2, slots=2).double()
+    token = torch.randn(1, 3, dtype=torch.float64)
+    found, state = net.step(net.begin(1, None), token)
+
+    memory = torch.eye(2, 4, dtype=torch.float64)
+    seen = torch.cat([memory, net.input(token)])
+    heads = []
+    for half in (slice(0, 2), slice(2, 4)):
+        query = (memory @ net.query.weight.T)[:, half]
+        key, value = (seen @ weight.T for weight in net.key_value.weight.split(4))
+        heads.append((query @ key[:, half].T / math.sqrt(2)).softmax(1) @ value[:, half])
+    candidate = net.attended_norm(memory + torch.cat(heads, dim=1))
+    candidate = net.norm(candidate + net.feed_forward(candidate))
+    add, keep = (net.input_gates(token) + memory.tanh() @ net.memory_gates.weight.T).sigmoid().split(4, dim=1)
+    torch.testing.assert_close(state.memory[0], add * candidate.tanh() + keep * memory)
+    assert torch.equal(found[0], state.memory[0].flatten())
 
 
 def test_draws_follow_the_cumulative_probability():
