@@ -19,7 +19,9 @@ from gangen import (
     noise,
     updates,
 )
+from gangen_conditional.networks.gaussian import Gaussian
 from gangen_conditional.networks.matcher import Views
+from gangen_conditional.objectives.variational import bound, encoded, of_pixels
 from gangen_conditional.objectives.wrong_texts import wrong_texts
 from gangen_conditional.spec import ImageFromSpec
 
@@ -39,7 +41,13 @@ class TextToImage(AdversarialGame):
     word looks at places, ``gamma_2`` how much its best words decide on a text, ``gamma_3`` how sharply texts are told
     apart. Rows with equal texts are not told apart. ``matching_noise`` is the standard deviation of noise on all images
     that the matcher sees, as classifiers that learn with noise have gradients that look like what they recognise (Kaur
-    et al. 2019): without it, fakes match by patterns that no one sees. Loss and penalties are those of
+    et al. 2019): without it, fakes match by patterns that no one sees.
+
+    ``reconstruct``, a phase before the others too, makes the generator the decoder of a conditional variational
+    autoencoder (Sohn et al. 2015): the player ``encoder`` finds latents of real images, pixels have ``deviation``
+    around what comes of these and the text, and the divergence from the prior counts ``prior`` times. With
+    ``reconstruction``, ``generate`` adds so many times the likelihood term, by the encoder as it is, so that fooling
+    undoes nothing (as in the cVAE-GAN of Zhu et al. 2017, equation 6). Loss and penalties are those of
     ``gangen/adversarial``.
     """
 
@@ -53,6 +61,9 @@ class TextToImage(AdversarialGame):
         gamma_1: Annotated[float, Gt(0)] = 4.0,
         gamma_2: Annotated[float, Gt(0)] = 5.0,
         gamma_3: Annotated[float, Gt(0)] = 10.0,
+        reconstruction: Annotated[float, Ge(0)] = 0.0,
+        prior: Annotated[float, Ge(0)] = 1.0,
+        deviation: Annotated[float, Gt(0)] = 0.5,
         **options,
     ) -> None:
         super().__init__(spec, **options)
@@ -60,7 +71,12 @@ class TextToImage(AdversarialGame):
         self.matching = matching
         self.matching_noise = matching_noise
         self.gammas = gamma_1, gamma_2, gamma_3
+        self.reconstruction = reconstruction
+        self.prior = prior
+        self.deviation = deviation
         self.needs = {"matcher": ["look", "read"]} if matching else {}
+        if reconstruction:
+            self.needs["encoder"] = ["latent_dim"]
 
     def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
         """The logits of real images, of fakes, and of real images with wrong texts."""
@@ -74,15 +90,32 @@ class TextToImage(AdversarialGame):
         """Learn which words belong to which parts of images."""
         return self._mismatch(players, self.real(batch), batch["input"])
 
+    @needs(encoder="latent_dim")
+    @updates("encoder", "generator")
+    def reconstruct(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Learn to make images again, from their texts and what else an encoder says of them."""
+        images = self.real(batch)
+        code = encoded(players, images)
+        return bound(images, self._again(players, batch, code), code, self.prior, self.deviation)
+
     @updates("generator")
     def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """Fool the discriminator, by images that match their texts."""
         fakes = self.fakes(players, batch, clock)
-        loss = self.fool(players, batch, fakes, batch)
-        if not self.matching:
-            return loss, {}
-        mismatch, stats = self._mismatch(players, fakes, batch["input"])
-        return loss + self.matching * mismatch, {"mismatch": mismatch.detach(), **stats}
+        loss, stats = self.fool(players, batch, fakes, batch), {}
+        if self.matching:
+            mismatch, stats = self._mismatch(players, fakes, batch["input"])
+            loss, stats = loss + self.matching * mismatch, {"mismatch": mismatch.detach(), **stats}
+        if self.reconstruction:
+            images = self.real(batch)
+            with torch.no_grad():
+                code = encoded(players, images)
+            pixels = of_pixels(images, self._again(players, batch, code), self.deviation)
+            loss, stats = loss + self.reconstruction * pixels, {"pixels": pixels.detach(), **stats}
+        return loss, stats
+
+    def _again(self, players: Players, batch: Batch, code: Gaussian) -> Tensor:
+        return players.generator.sample(len(code.mean), batch, latent=code.sample())
 
     def _mismatch(self, players: Players, images: Tensor, texts: Tensor) -> tuple[Tensor, Stats]:
         """Equation 13: of words and of sentences, each of texts by image and of images by text."""

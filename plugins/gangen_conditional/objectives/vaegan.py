@@ -6,8 +6,9 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from gangen import AdversarialGame, Batch, Clock, Players, Stats, UsageError, at_least_float32, updates
+from gangen import AdversarialGame, Batch, Clock, Players, Stats, at_least_float32, updates
 from gangen_conditional.networks.gaussian import Gaussian
+from gangen_conditional.objectives.variational import bound, encoded
 from gangen_image import ImageSpec
 
 
@@ -65,7 +66,7 @@ class VAEGAN(AdversarialGame):
         """Reconstructions with the features of the images, that fool the discriminator as fresh images do."""
         images = self.real(batch)
         with torch.no_grad():
-            latents = self.encoded(players, images).sample()
+            latents = encoded(players, images).sample()
         again, fresh = players.generator(latents), self.fakes(players, batch, clock)
         fooled = (self.fool(players, batch, again, batch) + self.fool(players, batch, fresh, batch)) / 2
         return fooled + self.gamma * self.unlikeness(players, batch, images, again), {}
@@ -75,22 +76,12 @@ class VAEGAN(AdversarialGame):
         """The plain variational autoencoder."""
         images = self.real(batch)
         again, code = self.again(players, images)
-        divergence = code.divergence().mean()
-        pixels = (again - images).square().flatten(1).sum(1).mean() / 2
-        return self.prior * divergence + pixels / self.deviation**2, {"divergence": divergence, "pixels": pixels}
+        return bound(images, again, code, self.prior, self.deviation)
 
     def again(self, players: Players, images: Tensor) -> tuple[Tensor, Gaussian]:
         """Reconstructions by a draw of each code, float ``[B, channels, size, size]``, and the codes."""
-        code = self.encoded(players, images)
+        code = encoded(players, images)
         return players.generator(code.sample()), code
-
-    def encoded(self, players: Players, images: Tensor) -> Gaussian:
-        if players.encoder.latent_dim != players.generator.prior.dim:
-            raise UsageError(
-                f"latents are of {players.generator.prior.dim} numbers in the generator and "
-                f"{players.encoder.latent_dim} in the encoder: give both the same latent_dim"
-            )
-        return players.encoder(images)
 
     def unlikeness(self, players: Players, batch: Batch, images: Tensor, again: Tensor) -> Tensor:
         """The likelihood term: half the squared distance of the discriminator's features, summed, mean over rows."""

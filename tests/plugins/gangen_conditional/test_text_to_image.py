@@ -4,12 +4,15 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import softplus
 
-from gangen import UsageError
+from gangen import UsageError, noise
 from gangen.contracts import Clock
 from gangen.losses import NonSaturating
 from gangen.networks import Players
+from gangen_conditional.networks.gaussian import Gaussian
+from gangen_conditional.networks.latent import LatentEncoder
 from gangen_conditional.networks.matcher import Matcher, Views
 from gangen_conditional.networks.word_resnet import WordResNetDiscriminator, WordResNetGenerator
 from gangen_conditional.networks.words import Words
@@ -151,3 +154,52 @@ def test_a_condition_without_a_text_and_data_without_texts_are_refused():
         game().generator.sample(2)
     with pytest.raises(UsageError, match="conditional/word_resnet reads texts"):
         WordResNetGenerator(ImageFromSpec(3, 16, input=ImageSpec(3, 16)), encoder=encoder())
+
+
+def with_encoder():
+    players = game()
+    torch.manual_seed(1)
+    return Players({**players, "encoder": LatentEncoder(SPEC, latent_dim=3, width=2, norm="none")})
+
+
+def drawn_again(players, chance):
+    code = players.encoder(real(BATCH))
+    latent = code.mean + (code.log_variance / 2).exp() * chance
+    return code, players.generator.sample(4, BATCH, latent=latent)
+
+
+def test_reconstruct_is_the_bound_of_a_conditional_variational_autoencoder():
+    players, objective = with_encoder(), TextToImage(SPEC, loss=NonSaturating(), prior=0.5, deviation=0.25)
+    with noise.shared(1):
+        loss, _ = objective.reconstruct(players, BATCH, CLOCK)
+    with noise.shared(1):
+        chance = noise.normal(4, 3)
+    code, again = drawn_again(players, chance)
+    posterior, pixels = Normal(code.mean, (code.log_variance / 2).exp()), Normal(again, 0.25)
+    divergence = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean()
+    at_best = Normal(0.0, 0.25).log_prob(torch.zeros(()))
+    unlikely = (at_best - pixels.log_prob(real(BATCH))).sum((1, 2, 3)).mean()
+    assert loss.item() == pytest.approx((0.5 * divergence + unlikely).item(), rel=1e-4)
+    assert TextToImage.reconstruct.updates == ("encoder", "generator")
+
+
+def test_fooling_keeps_reconstructions_and_leaves_the_encoder_alone(monkeypatch):
+    players = with_encoder()
+    latent, chance = torch.randn(2, 4, 3)
+    players.generator.latent = lambda n: latent
+    options = {"loss": NonSaturating(), "matching": 0.0, "deviation": 0.25}
+    _, again = drawn_again(players, chance)
+    plain, _ = TextToImage(SPEC, **options).generate(players, BATCH, CLOCK)
+    monkeypatch.setattr(Gaussian, "sample", lambda self: self.mean + (self.log_variance / 2).exp() * chance)
+    loss, _ = TextToImage(SPEC, reconstruction=0.1, **options).generate(players, BATCH, CLOCK)
+    pixels = (again - real(BATCH)).square().sum((1, 2, 3)).mean() / (2 * 0.25**2)
+    assert loss.item() == pytest.approx((plain + 0.1 * pixels).item(), rel=1e-4)
+    loss.backward()
+    assert all(it.grad is None for it in players.encoder.parameters())
+
+
+def test_an_encoder_of_other_latents_is_refused():
+    players = with_encoder()
+    players = Players({**players, "encoder": LatentEncoder(SPEC, latent_dim=4, width=2, norm="none")})
+    with pytest.raises(UsageError, match="3 numbers in the generator and 4 in the encoder"):
+        TextToImage(SPEC, loss=NonSaturating()).reconstruct(players, BATCH, CLOCK)
