@@ -27,6 +27,7 @@ GAMES = {
     "coop-choice": ("{use: text/coop, by: choice}", CNN, "discriminate: 1, cooperate: 1"),
     "maligan": ("text/maligan", CNN, "imitate: 1, discriminate: 1, policy: 1"),
     "cot": ("text/cot", MEDIATOR, "mediate: 1, cooperate: 1"),
+    "jsdgan": ("{use: text/jsdgan, texts: 10000}", "", "generate: 1"),
     "ddo": ("{use: text/ddo, beta: 0.1}", REFERENCE, "discriminate: 1"),
     "seqgan": ("{use: text/seqgan, rollouts: 4, stride: 4}", CNN, "imitate: 1, discriminate: 1, policy: 1"),
     "rankgan": ("{use: text/rankgan, rollouts: 4, stride: 4}", CNN, "imitate: 1, discriminate: 1, policy: 1"),
@@ -48,7 +49,8 @@ def play(start: str, game: str, overrides: list[str]) -> RunDirectory:
         f"phases={{{', '.join(f'{name}: {{{phase}}}' for name, phase in phases.items())}}}",
         *([others] if others else []),
     ]
-    if code := cli.main([str(RunDirectory(start).recipe), *own, *overrides]):
+    fitting = [it for it in overrides if "alone" in phases or not it.startswith("phases.alone.")]
+    if code := cli.main([str(RunDirectory(start).recipe), *own, *fitting]):
         sys.exit(code)
     return run
 

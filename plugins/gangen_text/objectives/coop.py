@@ -16,10 +16,10 @@ from gangen_text.spec import TextSpec
 class Coop(LogRatioGame):
     """The residual model p(x) ~ p_LM(x) exp(s(x)) of Deng et al. (2020), taken back into the generator p_LM.
 
-    The expert of this expert iteration (Anthony et al., 2017) is what sampler text/residual draws: for each row of the
-    batch the generator writes so many ``candidates``, anew in every turn, and s are their logits. ``by: choice``
-    imitates one of them, drawn with probability softmax(s); ``by: weights`` all, each with that weight, which is the
-    same in the mean over draws, and less noisy. ``real`` is the share of the batch's real texts in the loss.
+    The expert of this expert iteration (Anthony et al., 2017) is what sampler text/residual draws. The generator writes
+    so many ``candidates`` for each row of the batch, anew in every turn, and s are their logits. ``by`` choice one of
+    them is imitated, drawn with probability softmax(s); by weights all, each as much as that probability says: the same
+    in the mean over draws, with less noise, for more likelihoods. ``real`` is the share of real texts in the loss.
 
     The discriminator follows in its own turn: ``{discriminate: 1, cooperate: 1}``. ``loss`` is its loss, and is to
     teach it log-ratios.
