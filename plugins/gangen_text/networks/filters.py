@@ -24,7 +24,7 @@ class FilterBank(nn.ModuleList):
     def forward(self, embedded: Tensor) -> Tensor:
         """Largest response of every filter, float ``[batch, filters]``, to float ``[batch, length, embedding_dim]``."""
         pairs = zip(self, self.widths, strict=True)
-        return torch.cat([linear(_windows(embedded, width)).amax(1) for linear, width in pairs], dim=1)
+        return torch.cat([_largest(_windows(embedded, width), linear) for linear, width in pairs], dim=1)
 
     def of_tokens(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         """The same for tokens int64 ``[batch, length]`` with ``embedding`` float ``[vocabulary, embedding_dim]``.
@@ -70,6 +70,25 @@ def _windows(embedded: Tensor, width: int) -> Tensor:
     return padded.unfold(1, width, 1).transpose(2, 3).flatten(2)
 
 
+def _largest(windows: Tensor, linear: nn.Linear) -> Tensor:
+    """Largest responses, float ``[batch, filters]``, to windows float ``[batch, windows, n]``."""
+    if windows.shape[1] <= windows.shape[2] or not torch.is_grad_enabled():
+        return linear(windows).amax(1)
+    # Of small windows those that won are fewer numbers than all responses, which then need no gradient.
+    with torch.no_grad():
+        groups = (linear(some) for some in windows.split(ROWS_AT_ONCE))
+        winners = torch.cat([_winners(responses, responses.amax(1, keepdim=True)) for responses in groups])
+    won = windows.gather(1, winners.unsqueeze(2).expand(-1, -1, windows.shape[2]))
+    return (won * linear.weight).sum(2) + linear.bias
+
+
+def _winners(responses: Tensor, largest: Tensor) -> Tensor:
+    """Which window a filter responds to most, int64 ``[batch, filters]``, the last of several."""
+    # Four times faster than asking max() for indices.
+    places = torch.arange(responses.shape[1], dtype=responses.dtype, device=responses.device).unsqueeze(1)
+    return torch.where(responses == largest, places, 0.0).amax(1).long()
+
+
 class _Largest(torch.autograd.Function):
     """max over windows of ``windows @ weight.T``, float ``[batch, filters]``.
 
@@ -81,10 +100,7 @@ class _Largest(torch.autograd.Function):
     def forward(ctx: Any, embedded: Tensor, weight: Tensor, width: int) -> Tensor:
         responses = F.linear(_windows(embedded, width), weight)
         largest = responses.amax(1, keepdim=True)
-        # Four times faster than asking max() for indices.
-        places = torch.arange(responses.shape[1], dtype=responses.dtype, device=responses.device).unsqueeze(1)
-        winners = torch.where(responses == largest, places, 0.0).amax(1).long()
-        ctx.save_for_backward(embedded, weight, winners)
+        ctx.save_for_backward(embedded, weight, _winners(responses, largest))
         ctx.width = width
         return largest.squeeze(1)
 

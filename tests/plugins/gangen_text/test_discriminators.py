@@ -171,3 +171,20 @@ def test_representations_are_networks_of_one_embedding_each():
         torch.testing.assert_close(many(TOKENS.repeat(600, 1), {"label": CONDITION["label"].repeat(600)})[:4], logits)
     # Where one logit is wanted, it is the mean: that of the mean features.
     torch.testing.assert_close(many.head(many.features(TOKENS), CONDITION["label"]), logits.mean(1))
+
+
+def test_the_largest_responses_of_small_windows_have_the_gradients_of_all():
+    torch.manual_seed(0)
+    bank = FilterBank(1, (2, 3), (4, 5)).double()
+    embedded = torch.randn(150, 9, 1, dtype=torch.float64, requires_grad=True)
+    plain = []
+    for linear, width in zip(bank, bank.widths, strict=True):
+        kernel = linear.weight.view(-1, width, 1).transpose(1, 2)
+        plain.append(F.conv1d(embedded.transpose(1, 2), kernel, linear.bias).amax(-1))
+    plain = torch.cat(plain, dim=1)
+    found = bank(embedded)
+    torch.testing.assert_close(found, plain)
+    sources = [embedded, *bank.parameters()]
+    for some in zip(*(torch.autograd.grad(it.square().sum(), sources) for it in (found, plain)), strict=True):
+        torch.testing.assert_close(*some)
+    assert torch.autograd.gradgradcheck(lambda rows: bank(rows).square(), embedded[:2].detach().requires_grad_())
