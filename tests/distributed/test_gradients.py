@@ -59,6 +59,18 @@ GAMES = {
         "{use: text/gumbel, loss: relativistic_paired, temperature: {start: 1, end: 0.01, shape: exponential}}",
         ("discriminate", "relax"),
     ),
+    "penalties and spectral norm": (
+        LSTM,
+        CNN + ", own_gate: true, spectral_norm: true",
+        "{use: text/gumbel, loss: hinge, penalties: [gradient_penalty], lazy_penalties: [r1]}",
+        ("discriminate", "relax", "penalize"),
+    ),
+    "seqgan's own discriminator": (
+        LSTM,
+        CNN + ", own_gate: true",
+        "{use: text/seqgan, rollouts: 2, l2: 0.2}",
+        ("discriminate", "policy"),
+    ),
     "rankgan": (LSTM, CNN, "{use: text/rankgan, rollouts: 2}", ("discriminate", "policy")),
     "sentigan": (LSTM, CNN, "{use: text/sentigan, rollouts: 2}", ("discriminate", "policy")),
     "scratchgan": (LSTM, READER, "{use: text/scratchgan, decay: 0.5}", ("discriminate", "policy")),

@@ -21,7 +21,7 @@ class MatchingGame(SeqGAN):
     def __init__(self, spec: TextFromSpec, *, matching: bool = True, **options: Any) -> None:
         super().__init__(spec, **options)
         self.matching = matching
-        self.needs = {"discriminator": ["encoder", "judge"]}
+        self.needs = {"discriminator": [*self.needs["discriminator"], "encoder", "judge"]}
 
     def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``[B, 2]`` of a real text, twice, against a fake and against a wrong one; or ``[B]`` of either."""

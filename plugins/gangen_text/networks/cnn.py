@@ -6,6 +6,7 @@ from typing import Annotated
 import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from gangen import UsageError, label_of, noise
 from gangen_text.networks.filters import FilterBank
@@ -19,15 +20,17 @@ ROWS_AT_ONCE = 1024
 class CNNDiscriminator(TextDiscriminator):
     """Convolutions over time, max pooling (Kim, 2014), one highway layer, dropout and a projection on the label.
 
-    The discriminator of SeqGAN (Yu et al., 2017) where ``filter_widths`` are 1 to 10, 15 and 20. The highway layer
-    (Srivastava et al., 2015) uses one matrix for its transform and its gate. Labels enter as in Miyato and Koyama
-    (2018, eq. 4). Padding counts as a token; text shorter than a filter is filled up with zeros.
+    The discriminator of SeqGAN (Yu et al., 2017) where ``filter_widths`` are 1 to 10, 15 and 20, with ``own_gate``. The
+    highway layer (Srivastava et al., 2015) uses one matrix for its transform and its gate, or with ``own_gate`` two,
+    and a bias of the gate that begins at -2. Labels enter as in Miyato and Koyama (2018, eq. 4). Padding counts as a
+    token; text shorter than a filter is filled up with zeros.
 
     With more than one, a text has so many ``representations``, each by an embedding of its own, and as many logits; all
     else they share. RelGAN has 64, with ``embedding_dim: 1`` (Nie et al. 2019, section 2.3).
 
     ``embedding_dim`` is the size of an embedding. ``filter_counts`` says how many filters there are of each width.
-    ``dropout`` acts before the last layer.
+    ``dropout`` acts before the last layer. ``spectral_norm`` divides weights of filters, highway and output by their
+    largest singular value (Miyato et al., 2018).
 
     Raises:
         UsageError: not as many ``filter_counts`` as ``filter_widths``.
@@ -42,6 +45,8 @@ class CNNDiscriminator(TextDiscriminator):
         filter_counts: Sequence[int] = (100, 200, 200, 200, 200),
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.25,
         representations: Annotated[int, Ge(1)] = 1,
+        own_gate: bool = False,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__(spec)
         if len(filter_widths) != len(filter_counts):
@@ -52,9 +57,15 @@ class CNNDiscriminator(TextDiscriminator):
         self.embedding = nn.Embedding(spec.vocab_size, representations * embedding_dim)
         self.filters = FilterBank(embedding_dim, filter_widths, filter_counts)
         self.highway = nn.Linear(features, features)
+        self.gate = nn.Linear(features, features) if own_gate else None
+        if self.gate is not None:
+            nn.init.constant_(self.gate.bias, -2.0)
         self.dropout = dropout
         self.representations = representations
         self.add_head(features)
+        if spectral_norm:
+            for layer in [it for it in self.modules() if isinstance(it, nn.Linear)]:
+                parametrizations.spectral_norm(layer)
 
     def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
         """See TextDiscriminator; with several representations float ``[batch, representations]``."""
@@ -83,7 +94,8 @@ class CNNDiscriminator(TextDiscriminator):
     def _features(self, responses: Tensor) -> Tensor:
         responses = responses.relu()
         transform = self.highway(responses)
-        features = responses + transform.sigmoid() * (transform.relu() - responses)
+        gate = transform if self.gate is None else self.gate(responses)
+        features = responses + gate.sigmoid() * (transform.relu() - responses)
         if self.training and self.dropout:
             kept = noise.uniform(*features.shape, device=features.device) >= self.dropout
             features = features * kept / (1 - self.dropout)

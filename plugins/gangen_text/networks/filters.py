@@ -74,12 +74,13 @@ def _largest(windows: Tensor, linear: nn.Linear) -> Tensor:
     """Largest responses, float ``[batch, filters]``, to windows float ``[batch, windows, n]``."""
     if windows.shape[1] <= windows.shape[2] or not torch.is_grad_enabled():
         return linear(windows).amax(1)
+    weight, bias = linear.weight, linear.bias  # once: spectral normalisation moves on each time
     # Of small windows those that won are fewer numbers than all responses, which then need no gradient.
     with torch.no_grad():
-        groups = (linear(some) for some in windows.split(ROWS_AT_ONCE))
+        groups = (F.linear(some, weight, bias) for some in windows.split(ROWS_AT_ONCE))
         winners = torch.cat([_winners(responses, responses.amax(1, keepdim=True)) for responses in groups])
     won = windows.gather(1, winners.unsqueeze(2).expand(-1, -1, windows.shape[2]))
-    return (won * linear.weight).sum(2) + linear.bias
+    return (won * weight).sum(2) + bias
 
 
 def _winners(responses: Tensor, largest: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """LSTMs of text: one that writes it token by token, and one that judges it as it reads."""
 
+from contextlib import nullcontext
 from typing import Annotated, NamedTuple
 
 import torch
@@ -143,7 +144,9 @@ class LSTMDiscriminator(TextDiscriminator):
 
     def _states(self, tokens: Tensor) -> Tensor:
         embedded = tokens @ self.embedding.weight if tokens.is_floating_point() else self.embedding(tokens)
-        with torch.autocast(embedded.device.type, enabled=False):
+        # Penalties on relaxed rows differentiate twice, which cuDNN's LSTM cannot be.
+        cudnn = torch.backends.cudnn.flags(enabled=False) if tokens.is_floating_point() else nullcontext()
+        with cudnn, torch.autocast(embedded.device.type, enabled=False):
             states, _ = self.lstm(self._dropped(embedded.to(self.embedding.weight.dtype)))
         return self._dropped(self.norm(states))
 

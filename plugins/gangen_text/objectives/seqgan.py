@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
 from torch import Tensor
 
-from gangen import Batch, Part, Players, evaluating, one_each
+from gangen import Batch, Clock, Part, Players, Stats, evaluating, one_each
 from gangen_text.objectives.rollouts import PolicyGradient
 from gangen_text.spec import TextSpec
 
@@ -15,6 +16,7 @@ class SeqGAN(PolicyGradient):
     The reward of a text is the discriminator's ``probability`` that it is real, as in the paper, or its ``logit``.
 
     ``loss`` is the discriminator's; the generator learns from rewards. ``reward`` is the probability or the logit.
+    ``l2`` times half the squared norm of its ``output`` layer is added to the discriminator's loss, published with 0.2.
     """
 
     def __init__(
@@ -23,10 +25,21 @@ class SeqGAN(PolicyGradient):
         *,
         loss: Annotated[Any, Part("losses")] = "non_saturating",
         reward: Literal["probability", "logit"] = "probability",
+        l2: Annotated[float, Ge(0)] = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(spec, loss, **options)
         self.reward = reward
+        self.l2 = l2
+        self.needs = {"discriminator": ["output"] if l2 else []}
+
+    def tell_apart(
+        self, players: Players, batch: Batch, real: Tensor, fake: Tensor, clock: Clock
+    ) -> tuple[Tensor, Stats]:
+        loss, stats = super().tell_apart(players, batch, real, fake, clock)
+        if self.l2:
+            loss = loss + self.l2 / 2 * sum(it.square().sum() for it in players.discriminator.output.parameters())
+        return loss, stats
 
     def rewards(self, players: Players, texts: Tensor, condition: Batch, rows: Tensor) -> Tensor:
         """See RolloutGame."""

@@ -188,3 +188,27 @@ def test_the_largest_responses_of_small_windows_have_the_gradients_of_all():
     for some in zip(*(torch.autograd.grad(it.square().sum(), sources) for it in (found, plain)), strict=True):
         torch.testing.assert_close(*some)
     assert torch.autograd.gradgradcheck(lambda rows: bank(rows).square(), embedded[:2].detach().requires_grad_())
+
+
+def test_an_own_gate_is_the_highway_layer_as_published():
+    torch.manual_seed(0)
+    discriminator = CNNDiscriminator(UNLABELLED, filter_widths=(1, 2), filter_counts=(3, 3), own_gate=True).eval()
+    assert (discriminator.gate.bias == -2).all()
+    x = discriminator.filters.of_tokens(TOKENS, discriminator.embedding.weight).relu()
+    gate = (x @ discriminator.gate.weight.T + discriminator.gate.bias).sigmoid()
+    mixed = gate * discriminator.highway(x).relu() + (1 - gate) * x
+    torch.testing.assert_close(discriminator.features(TOKENS), mixed)
+
+
+@pytest.mark.parametrize("text", [TOKENS, one_hot(TOKENS).float()])
+@pytest.mark.parametrize("representations", [1, 3])
+def test_spectral_norm_bounds_every_layer(representations, text):
+    torch.manual_seed(0)
+    options = {"embedding_dim": 1, "filter_widths": (1, 3), "filter_counts": (4, 3), "own_gate": True}
+    discriminator = CNNDiscriminator(SPEC, representations=representations, spectral_norm=True, **options)
+    for _ in range(60):
+        discriminator(text, CONDITION)
+    layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.Linear)]
+    assert len(layers) == 5
+    for layer in layers:
+        assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1, abs=0.05)

@@ -10,12 +10,15 @@ from torch import nn
 
 from gangen import noise
 from gangen.contracts import Clock
+from gangen.errors import UsageError
 from gangen.losses import NonSaturating, RelativisticAverage
 from gangen.networks import Players
 from gangen.optimizers import Learning, adam
+from gangen.penalties import R1, GradientPenalty
 from gangen.training.players import Player, learning
 from gangen_text.networks.cnn import CNNDiscriminator
-from gangen_text.networks.lstm import LSTMGenerator
+from gangen_text.networks.lstm import LSTMDiscriminator, LSTMGenerator
+from gangen_text.networks.transformer import TransformerDiscriminator
 from gangen_text.objectives.gumbel import Gumbel
 from gangen_text.objectives.seqgan import SeqGAN
 from gangen_text.objectives.turns import moments
@@ -197,6 +200,41 @@ def test_the_relaxations_temperature_follows_its_schedule():
         with noise.shared(3), torch.no_grad():
             peaks.append(objective.fakes(players, batch, Clock("adversarial", step, 100))[:, 0].amax(-1).mean().item())
     assert peaks[0] < 0.6 < 0.98 < peaks[1]
+
+
+@pytest.mark.parametrize("network", [CNNDiscriminator, LSTMDiscriminator, TransformerDiscriminator])
+def test_penalties_differentiate_by_one_hot_rows_and_soft_ones(network):
+    players = game(ENDING, network(ENDING, dropout=0.0))
+    batch = {"tokens": torch.tensor([[3, 4, 1, 2, 2, 2], [5, 6, 3, 4, 5, 1]]), "label": torch.tensor([0, 1])}
+    penalties = {"penalties": [R1(weight=2.0)], "lazy_penalties": [R1(weight=6.0), GradientPenalty()]}
+    objective = Gumbel(ENDING, loss=NonSaturating(), **penalties)
+    with torch.random.fork_rng():
+        torch.set_default_dtype(torch.float64)
+        try:
+            _, stats = objective.discriminate(players, batch, CLOCK)
+            loss, lazy = objective.penalize(players, batch, CLOCK)
+        finally:
+            torch.set_default_dtype(torch.float32)
+    rows = nn.functional.one_hot(batch["tokens"], 7).double().requires_grad_()
+    (slopes,) = torch.autograd.grad(players.discriminator(rows, batch).sum(), rows)
+    assert stats["R1"].item() == pytest.approx(2.0 * slopes.square().sum().item() / (2 * 2))
+    assert lazy["R1"].item() == pytest.approx(3 * stats["R1"].item())
+    loss.backward()
+    assert players.discriminator.embedding.weight.grad.abs().sum() > 0
+    objective.check(players, ["discriminate", "penalize"])
+    with pytest.raises(UsageError, match="give the objective lazy_penalties"):
+        Gumbel(ENDING, loss=NonSaturating()).check(players, ["penalize"])
+
+
+def test_l2_is_that_of_the_discriminators_output_layer():
+    players = game(FIXED, CNNDiscriminator(FIXED, filter_widths=(2,), filter_counts=(4,), dropout=0.0))
+    batch, losses = {"tokens": torch.tensor([[1, 0, 2, 3, 1], [3, 3, 0, 0, 2]])}, []
+    for l2 in (0.0, 0.2):
+        with noise.shared(1):
+            losses.append(SeqGAN(FIXED, loss=NonSaturating(), l2=l2).discriminate(players, batch, CLOCK)[0].item())
+    output = players.discriminator.output
+    squares = output.weight.square().sum() + output.bias.square().sum()
+    assert losses[1] - losses[0] == pytest.approx(0.1 * squares.item())
 
 
 def test_the_discriminators_turn_leaves_the_generator_alone():
