@@ -63,6 +63,8 @@ class Parallel:
         max_left_out: Annotated[float, Interval(ge=0, le=1)] = 0.5,
         seed: int = 0,
     ) -> None:
+        if path is None and heldout_path is not None:
+            raise DataError("heldout_path goes with a path; of the built-in grammar the share heldout is held out")
         if path is None:
             account = Account("conditional/parallel", "sentences")
             pairs = Sentences(*map(list, zip(*grammar.sentences(size, seed), strict=True)))
@@ -70,7 +72,7 @@ class Parallel:
             account = Account(path, "sentences")
             source = SentenceRows(path, encoding=encoding, source_column=source_column, target_column=target_column)
             pairs = source.read(account)
-        if path is None or heldout_path is None:
+        if heldout_path is None:
             held = chosen(pairs.sources, None, heldout, seed, account)
             pairs, others = pairs.where([not it for it in held]), pairs.where(held)
             account_of_others = account

@@ -86,6 +86,11 @@ def test_pairs_of_which_one_side_is_too_long_are_left_out(table):
         Parallel(path=str(table()), max_length=3)
 
 
+def test_held_out_pairs_of_the_built_in_grammar_cannot_be_named():
+    with pytest.raises(DataError, match="heldout_path goes with a path"):
+        Parallel(size=10, heldout_path="test.tsv")
+
+
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(table):
     with pytest.raises(DataError, match=r"has no column 'target'.*\nit has: source, french"):
         Parallel(path=str(table(target="french")))
