@@ -4,6 +4,7 @@
 
 RUN was played by maximum likelihood, with the metrics that are to be taken. Each game begins with its generator: the
 others learn for 200 steps, and then all of them for 200, the generator with a constant learning rate of 1e-4.
+Games of texts with labels, as sentigan, are played where they are named.
 Overrides are those of recipes and apply to every game, as in phases.play.steps=500. Prints a table in Markdown, with
 the CPU seconds of a game, its evaluation included; runs stay beside RUN, in RUN-GAME.
 """
@@ -19,6 +20,9 @@ from gangen.run_directory import RunDirectory
 
 FILTERS = "filter_widths: [1, 2, 3, 4, 5], filter_counts: [64, 64, 64, 64, 64]"
 CNN = f"players.discriminator={{use: text/cnn, {FILTERS}, dropout: 0.5, optimizer: {{lr: 1e-3, betas: [0.5, 0.99]}}}}"
+EMBEDDINGS = "embedding_dim: 1, representations: 64, filter_widths: [2, 3, 4, 5], filter_counts: [64, 64, 64, 64]"
+RELGAN = f"players.discriminator={{use: text/cnn, {EMBEDDINGS}, optimizer: {{lr: 1e-4}}}}"
+RELAX = "loss: relativistic_paired, temperature: {start: 1, end: 0.01, shape: exponential}"
 MEDIATOR = "players.mediator={kind: generators, init: generator, optimizer: {lr: 1e-3}}"
 REFERENCE = "players.reference={kind: generators, copy_of: generator}"
 GAMES = {
@@ -30,14 +34,20 @@ GAMES = {
     "jsdgan": ("{use: text/jsdgan, texts: 10000}", "", "generate: 1"),
     "ddo": ("{use: text/ddo, beta: 0.1}", REFERENCE, "discriminate: 1"),
     "seqgan": ("{use: text/seqgan, rollouts: 4, stride: 4}", CNN, "imitate: 1, discriminate: 1, policy: 1"),
+    "gumbel": (f"{{use: text/gumbel, {RELAX}}}", CNN, "imitate: 1, discriminate: 1, relax: 1"),
+    "relgan": (f"{{use: text/gumbel, {RELAX}}}", RELGAN, "discriminate: 1, relax: 1"),
     "rankgan": ("{use: text/rankgan, rollouts: 4, stride: 4}", CNN, "imitate: 1, discriminate: 1, policy: 1"),
+}
+# On texts with labels.
+LABELLED = {
+    "sentigan": ("{use: text/sentigan, rollouts: 4, stride: 4}", CNN, "imitate: 1, discriminate: 1, policy: 1"),
 }
 ALONE = {CNN: "discriminate", MEDIATOR: "mediate"}
 
 
 def play(start: str, game: str, overrides: list[str]) -> RunDirectory:
     """Play a game from the generator of run ``start``; raises SystemExit where it is refused."""
-    objective, others, turns = GAMES[game]
+    objective, others, turns = (GAMES | LABELLED)[game]
     run = RunDirectory(f"{start}-{game}")
     phases = {"alone": f"steps: 200, turns: {{{ALONE[others]}: 1}}"} if others in ALONE else {}
     phases["play"] = f"steps: 200, turns: {{{turns}}}"

@@ -11,7 +11,7 @@ from torch import nn
 from gangen import noise
 from gangen.contracts import Clock
 from gangen.errors import UsageError
-from gangen.losses import NonSaturating, RelativisticAverage
+from gangen.losses import NonSaturating, RelativisticAverage, RelativisticPaired
 from gangen.networks import Players
 from gangen.optimizers import Learning, adam
 from gangen.penalties import R1, GradientPenalty
@@ -189,6 +189,23 @@ def test_relaxed_fakes_carry_the_discriminators_gradient_to_the_generator(loss):
         parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in players.generator.parameters()
     )
     assert all(parameter.grad is None for parameter in players.discriminator.parameters())
+
+
+def test_on_texts_with_labels_relativistic_pairs_are_of_one_category():
+    players = game(ENDING, CNNDiscriminator(ENDING, dropout=0.0))
+    tokens, label = torch.tensor([[3, 4, 1, 2, 2, 2], [5, 6, 3, 4, 5, 1], [4, 1, 2, 2, 2, 2]]), torch.tensor([0, 1, 0])
+    objective = Gumbel(ENDING, loss=RelativisticPaired())
+    with noise.shared(3):
+        loss, _ = objective.discriminate(players, {"tokens": tokens, "label": label}, CLOCK)
+    with noise.shared(3), torch.no_grad():
+        fakes = players.generator.relaxed(3, {"label": label})
+        of_categories = []
+        for category in (0, 1):
+            real, fake = (rows[label == category] for rows in (tokens, fakes))
+            condition = {"label": torch.full((len(real),), category)}
+            margins = players.discriminator(real, condition) - players.discriminator(fake, condition)
+            of_categories.append(-margins.sigmoid().log().sum())
+    assert loss.item() == pytest.approx(sum(of_categories).item() / 3)
 
 
 def test_the_relaxations_temperature_follows_its_schedule():
