@@ -128,8 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluating.add_argument("--metric", type=_metrics, default=(), metavar="NAME[,NAME]", help=metrics)
     evaluating.add_argument("--samples", type=int, metavar="N", help="how many samples each metric looks at")
     sweep = evaluating.add_mutually_exclusive_group()
-    values = "of the setting that trades quality for diversity, as in 0.5,1.0,1.5 (default: temperatures, 0.5 to 1.2)"
-    sweep.add_argument("--sweep", type=_values, metavar="V,V", help=values)
+    swept = "another setting of sampling, or other values, that trade quality for diversity (repeatable)"
+    sweep.add_argument("--sweep", type=_sweep, action="append", metavar="[NAME=]V,V", help=swept)
     sweep.add_argument("--no-sweep", action="store_true", help="take figures only, at no other setting")
     page = "write the runs side by side on one page"
     evaluating.add_argument("-o", "--output", type=Path, metavar="FILE", help=page)
@@ -218,7 +218,8 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
         raise UsageError(f"cannot write {options.output}: name a file in a folder that exists")
     registry = _registry(blocked)
-    request = Request(options.metric, options.samples, () if options.no_sweep else options.sweep)
+    sweep = {} if options.no_sweep else options.sweep and dict(options.sweep)
+    request = Request(options.metric, options.samples, sweep)
     runs = [
         Trained(folder, request, registry)
         for folder in {Path(folder).resolve(): Path(folder) for folder in options.runs}.values()
@@ -290,14 +291,18 @@ def _metrics(text: str) -> list[Any]:
     return entries
 
 
-def _values(text: str) -> list[float]:
+def _sweep(text: str) -> tuple[str, list[float]]:
+    """A setting, "" for that which a trade-off names first, and its values in order."""
+    name, _, listed = text.rpartition("=")
     try:
-        values = sorted({int(word) if word.isdecimal() else float(word) for word in text.split(",")})
+        values = sorted({int(word) if word.isdecimal() else float(word) for word in listed.split(",")})
     except ValueError:
         values = []
     if not values or not all(0 < value < float("inf") for value in values):
-        raise argparse.ArgumentTypeError(f"numbers above 0 with commas between them, as in 0.7,1.0; got {text!r}")
-    return values
+        raise argparse.ArgumentTypeError(
+            f"numbers above 0 with commas between them, as in 0.7,1.0 or top_p=0.8,0.9; got {text!r}"
+        )
+    return name, values
 
 
 def _registry(blocked: list[str]) -> "Registry":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, Protocol, get_type_hints
 
 import torch
@@ -140,12 +140,28 @@ def drawn(verb: Callable[..., Tensor], n: int, condition: Batch, settings: Mappi
 
 def settings_of(verb: Callable[..., Any]) -> dict[str, Any]:
     """The settings of a sampler's method, its keyword-only parameters: types by name; of ``**settings`` see Sampler."""
-    try:
-        types = get_type_hints(verb, include_extras=True)
-    except (NameError, TypeError):  # names that only type checkers know, or what is no function
-        types = {}
-    parameters = signature(verb).parameters.values()
-    own = {it.name: types.get(it.name, Any) for it in parameters if it.kind is it.KEYWORD_ONLY}
-    if any(it.kind is it.VAR_KEYWORD for it in parameters) and hasattr(verb, "__self__"):
-        return own | settings_of(getattr(verb.__self__.generator, verb.__name__))
-    return own
+    found: dict[str, Any] = {}
+    for method in _methods(verb):
+        try:
+            types = get_type_hints(method, include_extras=True)
+        except (NameError, TypeError):  # names that only type checkers know, or what is no function
+            types = {}
+        found = {it.name: types.get(it.name, Any) for it in _keyword_only(method)} | found
+    return found
+
+
+def defaults_of(verb: Callable[..., Any]) -> dict[str, Any]:
+    """What the settings of a sampler's method are where nothing is said, by name."""
+    return {it.name: it.default for method in reversed(_methods(verb)) for it in _keyword_only(method)}
+
+
+def _methods(verb: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """``verb``, and behind it that of its generator which it hands ``**settings``."""
+    found = [verb]
+    if any(it.kind is it.VAR_KEYWORD for it in signature(verb).parameters.values()) and hasattr(verb, "__self__"):
+        found += _methods(getattr(verb.__self__.generator, verb.__name__))
+    return found
+
+
+def _keyword_only(verb: Callable[..., Any]) -> list[Parameter]:
+    return [it for it in signature(verb).parameters.values() if it.kind is it.KEYWORD_ONLY]

@@ -18,6 +18,8 @@ from gangen.metrics.tradeoff import Tradeoff
 
 # Null in a file is what was not finite.
 Row = Mapping[str, Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]]
+# Points by the setting that was swept: see gangen.evaluation.frontier.
+Sweeps = dict[str, list[Row]]
 
 
 def _measured(use: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -32,28 +34,29 @@ class Request:
 
     A metric is a name, or a mapping of ``use`` and options as in a recipe.
 
-    ``sweep`` are the values of the setting that trades quality for diversity: without them those of the trade-off, and
-    none if empty.
+    ``sweep`` are settings of sampling, each with values, instead of those that a trade-off names; none if empty. The
+    name "" stands for the first of these.
     """
 
     metrics: Sequence[str | Mapping[str, Any]] = ()
     samples: int | None = None
-    sweep: Sequence[float] | None = None
+    sweep: Mapping[str, Sequence[float]] | None = None
 
 
 @dataclass(frozen=True)
 class Frontier:
-    """Figures at every value of the setting of a run's model, and of its baseline: what an earlier phase ended with.
+    """Figures of a trade-off at every value of every setting that was swept, of a run's model and of its baseline.
 
-    ``baseline_again`` is the baseline drawn a second time, with other noise. ``real`` has those of the two figures that
-    real data have.
+    A point has its setting and both figures. The baseline is what the phase ``baseline_phase`` ended with, drawn by its
+    generator alone; ``baseline_again`` is the same drawn a second time, with other noise. ``real`` has those of the two
+    figures that real data have.
     """
 
     tradeoff: Tradeoff
-    model: list[Row]
+    model: Sweeps
     baseline_phase: str | None
-    baseline: list[Row] | None
-    baseline_again: list[Row] | None
+    baseline: Sweeps | None
+    baseline_again: Sweeps | None
     real: Row
 
     @cached_property
@@ -62,21 +65,16 @@ class Frontier:
         if self.baseline is None:
             return None
         found = compare(self.tradeoff, self.model, self.baseline, self.real)
-        itself = compare(self.tradeoff, self.baseline_again or [], self.baseline, self.real)
+        itself = compare(self.tradeoff, self.baseline_again or {}, self.baseline, self.real)
         return replace(found, noise=abs(itself.gap))
 
     @property
-    def setting(self) -> str:
-        """What was swept."""
-        return self.tradeoff.setting
+    def verdict(self) -> str | None:
+        """In words; None where there is no baseline."""
+        return None if self.comparison is None else verdict(self.tradeoff, [self.comparison])
 
     @property
-    def axes(self) -> tuple[str, str, str]:
-        """The setting, and the figures of quality and diversity; each point has all three."""
-        return self.setting, self.tradeoff.quality.figure, self.tradeoff.diversity.figure
-
-    @property
-    def sides(self) -> dict[str, list[Row]]:
+    def sides(self) -> dict[str, Sweeps]:
         """The model's points, and those of the baseline if there is one."""
         return {"model": self.model} | ({} if self.baseline is None else {"baseline": self.baseline})
 
@@ -97,20 +95,12 @@ class Result:
     extractors: Mapping[str, str]
     figures: Mapping[str, Figure]
     warnings: list[str]
-    frontier: Frontier | None
-
-    @property
-    def verdict(self) -> str | None:
-        """In words; None where there is no frontier or no baseline."""
-        if self.frontier is None or self.frontier.comparison is None:
-            return None
-        return verdict(self.frontier.tradeoff, [self.frontier.comparison])
+    frontiers: list[Frontier]
 
     def write(self, path: Path) -> None:
         """Write ``evaluation.json``, which ``read`` reads; it says also what follows from the rest."""
-        frontier = self.frontier and vars(self.frontier) | {"comparison": self.frontier.comparison}
-        more = {"frontier": frontier, "verdict": self.verdict, "gangen": __version__}
-        write_atomically(path, to_json(vars(self) | more, indent=1))
+        frontiers = [vars(it) | {"comparison": it.comparison, "verdict": it.verdict} for it in self.frontiers]
+        write_atomically(path, to_json(vars(self) | {"frontiers": frontiers, "gangen": __version__}, indent=1))
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -118,11 +108,22 @@ class Result:
         try:
             content = {"recipe": {}} | json.loads(path.read_text(encoding="utf-8"))
             content["figures"] = read_row(content["figures"])
-            frontier = content["frontier"]
-            if frontier and "tradeoff" not in frontier:  # of an older evaluation
-                axes = {side: frontier[side] for side in ("quality", "diversity")}
-                ends = {side: {"figure": name, "good": frontier["good"][name]} for side, name in axes.items()}
-                content["frontier"] = frontier | {"tradeoff": ends | {"setting": frontier["setting"]}}
+            if "frontiers" not in content:
+                content["frontiers"] = [_of_one_sweep(content["frontier"])] if content["frontier"] else []
             return TypeAdapter(cls).validate_python(content)
         except (OSError, ValueError, TypeError, AttributeError, LookupError):
             return None
+
+
+def _of_one_sweep(frontier: Mapping[str, Any]) -> dict[str, Any]:
+    """The one frontier of an older evaluation, over values of one setting."""
+    tradeoff = frontier.get("tradeoff")
+    if tradeoff is None:
+        axes = {side: frontier[side] for side in ("quality", "diversity")}
+        tradeoff = {side: {"figure": name, "good": frontier["good"][name]} for side, name in axes.items()}
+    setting = tradeoff.get("setting", frontier.get("setting"))
+    sides = {side: frontier[side] for side in ("model", "baseline", "baseline_again")}
+    swept = {setting: [row[setting] for row in sides["model"]]}
+    ends = {side: tradeoff[side] for side in ("quality", "diversity")}
+    points = {side: rows if rows is None else {setting: rows} for side, rows in sides.items()}
+    return {**frontier, **points, "tradeoff": {**ends, "sweeps": swept}}

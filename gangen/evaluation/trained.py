@@ -1,7 +1,8 @@
-"""The evaluation of a run that was trained: the figures of its metrics, and its frontier beside its baseline's."""
+"""The evaluation of a run that was trained: the figures of its metrics, and its frontiers beside its baseline's."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,16 @@ from gangen.components.messages import problems_of
 from gangen.components.options import Use, read_use
 from gangen.components.registry import Registry
 from gangen.contracts import Metric, SheetRow
-from gangen.errors import RecipeError, RunError, UsageError
-from gangen.evaluation.results import Frontier, Request, Result
+from gangen.errors import RecipeError, RunError, UsageError, did_you_mean
+from gangen.evaluation.results import Frontier, Request, Result, Sweeps
 from gangen.metrics.context import MetricContext, evaluate, joined, measure
 from gangen.metrics.figures import Figure
-from gangen.metrics.tradeoff import Row
+from gangen.metrics.tradeoff import Row, Tradeoff
 from gangen.noise import mix
 from gangen.recipe.load import load_recipe
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
-from gangen.samplers import settings_of
+from gangen.samplers import defaults_of, settings_of
 from gangen.saved_model import read_model
 from gangen.training import checkpoint
 from gangen.training.assemble import build_context, build_game, build_metrics
@@ -95,7 +96,7 @@ class Trained:
             extractors=context.extractors,
             warnings=context.warnings,
             figures=figures,
-            frontier=self._frontier(metrics, found, figures, context),
+            frontiers=self._frontiers(metrics, found, figures, context),
         )
         result.write(self.run.evaluation)
         return result
@@ -119,53 +120,106 @@ class Trained:
                 rows = [SheetRow(title, samples=codec.decode(samples)) for title, samples in sheet.items()]
                 codec.render(rows, self.run.samples / name)
 
-    def _frontier(
+    def _frontiers(
         self, metrics: list[Metric], found: list[Figures], figures: Figures, context: MetricContext
-    ) -> Frontier | None:
-        """The sweep of the first trade-off that a metric declares and ``figures`` have both of."""
-        declared = (metric.tradeoff for metric in metrics if hasattr(metric, "tradeoff"))
-        tradeoff = next((it for it in declared if {it.quality.figure, it.diversity.figure} <= figures.keys()), None)
-        if tradeoff is None:
-            return self._without_sweep(
-                "no two of its metrics are a quality and the diversity it is traded against\n"
+    ) -> list[Frontier]:
+        """Of each trade-off that a metric declares and ``figures`` have both of, where there is anything to sweep."""
+        if self.request.sweep is not None and not self.request.sweep:
+            return []
+        declared = {it.figures: it for metric in metrics if (it := getattr(metric, "tradeoff", None)) is not None}
+        tradeoffs = [self._swept(it, context) for it in declared.values() if set(it.figures) <= figures.keys()]
+        if self.request.sweep and not tradeoffs:
+            raise UsageError(
+                f"{self.run.root}: no two of its metrics are a quality and the diversity it is traded against\n"
                 "name both with --metric, or leave --sweep out"
             )
-        if tradeoff.setting not in settings_of(context.sampler.sample):
-            return self._without_sweep(f"its sampler has no {tradeoff.setting} to sweep\nleave --sweep out")
-        values = tradeoff.values if self.request.sweep is None else self.request.sweep
-        if not values:
-            return None
-        axes = (tradeoff.quality.figure, tradeoff.diversity.figure)
-        swept = [metric for metric, own in zip(metrics, found, strict=True) if not own.keys().isdisjoint(axes)]
-
-        def sweep(seed: int) -> list[Row]:
-            rows: list[Row] = []
-            for value in values:
-                here = context.sampled(seed, {tradeoff.setting: value})
-                row = {name: figure.value for name, figure in evaluate(swept, here).items()}
-                for warning in [warning for warning in here.warnings if warning not in context.warnings]:
-                    context.warn(f"at {tradeoff.setting} {value:g}: {warning}")
-                rows.append({tradeoff.setting: value} | row)
-            return rows
-
-        ours, phase, baseline, again = sweep(self.recipe.seed), self._baseline_phase(), None, None
+        tradeoffs = [it for it in tradeoffs if it.sweeps]
+        if not tradeoffs:
+            return []
+        reporting = [(metric, own.keys()) for metric, own in zip(metrics, found, strict=True)]
+        seed, phase = self.recipe.seed, self._baseline_phase()
+        sides: list[list[Any]] = [_drawn(tradeoffs, reporting, context, seed, unset=figures)]
         if phase is not None:
             for name, earlier in read_model(self.run.phases / phase, self.registry, context.device).networks.items():
                 context.players.averaged(name).load_state_dict(earlier.state_dict())
-            baseline, again = sweep(self.recipe.seed), sweep(mix(self.recipe.seed, "again"))
-        real = {axis: value for axis in axes if (value := figures[axis].real) is not None}
-        return Frontier(tradeoff, ours, phase, baseline, again, real)
+            alone = getattr(context.sampler, "plain", {})
+            sides += [_drawn(tradeoffs, reporting, context, it, alone=alone) for it in (seed, mix(seed, "again"))]
+        else:
+            sides += [[None] * len(tradeoffs)] * 2
+        real = {name: figure.real for name, figure in figures.items() if figure.real is not None}
+        return [
+            Frontier(tradeoff, model, phase, baseline, again, _only(tradeoff.figures, real))
+            for tradeoff, model, baseline, again in zip(tradeoffs, *sides, strict=True)
+        ]
 
-    def _without_sweep(self, reason: str) -> Frontier | None:
-        """None. Raises UsageError where one was asked for."""
-        if self.request.sweep:
-            raise UsageError(f"{self.run.root}: {reason}")
-        return None
+    def _swept(self, tradeoff: Tradeoff, context: MetricContext) -> Tradeoff:
+        """``tradeoff`` with the sweeps that were asked for, of settings that the sampler has.
+
+        Raises UsageError where it lacks one that was asked for.
+        """
+        known, asked = settings_of(context.sampler.sample), self.request.sweep
+        if asked is None:
+            return replace(tradeoff, sweeps={it: values for it, values in tradeoff.sweeps.items() if it in known})
+        sweeps = {name or next(iter(tradeoff.sweeps)): tuple(values) for name, values in asked.items()}
+        for name in sweeps:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise UsageError(f"{self.run.root}: its sampler has no {name} to sweep{hint}\nleave --sweep out")
+        return replace(tradeoff, sweeps=sweeps)
 
     def _baseline_phase(self) -> str | None:
         """The last phase before the last one."""
         earlier = list(self.recipe.phases)[:-1]
         return next((name for name in reversed(earlier) if (self.run.phases / name).is_dir()), None)
+
+
+def _drawn(
+    tradeoffs: Sequence[Tradeoff],
+    reporting: Sequence[tuple[Metric, Set[str]]],
+    context: MetricContext,
+    seed: int,
+    *,
+    alone: Mapping[str, Any] | None = None,
+    unset: Mapping[str, Figure] | None = None,
+) -> list[Sweeps]:
+    """The points of each trade-off; samples are drawn once for all trade-offs that sweep a setting over a value.
+
+    ``reporting`` are metrics, each with the names of its figures. ``alone`` are settings with which a sampler draws by
+    its generator alone; these are not swept. ``unset`` are figures where nothing is set: what every sweep goes through
+    that has a setting's default among its values.
+    """
+    alone = alone or {}
+    plain = {name: figure.value for name, figure in (unset or {}).items()}
+    defaults = defaults_of(context.sampler.sample)
+    rows: dict[tuple[str, float], Row] = {}
+    places = [(setting, value) for it in tradeoffs for setting, values in it.sweeps.items() for value in values]
+    for setting, value in dict.fromkeys(places):
+        if setting in alone:
+            continue
+        wanted = {name for it in tradeoffs if value in it.sweeps.get(setting, ()) for name in it.figures}
+        if value == defaults[setting] and wanted <= plain.keys():
+            rows[setting, value] = plain
+            continue
+        here = context.sampled(seed, {**alone, setting: value})
+        metrics = [metric for metric, names in reporting if not names.isdisjoint(wanted)]
+        row = {name: figure.value for name, figure in evaluate(metrics, here).items()}
+        for warning in [warning for warning in here.warnings if warning not in context.warnings]:
+            context.warn(f"at {setting} {value:g}: {warning}")
+        rows[setting, value] = row
+        if value == defaults[setting]:
+            plain |= row
+    return [
+        {
+            setting: [{setting: value} | _only(it.figures, rows[setting, value]) for value in values]
+            for setting, values in it.sweeps.items()
+            if setting not in alone
+        }
+        for it in tradeoffs
+    ]
+
+
+def _only(names: Iterable[str], row: Row) -> dict[str, float]:
+    return {name: row[name] for name in names if name in row}
 
 
 def _chosen(recipe: Recipe, request: Request, registry: Registry) -> Iterable[Use]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
+from itertools import cycle
 from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
@@ -35,6 +36,9 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": _INK,
 }
 _DASHES = (0, (4, 2))
+_SHAPES = ("o", "s", "^", "D", "v", "P", "X")
+# Begins the name of a part that is a tip's text, which browsers show where one points at it.
+_TIP = "tip: "
 # A line of more points than this is thinned, and one of fewer shows each of them.
 _MANY, _FEW = 400, 30
 # Figures that differ by more than this factor are drawn on a logarithmic axis.
@@ -49,10 +53,19 @@ class Chart(NamedTuple):
     remark: str = ""
 
 
-class Line(NamedTuple):
-    """One curve: its name, its points, its place in the palette; and the points of ``runs`` that it is the mean of.
+class Mark(NamedTuple):
+    """A point that was measured: its shape is that of its ``kind``, and who points at it reads the ``tip``."""
 
-    A point is ``(x, y)``; in a frontier it has a label, too.
+    x: float
+    y: float
+    kind: str
+    tip: str
+
+
+class Line(NamedTuple):
+    """One curve: its name, its points ``(x, y)``, its place in the palette; and of ``runs``, whose mean it is, those.
+
+    ``marks`` lie where it was measured, on the curve or beside it.
     """
 
     name: str
@@ -60,6 +73,7 @@ class Line(NamedTuple):
     colour: int = 0
     dashed: bool = False
     runs: Sequence[Points] = ()
+    marks: Sequence[Mark] = ()
 
 
 def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, wide: bool = False) -> Markup:
@@ -110,18 +124,20 @@ def frontier_chart(
     title = f"{quality} against {diversity}"
     with _drawing(title, (5.6, 3.6)) as (figure, svg):
         axes = figure.add_subplot()
-        few = len(curves) <= 2
+        kinds = dict.fromkeys(mark.kind for curve in curves for mark in curve.marks)
+        shapes = dict(zip(kinds, cycle(_SHAPES)))
         for curve in curves:
-            look = {"color": PALETTE[curve.colour % len(PALETTE)], "linestyle": _DASHES if curve.dashed else "-"}
+            look = {"color": PALETTE[curve.colour % len(PALETTE)]}
+            line = look | {"linestyle": _DASHES if curve.dashed else "-"}
             for run in curve.runs:
-                axes.plot(*_columns(run), linewidth=0.8, alpha=0.45, **look)
+                axes.plot(*_columns(run), linewidth=0.8, alpha=0.45, **line)
+            axes.plot(*_columns(curve.points), label=f"\u200b{curve.name}", **line)
             filled = "none" if curve.dashed else None
-            marker = {"marker": "s" if curve.dashed else "o", "markersize": 4.5, "markerfacecolor": filled}
-            axes.plot(*_columns(curve.points), label=f"\u200b{curve.name}", **marker, **look)
-            beside = {"xytext": (5, -10), "ha": "left"} if curve.dashed else {"xytext": (-5, 5), "ha": "right"}
-            ends = [] if curve.dashed else [*curve.points[:1], *curve.points[1:][-1:]]
-            for x, y, setting in curve.points if few else ends:
-                axes.annotate(setting, (x, y), textcoords="offset points", size=7.5, color=look["color"], **beside)
+            for mark in curve.marks:
+                shape = {"marker": shapes[mark.kind], "markersize": 4.5, "markerfacecolor": filled, "linestyle": ""}
+                axes.plot(mark.x, mark.y, gid=f"{_TIP}{mark.tip}", **look, **shape)
+        for kind, marker in shapes.items():
+            axes.plot([], [], marker=marker, markersize=4.5, linestyle="", color=_INK, label=f"\u200b{kind}")
         label: str | None = "real data"
         for x, y in reals:
             if math.isfinite(y):
@@ -181,4 +197,5 @@ def _embedded(svg: StringIO, title: str) -> Markup:
     box = re.search(r'viewBox="[^"]*"', head)
     # Names of parts, which charts on one page share; nothing refers to them.
     rest = re.sub(r' id="[\w.]+_\d+"', "", rest).replace(_INK, "currentColor")
+    rest = re.sub(rf'<g id="{_TIP}([^"]*)">', r"<g><title>\1</title>", rest)
     return Markup(f'<svg {box[0] if box else ""} role="img" aria-label="{escape(title)}">{rest}')

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from gangen.evaluation.frontier import spread_of, verdict
-from gangen.evaluation.results import Frontier, Result
+from gangen.evaluation.frontier import spread_of
+from gangen.evaluation.results import Result
 from gangen.metrics.figures import is_number
 from gangen.report.page import number
 
@@ -37,17 +37,6 @@ class Group:
     def steps(self) -> str:
         """The steps at which the runs were evaluated, most often one."""
         return ", ".join(f"{step:,}" for step in dict.fromkeys(result.step for result in self.results))
-
-    @property
-    def verdict(self) -> str | None:
-        """How the runs stand to their baselines, in words; None where no run has one."""
-        found = [(frontier.tradeoff, frontier.comparison) for frontier in self.frontiers if frontier.comparison]
-        return verdict(found[0][0], [comparison for _, comparison in found]) if found else None
-
-    @property
-    def frontiers(self) -> list[Frontier]:
-        """Those of the runs that have one."""
-        return [result.frontier for result in self.results if result.frontier]
 
     @property
     def data(self) -> Any:

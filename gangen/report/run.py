@@ -27,6 +27,7 @@ def write_report(run: RunDirectory) -> Path:
     if result and all(row["step"] <= result.step for row in rows):
         # They stand alone, since training may have measured the same figures at other counts.
         figures, step = dict(result.figures), result.step
+    frontiers = planes(groups)
     sheets, all_sheets = samples.over_time(run.samples)
     return write_page(
         run.root / "report.html",
@@ -40,7 +41,8 @@ def write_report(run: RunDirectory) -> Path:
         facts=facts(run, rows),
         figures=figures,
         newest=step,
-        frontiers=planes(groups),
+        frontiers=frontiers,
+        verdicts=[words for plane in frontiers for words in plane.verdicts.values()],
         sheets=sheets,
         all_sheets=all_sheets,
         real=samples.of_real_data(run.samples),

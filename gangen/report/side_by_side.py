@@ -19,6 +19,7 @@ def write_side_by_side(results: Sequence[Result], path: Path) -> Path:
     Raises RunError where it cannot be written, UsageError where matplotlib is missing.
     """
     groups = grouped(results)
+    frontiers = planes(groups)
     return write_page(
         path,
         "side_by_side.html",
@@ -35,7 +36,11 @@ def write_side_by_side(results: Sequence[Result], path: Path) -> Path:
         names=names_of(groups),
         columns=_columns(groups),
         spread=len(results) > len(groups),
-        frontiers=planes(groups),
+        frontiers=frontiers,
+        verdicts={
+            group.name: [plane.verdicts[group.name] for plane in frontiers if group.name in plane.verdicts]
+            for group in groups
+        },
         sheets=samples.side_by_side({it.name: RunDirectory(it.folders[0]).samples for it in groups}, path.parent),
         measured=measured(groups),
         **reproduction([RunDirectory(result.run) for result in results]),

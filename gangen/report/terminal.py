@@ -22,7 +22,7 @@ def show(results: Sequence[Result], console: Console) -> None:
     for group in groups:
         for plane in planes([group]):
             console.print(_frontier(", ".join(group.folders), plane))
-            words = group.verdict or "there is no earlier phase to compare with"
+            words = plane.verdicts.get(group.name, "there is no earlier phase to compare with")
             console.print(f"{', '.join(group.folders)}: {words}\n", **_PLAIN)
     own = [f"{result.run}: {message}" for result in results for message in result.warnings]
     for message in own + disagreements(groups):
@@ -42,15 +42,12 @@ def _figures(groups: Sequence[Group]) -> Table:
 
 def _frontier(runs: str, plane: Plane) -> Table:
     against = f"; baseline: phase {' or '.join(plane.phases)}" if plane.phases else ""
-    table = _table(plane.axes[0], title=f"frontier of {runs} ({plane.ends}{against})")
-    lines: dict[str, dict[str, list[str]]] = {}
-    for side, at, *cells in plane.rows:
-        lines.setdefault("real" if at == "-" else at, {})[side] = cells
-    for side in next(iter(lines.values())):
-        for figure in plane.axes[1:]:
-            table.add_column(f"{side}\n{figure}", justify="right")
-    for at, sides in lines.items():
-        table.add_row(at, *(cell for cells in sides.values() for cell in cells), style="bold" if at == "real" else None)
+    (first, *heads), rows = plane.levels
+    table = _table(first, title=f"frontier of {runs} ({plane.ends}{against})")
+    for head in heads:
+        table.add_column(head, justify="left" if head == "by" else "right")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

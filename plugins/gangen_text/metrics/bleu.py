@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 
 from gangen import Axis, Figure, MetricContext, Tradeoff, UsageError, once_a_run
+from gangen_text.metrics.decoding import SWEEPS
 from gangen_text.metrics.words import OfWords, Text, available, read, real, unit_in_words
 
 LONGEST = 5
@@ -103,7 +104,7 @@ class Bleu(OfWords):
     ``unit`` is "words" and punctuation marks in lower case, or "tokens" of the data's tokenizer.
     """
 
-    tradeoff = Tradeoff(Axis("bleu_4", "high"), Axis("self_bleu_4", "low"))
+    tradeoff = Tradeoff(Axis("bleu_4", "high"), Axis("self_bleu_4", "low"), SWEEPS)
 
     def __init__(self, *, references: Annotated[int, Ge(1)] | None = None, **options: Any) -> None:
         super().__init__(**options)

@@ -13,10 +13,11 @@ from gangen_text.metrics.words import OfText
 class HeldOutNLL(OfText):
     """Negative log-likelihood in nats of the held-out texts under the generator, per token; the end is a token too.
 
-    Where an evaluation has settings of sampling, such as a temperature, it is that of the texts so sampled.
+    Where an evaluation has a temperature, it is that under the texts so sampled. What a discriminator chooses among
+    these is not looked at.
 
     Raises:
-        UsageError: the generator has no ``log_prob``, or there is no held-out text.
+        UsageError: the generator has no ``log_prob``, there is no held-out text, or another setting of sampling.
     """
 
     def check(self, context: MetricContext) -> None:
@@ -26,11 +27,15 @@ class HeldOutNLL(OfText):
             raise UsageError(f"metric text/nll: generator {type(generator).__name__} has no log_prob()")
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
+        chosen = getattr(context.sampler, "plain", {})
+        settings = {name: value for name, value in context.settings.items() if name not in chosen}
+        if others := settings.keys() - {"temperature"}:
+            raise UsageError(f"metric text/nll knows no likelihood of held-out texts under {min(others)}; take it out")
         generator, spec = context.players.averaged("generator"), context.data.codec.spec
         total = count = 0.0
         with evaluating(generator):
             for batch in _batches(context):
-                total -= generator.log_prob(batch["tokens"], batch, **context.settings).double().sum().item()
+                total -= generator.log_prob(batch["tokens"], batch, **settings).double().sum().item()
                 count += spec.mask(batch["tokens"]).sum().item()
         return {"nll": Figure(total / count, good="low")}
 

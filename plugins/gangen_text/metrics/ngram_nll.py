@@ -6,6 +6,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from gangen import Axis, Figure, MetricContext, Tradeoff, once_a_run
+from gangen_text.metrics.decoding import SWEEPS
 from gangen_text.metrics.kneser_ney import KneserNey
 from gangen_text.metrics.words import OfText, available, real_rows
 
@@ -33,7 +34,7 @@ class ForwardNLL(NGramNLL):
         UsageError: training data is a stream, and ``training`` is None.
     """
 
-    tradeoff = Tradeoff(Axis("forward_nll", "low"), Axis("reverse_nll", "low"))
+    tradeoff = Tradeoff(Axis("forward_nll", "low"), Axis("reverse_nll", "low"), SWEEPS)
 
     def __init__(self, *, training: Annotated[int, Ge(1)] | None = None, **options: Any) -> None:
         super().__init__(**options)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,7 +48,7 @@ def truncated(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
     """
     if not top_k and top_p >= 1.0:
         return logits
-    descending, order = logits.sort(dim=-1, descending=True, stable=True)
+    descending = _descending(logits)
     if 0 < top_k < logits.shape[-1]:
         descending[:, top_k:] = -torch.inf
     if top_p < 1.0:
@@ -55,7 +56,21 @@ def truncated(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
         before = probabilities.cumsum(-1) - probabilities
         before[:, 0] = 0.0
         descending = descending.masked_fill(before >= top_p, -torch.inf)
-    return torch.empty_like(logits).scatter_(-1, order, descending)
+    count = (descending > -torch.inf).sum(-1, keepdim=True)
+    least = descending.gather(-1, count - 1)
+    left_out = logits < least
+    if ((~left_out).sum(-1, keepdim=True) > count).any():  # of tokens as likely as the last one that is kept, not all
+        ties = logits == least
+        left_out |= ties & (ties.cumsum(-1) > count - (logits > least).sum(-1, keepdim=True))
+    return logits.masked_fill(left_out, -torch.inf)
+
+
+def _descending(logits: Tensor) -> Tensor:
+    """The entries of each row, the largest first."""
+    if logits.device.type != "cpu":
+        return logits.sort(dim=-1, descending=True).values
+    # numpy sorts what has no companions with vector instructions, many times faster than torch.
+    return torch.from_numpy(np.sort(logits.numpy(), axis=-1)).flip(-1)
 
 
 def gumbel_softmax(logits: Tensor, uniforms: Tensor, temperature: float, straight_through: bool = False) -> Tensor:

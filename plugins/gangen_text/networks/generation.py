@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import UsageError, noise
+from gangen import UsageError, evaluating, noise
 from gangen_text.networks.draws import gumbel_softmax, inverse_cdf, truncated
 from gangen_text.networks.likelihood import TokenLogLikelihood
 from gangen_text.spec import TextSpec
@@ -97,6 +97,7 @@ class Autoregressive(nn.Module, ABC):
         temperature: float = 1.0,
         top_k: Annotated[int, Ge(0)] = 0,
         top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0,
+        best_of: Annotated[int, Interval(ge=1, le=10_000)] = 1,
     ) -> Tensor:
         """``n`` rows, int64 ``[n, length]``, without gradient.
 
@@ -104,9 +105,28 @@ class Autoregressive(nn.Module, ABC):
         outside of the likeliest ``top_p`` of the probability, are left out. A condition's "prefix",
         int64 ``[n, p]``, is kept and continued.
 
+        Of ``best_of`` such rows the one is kept to which the network itself, at temperature 1, gives the highest
+        likelihood LIKELIHOOD: rejection by the generator (Caccia et al., 2020), at as many draws.
+
         Raises:
             UsageError: a temperature out of range, a label missing or a prefix longer than rows are.
         """
+        rows = self._sample(n, condition, temperature, top_k, top_p)
+        if best_of > 1:
+            scores = self._score(rows, condition)
+            for _ in range(best_of - 1):
+                others = self._sample(n, condition, temperature, top_k, top_p)
+                theirs = self._score(others, condition)
+                better = theirs > scores
+                rows[better], scores[better] = others[better], theirs[better]
+        return rows
+
+    def _score(self, rows: Tensor, condition: Condition | None) -> Tensor:
+        """By what rows are chosen among, float ``[n]``."""
+        with evaluating(self):
+            return self.log_prob(rows, condition).sum(1)
+
+    def _sample(self, n: int, condition: Condition | None, temperature: float, top_k: int, top_p: float) -> Tensor:
         if not 1e-6 <= temperature <= 1e6:  # beyond, quotients of logits are no numbers in float32
             raise UsageError(
                 f"temperature must be from 0.000001 to 1,000,000, got {temperature}; the likeliest text is top_k=1"

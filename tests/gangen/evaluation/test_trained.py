@@ -3,11 +3,13 @@
 import hashlib
 import json
 import shutil
+from functools import wraps
 from pathlib import Path
 
 import pytest
 
 from gangen import Axis, Tradeoff, cli
+from gangen_text.networks.lstm import LSTMGenerator
 
 ORACLE = """\
 data: {use: text/oracle, vocab_size: 12, length: 4, train_size: 64, heldout_size: 32}
@@ -22,6 +24,13 @@ trainer: {batch_size: 8, threads: 1}
 every: {log: 0, sample: 0, evaluate: 0, checkpoint: 1}
 metrics: [text/nll, {use: text/nll_oracle, samples: 20}, {use: text/unique, samples: 10}]
 """
+CHOSEN = (
+    ORACLE.replace(
+        "objective: text/seqgan", "objective: {use: text/seqgan, loss: non_saturating}\nsampler: text/residual"
+    )
+    .replace("adversarial: {steps: 1, turns: {imitate: 1}}", "discriminate: {steps: 1, turns: {discriminate: 1}}")
+    .replace(", ema: 0.5", "")
+)
 POINTS = """\
 data: {use: image/points, size: 100, heldout_size: 20}
 players:
@@ -38,13 +47,14 @@ metrics: [image/modes]
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory) -> Path:
-    """A folder with runs o0 and o1, which differ in their seeds, longer, which does not, and points."""
+    """A folder with runs: o0 and o1, which differ in their seeds, longer, points, and chosen, by a discriminator."""
     folder = tmp_path_factory.mktemp("played")
     for name, recipe, *overrides in [
         ("o0", ORACLE),
         ("o1", ORACLE, "seed=1"),
         ("longer", ORACLE, "phases.adversarial.steps=2"),
         ("points", POINTS),
+        ("chosen", CHOSEN),
     ]:
         path = folder / f"{name}.yaml"
         path.write_text(recipe)
@@ -76,26 +86,27 @@ def test_what_is_found_is_written_down(runs):
     assert found["figures"]["nll_oracle"].keys() == {"value", "real", "good"}
     assert [figure["good"] for figure in found["figures"].values()] == ["low", "low", "low", "high"]
 
-    frontier = found["frontier"]
+    [frontier] = found["frontiers"]
     assert frontier["tradeoff"]["quality"] == {"figure": "nll_oracle", "good": "low"}
     assert frontier["tradeoff"]["diversity"] == {"figure": "nll", "good": "low"}
+    assert frontier["tradeoff"]["sweeps"] == {"temperature": [0.5, 1]}
     assert frontier["baseline_phase"] == "pretrain"
-    assert [row["temperature"] for row in frontier["model"]] == [0.5, 1.0]
-    assert [row["temperature"] for row in frontier["baseline"]] == [0.5, 1.0]
-    assert [row["temperature"] for row in frontier["baseline_again"]] == [0.5, 1.0]
-    assert frontier["baseline_again"][0]["nll"] == frontier["baseline"][0]["nll"]  # no samples are drawn for it
-    assert frontier["baseline_again"][0]["nll_oracle"] != frontier["baseline"][0]["nll_oracle"]
+    model, baseline, again = (frontier[side]["temperature"] for side in ("model", "baseline", "baseline_again"))
+    for rows in (model, baseline, again):
+        assert [row["temperature"] for row in rows] == [0.5, 1.0]
+    assert again[0]["nll"] == baseline[0]["nll"]  # no samples are drawn for it
+    assert again[0]["nll_oracle"] != baseline[0]["nll_oracle"]
     assert frontier["comparison"]["noise"] > 0
-    assert "its baseline" in found["verdict"]
-    assert f"the baseline differs from itself by {frontier['comparison']['noise']:.2g}" in found["verdict"]
+    assert frontier["verdict"].startswith("no verdict on one run, which ")
+    assert f"the baseline differs from itself by {frontier['comparison']['noise']:.2g}" in frontier["verdict"]
     # At temperature 1 a sweep measures what the metrics do, and another one of any of its figures.
-    assert {key: frontier["model"][1][key] for key in ("nll", "nll_oracle")} == {
+    assert {key: model[1][key] for key in ("nll", "nll_oracle")} == {
         key: found["figures"][key]["value"] for key in ("nll", "nll_oracle")
     }
     assert frontier["real"] == {"nll_oracle": found["figures"]["nll_oracle"]["real"]}
     for figure in ("nll", "nll_oracle"):
-        assert frontier["model"][0][figure] != frontier["model"][1][figure]
-    assert frontier["baseline"][1]["nll"] != frontier["model"][1]["nll"]
+        assert model[0][figure] != model[1][figure]
+    assert baseline[1]["nll"] != model[1]["nll"]
 
 
 def test_the_weights_are_those_of_the_model_that_is_sampled_from(runs):
@@ -117,31 +128,82 @@ def test_evaluating_again_finds_the_same(runs):
 def test_a_model_that_is_its_baseline_equals_it(runs):
     # As if the last phase had changed nothing; the weights in the checkpoint are those that are evaluated.
     shutil.copy("runs/o0/model/generator.safetensors", "runs/o0/phases/pretrain/generator.safetensors")
-    assert evaluated("o0")["frontier"]["comparison"]["outcome"] == "equals"
+    assert evaluated("o0")["frontiers"][0]["comparison"]["outcome"] == "equals"
 
 
 def test_model_and_baseline_stand_side_by_side(runs, capsys):
-    rows = evaluated("o0", "--sweep", "0.5,1")["frontier"]
+    found = evaluated("o0", "--sweep", "0.5,1")["frontiers"][0]
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
-    for ours, theirs in zip(rows["model"], rows["baseline"], strict=True):
-        cells = [f"{row[figure]:.4g}" for row in (ours, theirs) for figure in ("nll_oracle", "nll")]
-        assert [f"{ours['temperature']:g}", *cells] in printed
+    # At one end of the diversities that both reach one of them has a point of its own.
+    low = found["comparison"]["low"]
+    [row] = [row for side in ("model", "baseline") for row in found[side]["temperature"] if row["nll"] == low]
+    [line] = [line for line in printed if line[:1] == [f"{low:.4g}"]]
+    assert f"{row['nll_oracle']:.4g}" in line and line.count("temperature") == 2
 
 
 def test_any_setting_of_sampling_may_be_what_trades_quality_for_diversity(runs, monkeypatch):
-    tradeoff = Tradeoff(Axis("good", "high"), Axis("modes", "high"), "truncation", (0.5, 1.0))
+    tradeoff = Tradeoff(Axis("good", "high"), Axis("modes", "high"), {"truncation": (0.5, 1.0), "unheard_of": (1, 2)})
     monkeypatch.setattr("gangen_image.metrics.modes.Modes.tradeoff", tradeoff, raising=False)
     wide = ("points", "--metric", "{use: image/modes, radius: 70}")
-    rows = evaluated(*wide)["frontier"]["model"]
+    points = evaluated(*wide)["frontiers"][0]["model"]
+    rows = points["truncation"]
+    assert points.keys() == {"truncation"}  # what the sampler has
     assert [row["truncation"] for row in rows] == [0.5, 1.0] and rows[0]["good"] != rows[1]["good"]
-    assert [row["truncation"] for row in evaluated(*wide, "--sweep", "0.25,1")["frontier"]["model"]] == [0.25, 1]
+    for asked in ("0.25,1", "truncation=0.25,1"):
+        points = evaluated(*wide, "--sweep", asked)["frontiers"][0]["model"]
+        assert [row["truncation"] for row in points["truncation"]] == [0.25, 1]
+
+
+PAIRS = ("--metric", "text/bleu,text/self_bleu,text/forward_nll,text/reverse_nll", "--samples", "20")
+
+
+def test_all_trade_offs_are_swept_on_the_same_samples(runs, monkeypatch, capsys):
+    drawn = []
+    sample = LSTMGenerator.sample
+
+    @wraps(sample)
+    def recorded(*rows, **settings):
+        drawn.append(settings)
+        return sample(*rows, **settings)
+
+    monkeypatch.setattr(LSTMGenerator, "sample", recorded)
+    asked = ("--sweep", "0.5,1", "--sweep", "top_p=0.5,1", "--sweep", "best_of=2")
+    bleu, nll = evaluated("o0", *PAIRS, *asked)["frontiers"]
+    assert [frontier["tradeoff"]["quality"]["figure"] for frontier in (bleu, nll)] == ["bleu_4", "forward_nll"]
+    for frontier in (bleu, nll):
+        for side in ("model", "baseline", "baseline_again"):
+            points = frontier[side]
+            settings = [{name: row[name]} for name, rows in points.items() for row in rows]
+            assert settings == [{"temperature": 0.5}, {"temperature": 1}, {"top_p": 0.5}, {"top_p": 1}, {"best_of": 2}]
+            # What changes nothing is drawn once.
+            figures = frontier["tradeoff"]["quality"]["figure"], frontier["tradeoff"]["diversity"]["figure"]
+            assert [points["temperature"][1][it] for it in figures] == [points["top_p"][1][it] for it in figures]
+    one = [{"temperature": 0.5}, {"temperature": 1}, {"top_p": 0.5}, {"best_of": 2}]
+    # The oracle writes the data; the model's own figures are those of the sweep where nothing is set.
+    assert drawn == [{}, {}, {"temperature": 0.5}, {"top_p": 0.5}, {"best_of": 2}, *one, *one]
+    printed = capsys.readouterr().out
+    assert "frontier of runs/o0 (bleu_4" in printed and "frontier of runs/o0 (forward_nll" in printed
+
+
+def test_texts_are_swept_over_all_that_trades_quality_for_diversity(runs):
+    for frontier in evaluated("o0", *PAIRS)["frontiers"]:
+        for side in ("model", "baseline"):
+            assert list(frontier[side]) == ["temperature", "top_p", "top_k", "best_of"]
+
+
+def test_the_baseline_of_a_discriminator_that_chooses_is_the_generator_alone(runs):
+    swept = evaluated("chosen", *PAIRS, "--sweep", "temperature=1", "--sweep", "candidates=1,2")["frontiers"][0]
+    assert swept["baseline"].keys() == {"temperature"}
+    [alone], (one, two) = swept["baseline"]["temperature"], swept["model"]["candidates"]
+    assert one["bleu_4"] == alone["bleu_4"] != two["bleu_4"]  # the last phase taught the discriminator alone
 
 
 def test_without_a_baseline_there_is_a_frontier_but_no_verdict(runs, capsys):
     shutil.rmtree("runs/o0/phases")
     found = evaluated("o0", "--sweep", "0.5,1")
-    assert len(found["frontier"]["model"]) == 2
-    assert found["frontier"]["baseline"] is found["verdict"] is None
+    [frontier] = found["frontiers"]
+    assert len(frontier["model"]["temperature"]) == 2
+    assert frontier["baseline"] is frontier["verdict"] is None
     assert "there is no earlier phase to compare with" in capsys.readouterr().out
 
 
@@ -152,13 +214,13 @@ def test_other_metrics_and_counts_can_be_asked_for(runs):
     assert found["metrics"][0]["protocol"]["held-out rows"] == 7
     assert list(found["figures"]) == ["unique", "distinct_2"]
     assert round(found["figures"]["unique"]["value"] * 7, 6).is_integer()
-    assert found["frontier"] is found["verdict"] is None
+    assert found["frontiers"] == []
 
 
 def test_data_of_another_kind_need_no_temperature(runs, capsys):
     found = evaluated("points", "--samples", "50")
     assert found["figures"].keys() == {"modes", "good", "kl"}
-    assert found["frontier"] is None
+    assert found["frontiers"] == []
     assert "temperature" not in capsys.readouterr().out
 
 
@@ -190,8 +252,9 @@ def test_real_data_stand_beside_figures(runs, capsys):
         (["runs/o0", "--metric", "image/modes"], "metric image/modes needs data with known modes"),
         (
             ["runs/o0", "--sweep", "0.5,0"],
-            "numbers above 0 with commas between them, as in 0.7,1.0; got '0.5,0'",
+            "numbers above 0 with commas between them, as in 0.7,1.0 or top_p=0.8,0.9; got '0.5,0'",
         ),
+        (["runs/o0", "--sweep", "temperatur=1"], "has no temperatur to sweep; did you mean 'temperature'?\nleave"),
         (["runs/o0", "--sweep", "1", "--no-sweep"], "not allowed with argument"),
         (["runs/points", "--sweep", "1"], "no two of its metrics are a quality and the diversity"),
         (["runs/o0", "--sweep", "1", "--metric", "unique"], "name both with --metric"),

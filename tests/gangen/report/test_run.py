@@ -35,10 +35,16 @@ ROWS = [
 ]
 FRONTIER = Frontier(
     tradeoff=Tradeoff(Axis("fit", "high"), Axis("spread", "low")),
-    model=[{"temperature": 0.5, "fit": 0.61, "spread": 0.2}, {"temperature": 1.0, "fit": 0.42, "spread": 0.7}],
+    model={
+        "temperature": [
+            {"temperature": 0.5, "fit": 0.61, "spread": 0.8},
+            {"temperature": 1.0, "fit": 0.42, "spread": 0.7},
+        ],
+        "top_p": [{"top_p": 0.75, "fit": 0.52, "spread": 0.6}],
+    },
     baseline_phase="warm",
-    baseline=[{"temperature": 1.0, "fit": 0.33, "spread": 0.65}],
-    baseline_again=[{"temperature": 1.0, "fit": 0.34, "spread": 0.65}],
+    baseline={"temperature": [{"temperature": 1.0, "fit": 0.33, "spread": 0.65}]},
+    baseline_again={"temperature": [{"temperature": 1.0, "fit": 0.34, "spread": 0.65}]},
     real={"fit": 0.87, "spread": 0.91},
 )
 ATTACK = "<script>alert(1)</script>"
@@ -88,7 +94,7 @@ def run(tmp_path: Path) -> RunDirectory:
 
 def evaluate(run: RunDirectory, **found) -> None:
     """Leave an evaluation behind."""
-    nothing = {"step": 20, "metrics": [], "extractors": {}, "figures": {}, "warnings": [], "frontier": None}
+    nothing = {"step": 20, "metrics": [], "extractors": {}, "figures": {}, "warnings": [], "frontiers": []}
     Result(run=str(run.root), seed=77, recipe={}, recipe_sha256="", **nothing | found).write(run.evaluation)
 
 
@@ -129,11 +135,22 @@ def test_no_two_parts_have_the_same_id(run):
 
 def test_what_it_says_before_and_after_an_evaluation(run):
     assert f"Played 20 steps; not evaluated yet: gangen eval {run.root}" in page(run).text
-    evaluate(run, frontier=FRONTIER)
+    evaluate(run, frontiers=[FRONTIER])
     read = page(run)
-    assert "Dominates its baseline: at equal spread" in read.text and "not evaluated" not in read.text
+    assert (
+        "No verdict on one run, which dominates its baseline: at equal spread (0.65 to 0.65)" in read.text
+        and "not evaluated" not in read.text
+    )
     assert "spread: low is good" in read.text and "what phase warm ended with" in read.text
-    for row in (["model", "0.5", "0.61", "0.2"], ["baseline", "1", "0.33", "0.65"], ["real data", "-", "0.87", "0.91"]):
+    assert "What changing temperature, top_p trades." in read.text
+    # At the one diversity that both reach the model is best by a point of more diversity.
+    assert ["0.65", "0.52", "top_p", "0.33", "temperature"] in read.cells
+    for row in (
+        ["model", "temperature 0.5", "0.61", "0.8"],
+        ["model", "top_p 0.75", "0.52", "0.6"],
+        ["baseline", "temperature 1", "0.33", "0.65"],
+        ["real data", "-", "0.87", "0.91"],
+    ):
         assert row in read.cells
     assert {"aria-label": "fit against spread", "role": "img"}.items() <= read.tagged("svg")[0].items()
 
@@ -196,14 +213,14 @@ def test_sheets_of_metrics_have_sections_of_their_own(run):
 
 
 def test_a_verdict_on_an_earlier_step_says_so(run):
-    evaluate(run, step=10, frontier=FRONTIER)
+    evaluate(run, step=10, frontiers=[FRONTIER])
     assert "found at step 10; the run has gone on to step 20" in page(run).text
-    evaluate(run, step=20, frontier=FRONTIER)
+    evaluate(run, step=20, frontiers=[FRONTIER])
     assert "gone on" not in page(run).text
 
 
 def test_a_frontier_without_a_baseline_or_real_data_is_drawn(run):
-    evaluate(run, frontier=replace(FRONTIER, baseline=None, baseline_phase=None, baseline_again=None, real={}))
+    evaluate(run, frontiers=[replace(FRONTIER, baseline=None, baseline_phase=None, baseline_again=None, real={})])
     read = page(run)
     assert "0.61" in read.text and not any(cells[0] in ("baseline", "real data") for cells in read.cells)
 
@@ -294,11 +311,16 @@ def test_sound_that_is_too_large_is_a_link(run):
 
 
 def test_rows_and_evaluations_of_older_runs_have_the_same_page(run):
-    evaluate(run, figures={"distance": Figure(6.5, 4.0)}, frontier=FRONTIER)
+    once = replace(FRONTIER, model={"temperature": FRONTIER.model["temperature"]})
+    evaluate(run, figures={"distance": Figure(6.5, 4.0)}, frontiers=[once])
     new = write_report(run).read_text(encoding="utf-8")
     older = json.loads(run.evaluation.read_text())
+    [older["frontier"]] = older.pop("frontiers")
     tradeoff = older["frontier"].pop("tradeoff")
     sides = {side: tradeoff[side]["figure"] for side in ("quality", "diversity")}
+    older["frontier"] |= {
+        side: older["frontier"][side]["temperature"] for side in ("model", "baseline", "baseline_again")
+    }
     older["frontier"] |= sides | {"setting": "temperature", "good": {"fit": "high", "spread": "low"}}
     older["figures"] = {"distance": 6.5, "distance_real": 4.0}
     run.evaluation.write_text(json.dumps(older))
@@ -329,10 +351,10 @@ def test_text_of_a_stranger_is_text(run):
     name = "<b>" + ATTACK.replace("/", "")  # a name with "/" is that of a turn's figure
     run.append_metrics({"step": 30, "phase": ATTACK, name: Figure(1.0), "a/--><b>$x_1$": 2.0, "warning": ATTACK})
     run.append_metrics({"step": 40, "phase": '"><img src=x>', name: Figure(2.0), "a/--><b>$x_1$": 3.0})
-    points = [{"temperature": 1.0, '"><b>': 0.5, "$\\frac{": 0.5}]
+    points = {ATTACK: [{ATTACK: 1.0, '"><b>': 0.5, "$\\frac{": 0.5}]}
     tradeoff = Tradeoff(Axis('"><b>', "high"), Axis("$\\frac{", "low"))
     frontier = Frontier(tradeoff, points, ATTACK, points, points, {})
-    evaluate(run, figures={name: Figure(1.0)}, warnings=[ATTACK], metrics=[{"use": ATTACK}], frontier=frontier)
+    evaluate(run, figures={name: Figure(1.0)}, warnings=[ATTACK], metrics=[{"use": ATTACK}], frontiers=[frontier])
     read = page(run)
     assert len(read.tagged("script")) == 1 and "alert(1)" not in str(read.tags[:12])
     assert not read.tagged("b") and not read.tagged("img")
@@ -364,12 +386,14 @@ def test_figures_that_are_not_finite_do_not_stop_it(run):
     run.append_metrics({"step": 30, "phase": "duel", "judge/loss": float("nan"), "distance": Figure(math.inf, 3.875)})
     run.append_metrics({"step": 40, "phase": "duel", "warning": "\ud800"})
     assert ["distance", "-", "3.875"] in page(run).cells
-    model = [{"temperature": 0.5, "fit": math.nan, "spread": 0.2}]
+    model = {"temperature": [{"temperature": 0.5, "fit": math.nan, "spread": 0.2}]}
     frontier = replace(FRONTIER, model=model, real={"fit": math.nan})
-    evaluate(run, step=40, figures={"distance": Figure(10**400, 3.875), "modes": Figure(math.nan)}, frontier=frontier)
+    evaluate(
+        run, step=40, figures={"distance": Figure(10**400, 3.875), "modes": Figure(math.nan)}, frontiers=[frontier]
+    )
     cells = page(run).cells
     assert ["distance", "-", "3.875"] in cells
-    assert ["model", "0.5", "-", "0.2"] in cells
+    assert ["model", "temperature 0.5", "-", "0.2"] in cells
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,8 @@ DISTANCES = (7.0, 8.0, 9.5)
 
 
 def frontier(shift: float) -> Frontier:
-    def rows(height: float) -> list[dict[str, float]]:
-        return [{"temperature": at, "fit": height + shift - at / 2, "spread": at} for at in (0.5, 1.0)]
+    def rows(height: float) -> dict[str, list[dict[str, float]]]:
+        return {"temperature": [{"temperature": at, "fit": height + shift - at / 2, "spread": at} for at in (0.5, 1.0)]}
 
     tradeoff = Tradeoff(Axis("fit", "high"), Axis("spread", "high"))
     return Frontier(tradeoff, rows(0.9), "warm", rows(0.8), rows(0.81), {"fit": 0.95, "spread": 0.9})
@@ -63,7 +63,7 @@ def result(folder: Path, name: str, seed: int = 0, recipe: dict = RECIPE, distan
         "extractors": {"eye": "0123456789"},
         "figures": {"distance": Figure(distance, 3.5, "low")},
         "warnings": [],
-        "frontier": None,
+        "frontiers": [],
     }
     return Result(**fields | changes)
 
@@ -113,15 +113,15 @@ def test_settings_that_differ_stand_beside_each_other(seeds, wide, tmp_path):
 
 def test_every_group_has_its_verdict_and_its_curves(tmp_path):
     other = RECIPE | {"players": {}}
-    results = [result(tmp_path, f"s{seed}", seed, frontier=frontier(seed / 10)) for seed in (0, 1)]
-    results += [result(tmp_path, "other", recipe=other, frontier=frontier(0.0)), result(tmp_path, "bare", recipe={})]
+    results = [result(tmp_path, f"s{seed}", seed, frontiers=[frontier(seed / 10)]) for seed in (0, 1)]
+    results += [result(tmp_path, "other", recipe=other, frontiers=[frontier(0.0)]), result(tmp_path, "bare", recipe={})]
     text = text_of(results, tmp_path / "page.html")
-    assert "s0 (2 runs) Dominates its baseline in each of 2 runs" in text
-    assert "other Dominates its baseline: at equal spread" in text
+    assert "s0 (2 runs) Better than its baseline: at equal spread" in text
+    assert "other No verdict on one run, which dominates its baseline: at equal spread" in text
     assert "bare Has no baseline to compare with" in text
     for name in ("s0 (2 runs)", "other"):
         assert f"{name} model" in text and f"{name} baseline" in text
-    assert "s0 (2 runs) model 0.5 0.700±0.071 0.5±0" in text and "what phase warm ended with" in text
+    assert "s0 (2 runs) model temperature 0.5 0.700±0.071 0.5±0" in text and "what phase warm ended with" in text
     assert len(re.findall("<svg", (tmp_path / "page.html").read_text())) == 1
 
 
@@ -200,7 +200,7 @@ def test_a_folder_that_is_not_there_is_refused_before_anything_is_measured(tmp_p
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
 def test_a_browser_renders_it_without_complaint(seeds, tmp_path):
-    results = [*seeds, result(tmp_path, "other", recipe={}, frontier=frontier(0.1))]
+    results = [*seeds, result(tmp_path, "other", recipe={}, frontiers=[frontier(0.1)])]
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
     page = write_side_by_side(results, tmp_path / "page.html").as_uri()
     command = ["chromium", *options, f"--user-data-dir={tmp_path / 'browser'}", page]

@@ -132,6 +132,35 @@ def test_samples_at_a_temperature_have_sharpened_first_tokens(build):
     assert chi_square(counts, 10_000 * (first / 0.5).softmax(0)) < 14
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.8])
+def test_the_likeliest_of_some_texts_is_distributed_as_its_rank_says(temperature, build):
+    generator = build(FIXED)
+    own = probabilities(generator)[1]
+    drawn = probabilities(generator, temperature=temperature)[1]
+    order = own.argsort()
+    below = torch.cat([torch.zeros(1), drawn[order].cumsum(0)])
+    expected = torch.empty(27)
+    expected[order] = (below[1:] ** 3 - below[:-1] ** 3).float()  # all of 3 are as likely or less, and not all less
+    with noise.shared(3):
+        samples = generator.sample(20_000, temperature=temperature, best_of=3)
+    counts = torch.bincount((samples * torch.tensor([9, 3, 1])).sum(1), minlength=27)
+    often = expected * 20_000 >= 5
+    assert chi_square(counts[often], expected[often] * 20_000) < 55
+
+
+def test_the_likeliest_of_more_texts_is_no_less_likely(build):
+    generator, condition = build(LABELLED).train(), {"label": LABEL}
+    likelihoods = []
+    for count in (1, 2, 8):
+        with noise.by_row(range(8)):
+            samples = generator.sample(8, condition, best_of=count)
+        likelihoods.append(generator.log_prob(samples, condition).sum(1))
+    assert (likelihoods[0] <= likelihoods[1]).all() and (likelihoods[1] <= likelihoods[2]).all()
+    assert (likelihoods[0] < likelihoods[2]).any() and generator.training
+    with noise.by_row(range(3)):
+        assert torch.equal(generator.sample(3, {"label": LABEL[:3]}, best_of=8), samples[:3])
+
+
 def test_top_k_one_is_greedy(build):
     generator = build(LABELLED)
     condition = {"label": LABEL}
@@ -396,6 +425,21 @@ def test_top_k_and_nucleus():
         [False, True, False, False],
     ]
     assert truncated(logits, 0, 1.0) is logits
+
+
+@pytest.mark.parametrize(("top_k", "top_p"), [(3, 1.0), (0, 0.6), (5, 0.9), (1, 1.0)])
+def test_of_tokens_that_are_as_likely_the_first_are_kept(top_k, top_p):
+    torch.manual_seed(0)
+    logits = torch.randn(50, 12).round()
+    logits[:, 4] = -torch.inf
+    for row, kept in zip(logits, truncated(logits.clone(), top_k, top_p), strict=True):
+        order = sorted(range(12), key=lambda token: (-row[token], token))[: top_k or 12]
+        shares, before = row[order].softmax(0), 0.0
+        for token, share in zip(order, shares.tolist(), strict=True):
+            inside = before < top_p - 1e-6 and share > 0
+            assert kept[token] == (row[token] if inside else -torch.inf)
+            before += share
+        assert kept.isfinite().sum() <= len(order)
 
 
 def test_what_is_barred_is_never_written(build):

@@ -40,6 +40,7 @@ def evaluation(samples=None, heldout=None, generator=None, spec=SPEC, oracle=Non
         batch_size=batch_size,
         seed=0,
         settings={},
+        sampler=SimpleNamespace(plain={"candidates": 1}),
     )
 
 
@@ -50,6 +51,17 @@ def test_nll_is_the_mean_over_true_tokens(batch_size):
     # Tokens that count: 3 4 2, then 5 2 each one more, then 3 3 3 2.
     assert HeldOutNLL()(bench) == {"nll": Figure(pytest.approx((9 + 9 + 11) / 9), good="low")}
     assert bench.players.generator.training
+
+
+def test_nll_is_known_under_a_temperature_alone_whatever_a_discriminator_chooses():
+    data = OracleData(vocab_size=50, length=6, train_size=10, heldout_size=10)
+    bench = evaluation(heldout=data.heldout, generator=data.oracle.net, spec=data.codec.spec)
+    plain = HeldOutNLL()(bench)
+    bench.settings = {"candidates": 1, "temperature": 1.0}
+    assert HeldOutNLL()(bench) == plain
+    bench.settings = {"candidates": 1, "top_p": 0.5}
+    with pytest.raises(UsageError, match="knows no likelihood of held-out texts under top_p; take it out"):
+        HeldOutNLL()(bench)
 
 
 def test_nll_needs_a_likelihood():
