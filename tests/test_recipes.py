@@ -13,6 +13,7 @@ SMALLER = {
     "text_gan": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "text_residual": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
+    "relgan": ["data.vocab_size=300", "players.generator.dim=16", "players.discriminator.representations=4"],
     "seqgan_oracle": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],
     "infilling": [
         "data.of.vocab_size=300",
