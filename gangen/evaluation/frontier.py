@@ -35,7 +35,7 @@ class Comparison:
 
     ``gap`` is the mean by which its quality is better (negative: worse) where figures of diversity are between ``low``
     and ``high``, the range that both reach. Where there is none, all three are nan. ``noise`` is the size of the gap
-    that the other frontier has to itself when it is drawn a second time: one reading of what sampling alone makes.
+    that the other has to itself when one of its sweeps is drawn a second time: a reading of what sampling alone makes.
     """
 
     outcome: Outcome

@@ -48,8 +48,8 @@ class Frontier:
     """Figures of a trade-off at every value of every setting that was swept, of a run's model and of its baseline.
 
     A point has its setting and both figures. The baseline is what the phase ``baseline_phase`` ended with, drawn by its
-    generator alone; ``baseline_again`` is the same drawn a second time, with other noise. ``real`` has those of the two
-    figures that real data have.
+    generator alone; ``baseline_again`` is the same drawn a second time, with other noise, over the first setting alone.
+    ``real`` has those of the two figures that real data have.
     """
 
     tradeoff: Tradeoff
@@ -65,7 +65,8 @@ class Frontier:
         if self.baseline is None:
             return None
         found = compare(self.tradeoff, self.model, self.baseline, self.real)
-        itself = compare(self.tradeoff, self.baseline_again or {}, self.baseline, self.real)
+        again = self.baseline_again or {}
+        itself = compare(self.tradeoff, again, {setting: self.baseline[setting] for setting in again}, self.real)
         return replace(found, noise=abs(itself.gap))
 
     @property

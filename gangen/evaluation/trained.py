@@ -143,7 +143,9 @@ class Trained:
             for name, earlier in read_model(self.run.phases / phase, self.registry, context.device).networks.items():
                 context.players.averaged(name).load_state_dict(earlier.state_dict())
             alone = getattr(context.sampler, "plain", {})
-            sides += [_drawn(tradeoffs, reporting, context, it, alone=alone) for it in (seed, mix(seed, "again"))]
+            sides.append(_drawn(tradeoffs, reporting, context, seed, alone=alone))
+            first = [replace(it, sweeps=dict([*it.sweeps.items()][:1])) for it in tradeoffs]
+            sides.append(_drawn(first, reporting, context, mix(seed, "again"), alone=alone))
         else:
             sides += [[None] * len(tradeoffs)] * 2
         real = {name: figure.real for name, figure in figures.items() if figure.real is not None}

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gangen import ChoosingSampler, Players, UsageError, noise
-from gangen.samplers import settings_of
+from gangen.samplers import defaults_of, settings_of
 
 
 class Drawing(nn.Module):
@@ -34,6 +34,7 @@ def sampler(discriminator=None) -> First:
 def test_it_has_its_generators_settings_and_verbs():
     it = sampler()
     assert settings_of(it.sample) == {"more": int, "scale": float, "start": torch.Tensor | None}
+    assert defaults_of(it.sample) == {"more": 0, "scale": 1.0, "start": None}
     assert it.interpolate(1, 2) == "ways" and not hasattr(it, "reconstruct")
 
 

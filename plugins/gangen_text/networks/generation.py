@@ -106,7 +106,7 @@ class Autoregressive(nn.Module, ABC):
         int64 ``[n, p]``, is kept and continued.
 
         Of ``best_of`` such rows the one is kept to which the network itself, at temperature 1, gives the highest
-        likelihood LIKELIHOOD: rejection by the generator (Caccia et al., 2020), at as many draws.
+        likelihood, often a short one: rejection by the generator (Caccia et al., 2020).
 
         Raises:
             UsageError: a temperature out of range, a label missing or a prefix longer than rows are.
