@@ -144,7 +144,8 @@ class Trained:
                 context.players.averaged(name).load_state_dict(earlier.state_dict())
             alone = getattr(context.sampler, "plain", {})
             sides.append(_drawn(tradeoffs, reporting, context, seed, alone=alone))
-            first = [replace(it, sweeps=dict([*it.sweeps.items()][:1])) for it in tradeoffs]
+            own = [[sweep for sweep in it.sweeps.items() if sweep[0] not in alone] for it in tradeoffs]
+            first = [replace(it, sweeps=dict(sweeps[:1])) for it, sweeps in zip(tradeoffs, own, strict=True)]
             sides.append(_drawn(first, reporting, context, mix(seed, "again"), alone=alone))
         else:
             sides += [[None] * len(tradeoffs)] * 2

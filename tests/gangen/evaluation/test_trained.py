@@ -194,8 +194,8 @@ def test_texts_are_swept_over_all_that_trades_quality_for_diversity(runs):
 
 
 def test_the_baseline_of_a_discriminator_that_chooses_is_the_generator_alone(runs):
-    swept = evaluated("chosen", *PAIRS, "--sweep", "temperature=1", "--sweep", "candidates=1,2")["frontiers"][0]
-    assert swept["baseline"].keys() == {"temperature"}
+    swept = evaluated("chosen", *PAIRS, "--sweep", "candidates=1,2", "--sweep", "temperature=1")["frontiers"][0]
+    assert swept["baseline"].keys() == swept["baseline_again"].keys() == {"temperature"}
     [alone], (one, two) = swept["baseline"]["temperature"], swept["model"]["candidates"]
     assert one["bleu_4"] == alone["bleu_4"] != two["bleu_4"]  # the last phase taught the discriminator alone
 
