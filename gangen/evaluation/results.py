@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -84,7 +84,8 @@ class Frontier:
 class Result:
     """What was found out about one run.
 
-    ``metrics`` are named with all options and their ``protocol``; ``extractors`` are digests by name.
+    ``metrics`` are named with all options and their ``protocol``; ``extractors`` are digests by name. ``remarks`` say
+    what figures mean.
     """
 
     run: str
@@ -97,6 +98,7 @@ class Result:
     figures: Mapping[str, Figure]
     warnings: list[str]
     frontiers: list[Frontier]
+    remarks: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write ``evaluation.json``, which ``read`` reads; it says also what follows from the rest."""

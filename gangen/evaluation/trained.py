@@ -96,6 +96,7 @@ class Trained:
             extractors=context.extractors,
             warnings=context.warnings,
             figures=figures,
+            remarks=context.remarks,
             frontiers=self._frontiers(metrics, found, figures, context),
         )
         result.write(self.run.evaluation)

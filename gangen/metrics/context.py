@@ -52,6 +52,7 @@ class MetricContext:
         self.settings = dict(settings or {})
         self._sampler = sampler
         self.warnings: list[str] = []
+        self.remarks: list[str] = []
         # By the name of a metric, of what it looks at few, and what to do about it.
         self.coarse: dict[str, tuple[Mapping[str, int], Sequence[str]]] = {}
         self._samples: list[Tensor] = []
@@ -126,6 +127,10 @@ class MetricContext:
         """Say, once, what makes a figure doubtful, such as too few samples, and what would mend it."""
         if message not in self.warnings:
             self.warnings.append(message)
+
+    def remark(self, sentence: str) -> None:
+        """Say what figures mean, in a sentence that stands below them."""
+        self.remarks.append(sentence)
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What ``make`` returns, made for the first metric that asks with ``key`` and handed to all others.

@@ -118,13 +118,18 @@ class HeldOutJudge:
                 f"{name_of(self)}: samples are told apart almost surely, and of so few no gain beyond {most:.1f} nats "
                 "can be shown; take it for large"
             )
+        alone, used = figures, ""
         plain = getattr(context.sampler, "plain", None)
         if plain is not None and not plain.items() <= context.settings.items():
             alone = self._judged(context.sampled(context.seed, {**context.settings, **plain}))
             room, low = alone["judge_gain"], alone["judge_gain_low"]
             found |= {name.replace("gain", "room"): Figure(alone[name]) for name in ("judge_gain", *ends)}
-            used = (room - figures["judge_gain"]) / room if low > 0 else math.nan
-            found["judge_used"] = Figure(used, 1.0, "high")
+            share = (room - figures["judge_gain"]) / room if low > 0 else math.nan
+            found["judge_used"] = Figure(share, 1.0, "high")
+            used = f"; the sampler uses {share:.0%} of it" if low > 0 else "; too little to tell what the sampler uses"
+        gain, low, high = (alone[name] for name in ("judge_gain", *ends))
+        right = f"a fresh one is right in {alone['judge_accuracy']:.1%}"
+        context.remark(f"room for a discriminator: {gain:.2g} nats a sample ({low:.2g} to {high:.2g}; {right}){used}")
         return found
 
     def _judged(self, context: MetricContext) -> dict[str, float]:

@@ -19,6 +19,9 @@ def show(results: Sequence[Result], console: Console) -> None:
     """Print what was found, and what makes it doubtful."""
     groups = grouped(results)
     console.print(_figures(groups))
+    for result in results:
+        for remark in result.remarks:
+            console.print(f"{result.run}: {remark}\n", **_PLAIN)
     for group in groups:
         for plane in planes([group]):
             console.print(_frontier(", ".join(group.folders), plane))

@@ -50,6 +50,8 @@ class Evaluations(Callback):
         phase, step = position(trainer)
         words = "  ".join(f"{name} {figure}" for name, figure in figures.items())
         self.console.print(f"evaluation after {trainer.phases[phase].name} {step}: {words}", **PLAIN)
+        for remark in context.remarks:
+            self.console.print(f"    {remark}", **PLAIN)
         try:
             if self.best:
                 self.best.offer(figures, trainer.state.total)

@@ -12,6 +12,7 @@ from gangen import (
     Batch,
     Clock,
     Players,
+    Schedule,
     Stats,
     all_gather,
     at_least_float32,
@@ -47,8 +48,9 @@ class TextToImage(AdversarialGame):
     autoencoder (Sohn et al. 2015): the player ``encoder`` finds latents of real images, pixels have ``deviation``
     around what comes of these and the text, and the divergence from the prior counts ``prior`` times. With
     ``reconstruction``, ``generate`` adds so many times the likelihood term, by the encoder as it is, so that fooling
-    undoes nothing (as in the cVAE-GAN of Zhu et al. 2017, equation 6). Loss and penalties are those of
-    ``gangen/adversarial``.
+    undoes nothing (as in the cVAE-GAN of Zhu et al. 2017, equation 6).
+
+    Loss and penalties are those of ``gangen/adversarial``.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class TextToImage(AdversarialGame):
         gamma_2: Annotated[float, Gt(0)] = 5.0,
         gamma_3: Annotated[float, Gt(0)] = 10.0,
         reconstruction: Annotated[float, Ge(0)] = 0.0,
-        prior: Annotated[float, Ge(0)] = 1.0,
+        prior: Annotated[Schedule, Ge(0)] = 1.0,
         deviation: Annotated[float, Gt(0)] = 0.5,
         **options,
     ) -> None:
@@ -72,7 +74,7 @@ class TextToImage(AdversarialGame):
         self.matching_noise = matching_noise
         self.gammas = gamma_1, gamma_2, gamma_3
         self.reconstruction = reconstruction
-        self.prior = prior
+        self.prior = Schedule.of(prior)
         self.deviation = deviation
         self.needs = {"matcher": ["look", "read"]} if matching else {}
         if reconstruction:
@@ -96,7 +98,7 @@ class TextToImage(AdversarialGame):
         """Learn to make images again, from their texts and what else an encoder says of them."""
         images = self.real(batch)
         code = encoded(players, images)
-        return bound(images, self._again(players, batch, code), code, self.prior, self.deviation)
+        return bound(images, self._again(players, batch, code), code, self.prior(clock), self.deviation)
 
     @updates("generator")
     def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:

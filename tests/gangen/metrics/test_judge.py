@@ -1,6 +1,7 @@
 """The judge, on normal distributions whose divergence is known."""
 
 import math
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -110,11 +111,17 @@ def test_samples_are_made_on_the_labels_of_the_rows_that_they_stand_beside():
 
 
 def test_what_a_sampler_takes_away_is_the_share_of_its_generators_room():
-    figures = judged(context_of(Shifted(1.0), sampler=Chosen))
+    context = context_of(Shifted(1.0), sampler=Chosen)
+    figures = judged(context)
     assert figures["judge_room"].value == pytest.approx(0.5, abs=0.08)
     assert figures["judge_room_low"].value < 0.5 < figures["judge_room_high"].value
     assert figures["judge_gain"].value == pytest.approx(0.125, abs=0.04)  # (1/2)^2 / 2
     assert figures["judge_used"].value == pytest.approx(0.75, abs=0.08)
+    room, low, high = (figures[f"judge_room{end}"].value for end in ("", "_low", "_high"))
+    (said,) = context.remarks
+    assert said.startswith(f"room for a discriminator: {room:.2g} nats a sample ({low:.2g} to {high:.2g}; a fresh one")
+    assert float(re.search(r"right in ([\d.]+)%\)", said)[1]) == pytest.approx(69.15, abs=2)
+    assert said.endswith(f"; the sampler uses {figures['judge_used'].value:.0%} of it")
 
 
 def test_the_same_seed_gives_the_same_figures_and_torch_goes_on_as_it_would():
@@ -173,7 +180,9 @@ def test_a_discriminator_of_packs_is_refused():
 
 
 def test_where_there_is_no_room_none_is_used():
-    assert math.isnan(judged(context_of(Shifted(0.0), sampler=Chosen))["judge_used"].value)
+    context = context_of(Shifted(0.0), sampler=Chosen)
+    assert math.isnan(judged(context)["judge_used"].value)
+    assert context.remarks[0].endswith("; too little to tell what the sampler uses")
 
 
 def test_a_gain_that_so_few_samples_cannot_show_comes_with_a_warning():

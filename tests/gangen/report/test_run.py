@@ -113,6 +113,11 @@ def test_figures_stand_beside_those_of_real_data(run):
     assert "Figures by step 20;" in read.text
 
 
+def test_what_metrics_say_of_their_figures_stands_below_these(run):
+    evaluate(run, figures={"distance": Figure(1.0)}, remarks=["half of it is < nothing"])
+    assert "half of it is < nothing" in page(run).text
+
+
 def test_every_group_of_figures_has_its_chart_with_the_phases(run):
     text = write_report(run).read_text(encoding="utf-8")
     captions = re.findall(r"<figcaption>([^<]*)", text)

@@ -91,6 +91,11 @@ def printed(results: list[Result]) -> str:
     return capture.get()
 
 
+def test_what_metrics_say_of_their_figures_stands_below_these(tmp_path):
+    said = printed([result(tmp_path, "s0", remarks=["half of it is left"])])
+    assert said.index("distance") < said.index("s0: half of it is left")
+
+
 def test_seeds_are_one_group_with_mean_and_spread_beside_real_data(seeds, wide, tmp_path):
     text = text_of([*seeds, wide], tmp_path / "page.html")
     assert "s0 (3 runs) · wide" in text
