@@ -44,6 +44,13 @@ class Rows(NamedTuple):
         return len(self.rows)
 
 
+class Verdict(NamedTuple):
+    """The figures of a judge, and its gain on rows that were drawn again, float64 ``[RESAMPLED]``."""
+
+    figures: dict[str, float]
+    gains: Tensor
+
+
 class HeldOutJudge:
     """The room that a generator leaves: what a fresh discriminator gains that knows neither game nor discriminator.
 
@@ -62,8 +69,8 @@ class HeldOutJudge:
     but chance; where there are not enough of them for both sides, from fewer.
 
     Where the sampler of the run has settings, ``plain``, by which its generator stands alone, these samples are judged
-    too: ``judge_room`` is their gain, with its interval, and ``judge_used`` the share of it that the sampler takes
-    away, nan where the interval of the room reaches down to 0.
+    too: ``judge_room`` is their gain and ``judge_used`` the share of it that the sampler takes away, both with an
+    interval; the share is nan where the interval of the room reaches down to 0.
 
     ``discriminator`` is a component; null is the one that the data bring along. It is none of the players: what a
     sampler chose by one is told best by another. ``samples`` held-out rows and as many samples are judged, fewer where
@@ -109,36 +116,42 @@ class HeldOutJudge:
         return {"samples": self._count(context), "training rows": self._taught_by(context), "judge": judge}
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
-        figures, floor = self._judged(context), self._floor(context)
+        (figures, gains), floor = self._judged(context), self._floor(context).figures
         ends = ("judge_gain_low", "judge_gain_high")
         found = {name: Figure(value, floor[name], None if name in ends else "low") for name, value in figures.items()}
-        most = math.log(self._count(context))
-        if figures["judge_gain"] > most:
+        limit = math.log(self._count(context))
+        if figures["judge_gain"] > limit:
             context.warn(
-                f"{name_of(self)}: samples are told apart almost surely, and of so few no gain beyond {most:.1f} nats "
+                f"{name_of(self)}: samples are told apart almost surely, and of so few no gain beyond {limit:.1f} nats "
                 "can be shown; take it for large"
             )
         alone, used = figures, ""
         plain = getattr(context.sampler, "plain", None)
         if plain is not None and not plain.items() <= context.settings.items():
-            alone = self._judged(context.sampled(context.seed, {**context.settings, **plain}))
-            room, low = alone["judge_gain"], alone["judge_gain_low"]
+            alone, rooms = self._judged(context.sampled(context.seed, {**context.settings, **plain}))
             found |= {name.replace("gain", "room"): Figure(alone[name]) for name in ("judge_gain", *ends)}
-            share = (room - figures["judge_gain"]) / room if low > 0 else math.nan
-            found["judge_used"] = Figure(share, 1.0, "high")
-            used = f"; the sampler uses {share:.0%} of it" if low > 0 else "; too little to tell what the sampler uses"
+            known = alone["judge_gain_low"] > 0
+            share = 1 - figures["judge_gain"] / alone["judge_gain"] if known else math.nan
+            least, most = _interval(1 - gains / rooms) if known else (math.nan, math.nan)
+            found |= {
+                "judge_used": Figure(share, 1.0, "high"),
+                "judge_used_low": Figure(least),
+                "judge_used_high": Figure(most),
+            }
+            share_of = f"; the sampler uses {share:.0%} of it ({least:.0%} to {most:.0%})"
+            used = share_of if known else "; too little to tell what the sampler uses"
         gain, low, high = (alone[name] for name in ("judge_gain", *ends))
         right = f"a fresh one is right in {alone['judge_accuracy']:.1%}"
         context.remark(f"room for a discriminator: {gain:.2g} nats a sample ({low:.2g} to {high:.2g}; {right}){used}")
         return found
 
-    def _judged(self, context: MetricContext) -> dict[str, float]:
+    def _judged(self, context: MetricContext) -> Verdict:
         sides = {"training": self._training(context, self._taught_by(context)), "held out": self._held_out(context)}
         lesson, exam = ((real, self._beside(context, real, name)) for name, real in sides.items())
         return self._figures(context, lesson, exam)
 
     @once_a_run
-    def _floor(self, context: MetricContext) -> dict[str, float]:
+    def _floor(self, context: MetricContext) -> Verdict:
         """Training rows in the place of samples; the judge is asked about others than it learned from."""
         available = length_hint(context.training, 2 * self.training + self.samples)
         asked = min(self._count(context), available // 3)
@@ -147,7 +160,7 @@ class HeldOutJudge:
         real, fake, others = (rows.take(part) for part in torch.arange(2 * half + asked).split([half, half, asked]))
         return self._figures(context, (real, fake), (self._held_out(context, asked), others))
 
-    def _figures(self, context: MetricContext, lesson: tuple[Rows, Rows], exam: tuple[Rows, Rows]) -> dict[str, float]:
+    def _figures(self, context: MetricContext, lesson: tuple[Rows, Rows], exam: tuple[Rows, Rows]) -> Verdict:
         """What a fresh judge that learned from real rows and others says of those of an exam."""
         judge = self._fresh(context)
         with drawing(mix(context.seed, "judge"), context.device, judge):
@@ -155,14 +168,15 @@ class HeldOutJudge:
             real, fake = (scale * self._logits(judge, side) for side in exam)
         generator = torch.Generator().manual_seed(context.seed)
         again = [side[torch.randint(len(side), (RESAMPLED, len(side)), generator=generator)] for side in (real, fake)]
-        low, high = gain(*again).quantile(torch.tensor(INTERVAL, dtype=torch.float64)).tolist()
-        return {
+        low, high = _interval(gains := gain(*again))
+        figures = {
             "judge_accuracy": accuracy(real, fake).item(),
             "judge_auc": auc(real, fake).item(),
             "judge_gain": gain(real, fake).item(),
             "judge_gain_low": low,
             "judge_gain_high": high,
         }
+        return Verdict(figures, gains)
 
     def _teach(self, judge: nn.Module, real: Rows, fake: Rows) -> float:
         """Keeps the weights that are best on rows that were left out; returns what logits are to be scaled by."""
@@ -242,6 +256,11 @@ def auc(real: Tensor, fake: Tensor) -> Tensor:
 def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
     """Of logits, both sides equally likely."""
     return (softplus(-real).mean() + softplus(fake).mean()) / 2
+
+
+def _interval(drawn_again: Tensor) -> tuple[float, float]:
+    low, high = drawn_again.quantile(torch.tensor(INTERVAL, dtype=torch.float64)).tolist()
+    return low, high
 
 
 def _orders(rows: int, n: int) -> Tensor:

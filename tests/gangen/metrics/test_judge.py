@@ -121,7 +121,9 @@ def test_what_a_sampler_takes_away_is_the_share_of_its_generators_room():
     (said,) = context.remarks
     assert said.startswith(f"room for a discriminator: {room:.2g} nats a sample ({low:.2g} to {high:.2g}; a fresh one")
     assert float(re.search(r"right in ([\d.]+)%\)", said)[1]) == pytest.approx(69.15, abs=2)
-    assert said.endswith(f"; the sampler uses {figures['judge_used'].value:.0%} of it")
+    used, least, most = (figures[f"judge_used{end}"].value for end in ("", "_low", "_high"))
+    assert said.endswith(f"; the sampler uses {used:.0%} of it ({least:.0%} to {most:.0%})")
+    assert 0.5 < least < used < most < 1
 
 
 def test_the_same_seed_gives_the_same_figures_and_torch_goes_on_as_it_would():
