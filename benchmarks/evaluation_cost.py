@@ -1,6 +1,6 @@
 """How much of a run goes into its evaluations.
 
-    python benchmarks/evaluation_cost.py recipes/text_gan.yaml [OVERRIDE ...]
+    python benchmarks/evaluation_cost.py recipes/gumbel.yaml [OVERRIDE ...]
 
 Plays the recipe to its end in a folder of its own, on one thread, and takes the CPU seconds of each evaluation out of
 those of the whole run. The first evaluation also fits extractors and looks at real data; later ones do not.

@@ -10,7 +10,8 @@ from PIL import Image
 RECIPES = Path(__file__).parent.parent / "recipes"
 NARROW = [f"players.{player}.{key}" for player in ("generator", "discriminator") for key in ("width=8", "max_width=8")]
 SMALLER = {
-    "text_gan": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
+    "text_gan": ["data.vocab_size=300", "data.unknown=keep", "players.generator.hidden_dim=16"],
+    "gumbel": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "text_residual": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
     "relgan": ["data.vocab_size=300", "players.generator.dim=16", "players.discriminator.representations=4"],
