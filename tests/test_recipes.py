@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from gangen.cli import main
+
 RECIPES = Path(__file__).parent.parent / "recipes"
 NARROW = [f"players.{player}.{key}" for player in ("generator", "discriminator") for key in ("width=8", "max_width=8")]
 SMALLER = {
@@ -50,13 +52,14 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_recipe_plays_two_steps_of_each_phase(recipe, files, tmp_path, python):
+def test_a_recipe_plays_two_steps_of_each_phase(recipe, files, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     overrides = [override.format(**files) for override in SMALLER.get(recipe.stem, [])]
     phases = [line.split(":")[0].strip() for line in phase_lines(recipe)]
     overrides += [f"phases.{name}.steps=2" for name in phases]
     overrides += ["every.evaluate=0", "trainer.batch_size=8", f"run={tmp_path / 'run'}"]
-    said = python("-m", "gangen", recipe, *overrides, cwd=tmp_path).stdout
-    assert f"done: {tmp_path / 'run'}" in said
+    assert main([str(recipe), *overrides]) == 0
+    assert f"done: {tmp_path / 'run'}" in capsys.readouterr().out
     assert list((tmp_path / "run/model").glob("*.safetensors"))
 
 
