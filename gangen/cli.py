@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -218,6 +219,8 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
         raise UsageError(f"cannot write {options.output}: name a file in a folder that exists")
     registry = _registry(blocked)
+    if twice := [name for name, count in Counter(name for name, _ in options.sweep or ()).items() if count > 1]:
+        raise UsageError(f"--sweep {twice[0] or 'without a name'} is given twice: put its values into one")
     sweep = {} if options.no_sweep else options.sweep and dict(options.sweep)
     request = Request(options.metric, options.samples, sweep)
     runs = [
@@ -295,14 +298,14 @@ def _sweep(text: str) -> tuple[str, list[float]]:
     """A setting, "" for that which a trade-off names first, and its values in order."""
     name, _, listed = text.rpartition("=")
     try:
-        values = sorted({int(word) if word.isdecimal() else float(word) for word in listed.split(",")})
+        values = {int(word) if word.isdecimal() else float(word) for word in listed.split(",")}
     except ValueError:
-        values = []
-    if not values or not all(0 < value < float("inf") for value in values):
+        values = set()
+    if not values or not all(0 <= value < float("inf") for value in values):
         raise argparse.ArgumentTypeError(
-            f"numbers above 0 with commas between them, as in 0.7,1.0 or top_p=0.8,0.9; got {text!r}"
+            f"numbers from 0 with commas between them, as in 0.7,1.0 or top_p=0.8,0.9; got {text!r}"
         )
-    return name, values
+    return name, sorted(values, key=lambda value: (value == 0, value))  # 0 is no limit
 
 
 def _registry(blocked: list[str]) -> "Registry":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from gangen.components.messages import problems_of
 from gangen.components.options import Use, read_use
@@ -164,11 +164,20 @@ class Trained:
         known, asked = settings_of(context.sampler.sample), self.request.sweep
         if asked is None:
             return replace(tradeoff, sweeps={it: values for it, values in tradeoff.sweeps.items() if it in known})
-        sweeps = {name or next(iter(tradeoff.sweeps)): tuple(values) for name, values in asked.items()}
+        first = next(iter(tradeoff.sweeps))
+        if "" in asked and first in asked:
+            raise UsageError(f"--sweep {first} is given twice, once without its name: put its values into one")
+        sweeps = {name or first: tuple(values) for name, values in asked.items()}
         for name in sweeps:
             if name not in known:
                 hint = did_you_mean(name, known)
                 raise UsageError(f"{self.run.root}: its sampler has no {name} to sweep{hint}\nleave --sweep out")
+            for value in sweeps[name]:
+                try:
+                    TypeAdapter(known[name]).validate_python(value, strict=True)
+                except ValidationError as error:
+                    words = error.errors()[0]["msg"]
+                    raise UsageError(f"--sweep {name}: {value} is no value of it: {words}") from None
         return replace(tradeoff, sweeps=sweeps)
 
     def _baseline_phase(self) -> str | None:

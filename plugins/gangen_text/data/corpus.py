@@ -96,7 +96,7 @@ class Corpus:
         for each in self.accounts:
             if each.left_out > max_left_out * each.given:
                 longer = "raise max_length, set too_long: cut, or " * ("max_length" in str(each))
-                known = "raise vocab_size, set unknown: keep, or " * ("unknown to" in str(each))
+                known = ("raise vocab_size, " * full + "set unknown: keep, or ") * ("unknown to" in str(each))
                 raise DataError(f"{each}\n{longer}{known}allow it with max_left_out ({max_left_out})")
         self.train, self.heldout = TensorSplit(**train), TensorSplit(**others)
         self._shown = train["tokens"][:SHOWN]
@@ -182,9 +182,11 @@ def to_rows(
     known = [text for row, text in enumerate(tokens) if row not in strange]
     over = [text for text in known if len(text) >= length]
     columns = fit(codec, texts, tokens, fitting, account.source)
-    if not len(columns["tokens"]) and strange and not over:
+    if not len(columns["tokens"]) and strange:
+        or_long = f", or is longer than max_length={length}" * bool(over)
+        larger = "raise vocab_size, or " * full
         raise DataError(
-            f"{account.source}: every text {purpose} has unknown tokens\nraise vocab_size, or set unknown: keep"
+            f"{account.source}: every text {purpose} has unknown tokens{or_long}\n{larger}set unknown: keep"
         )
     if not len(columns["tokens"]) and over:
         least = min(len(row) for row in known if row)

@@ -57,7 +57,7 @@ def truncated(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
         before[:, 0] = 0.0
         descending = descending.masked_fill(before >= top_p, -torch.inf)
     count = (descending > -torch.inf).sum(-1, keepdim=True)
-    least = descending.gather(-1, count - 1)
+    least = descending.gather(-1, (count - 1).clamp(min=0))  # of logits that are no numbers none counts
     left_out = logits < least
     if ((~left_out).sum(-1, keepdim=True) > count).any():  # of tokens as likely as the last one that is kept, not all
         ties = logits == least

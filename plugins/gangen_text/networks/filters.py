@@ -86,7 +86,8 @@ def _largest(windows: Tensor, linear: nn.Linear) -> Tensor:
 def _winners(responses: Tensor, largest: Tensor) -> Tensor:
     """Which window a filter responds to most, int64 ``[batch, filters]``, the last of several."""
     # Four times faster than asking max() for indices.
-    places = torch.arange(responses.shape[1], dtype=responses.dtype, device=responses.device).unsqueeze(1)
+    dtype = torch.promote_types(responses.dtype, torch.float32)  # half precision does not count that far
+    places = torch.arange(responses.shape[1], dtype=dtype, device=responses.device).unsqueeze(1)
     return torch.where(responses == largest, places, 0.0).amax(1).long()
 
 

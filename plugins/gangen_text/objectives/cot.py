@@ -31,11 +31,12 @@ class CoT(TextGame):
         """Learn the mixture: minus the mean log-probability of a token, of real texts and of as many generated."""
         with torch.no_grad():
             fake = players.generator.sample(len(batch["tokens"]), batch)
-        losses = []
-        for tokens in (batch["tokens"], fake):
-            losses.append(-token_mean(players.mediator.log_prob(tokens, batch), self.spec.mask(tokens)))
-        real, generated = losses
-        return (real + generated) / 2, {"real": real.detach(), "fake": generated.detach()}
+        masks = [self.spec.mask(tokens) for tokens in (batch["tokens"], fake)]
+        said = [-players.mediator.log_prob(tokens, batch) for tokens in (batch["tokens"], fake)]
+        # Over the tokens of both: a mean of each would count texts for more the shorter they are on their side.
+        loss = token_mean(torch.cat(said), torch.cat(masks))
+        real, generated = (token_mean(*side).detach() for side in zip(said, masks, strict=True))
+        return loss, {"real": real, "fake": generated}
 
     @updates("generator")
     @needs(generator=("sample", "log_distributions"), mediator="log_distributions")

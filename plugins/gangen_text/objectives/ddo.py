@@ -18,8 +18,8 @@ class DDO(TextGame):
 
     The best logit that tells real texts from those of a ``reference`` is log p(real) - log p(reference). So here it is
     s(x) = ``beta`` (log p(x) - log p_reference(x)), with p the generator, who learns to write real texts by learning to
-    tell them: ``-E_real[log D] - alpha E_reference[log(1 - D)]``, D = sigmoid(s), is its loss. A ``beta`` below 1
-    softens the ratios of long texts, which are large.
+    tell them: ``-E_real[log D] - alpha E_reference[log(1 - D)]``, D = sigmoid(s), is its loss. ``alpha`` weighs the
+    reference's texts, and a ``beta`` below 1 softens the ratios of long ones, which are large.
 
     The reference is a player, a frozen copy: ``reference: {kind: generators, copy_of: generator}``, taken as a phase
     begins; ``copy_of: {player: generator, every: 200}`` takes it anew, the paper's rounds. Ratios are computed

@@ -85,7 +85,10 @@ class RankGAN(PolicyGradient):
         relevance = self.gamma * references @ (references if comparisons is None else comparisons).t()
         if comparisons is None:
             if len(references) < 2:
-                raise UsageError("text/rankgan compares with other rows of a batch: batch_size must be at least 2")
+                raise UsageError(
+                    "text/rankgan compares with other rows: a micro-batch of all processes needs 2; raise batch_size, "
+                    "or lower accumulate"
+                )
             relevance = relevance.masked_fill(torch.eye(len(relevance), device=relevance.device).bool(), -torch.inf)
         return relevance.logsumexp(1)
 

@@ -47,7 +47,8 @@ class ScratchGAN(TextGame):
     ) -> tuple[Tensor, Stats]:
         said_real, said_fake = self.verdicts(players, batch, real, fake)
         of_real, of_fake = self.spec.mask(real), self.spec.mask(fake)
-        loss = token_mean(softplus(-said_real), of_real) + token_mean(softplus(said_fake), of_fake)
+        # Over the prefixes of both: a mean of each would take every prefix for one of the side with shorter texts.
+        loss = 2 * token_mean(torch.cat([softplus(-said_real), softplus(said_fake)]), torch.cat([of_real, of_fake]))
         right = token_mean((said_real > 0).double(), of_real) + token_mean((said_fake < 0).double(), of_fake)
         means = token_mean(said_real.detach(), of_real), token_mean(said_fake.detach(), of_fake)
         return loss, {"accuracy": right / 2, "real": means[0], "fake": means[1]}

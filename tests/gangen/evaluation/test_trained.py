@@ -253,8 +253,15 @@ def test_real_data_stand_beside_figures(runs, capsys):
         (["runs/o0", "--samples", "0"], "metric text/nll_oracle: samples must be at least 1"),
         (["runs/o0", "--metric", "image/modes"], "metric image/modes needs data with known modes"),
         (
-            ["runs/o0", "--sweep", "0.5,0"],
-            "numbers above 0 with commas between them, as in 0.7,1.0 or top_p=0.8,0.9; got '0.5,0'",
+            ["runs/o0", "--sweep", "0.5,-1"],
+            "numbers from 0 with commas between them, as in 0.7,1.0 or top_p=0.8,0.9; got '0.5,-1'",
+        ),
+        (["runs/o0", "--sweep", "best_of=1.5"], "--sweep best_of: 1.5 is no value of it: "),
+        (["runs/o0", "--sweep", "top_p=1.5"], "--sweep top_p: 1.5 is no value of it: Input should be less than or"),
+        (["runs/o0", "--sweep", "top_p=0.8", "--sweep", "top_p=0.9"], "--sweep top_p is given twice: put its values"),
+        (
+            ["runs/o0", "--sweep", "0.5", "--sweep", "temperature=0.7"],
+            "--sweep temperature is given twice, once",
         ),
         (["runs/o0", "--sweep", "temperatur=1"], "has no temperatur to sweep; did you mean 'temperature'?\nleave"),
         (["runs/o0", "--sweep", "1", "--no-sweep"], "not allowed with argument"),

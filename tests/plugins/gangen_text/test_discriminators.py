@@ -115,6 +115,16 @@ def test_filters_are_convolutions_over_time():
     torch.testing.assert_close(bank(embedded), torch.cat(expected, dim=1))
 
 
+def test_the_window_that_wins_is_found_in_half_precision_too():
+    bank, rows = FilterBank(1, (1,), (1,)), torch.zeros(1, 298, 1)
+    rows[0, 257] = 9.0
+    with torch.autocast("cpu", torch.bfloat16):
+        found = bank(rows.requires_grad_())
+    found.sum().backward()
+    assert rows.grad.flatten().nonzero().tolist() in ([[257]], [[297]])
+    assert found.item() == pytest.approx(max(0.0, 9 * bank[0].weight.item()) + bank[0].bias.item(), rel=0.02, abs=0.02)
+
+
 def test_filters_of_tokens_are_filters_of_their_embeddings_at_full_size():
     torch.manual_seed(0)
     bank = FilterBank(16, (1, 2, 5, 20, 30), (20, 30, 40, 20, 10))

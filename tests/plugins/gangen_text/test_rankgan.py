@@ -93,5 +93,5 @@ def test_the_ranker_learns_to_rank_and_the_generator_from_its_ranks():
 
 
 def test_there_must_be_others_to_compare_with():
-    with pytest.raises(UsageError, match="batch_size must be at least 2"):
+    with pytest.raises(UsageError, match="a micro-batch of all processes needs 2; raise batch_size"):
         RankGAN(SPEC).tell_apart(game(Ranker()), {}, rows(1), rows(2), CLOCK)
