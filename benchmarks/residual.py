@@ -2,7 +2,7 @@
 
     python benchmarks/residual.py
 
-The networks of recipes/text_residual.yaml, untrained, on one CPU thread, taking turns.
+The networks of recipes/text_gan.yaml, of 2,000 tokens and 48 in a text, untrained, on one CPU thread, taking turns.
 Prints CPU seconds, the median of several runs after a first, and their ratio.
 """
 

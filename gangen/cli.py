@@ -303,7 +303,7 @@ def _sweep(text: str) -> tuple[str, list[float]]:
         values = set()
     if not values or not all(0 <= value < float("inf") for value in values):
         raise argparse.ArgumentTypeError(
-            f"numbers from 0 with commas between them, as in 0.7,1.0 or top_p=0.8,0.9; got {text!r}"
+            f"numbers from 0 with commas between them, as in 0.7,1.0 or NAME=0.8,0.9; got {text!r}"
         )
     return name, sorted(values, key=lambda value: (value == 0, value))  # 0 is no limit
 

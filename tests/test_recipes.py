@@ -14,7 +14,6 @@ NARROW = [f"players.{player}.{key}" for player in ("generator", "discriminator")
 SMALLER = {
     "text_gan": ["data.vocab_size=300", "data.unknown=keep", "players.generator.hidden_dim=16"],
     "gumbel": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
-    "text_residual": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
     "relgan": ["data.vocab_size=300", "players.generator.dim=16", "players.discriminator.representations=4"],
     "seqgan_oracle": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],

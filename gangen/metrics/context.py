@@ -128,9 +128,9 @@ class MetricContext:
         if message not in self.warnings:
             self.warnings.append(message)
 
-    def remark(self, sentence: str) -> None:
-        """Say what figures mean, in a sentence that stands below them."""
-        self.remarks.append(sentence)
+    def remark(self, message: str) -> None:
+        """Say what figures mean, in words that stand below them."""
+        self.remarks.append(message)
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What ``make`` returns, made for the first metric that asks with ``key`` and handed to all others.

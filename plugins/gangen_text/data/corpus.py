@@ -1,6 +1,7 @@
 """From texts to splits: held out without leakage, tokenized, fitted to the rows' length."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -17,6 +18,8 @@ from gangen_text.spec import TextSpec
 
 # Texts that are shown as tokens.
 SHOWN = 3
+# What becomes of a text.
+KEPT, EMPTY, UNKNOWN, LONG = "kept", "empty", "unknown", "long"
 
 
 class Texts(NamedTuple):
@@ -178,58 +181,59 @@ def to_rows(
         DataError: nothing is left, or a label that the codec does not know.
     """
     tokens, length = codec.tokenize(texts.texts), codec.spec.max_length
-    strange = _strange(codec, tokens) if fitting.unknown == "drop" else set()
-    known = [text for row, text in enumerate(tokens) if row not in strange]
-    over = [text for text in known if len(text) >= length]
-    columns = fit(codec, texts, tokens, fitting, account.source)
-    if not len(columns["tokens"]) and strange:
-        or_long = f", or is longer than max_length={length}" * bool(over)
+    fates = _fates(codec, tokens, fitting)
+    lost = Counter(fates)
+    if not lost[KEPT] and lost[UNKNOWN]:
+        or_long = f", or is longer than max_length={length}" * bool(lost[LONG])
         larger = "raise vocab_size, or " * full
         raise DataError(
             f"{account.source}: every text {purpose} has unknown tokens{or_long}\n{larger}set unknown: keep"
         )
-    if not len(columns["tokens"]) and over:
-        least = min(len(row) for row in known if row)
+    if not lost[KEPT] and lost[LONG]:
+        least = min(len(text) for text in tokens if text)
         raise DataError(
             f"{account.source}: every text {purpose} is longer than max_length={length}; the shortest has {least} "
             "tokens and the end token\nraise max_length, or set too_long: cut"
         )
-    if not len(columns["tokens"]):
+    if not lost[KEPT]:
         raise DataError(f"{account.source}: no tokens are left of the texts")
-    account.leave_out(f"with tokens unknown to a vocabulary of {codec.spec.vocab_size:,}", [], len(strange))
-    if fitting.too_long == "drop":
-        account.leave_out(f"longer than {length} tokens (data.max_length)", [], len(over))
-    elif over:
-        account.warnings.append(f"{account.source}: {len(over):,} texts are cut, longer than max_length={length}")
-    account.leave_out("without a token", [], sum(not text for text in tokens))
-    if not strange and (
-        unknown := of_texts(codec.tokenizer, texts.texts, tokens, trained=codec.word_by_word, full=full)
-    ):
+    account.leave_out(f"with tokens unknown to a vocabulary of {codec.spec.vocab_size:,}", [], lost[UNKNOWN])
+    account.leave_out(f"longer than {length} tokens (data.max_length)", [], lost[LONG])
+    account.leave_out("without a token", [], lost[EMPTY])
+    if fitting.too_long == "cut" and (over := sum(len(text) >= length for text in tokens)):
+        account.warnings.append(f"{account.source}: {over:,} texts are cut, longer than max_length={length}")
+    unknown = of_texts(codec.tokenizer, texts.texts, tokens, trained=codec.word_by_word, full=full)
+    if unknown and fitting.unknown == "keep":
         account.warnings.append(f"{account.source}, {purpose}: {unknown}")
-    return columns
+    return _columns(codec, texts, tokens, fates, account.source)
 
 
 def fit(
     codec: TextCodec, texts: Texts, tokens: Sequence[Sequence[int]], fitting: Fitting, name: str
 ) -> dict[str, Tensor]:
     """The tensors of ``to_rows``, possibly with no rows, for the tokens of ``texts``."""
+    return _columns(codec, texts, tokens, _fates(codec, tokens, fitting), name)
+
+
+def _fates(codec: TextCodec, tokens: Sequence[Sequence[int]], fitting: Fitting) -> list[str]:
+    """Of each text whether it is KEPT, and why not."""
     longest = codec.spec.max_length - 1
-    strange = _strange(codec, tokens) if fitting.unknown == "drop" else set()
-    kept = [
-        row
-        for row, text in enumerate(tokens)
-        if text and row not in strange and (fitting.too_long == "cut" or len(text) <= longest)
-    ]
-    columns = {"tokens": codec.pack([tokens[row][:longest] for row in kept])}
+    unknown = unknown_token(codec.tokenizer) if fitting.unknown == "drop" else None
+    fates = []
+    for text in tokens:
+        row = text[:longest] if fitting.too_long == "cut" else text
+        fates.append(EMPTY if not row else UNKNOWN if unknown in row else LONG if len(row) > longest else KEPT)
+    return fates
+
+
+def _columns(
+    codec: TextCodec, texts: Texts, tokens: Sequence[Sequence[int]], fates: Sequence[str], name: str
+) -> dict[str, Tensor]:
+    kept = [row for row, fate in enumerate(fates) if fate == KEPT]
+    columns = {"tokens": codec.pack([tokens[row][: codec.spec.max_length - 1] for row in kept])}
     if texts.labels is not None:
         columns["label"] = numbered(texts.labels, codec.spec.labels, name)[kept]
     return columns
-
-
-def _strange(codec: TextCodec, tokens: Sequence[Sequence[int]]) -> set[int]:
-    """The numbers of texts that have a token which the codec does not know."""
-    unknown = unknown_token(codec.tokenizer)
-    return {row for row, text in enumerate(tokens) if unknown in text}
 
 
 def without(

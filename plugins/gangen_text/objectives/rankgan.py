@@ -18,9 +18,7 @@ from gangen import (
     all_gather,
     at_least_float32,
     evaluating,
-    needs,
     rank,
-    updates,
 )
 from gangen_text.objectives.rollouts import PolicyGradient
 from gangen_text.spec import TextSpec
@@ -44,12 +42,7 @@ class RankGAN(PolicyGradient):
     def __init__(self, spec: TextSpec, *, gamma: Annotated[float, Gt(0)] = 10.0, **options: Any) -> None:
         super().__init__(spec, NonSaturating(), **options)
         self.gamma = gamma
-
-    @updates("discriminator")
-    @needs(discriminator="features")
-    def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
-        """Rank the batch's real rows above as many fakes."""
-        return super().discriminate(players, batch, clock)
+        self.needs = {"discriminator": ("features",)}
 
     def tell_apart(
         self, players: Players, batch: Batch, real: Tensor, fake: Tensor, clock: Clock
@@ -63,12 +56,6 @@ class RankGAN(PolicyGradient):
         of_real, _ = self.scores(both[:, 0], reals, self.rivals(reals, fakes), others)
         figures = {"accuracy": (of_real > of_fake).double().mean(), "real": of_real.mean(), "fake": of_fake.mean()}
         return -of_real.mean() - of_the_rest.mean(), {name: figure.detach() for name, figure in figures.items()}
-
-    @updates("generator")
-    @needs(generator=("sample", "log_prob", "rollout"), discriminator="features")
-    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
-        """Make tokens more likely that lead to higher ranks than others at their place."""
-        return super().policy(players, batch, clock)
 
     def rewards(self, players: Players, texts: Tensor, condition: Batch, rows: Tensor) -> Tensor:
         """See RolloutGame: logarithms of scores."""

@@ -8,7 +8,7 @@ from annotated_types import Interval
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gangen import Batch, Clock, NonSaturating, Players, Stats, all_mean, at_least_float32, evaluating, needs, updates
+from gangen import Batch, Clock, NonSaturating, Players, Stats, all_sum, at_least_float32, evaluating, needs, updates
 from gangen_text.objectives.turns import TextGame, token_mean
 from gangen_text.spec import TextSpec
 
@@ -19,12 +19,13 @@ class ScratchGAN(TextGame):
     The discriminator judges each prefix, p_t the probability that x_1..x_t begins a real text (their equation 2); the
     loss is the mean cross-entropy over prefixes. Token t earns r_t = 2 p_t - 1, and its value is the discounted sum
     R_t = r_t + ``discount`` R_(t+1) (section 3). The generator's loss is ``-E[(R_t - b) log p(x_t | x_1..x_(t-1))]``
-    over tokens, where b is a moving average of the mean value with ``decay``, part of a checkpoint.
+    over tokens, where b is a moving average, with ``decay``, of the mean value in earlier plays, part of a checkpoint.
 
     Without ``imitate`` it learns from nothing but the game, which takes batches of 512 or more.
     """
 
     baseline: Tensor
+    earned: Tensor
 
     def __init__(
         self,
@@ -34,9 +35,12 @@ class ScratchGAN(TextGame):
         decay: Annotated[float, Interval(ge=0, lt=1)] = 0.08,
     ) -> None:
         super().__init__(spec, loss=NonSaturating())
+        self.needs = {"discriminator": ("prefixes",)}
         self.discount = discount
         self.decay = decay
         self.register_buffer("baseline", torch.zeros(()))
+        # The sum and number of values of the play before: micro-batches of one play have the same baseline.
+        self.register_buffer("earned", torch.zeros(2))
 
     def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
         """What maps rows to logits of all their prefixes, float ``[B, L]``."""
@@ -53,14 +57,8 @@ class ScratchGAN(TextGame):
         means = token_mean(said_real.detach(), of_real), token_mean(said_fake.detach(), of_fake)
         return loss, {"accuracy": right / 2, "real": means[0], "fake": means[1]}
 
-    @updates("discriminator")
-    @needs(discriminator="prefixes")
-    def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
-        """Tell each prefix of the batch's real rows from those of as many fakes."""
-        return super().discriminate(players, batch, clock)
-
     @updates("generator")
-    @needs(generator=("sample", "log_prob"), discriminator="prefixes")
+    @needs(generator=("sample", "log_prob"))
     def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """Make tokens whose value is above the moving average more likely."""
         with torch.no_grad():
@@ -69,8 +67,10 @@ class ScratchGAN(TextGame):
             with evaluating(players.discriminator):
                 rewards = (self.judge(players, batch)(tokens) / 2).tanh()  # = 2 sigmoid - 1
             values = self.returns(rewards * mask)
-            mean = all_mean(token_mean(values, mask))
-            self.baseline.lerp_(mean.to(self.baseline.dtype), 1 - self.decay)
+            if not clock.micro and self.earned[1]:
+                self.baseline.lerp_(self.earned[0] / self.earned[1], 1 - self.decay)
+                self.earned.zero_()
+            self.earned += all_sum(torch.stack([(values * mask).sum(), mask.sum()]))
             advantages = values - self.baseline
         log_prob = players.generator.log_prob(tokens, batch)
         return -token_mean(advantages * log_prob, mask), {

@@ -40,14 +40,9 @@ class SentiGAN(RolloutGame):
 
     def __init__(self, spec: TextSpec, **options: Any) -> None:
         super().__init__(spec, NonSaturating(), **options)
+        self.needs = {"discriminator": ("of_labels",)}
         if not spec.labels:
             raise UsageError("text/sentigan writes texts by label, and the data have none; text/seqgan plays without")
-
-    @updates("discriminator")
-    @needs(discriminator="of_labels")
-    def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
-        """Tell real rows by their label, and from as many fakes."""
-        return super().discriminate(players, batch, clock)
 
     def tell_apart(
         self, players: Players, batch: Batch, real: Tensor, fake: Tensor, clock: Clock
@@ -61,7 +56,7 @@ class SentiGAN(RolloutGame):
         return -of_true.sum(), {"accuracy": right, "real": -of_true[0].detach(), "fake": -of_true[1].detach()}
 
     @updates("generator")
-    @needs(generator=("sample", "log_prob", "rollout"), discriminator="of_labels")
+    @needs(generator=("sample", "log_prob", "rollout"))
     def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """Make tokens of high penalty less likely: ``E[p(token) penalty(token)]`` over tokens."""
         with torch.no_grad():

@@ -254,7 +254,7 @@ def test_real_data_stand_beside_figures(runs, capsys):
         (["runs/o0", "--metric", "image/modes"], "metric image/modes needs data with known modes"),
         (
             ["runs/o0", "--sweep", "0.5,-1"],
-            "numbers from 0 with commas between them, as in 0.7,1.0 or top_p=0.8,0.9; got '0.5,-1'",
+            "numbers from 0 with commas between them, as in 0.7,1.0 or NAME=0.8,0.9; got '0.5,-1'",
         ),
         (["runs/o0", "--sweep", "best_of=1.5"], "--sweep best_of: 1.5 is no value of it: "),
         (["runs/o0", "--sweep", "top_p=1.5"], "--sweep top_p: 1.5 is no value of it: Input should be less than or"),

@@ -446,12 +446,18 @@ def test_texts_with_unknown_words_are_left_out_where_that_is_asked_for(tmp_path)
     assert "4 with tokens unknown to a vocabulary of 10" in str(left.accounts[0]) and not left.accounts[0].warnings
 
 
-def test_a_text_that_is_cut_before_its_unknown_word_is_left_out_too(tmp_path):
-    path = written(tmp_path, "x.txt", "\n".join(["a b"] * 10 + ["b a"] * 10 + ["a b b b odd"]))
+def test_only_what_is_left_of_a_text_that_is_cut_need_be_known(tmp_path):
+    path = written(tmp_path, "x.txt", "\n".join(["a b"] * 10 + ["b a"] * 10 + ["a b b b odd", "a odd b b b"]))
     held = str(written(tmp_path, "held.txt", "b b"))
     options = {"tokenizer": "words", "vocab_size": 6, "max_length": 4, "too_long": "cut", "heldout_path": held}
-    assert len(lines(path, **options).train) == 21
-    assert len(lines(path, unknown="drop", **options).train) == 20
+    assert len(lines(path, **options).train) == 22
+    assert len(lines(path, unknown="drop", **options).train) == 21
+
+
+def test_of_unknown_and_long_texts_both_are_named_where_none_is_left(tmp_path):
+    path = written(tmp_path, "x.txt", "\n".join([f"a{n} b" for n in range(20)] + ["b b b b b"] * 20))
+    with pytest.raises(DataError, match="every text to train on has unknown tokens, or is longer than max_length=4\n"):
+        lines(path, tokenizer="words", vocab_size=5, max_length=4, unknown="drop")
 
 
 def test_where_all_texts_have_unknown_words_that_is_said(tmp_path):

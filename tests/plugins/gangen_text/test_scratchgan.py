@@ -1,6 +1,7 @@
 """ScratchGAN: dense rewards of a discriminator that reads along, their discounted sums, a baseline that moves."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -83,9 +84,25 @@ def test_the_baseline_is_a_moving_average_of_the_mean_value():
     players = game(spec, Reader(lambda tokens: torch.tensor([[0.75, 0.25]]).logit().expand(len(tokens), 2)))
     objective = ScratchGAN(spec, discount=0.5, decay=0.9)
     batch = {"tokens": torch.zeros(4, 2, dtype=torch.long)}  # values: 0.5 - 0.25 and -0.5, in the mean -0.125
-    for steps in (1, 2):
+    for earlier in range(3):
         objective.policy(players, batch, CLOCK)
-        assert objective.baseline.item() == pytest.approx(-0.125 * (1 - 0.9**steps))
+        assert objective.baseline.item() == pytest.approx(-0.125 * (1 - 0.9**earlier))
+
+
+def test_micro_batches_of_one_play_have_one_baseline():
+    spec = TextSpec(vocab_size=3, max_length=2, start=0)
+    players = game(spec, Reader(lambda tokens: tokens.double() - 1))
+    texts = torch.tensor([[0, 1], [2, 2], [1, 0], [2, 1]])
+    players.generator.sample = lambda n, condition: condition["tokens"]
+    objectives = [ScratchGAN(spec, decay=0.5) for _ in range(2)]
+    for _ in range(2):
+        whole, _ = objectives[0].policy(players, {"tokens": texts}, CLOCK)
+        parts = [
+            objectives[1].policy(players, {"tokens": half}, replace(CLOCK, micro=micro))[0]
+            for micro, half in enumerate(texts.split(2))
+        ]
+        assert (sum(parts) / 2).item() == pytest.approx(whole.item())
+    assert objectives[0].baseline.item() != 0
 
 
 def test_what_is_behind_the_end_has_no_reward():
@@ -93,7 +110,8 @@ def test_what_is_behind_the_end_has_no_reward():
     players = game(ENDING, Reader(lambda tokens: torch.full(tokens.shape, 50.0)))  # certain: each token earns 1
     players.generator.sample = lambda n, condition: ended
     objective = ScratchGAN(ENDING, discount=1.0, decay=0.0)
-    objective.policy(players, BATCH, CLOCK)
+    for _ in range(2):
+        objective.policy(players, BATCH, CLOCK)
     assert objective.baseline.item() == pytest.approx(1.5)  # (2 + 1) / 2
 
 
