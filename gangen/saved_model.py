@@ -15,13 +15,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gangen.components.component import Component
-from gangen.components.messages import any_of, problems_of
+from gangen.components.messages import any_of, problems_of, show
 from gangen.components.options import Use, read_use
 from gangen.components.registry import LOCAL, Registry
 from gangen.contracts import Codec
 from gangen.errors import RunError, UsageError
 from gangen.files import replacing, write_atomically
 from gangen.model import AT_ONCE, Model
+from gangen.names import is_name
 from gangen.networks import Players, load_state, state_of
 from gangen.recipe.players import PLAYER_KINDS
 from gangen.recipe.sections import Recipe
@@ -89,6 +90,8 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         data, chosen, batch_size = str(about["data"]), dict(about["sampler"]), int(about["batch_size"])
         networks = {str(name): dict(network) for name, network in about["networks"].items()}
         plugins = dict(about["plugins"])
+        if odd := next((name for name in networks if not is_name(name)), None):
+            raise ValueError(f"{show(odd)} is no name of a network")
         # Nothing else is built of what a stranger wrote: other kinds may read files, or fetch something.
         if strange := {str(network["kind"]) for network in networks.values()} - PLAYER_KINDS.keys():
             raise ValueError(f"{any_of(sorted(strange))} are no networks")

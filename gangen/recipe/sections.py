@@ -1,6 +1,6 @@
 """A recipe: data, players, an objective, and how often its turns are played."""
 
-import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
@@ -8,9 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 from annotated_types import Ge, Interval, MinLen
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from gangen.components.messages import Keys
+from gangen.components.messages import Keys, show
 from gangen.components.options import Part, Use
 from gangen.errors import Problem, RecipeError, did_you_mean
+from gangen.names import RULE, is_name
 from gangen.recipe.balance import Balance
 from gangen.recipe.keep_best import KeepBest
 from gangen.recipe.players import PLAYERS_SCHEMA, OptimizerRecipe, PlayerRecipe, with_kinds
@@ -130,9 +131,13 @@ class Recipe(Section, title="the recipe"):
                 if player not in self.players:
                     yield path, f"there is no player {player!r}{did_you_mean(player, self.players)}"
         for section, singular in (("phases", "phase"), ("players", "player")):
+            alike: dict[str, str] = {}
             for name in getattr(self, section):
-                if not re.fullmatch(r"[^./\\\0][^/\\\0]*", name):
-                    yield (section, name), f"{name!r} cannot be the name of a {singular}: files are called by it"
+                if not is_name(name):
+                    message = f"{show(name)} cannot be the name of a {singular}: files are called by it; use {RULE}"
+                    yield (section, name), message
+                elif (other := alike.setdefault(unicodedata.normalize("NFKC", name).casefold(), name)) != name:
+                    yield (section, name), f"{name!r} and {other!r} are one name to some file systems; rename one"
         for name in self.start_from if isinstance(self.start_from, dict) else ():
             if name not in self.players:
                 yield ("start_from", name), f"there is no player {name!r}{did_you_mean(name, self.players)}"

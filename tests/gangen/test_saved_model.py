@@ -277,6 +277,7 @@ def test_weights_that_are_not_finite_are_refused_when_they_are_loaded(run, value
     ("change", "message"),
     [
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"networks": {"../generator": {"kind": "generators", "use": "echo/mlp"}}}, "'../generator' is no name of a"),
         ({"networks": {"generator": {"kind": "data", "use": "echo/ring"}}}, "data are no networks"),
         ({"networks": {"generator": {"kind": "nothing", "use": "echo/mlp"}}}, "nothing are no networks"),
     ],

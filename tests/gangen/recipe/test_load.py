@@ -287,6 +287,14 @@ DISCRIMINATOR = "discriminator: echo/mlp"
         ("data: echo/ring", "data: echo/ring\nevery: 3", "2:1: every must be a mapping, got 3"),
         ("  adversarial:", "  '':", "11:3: '' cannot be the name of a phase: files are called by it"),
         (DISCRIMINATOR, "discriminator/../x: echo/mlp", "8:3: 'discriminator/../x' cannot be the name of a player"),
+        (DISCRIMINATOR, "discriminator state.json: echo/mlp", "8:3: 'discriminator state.json' cannot be the name of"),
+        (DISCRIMINATOR, '"discriminator\\0": echo/mlp', r"8:3: 'discriminator\x00' cannot be the name of a player"),
+        (DISCRIMINATOR, "discriminator.json: echo/mlp", "8:3: 'discriminator.json' cannot be the name of a player"),
+        (DISCRIMINATOR, f"discriminator{'x' * 38}: echo/mlp", f"8:3: 'discriminator{'x' * 38}' cannot be the name"),
+        (DISCRIMINATOR, "Generator: {use: echo/mlp, kind: generators}", "8:3: 'Generator' and 'generator' are one"),
+        ("  adversarial:", "  ../../escaped:", "11:3: '../../escaped' cannot be the name of a phase: files are called"),
+        ("  adversarial:", '  "\\e[31m":', r"11:3: '\x1b[31m' cannot be the name of a phase: files are called by it"),
+        ("  adversarial:", '  "warm\\u202eup":', r"11:3: 'warm\u202eup' cannot be the name of a phase"),
         ("ema: 0.99", "clip: .inf", "7:5: clip must be a finite number, got inf"),
         ("data: echo/ring", "data: echo/ring\nrun:", "2:1: run must be text, got null"),
     ],
@@ -294,6 +302,11 @@ DISCRIMINATOR = "discriminator: echo/mlp"
 def test_the_structure_is_checked(problems, old, new, message):
     assert old in TINY
     assert problems(TINY.replace(old, new, 1))[0].startswith(f"tiny.yaml:{message}")
+
+
+@pytest.mark.parametrize("name", ["warm_up-2", "2nd", "imitación", "वार्म", "第一"])
+def test_names_are_of_any_script(read, name):
+    assert list(read(TINY.replace("adversarial:", f"{name}:", 1)).phases) == [name]
 
 
 def with_players(players: str) -> str:
