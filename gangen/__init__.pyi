@@ -65,6 +65,7 @@ from .objectives import AdversarialGame as AdversarialGame
 from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .penalties import one_each as one_each
+from .printing import visible as visible
 from .rows import Chunk as Chunk
 from .rows import Rows as Rows
 from .samplers import ChoosingSampler as ChoosingSampler

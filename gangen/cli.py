@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gangen.errors import GangenError, UsageError, did_you_mean
 from gangen.failures import explain
-from gangen.printing import escape_what_cannot_be_encoded, visible
+from gangen.printing import escape_what_cannot_be_encoded, say
 
 if TYPE_CHECKING:
     from gangen.components.registry import Registry
@@ -62,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            say(traceback.format_exc(), sys.stderr)
         elif said := explain(error):
-            print(visible(said), file=sys.stderr)
+            say(said, sys.stderr)
         return error.exit_code if isinstance(error, GangenError) else 1
 
 
@@ -153,20 +153,21 @@ def _check(options: argparse.Namespace, blocked: list[str]) -> None:
     recipe, registry = _read(options, blocked)
     from gangen.training.assemble import check
 
-    print("\n".join(check(recipe, registry)), flush=True)
+    say("\n".join(check(recipe, registry)))
+    sys.stdout.flush()
     if options.play:
         from gangen.training.rehearsal import rehearse
 
         rehearse(recipe, registry)
-        print("saved, loaded, and sampled twice alike")
-    print(f"{recipe.source} {'can be played' if options.play else 'was built; with --play, all of it is tried once'}")
+        say("saved, loaded, and sampled twice alike")
+    say(f"{recipe.source} {'can be played' if options.play else 'was built; with --play, all of it is tried once'}")
 
 
 def _data(options: argparse.Namespace, blocked: list[str]) -> None:
     recipe, registry = _read(options, blocked)
     from gangen.training.inspection import inspect
 
-    print("\n".join(inspect(recipe, registry)))
+    say("\n".join(inspect(recipe, registry)))
 
 
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
@@ -192,10 +193,11 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
             model.codec.write(samples, options.output, **layout)
         except OSError as error:
             raise UsageError(f"cannot write {options.output}: {error.strerror}") from error
-        print(options.output)
+        say(str(options.output))
     elif all(isinstance(item, str) for item in samples):
         lines = "\n".join(" ".join(sample.splitlines()) for sample in samples)
-        print(visible(lines) if sys.stdout.isatty() else lines)
+        # Whoever reads them through a pipe is given what the model made.
+        say(lines) if sys.stdout.isatty() else sys.stdout.write(f"{lines}\n")
     else:
         raise UsageError("these samples are not text: name a file for them with -o FILE")
 
@@ -204,12 +206,11 @@ def _report(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.report import write_report
     from gangen.run_directory import RunDirectory
 
-    print(write_report(RunDirectory(options.run)))
+    say(str(write_report(RunDirectory(options.run))))
 
 
 def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
-    from rich.console import Console
-
+    from gangen.console import Console
     from gangen.evaluation.results import Request
     from gangen.evaluation.trained import Trained
     from gangen.report import write_report
@@ -233,15 +234,15 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
             results.append(run.evaluate())
     show(results, Console(width=None if sys.stdout.isatty() else 200))  # a file has room for all columns
     for run in runs:
-        print(f"report: {write_report(run.run)}")
+        say(f"report: {write_report(run.run)}")
     if options.output:
-        print(f"comparison: {write_side_by_side(results, options.output)}")
+        say(f"comparison: {write_side_by_side(results, options.output)}")
 
 
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.components.catalogue import plugin_lines
 
-    print("\n".join(plugin_lines(_registry(blocked))))
+    say("\n".join(plugin_lines(_registry(blocked))))
 
 
 def _show(options: argparse.Namespace, blocked: list[str]) -> None:
@@ -253,13 +254,13 @@ def _show(options: argparse.Namespace, blocked: list[str]) -> None:
         from gangen.recipe.reference import section_lines
 
         lines = list(section_lines(registry, options.name))
-    print("\n".join(lines))
+    say("\n".join(lines))
 
 
 def _recipes(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.components.catalogue import recipe_lines
 
-    print("\n".join(recipe_lines(_registry(blocked))))
+    say("\n".join(recipe_lines(_registry(blocked))))
 
 
 def _schema(options: argparse.Namespace, blocked: list[str]) -> None:
@@ -267,7 +268,7 @@ def _schema(options: argparse.Namespace, blocked: list[str]) -> None:
 
     from gangen.recipe.schema import recipe_schema
 
-    print(json.dumps(recipe_schema(_registry(blocked)), indent=2))
+    say(json.dumps(recipe_schema(_registry(blocked)), indent=2))
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
@@ -321,7 +322,7 @@ def _read(options: argparse.Namespace, blocked: list[str]) -> tuple["Recipe", "R
     recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
     if os.environ.get("RANK", "0") == "0":
         for remark in recipe.remarks:
-            print(f"gangen: {remark}", file=sys.stderr)
+            say(f"gangen: {remark}", sys.stderr)
     return recipe, registry
 
 

@@ -13,6 +13,7 @@ from gangen.components.registry import Registry
 from gangen.errors import GangenError, RecipeError, RunError
 from gangen.files import to_json, write_atomically
 from gangen.metrics.figures import read_row
+from gangen.printing import visible
 from gangen.recipe.load import difference, load_recipe
 from gangen.recipe.sections import Recipe
 
@@ -142,7 +143,8 @@ class RunDirectory:
         if self.root.is_dir():
             with self.errors.open("a", encoding="utf-8") as file:
                 process = f"process {os.environ.get('RANK', '0')} of {os.environ.get('WORLD_SIZE', '1')}"
-                file.write(f"{time.ctime()}, {process}\n{''.join(traceback.format_exception(error))}\n")
+                trace = visible("".join(traceback.format_exception(error)))
+                file.write(f"{time.ctime()}, {process}\n{trace}\n")
             error.add_note(f"the traceback is in {self.errors}")
 
     def append_metrics(self, *rows: Mapping[str, object]) -> None:

@@ -18,6 +18,7 @@ from gangen.components.options import Use
 from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.failures import summary
 from gangen.hookspecs import KINDS
+from gangen.printing import say
 
 LOCAL = "local"
 _BUILT: dict[type, str] = {}
@@ -87,7 +88,7 @@ class Registry:
         if not path.is_file():
             raise PluginError(f"there is no file {path}")
         if os.environ.get("RANK", "0") == "0":
-            print(f"gangen: running code from {path}", file=sys.stderr)
+            say(f"gangen: running code from {path}", sys.stderr)
         name = "gangen_local_" + re.sub(r"\W", "_", path.stem)  # as import strings can say it
         if any(module.__name__ == name for module in self._code.values()):
             raise PluginError(f"{path}: there is another local file of this name")

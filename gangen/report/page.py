@@ -1,7 +1,6 @@
 """Pages: one HTML file each that loads nothing from outside, rendered from ``templates``, where all text is escaped."""
 
 import hashlib
-import re
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ from markupsafe import Markup
 from gangen.errors import RunError
 from gangen.files import write_atomically
 from gangen.metrics.figures import is_number
+from gangen.printing import visible
 
 TEMPLATES = Path(__file__).with_name("templates")
-
-# What a page may not contain, and models of bytes write: control characters and lone surrogates.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def write_page(path: Path, template: str, **content: Any) -> Path:
@@ -37,7 +34,7 @@ def write_page(path: Path, template: str, **content: Any) -> Path:
     script_hash = "sha256-" + b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = pages.get_template(template).render(content, style=style, script=script, script_hash=script_hash)
     try:
-        write_atomically(path, _UNPRINTABLE.sub("\ufffd", page.lstrip()))
+        write_atomically(path, visible(page.lstrip()))
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}") from None
     return path

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from gangen.console import Console
 from gangen.evaluation.results import Result
 from gangen.report.frontiers import Plane, planes
 from gangen.report.groups import Group, disagreements, grouped, names_of

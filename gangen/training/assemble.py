@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from rich.console import Console
 from torch import nn
 
 from gangen import saved_model
 from gangen.account import told
 from gangen.components.messages import any_of
 from gangen.components.registry import Registry
+from gangen.console import Console
 from gangen.contracts import Callback, Data, Metric, sheet_rows
 from gangen.errors import CheckpointError, Problem, RecipeError, UsageError, did_you_mean
 from gangen.metrics.context import MetricContext

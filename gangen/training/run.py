@@ -6,10 +6,10 @@ import shlex
 
 import torch
 from accelerate import Accelerator
-from rich.console import Console
 
 from gangen.account import told
 from gangen.components.registry import Registry
+from gangen.console import Console
 from gangen.errors import RunError, UsageError
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory

@@ -21,6 +21,7 @@ from gangen import (
     label_number,
     labels_shown,
     replacing,
+    visible,
     write_atomically,
 )
 from gangen_image.extractors.classifier import Classifier, as_bytes
@@ -128,7 +129,7 @@ class ImageCodec:
         if not (legend := _legend(rows)):
             return path
         explained = path.with_suffix(".txt")
-        write_atomically(explained, "\n".join(legend) + "\n")
+        write_atomically(explained, visible("\n".join(legend)) + "\n")
         return [path, explained]
 
     def preview(self, sheet: Sequence[SheetRow]) -> str:

@@ -14,7 +14,17 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from gangen import Batch, DataError, Extractor, SheetRow, UsageError, label_number, labels_shown, write_atomically
+from gangen import (
+    Batch,
+    DataError,
+    Extractor,
+    SheetRow,
+    UsageError,
+    label_number,
+    labels_shown,
+    visible,
+    write_atomically,
+)
 from gangen_text.data.tokenization import UNKNOWN, WORD_WITH_SPACES, read_tokenizer
 from gangen_text.data.unknown import of_prompt, unknown_token
 from gangen_text.extractors.encoder import Encoder
@@ -125,7 +135,7 @@ class TextCodec:
             texts = [f"{name}: {_one_line(text)}" if name else _one_line(text) for name, text in row.cells]
             blocks.append("\n".join(heading + texts))
         path = path.with_name(f"{path.name}.txt")
-        path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+        write_atomically(path, visible("\n\n".join(blocks)) + "\n")
         return path
 
     def preview(self, sheet: Sequence[SheetRow]) -> str:
@@ -187,7 +197,7 @@ class TextCodec:
             )
         if text not in self._told and (unknown := of_prompt(self.tokenizer, text)):
             self._told.add(text)
-            log.warning("%s", unknown)
+            log.warning("%s", visible(unknown))
         return tokens
 
     def _for_transformers(self) -> dict[str, object]:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rich.console import Console
-
 from gangen.components.registry import name_of
+from gangen.console import Console
 from gangen.contracts import Callback, Metric
 from gangen.errors import RunError
 from gangen.metrics.context import MetricContext, joined, measure

@@ -2,13 +2,15 @@
 
 import math
 import time
+from functools import partial
 from typing import NoReturn
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gangen.console import Console
 from gangen.contracts import Callback
 from gangen.errors import RunError
+from gangen.printing import visible
 from gangen.run_directory import RunDirectory
 from gangen.training.callbacks.record import PLAIN, due, position, record, stamp, warnings_at
 from gangen.training.phases import Phase
@@ -43,8 +45,9 @@ class Log(Callback):
                     warnings_at(trainer, row)
         if not self.main or not self.console.is_terminal:
             return
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        self._bar = Progress(*columns, TextColumn("{task.fields[losses]}"), console=self.console)
+        plain = partial(TextColumn, markup=False)
+        columns = plain("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._bar = Progress(*columns, plain("{task.fields[losses]}"), console=self.console)
         self._tasks = [
             self._bar.add_task(phase.name, total=phase.steps, start=False, losses="") for phase in trainer.phases
         ]
@@ -80,7 +83,7 @@ class Log(Callback):
             losses = (
                 f"{name.removesuffix('/loss')} {value:.3f}" for name, value in figures.items() if name.endswith("/loss")
             )
-            self._bar.update(self._tasks[number], losses="  ".join(losses))
+            self._bar.update(self._tasks[number], losses=visible("  ".join(losses)))
         elif step == phase.steps or time.monotonic() - self._spoken > _QUIET:
             self._spoken = time.monotonic()
             words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.count("/") == 1)

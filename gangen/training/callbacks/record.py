@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-
+from gangen.console import Console
 from gangen.failures import own_line, summary
 from gangen.metrics.figures import Figure
 from gangen.run_directory import RunDirectory

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from torch import nn
 
+from gangen.console import Console
 from gangen.contracts import SHEET_ROWS, Batch, Callback, Codec, Data, SheetRow, sheet_prompts, sheet_rows
 from gangen.labels import labels_shown
 from gangen.noise import mix

@@ -367,9 +367,9 @@ def test_text_of_a_stranger_is_text(run):
     assert not any(name.startswith("on") for _, attributes in read.tags for name in attributes)
 
 
-def test_control_characters_of_samples_are_replaced(run):
-    (run.samples / "step-00000020.txt").write_bytes(b"a\0b\x1bc\tend\n")
-    assert "a\ufffdb\ufffdc\tend\n" in page(run).text
+def test_what_would_turn_a_page_around_is_shown_as_escapes(run):
+    (run.samples / "step-00000020.txt").write_text("a\0b\x1bc\tend \u202edne\n", encoding="utf-8")
+    assert "a\\x00b\\x1bc\tend \\u202edne\n" in page(run).text
 
 
 @pytest.mark.parametrize("tail", [b'{"step": 30, "judge/lo', b"[1, 2]\n", b'{"phase": 1}\n', b'"\\ud800"\n', b"\xff\n"])
