@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         playing = command(name, summary)
         playing.add_argument("recipe", help="a recipe's file or the name of one that is installed")
         playing.add_argument("overrides", nargs="*", help="settings, as in players.generator.optimizer.lr=2e-4")
+        if name != "train":
+            asleep = "run none of the files that the recipe names under code"
+            playing.add_argument("--no-code", action="store_true", help=asleep)
         if name == "check":
             rehearsing = "also play every turn once, draw a sheet, evaluate, save, load, and sample twice by one seed"
             playing.add_argument("--play", action="store_true", help=rehearsing)
@@ -114,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     sampling.add_argument("--run", metavar="DIR", help="a run directory or model folder (default: the newest run)")
     sampling.add_argument("--seed", type=int, metavar="N", help="get the same samples again")
     sampling.add_argument("--verb", default="sample", metavar="VERB", help="what else its sampler can, as reconstruct")
-    code = "a local file of code that the model was made with (repeatable); it is run"
+    code = "a file of code that the model was made with (repeatable); it is run, and no other is"
     sampling.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
     setting = "a setting of sampling (repeatable)"
     sampling.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=setting)
@@ -128,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     metrics = "these metrics instead of the recipe's, by name or as in a recipe: {use: NAME, OPTION: VALUE}"
     evaluating.add_argument("--metric", type=_metrics, default=(), metavar="NAME[,NAME]", help=metrics)
     evaluating.add_argument("--samples", type=int, metavar="N", help="how many samples each metric looks at")
+    evaluating.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
     sweep = evaluating.add_mutually_exclusive_group()
     swept = "another setting of sampling, or other values, that trade quality for diversity (repeatable)"
     sweep.add_argument("--sweep", type=_sweep, action="append", metavar="[NAME=]V,V", help=swept)
@@ -219,7 +223,7 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
 
     if options.output and (options.output.is_dir() or not options.output.parent.is_dir()):
         raise UsageError(f"cannot write {options.output}: name a file in a folder that exists")
-    registry = _registry(blocked)
+    registry = _registry(blocked, options.code)
     if twice := [name for name, count in Counter(name for name, _ in options.sweep or ()).items() if count > 1]:
         raise UsageError(f"--sweep {twice[0] or 'without a name'} is given twice: put its values into one")
     sweep = {} if options.no_sweep else options.sweep and dict(options.sweep)
@@ -309,17 +313,18 @@ def _sweep(text: str) -> tuple[str, list[float]]:
     return name, sorted(values, key=lambda value: (value == 0, value))  # 0 is no limit
 
 
-def _registry(blocked: list[str]) -> "Registry":
+def _registry(blocked: list[str], code: Sequence[Path] = ()) -> "Registry":
     from gangen.components.registry import Registry
 
-    return Registry.discover(blocked)
+    return Registry.discover(blocked, code)
 
 
 def _read(options: argparse.Namespace, blocked: list[str]) -> tuple["Recipe", "Registry"]:
     from gangen.recipe.load import load_recipe
 
     registry = _registry(blocked)
-    recipe = load_recipe(_recipe_path(options.recipe, registry), options.overrides, registry)
+    path, run_code = _recipe_path(options.recipe, registry), not getattr(options, "no_code", False)
+    recipe = load_recipe(path, options.overrides, registry, run_code=run_code)
     if os.environ.get("RANK", "0") == "0":
         for remark in recipe.remarks:
             say(f"gangen: {remark}", sys.stderr)

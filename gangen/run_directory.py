@@ -57,8 +57,8 @@ class RunDirectory:
         if not recipe.resume:
             raise RunError(f"{self.root} holds a run already and resume is false\nchoose another folder with run=...")
         try:
-            moved = [f"code={json.dumps([str(path) for path in recipe.code])}"] if recipe.code else []
-            old, new = load_recipe(self.recipe, moved, registry).to_dict(), recipe.to_dict()
+            # Its code is what the other recipe has run by now, or nobody asked for it.
+            old, new = load_recipe(self.recipe, registry=registry, run_code=False).to_dict(), recipe.to_dict()
         except RecipeError as error:
             raise RunError(f"{error}\nthis run's recipe cannot be read; choose another folder with run=...") from None
         remarks = []

@@ -108,7 +108,9 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         try:
             return registry.find(kind, name)
         except UsageError as error:
-            raise UsageError(f"{error}{_whence(name.partition('/')[0], plugins, folder)}") from None
+            namespace = name.partition("/")[0]
+            whence = f"\nthe model was made with {plugins[namespace]}; install it" if namespace in plugins else ""
+            raise UsageError(f"{error}{unasked_code(folder, registry) if namespace == LOCAL else whence}") from None
 
     def read(kind: str, plain: dict[str, Any]) -> Use:
         component = find(kind, str(plain.get("use")))
@@ -218,13 +220,13 @@ def _stop_unless_finite(network: nn.Module, name: str, file: Path) -> None:
             )
 
 
-def _whence(namespace: str, plugins: Mapping[str, str], folder: Path) -> str:
-    """Where a component might be had that a model was made with."""
+def unasked_code(folder: Path, registry: Registry) -> str:
+    """How to ask for the code that the model in ``folder`` was made with; nothing where ``registry`` has run any."""
     files = sorted((folder / "code").glob("*.py"))
-    if namespace == LOCAL and files:
-        flags = " ".join(f"--code {quote(str(path))}" for path in files)  # a stranger chose the names
-        return (
-            "\nthe model was made with code of its own, which is not run unasked; read it, and if you trust it add "
-            f"{flags}\nin Python: gangen.load({str(folder)!r}, code={[str(path) for path in files]})"
-        )
-    return f"\nthe model was made with {plugins[namespace]}; install it" if namespace in plugins else ""
+    if not files or any(plugin.name == LOCAL for plugin in registry.plugins()):
+        return ""
+    flags = " ".join(f"--code {quote(str(path))}" for path in files)  # a stranger chose the names
+    return (
+        "\nthe model was made with code of its own, which is not run unasked; read it, and if you trust it add "
+        f"{flags}\nin Python: gangen.load({str(folder)!r}, code={[str(path) for path in files]})"
+    )

@@ -186,6 +186,8 @@ class Registry:
     def _hint(self, name: str, choices: Iterable[str]) -> str:
         """A near name; else the plugins that might have had it."""
         namespace, _, bare = name.rpartition("/")
+        if namespace == LOCAL and LOCAL not in self._plugins:
+            return "; files of code bring such, and none was run"
         full_names = {choice.partition("/")[2]: choice for choice in choices}
         if namespace:
             hint = did_you_mean(name, choices) or did_you_mean(full_names.get(bare, ""), choices)

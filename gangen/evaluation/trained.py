@@ -23,7 +23,7 @@ from gangen.recipe.load import load_recipe
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.samplers import defaults_of, settings_of
-from gangen.saved_model import read_model
+from gangen.saved_model import read_model, unasked_code
 from gangen.training import checkpoint
 from gangen.training.assemble import build_context, build_game, build_metrics
 from gangen.training.data_digests import digests_of
@@ -32,7 +32,7 @@ Figures = dict[str, Figure]
 
 
 class Trained:
-    """A run that can be evaluated. What can be known to fail without its data fails here.
+    """A run that can be evaluated. What can be known to fail without its data fails here; no code of the run is run.
 
     Raises:
         RunError: no run is in ``folder``, or none that came to a checkpoint.
@@ -50,9 +50,11 @@ class Trained:
             raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
         self.checkpoint = newest
         try:
-            self.played = load_recipe(self.run.recipe, registry=registry)
+            self.played = load_recipe(self.run.recipe, registry=registry, run_code=False)
         except RecipeError as error:
-            raise RunError(f"{error}\nthis run's recipe cannot be read") from None
+            raise RunError(
+                f"{error}\nthis run's recipe cannot be read{unasked_code(self.run.model, registry)}"
+            ) from None
         # Replaced in the recipe, so that metrics are built and refused as they are before training.
         self.recipe = self.played.with_metrics(list(_chosen(self.played, request, registry)))
 

@@ -15,10 +15,13 @@ from gangen.recipe.sections import Recipe
 from gangen.recipe.source import RecipeSource
 
 
-def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+def load_recipe(
+    path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None, *, run_code: bool = True
+) -> Recipe:
     """Read a recipe, apply ``a.b.c=value`` overrides, run its local code and check all of it.
 
-    Components are looked up in ``registry``, by default among all that is installed.
+    Components are looked up in ``registry``, by default among all that is installed. Without ``run_code`` nothing that
+    the recipe names is run: components of its own are then those of files that the registry was told to run.
 
     Raises:
         RecipeError: everything that is wrong, each with its place.
@@ -27,7 +30,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     source = RecipeSource.read(path, overrides, ("kind", *PlayerSettings.model_fields))
     tree = source.tree
     tree.setdefault("run", f"runs/{path.stem}")
-    _load_code(source, registry)
+    _find_code(source, registry if run_code else None)
     for key in ("sampler", "guard"):  # options of what is used where a recipe names nothing
         if isinstance(tree.get(key), dict):
             tree[key].setdefault("use", Recipe.model_fields[key].default)
@@ -48,8 +51,8 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}" for key in changed]
 
 
-def _load_code(source: RecipeSource, registry: Registry) -> None:
-    """Run the local files of a recipe, since they hold components that the rest of it names; paths become absolute.
+def _find_code(source: RecipeSource, registry: Registry | None) -> None:
+    """Make paths of local files absolute, and run them for a registry: they hold components that the rest names.
 
     They are relative to the recipe, and those of the command line to where one stands.
     """
@@ -61,6 +64,8 @@ def _load_code(source: RecipeSource, registry: Registry) -> None:
         str(((source.path.parent if source.where("code", index).line else Path()) / path).resolve())
         for index, path in enumerate(paths)
     ]
+    if registry is None:
+        return
     for index, path in enumerate(source.tree["code"]):
         try:
             registry.load_code(Path(path))

@@ -65,6 +65,46 @@ def errors(capsys) -> str:
     return "\n".join(line for line in lines if "running code" not in line)
 
 
+@pytest.fixture
+def strange_run(recipe) -> Path:
+    """``runs/strange``, with a checkpoint and a recipe whose code leaves ``was_run`` where it is run."""
+    run = Path("runs/strange")
+    for folder in ("checkpoints/step-00000001", "model/code"):
+        (run / folder).mkdir(parents=True)
+    (run / "checkpoints/latest").write_text("step-00000001\n")
+    (run / "evil.py").write_text(f"{CODE}\nimport pathlib; pathlib.Path({str(Path('was_run').resolve())!r}).touch()\n")
+    (run / "model/code/evil.py").write_text((run / "evil.py").read_text())
+    (run / "recipe.yaml").write_text(RECIPE.replace("mine.py", "evil.py"))
+    return run
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["eval", "runs/strange"],
+        ["report", "runs/strange"],
+        ["sample", "--run", "runs/strange"],
+        ["check", "--no-code", "runs/strange/recipe.yaml"],
+        ["data", "runs/strange/recipe.yaml", "--no-code"],
+        ["check", "recipe.yaml", "run=runs/strange"],
+        ["check", "image_gan", "run=runs/strange"],
+        ["recipe.yaml", "run=runs/strange"],
+    ],
+)
+def test_code_that_a_strangers_run_names_is_run_only_where_that_is_asked_for(strange_run, words):
+    cli.main(words)
+    assert not Path("was_run").exists()
+
+
+def test_an_evaluation_says_which_code_it_would_need_and_runs_that_alone(strange_run, capsys):
+    assert cli.main(["eval", "runs/strange"]) == 1
+    said = capsys.readouterr().err
+    assert "no data source is called 'local/rows'; files of code bring such, and none was run" in said
+    assert "which is not run unasked; read it, and if you trust it add --code runs/strange/model/code/evil.py" in said
+    assert cli.main(["eval", "runs/strange", "--code", "mine.py"]) == 2
+    assert "names no metrics" in capsys.readouterr().err and not Path("was_run").exists()
+
+
 @pytest.mark.parametrize("arguments", FAST, ids=" ".join)
 def test_fast_commands_do_not_import_torch(arguments, recipe):
     recipe.write_text(RECIPE + "trainer: {batch: 3}\n")
