@@ -130,16 +130,21 @@ class LeCam(Penalty):
 
     ``a_real`` and ``a_fake`` are moving averages of the logits of real and fake samples over the batches of all
     processes, one micro-batch at a time, with ``decay``. They start at the first one's own means and are part of a
-    checkpoint.
+    checkpoint. With ``one_sided``, as in the programs that came with the paper, a square counts only where real logits
+    are above ``a_fake``, and fake ones below ``a_real``.
 
-    ``weight`` multiplies the penalty.
+    ``weight`` multiplies the penalty. What it should be depends on how large the loss lets logits become: the paper has
+    0.3 for BigGAN, with the hinge loss, and 3e-7 for StyleGAN2, with the non-saturating one.
     """
 
     anchors: Tensor
 
-    def __init__(self, *, weight: Schedule = 0.3, decay: Annotated[float, Interval(ge=0, lt=1)] = 0.99) -> None:  # type: ignore[assignment]
+    def __init__(
+        self, *, weight: Schedule, decay: Annotated[float, Interval(ge=0, lt=1)] = 0.99, one_sided: bool = False
+    ) -> None:
         super().__init__(weight=weight)
         self.decay = decay
+        self.one_sided = one_sided
         self.anchors: Tensor
         self.register_buffer("anchors", torch.full((2,), torch.nan))
 
@@ -149,7 +154,10 @@ class LeCam(Penalty):
         # Where there is no average yet, without asking the device for it.
         self.anchors.copy_(torch.lerp(means, self.anchors.nan_to_num(), self.decay).where(~self.anchors.isnan(), means))
         anchor_real, anchor_fake = self.anchors
-        return (real - anchor_fake).square().mean() + (fake - anchor_real).square().mean()
+        above, below = real - anchor_fake, anchor_real - fake
+        if self.one_sided:
+            above, below = above.relu(), below.relu()
+        return above.square().mean() + below.square().mean()
 
 
 class VirtualAdversarial(Penalty):

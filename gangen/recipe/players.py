@@ -98,10 +98,11 @@ class HalfLife(Section, title="a moving average"):
     """A moving average that forgets half within ``half_life`` samples, whatever the batch; it may follow a schedule.
 
     While that is more than ``ramp_up`` times the samples that the player has learned from since the run began, half is
-    forgotten within the latter (the EMA of StyleGAN2 and R3GAN). With null there is no such beginning.
+    forgotten within the latter (StyleGAN2-ADA). With null there is no such beginning. A half-life of 0 is no average:
+    R3GAN's goes from there to 5 million samples (CIFAR-10) by a cosine over 20 million, without a ramp.
     """
 
-    half_life: Annotated[Schedule, Gt(0)]
+    half_life: Annotated[Schedule, Ge(0)]
     ramp_up: Annotated[float, Gt(0)] | None = 0.05
 
     def decay(self, clock: "Clock", seen: int) -> float:

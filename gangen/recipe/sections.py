@@ -53,7 +53,8 @@ class TrainerRecipe(Section, title="the trainer"):
     """How the game is computed, which does not change what it is.
 
     ``batch_size`` is that of all processes together; ``threads`` are torch's, per process. A batch is played in
-    ``accumulate`` parts, to save memory. ``precision`` is that of networks; bf16 and fp16 are mixed with fp32.
+    ``accumulate`` parts, to save memory. ``precision`` is that of networks: fp32 is all of float32
+    on GPUs too, tf32 lets them round what is multiplied to 10 bits, and bf16 and fp16 are mixed with fp32.
     ``trackers`` are what accelerate logs to, as in [tensorboard]. ``noise`` is drawn for the batch of all processes, or
     by each for itself with "local". ``keep_checkpoints`` is how many of the newest are kept.
     Without ``threads``, the processes on a machine that trains on its CPU share its cores. ``compile`` compiles what
@@ -63,7 +64,7 @@ class TrainerRecipe(Section, title="the trainer"):
 
     batch_size: Annotated[int, Ge(1)] = 64
     accumulate: Annotated[int, Ge(1)] = 1
-    precision: Literal["fp32", "fp64", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "fp64", "bf16", "fp16"] = "fp32"
     threads: Annotated[int, Ge(1)] | None = None
     trackers: list[str] = Field(default=[])
     noise: Literal["global", "local"] = "global"

@@ -128,6 +128,8 @@ def build_game(
     if settings.threads or device.type == "cpu":
         torch.set_num_threads(settings.threads or _fair_share_of_cores())
     torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
+    # Convolutions have it by torch's default, products of matrices have not.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
     data = registry.build(recipe.data)
     description, players = data.codec.spec, {}
     if problems := list(find_unknown_parts(recipe, description)):

@@ -20,7 +20,7 @@ from gangen.training.compatibility import find_scarcity
 from gangen.training.trainer import Trainer
 
 # fp64 is not mixed: networks and noise are float64 throughout.
-_MIXED_PRECISION = {"fp32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
+_MIXED_PRECISION = {"fp32": "no", "tf32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
 class Stopped(RunError):

@@ -25,6 +25,7 @@ LOSSES = names("losses")
 PENALTIES = {name: {"use": name} for name in names("penalties")}
 # A long way to look for the worst direction: fresh networks hardly move, and their differences have few digits left.
 PENALTIES["gangen/virtual_adversarial"]["xi"] = 1.0
+PENALTIES["gangen/lecam"]["weight"] = 0.3
 PENALTIES |= {"none": None}
 # Options of the generator and of the discriminator.
 CONDITIONINGS = {
@@ -113,7 +114,7 @@ GAMES = {
         DCGAN[1] | {"norm": "instance"},
         {
             "augmentation": {"use": "image/adaptive", "start": 0.5, "samples": 200, "target": 0.1},
-            "penalties": ["lecam"],
+            "penalties": [{"use": "lecam", "weight": 0.3, "one_sided": True}],
             "feature_matching": 0.5,
         },
     ),

@@ -41,7 +41,11 @@ data: {{use: image/arrays, images: "{path}:images", labels: "{path}:labels"}}
 players:
   generator: {{use: image/resnet, latent_dim: 4, width: 4, ema: {{half_life: 100, ramp_up: 0.1}}}}
   discriminator: {{use: image/resnet, width: 4}}
-objective: {{use: image/gan, loss: hinge, penalties: [lecam], augmentation: {{use: adaptive, samples: 100}}}}
+objective:
+  use: image/gan
+  loss: hinge
+  penalties: [{{use: lecam, weight: 0.3}}]
+  augmentation: {{use: adaptive, samples: 100}}
 phases:
   adversarial: {{steps: 8, turns: {{discriminate: 1, generate: 1}}}}
 trainer: {{batch_size: 8}}

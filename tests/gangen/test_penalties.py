@@ -1,5 +1,6 @@
 """Penalties against formulas for discriminators whose slope is known, and their gradients against differences."""
 
+import copy
 import math
 
 import pytest
@@ -70,11 +71,11 @@ def test_what_the_discriminator_said_of_samples_before_it_is_not_asked_again():
         asked.append(x)
         return net(x).squeeze(1)
 
-    expected = [penalty(ask, REAL, FAKE, CLOCK) for penalty in (R1(), R2(), LeCam().double())]
+    expected = [penalty(ask, REAL, FAKE, CLOCK) for penalty in (R1(), R2(), LeCam(weight=0.3).double())]
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
     known = [(real, ask(real)), (fake, ask(fake))]
     asked.clear()
-    found = [penalty(Judge(ask, *known), real, fake, CLOCK) for penalty in (R1(), R2(), LeCam().double())]
+    found = [penalty(Judge(ask, *known), real, fake, CLOCK) for penalty in (R1(), R2(), LeCam(weight=0.3).double())]
     assert asked == []
     gradients = [torch.autograd.grad(sum(sizes), list(net.parameters())[:3]) for sizes in (found, expected)]
     assert all(torch.allclose(one, two, rtol=1e-12) for one, two in zip(*gradients, strict=True))
@@ -82,10 +83,12 @@ def test_what_the_discriminator_said_of_samples_before_it_is_not_asked_again():
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("penalty", [R1(), R2(), LeCam().double()], ids=lambda penalty: type(penalty).__name__)
+@pytest.mark.parametrize(
+    "penalty", [R1(), R2(), LeCam(weight=0.3).double()], ids=lambda penalty: type(penalty).__name__
+)
 def test_of_logits_for_parts_of_a_row_penalties_see_the_mean(penalty):
     parts = Judge(lambda x: torch.stack([3 * quadratic(x), -quadratic(x)], dim=1))
-    expected = type(penalty)().double()(quadratic, REAL, FAKE, CLOCK)
+    expected = copy.deepcopy(penalty)(quadratic, REAL, FAKE, CLOCK)
     assert penalty(parts, REAL, FAKE, CLOCK).item() == pytest.approx(expected.item(), rel=1e-12)
     known = Judge(parts.ask, (REAL, parts.ask(REAL)))
     assert torch.equal(known(REAL), parts(REAL))
@@ -123,6 +126,20 @@ def test_lecam_anchors_start_at_the_first_means_and_then_follow_with_their_decay
         found = penalty(identity, torch.tensor(real).double(), torch.tensor(fake).double(), CLOCK)
         assert found.item() == pytest.approx(expected)
     assert penalty.state_dict()["anchors"].tolist() == list(anchors)
+
+
+def test_lecam_has_no_weight_that_would_do_for_all_losses():
+    with pytest.raises(TypeError, match="weight"):
+        LeCam()
+
+
+def test_one_sided_lecam_counts_real_logits_above_and_fake_ones_below_the_others_average():
+    penalty = LeCam(weight=2.0, one_sided=True).double()
+    penalty.anchors.copy_(torch.tensor([1.0, -1.0]))
+    real, fake = (torch.tensor(it).double() for it in ([3.0, -3.0], [4.0, -2.0]))
+    real_anchor, fake_anchor = 0.99 * 1.0 + 0.01 * 0.0, 0.99 * -1.0 + 0.01 * 1.0
+    expected = 2 * ((3 - fake_anchor) ** 2 / 2 + (real_anchor + 2) ** 2 / 2)
+    assert penalty(torch.flatten, real, fake, CLOCK).item() == pytest.approx(expected)
 
 
 def test_the_virtual_adversary_of_a_linear_discriminator_moves_along_its_weights():

@@ -62,15 +62,22 @@ class Head(nn.Module):
     """From features to logits: a linear layer, and what ``condition`` adds to it.
 
     "projection": the inner product of features and an embedding of the label (Miyato and Koyama, 2018, equation 3);
-    the labels of packed rows add up. "classifier": a second linear layer for classes (AC-GAN, Odena et al., 2017).
+    the labels of packed rows add up. With ``alone`` there is no term beside it: the logit is the inner product of the
+    embedding and of as many outputs of the linear layer (StyleGAN2-ADA, R3GAN). "classifier": a second linear layer for
+    classes (AC-GAN, Odena et al., 2017).
     """
 
-    def __init__(self, features: int, condition: str, classes: int, pac: int, *, bias: bool = True) -> None:
+    def __init__(
+        self, features: int, condition: str, classes: int, pac: int, *, bias: bool = True, alone: bool = False
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.pac = pac
-        self.output = nn.Linear(features, 1, bias)
-        self.projection = nn.Linear(classes, features, bias=False) if condition == "projection" else None
+        self.alone = alone and condition == "projection"
+        self.output = nn.Linear(features, features if self.alone else 1, bias)
+        self.projection: nn.Module | None = None
+        if condition == "projection":
+            self.projection = nn.Linear(classes, features, bias=False)
         self.classifier = nn.Linear(features, classes * pac) if condition == "classifier" else None
         if self.projection is not None:
             # Features of order 1 then add a term of order 1.
@@ -78,11 +85,13 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, label: Tensor | None) -> Tensor:
         """Logits float ``[n / pac]`` for features float ``[n / pac, features]`` and labels int64 ``[n]``."""
-        logits = self.output(features).squeeze(1)
+        said = self.output(features)
         if self.projection is None:
-            return logits
-        counts = one_hot(label, self.classes, features).reshape(-1, self.pac, self.classes).sum(1)
-        return logits + (features * self.projection(counts)).sum(1)
+            return said.squeeze(1)
+        embedding = self.projection(one_hot(label, self.classes, features).reshape(-1, self.pac, self.classes).sum(1))
+        if self.alone:
+            return (said * embedding).sum(1)
+        return said.squeeze(1) + (features * embedding).sum(1)
 
 
 class Discriminator(nn.Module, ABC):

@@ -45,15 +45,11 @@ def check_attention(attention: Iterable[int], stages: list[int]) -> None:
             )
 
 
-def upsample(x: Tensor) -> Tensor:
-    """Bilinear doubling, float ``[n, channels, 2 h, 2 w]``: zeros in between, then the low-pass filter [1, 3, 3, 1]."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear")
+class LowPass(nn.Module):
+    """The filter [1, 3, 3, 1] across and down, and what it is for: doubling and halving, bilinear but for borders.
 
-
-class Downsample(nn.Module):
-    """Bilinear halving, ``[n, channels, h / 2, w / 2]``: the low-pass filter [1, 3, 3, 1], then every other pixel.
-
-    A convolution, because torch's own antialiased interpolation knows no bfloat16.
+    Beyond the borders there are zeros, as in StyleGAN2 and R3GAN. Convolutions, because torch's own interpolation is
+    slower, and with antialiasing knows no bfloat16.
     """
 
     def __init__(self) -> None:
@@ -61,7 +57,17 @@ class Downsample(nn.Module):
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
         self.register_buffer("kernel", torch.outer(taps, taps), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
-        kernel = self.kernel.expand(channels, 1, 4, 4)
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, stride=2, groups=channels)
+    def forward(self, x: Tensor, padding: int, stride: int = 1) -> Tensor:
+        """Float ``[n, channels, (h + 2 padding - 3) / stride, ...]`` of x float ``[n, channels, h, w]``."""
+        return F.conv2d(x, self._kernel(x), stride=stride, padding=padding, groups=x.shape[1])
+
+    def halved(self, x: Tensor) -> Tensor:
+        """The filter, then every other pixel: ``[n, channels, h / 2, w / 2]``."""
+        return self(x, padding=1, stride=2)
+
+    def doubled(self, x: Tensor) -> Tensor:
+        """Zeros in between, then the filter, of four times the weight: ``[n, channels, 2 h, 2 w]``."""
+        return F.conv_transpose2d(x, 4 * self._kernel(x), stride=2, padding=1, groups=x.shape[1])
+
+    def _kernel(self, x: Tensor) -> Tensor:
+        return self.kernel.expand(x.shape[1], 1, 4, 4)

@@ -12,7 +12,7 @@ from gangen import UsageError
 from gangen_image.networks.conditioning import Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator
 from gangen_image.networks.normalization import normalize_weights
-from gangen_image.networks.pyramid import SMALLEST, Downsample, resolutions, upsample, widths
+from gangen_image.networks.pyramid import SMALLEST, LowPass, resolutions, widths
 from gangen_image.spec import ImageSpec
 
 SLOPE = 0.2
@@ -49,7 +49,8 @@ class R3GANGenerator(LatentGenerator):
     """Learned 4x4 maps weighted by the latent, then per resolution ``blocks`` residual blocks; doubling is bilinear.
 
     ``width`` channels at the image's size, twice as many at each halving up to ``max_width``. The label's embedding is
-    appended to the latent. There is no tanh.
+    appended to the latent. There is no tanh. Of CIFAR-10 the paper has width and max_width 768, latent_dim 64 and
+    group_size 16.
 
     ``latent_dim`` is the size of a latent. A block has ``expansion`` times its channels inside, and convolves groups of
     ``group_size`` of them.
@@ -74,6 +75,9 @@ class R3GANGenerator(LatentGenerator):
         super().__init__(spec, latent_dim=latent_dim, **options)
         channels = widths(stages, width, max_width)
         depth = blocks * len(stages)
+        if self.label_embedding is not None:
+            # A linear layer of one-hot labels.
+            nn.init.normal_(self.label_embedding.weight, std=self.classes**-0.5)
         self.basis = nn.Parameter(torch.randn(channels[0], SMALLEST, SMALLEST))
         self.input = kaiming(nn.Linear(self.input_dim, channels[0], bias=False))
         self.transitions = nn.ModuleList(transition(before, after) for before, after in pairwise(channels))
@@ -81,7 +85,8 @@ class R3GANGenerator(LatentGenerator):
             nn.Sequential(*(ResidualBlock(count, expansion, group_size, depth) for _ in range(blocks)))
             for count in channels
         )
-        self.output = kaiming(nn.Conv2d(channels[-1], spec.channels, 1))
+        self.low_pass = LowPass()
+        self.output = kaiming(nn.Conv2d(channels[-1], spec.channels, 1, bias=False))
         if self.spectral_norm:
             bound(self)
 
@@ -90,12 +95,14 @@ class R3GANGenerator(LatentGenerator):
         x = self.stages[0](self.basis * self.input(self.conditioned(latent, label))[:, :, None, None])
         for change, stage in zip(self.transitions, self.stages[1:], strict=True):
             # Before doubling rather than after: the two commute, and there are four times fewer pixels.
-            x = stage(upsample(change(x)))
+            x = stage(self.low_pass.doubled(change(x)))
         return self.output(x)
 
 
 class R3GANDiscriminator(Discriminator):
     """The generator's mirror image: residual blocks per resolution, bilinear halving, one 4x4 filter per channel.
+
+    What comes of a label is its projection alone, see Head.
 
     ``width`` channels at the image's size, twice as many at each halving up to ``max_width``.
 
@@ -121,15 +128,18 @@ class R3GANDiscriminator(Discriminator):
         super().__init__(spec, **options)
         channels = widths(stages, width, max_width)[::-1]
         depth = blocks * len(stages)
-        self.input = kaiming(nn.Conv2d(self.in_channels(spec.channels), channels[0], 1))
+        self.input = kaiming(nn.Conv2d(self.in_channels(spec.channels), channels[0], 1, bias=False))
         self.stages = nn.ModuleList(
             nn.Sequential(*(ResidualBlock(count, expansion, group_size, depth) for _ in range(blocks)))
             for count in channels
         )
         self.transitions = nn.ModuleList(transition(before, after) for before, after in pairwise(channels))
-        self.downsample = Downsample()
+        self.low_pass = LowPass()
         self.basis = kaiming(nn.Conv2d(channels[-1], channels[-1], SMALLEST, groups=channels[-1], bias=False))
-        self.head = Head(channels[-1], self.condition, self.classes, self.pac)
+        self.head = Head(channels[-1], self.condition, self.classes, self.pac, bias=False, alone=True)
+        kaiming(self.head.output)
+        if self.head.projection is not None:
+            kaiming(self.head.projection, gain=channels[-1] ** -0.5)
         if self.spectral_norm:
             bound(self)
 
@@ -137,7 +147,7 @@ class R3GANDiscriminator(Discriminator):
         """See Discriminator."""
         x = self.stages[0](self.input(x))
         for change, stage in zip(self.transitions, self.stages[1:], strict=True):
-            x = stage(change(self.downsample(x)))
+            x = stage(change(self.low_pass.halved(x)))
         return self.basis(x).flatten(1)
 
 

@@ -74,9 +74,9 @@ class Adaptive(Augmentation):
     falls, by 1 in ``samples`` images; it starts at ``start``. (Theirs moves once in four batches, this one a quarter
     as far in each.) Losses that compare logits with each other leave their sign open and r without a meaning.
 
-    ``transforms``: ``pixels`` (mirroring, quarter turns, whole-pixel shifts), ``geometry`` (scale, stretch, rotation,
-    shift in one bilinear resampling with mirrored borders) and ``color`` (brightness, contrast, luma flip and, for
-    RGB, hue and saturation), each drawn from the distributions of the paper's appendix B.
+    ``transforms``: ``pixels`` (mirroring, quarter turns, whole-pixel shifts), ``geometry`` (scale, rotation, stretch,
+    rotation, shift, one after the other, in one bilinear resampling with mirrored borders) and ``color`` (brightness,
+    contrast, luma flip and, for RGB, hue and saturation), each drawn from the distributions of the paper's appendix B.
     """
 
     def __init__(
@@ -120,18 +120,21 @@ class Adaptive(Augmentation):
         return shift(images, steps * shifted.flatten(1), mirrored=True)
 
     def geometry(self, images: Tensor) -> Tensor:
-        scaled, turned, stretched, moved = (self._chosen(images).flatten() for _ in range(4))
+        scaled, stretched, moved = (self._chosen(images).flatten() for _ in range(3))
+        # Of the two rotations one is there with the probability of any other transform.
+        each = 1 - (1 - self.probability).sqrt()
+        before, after = ((it < each).flatten() for it in _draws(images, 2))
         scale, stretch, across, down = noise.normal(len(images), 4, device=images.device, dtype=images.dtype).unbind(1)
-        (angle,) = _draws(images, 1)
+        first, second = ((2 * it.flatten() - 1) * math.pi for it in _draws(images, 2))
         scale = torch.where(scaled, (0.2 * math.log(2) * scale).exp(), 1.0)
         stretch = torch.where(stretched, (0.2 * math.log(2) * stretch).exp(), 1.0)
-        angle = torch.where(turned, (2 * angle.flatten() - 1) * math.pi, 0.0)
-        # From a place in the result to the place it is taken from, in units of half an image.
-        cosine, sine = angle.cos(), angle.sin()
-        matrix = torch.stack([cosine * scale * stretch, -sine * scale, sine * stretch * scale, cosine * scale], dim=1)
-        offset = torch.stack([across, down], dim=1) * 0.25 * moved[:, None]
-        touched = (scaled | turned | stretched | moved)[:, None, None, None]
-        return torch.where(touched, resample(images, matrix.reshape(-1, 2, 2), offset), images)
+        # From a place in the result to the place it is taken from, in units of half an image: what is done to the
+        # image first is undone last.
+        stretching = torch.diag_embed(torch.stack([stretch, 1 / stretch], dim=1))
+        matrix = scale[:, None, None] * _rotation(first * before) @ stretching @ _rotation(second * after)
+        offset = matrix @ (torch.stack([across, down], dim=1) * 0.25 * moved[:, None])[:, :, None]
+        touched = (scaled | before | stretched | after | moved)[:, None, None, None]
+        return torch.where(touched, resample(images, matrix, offset.squeeze(2)), images)
 
     def color(self, images: Tensor) -> Tensor:
         brighter, contrasted, inverted, turned, saturated = (self._chosen(images) for _ in range(5))
@@ -151,6 +154,12 @@ class Adaptive(Augmentation):
     def _chosen(self, images: Tensor) -> Tensor:
         """Whether each image is changed, bool ``[B, 1, 1, 1]``."""
         return _draws(images, 1)[0] < self.probability
+
+
+def _rotation(angle: Tensor) -> Tensor:
+    """Matrices float ``[B, 2, 2]`` that turn by ``angle`` float ``[B]``."""
+    cosine, sine = angle.cos(), angle.sin()
+    return torch.stack([cosine, -sine, sine, cosine], dim=1).reshape(-1, 2, 2)
 
 
 def _turn_hue(images: Tensor, angle: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """What a turn may change, and what an optimizer, an average and clipping make of a gradient."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -146,6 +148,17 @@ def test_a_half_life_follows_its_schedule():
     with_gradient(player, [1.0, 1.0]).step(Clock("phase", 10, 11, batch_size=8))
     decay = 0.5 ** (8 / 80)
     assert torch.allclose(player.average.weight, decay * before + (1 - decay) * player.net.weight)
+
+
+def test_the_half_life_of_r3gan_grows_from_nothing_by_a_cosine():
+    """Of 40 million images, 512 at a time: 0 to 5 million over the first 20, and as long from then on."""
+    average = HalfLife(half_life=Schedule(0, 5e6, shape="cosine", until=0.5), ramp_up=None)
+    steps = 40_000_000 // 512 + 1
+    assert average.decay(Clock("phase", 0, steps, 512), 0) == 0
+    for images in (5e6, 10e6, 20e6, 30e6):
+        half_life = 5e6 * (1 - math.cos(math.pi * min(images / 20e6, 1))) / 2
+        decay = average.decay(Clock("phase", round(images / 512), steps, 512), images)
+        assert decay == pytest.approx(0.5 ** (512 / half_life), rel=1e-6)
 
 
 def test_a_frozen_player_is_evaluated_and_never_learns():

@@ -9,6 +9,7 @@ from gangen import noise
 from gangen.contracts import Clock
 from gangen.penalties import R1
 from gangen_image.networks.resampling import resample, shift, window
+from gangen_image.objectives import augmentation as augmentation_module
 from gangen_image.objectives.augmentation import Adaptive, DiffAugment
 from gangen_image.objectives.consistency import Consistency
 
@@ -68,6 +69,35 @@ def test_about_as_many_images_are_changed_as_the_probability_says():
         changed = Adaptive(start=0.3, transforms=["geometry"])(images)
     touched = (changed != images).flatten(1).any(1).float().mean().item()
     assert touched == pytest.approx(1 - 0.7**4, abs=0.04)
+
+
+def test_geometry_is_drawn_as_published(monkeypatch):
+    """Scale, rotation, stretch by (s, 1/s), rotation, shift; of the maps from the result's places to the image's."""
+    seen = []
+    monkeypatch.setattr(augmentation_module, "resample", lambda images, *places: seen.append(places) or images)
+
+    def maps(probability, count):
+        with noise.shared(0):
+            Adaptive(start=probability, transforms=["geometry"])(torch.zeros(count, 1, 2, 2, dtype=torch.float64))
+        return seen.pop()
+
+    matrix, offset = maps(1.0, 20_000)
+    large, small = torch.linalg.svdvals(matrix).log2().unbind(1)
+    # The sum and the difference of both are twice the logarithms of scale and stretch, the latter without its sign.
+    assert (large + small).std().item() == pytest.approx(0.4, rel=0.03)
+    assert (large - small).square().mean().sqrt().item() == pytest.approx(0.4, rel=0.03)
+    left, _, right = torch.linalg.svd(matrix)
+    for turn in (left, right):
+        along = torch.view_as_complex(turn[:, :, 0].contiguous()) ** 2
+        assert along.mean().abs() < 0.03  # any direction
+    # The shift is that of the result, in half images.
+    moved = torch.linalg.solve(matrix, offset[:, :, None])
+    assert moved.std().item() == pytest.approx(0.25, rel=0.03) and moved.abs().max() > 0.7
+    matrix, _ = maps(0.5, 20_000)
+    upright = (matrix[:, 0, 1] == 0) & (matrix[:, 1, 0] == 0)
+    assert upright.double().mean().item() == pytest.approx(0.5, abs=0.015)
+    stretched = (matrix[:, 0, 0] - matrix[:, 1, 1]).abs()[upright] > 1e-12
+    assert stretched.double().mean().item() == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_probability_follows_the_sign_of_real_logits():

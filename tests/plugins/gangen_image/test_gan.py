@@ -213,7 +213,7 @@ players:
 objective:
   use: image/gan
   loss: relativistic_paired
-  penalties: [lecam, {{use: r2, weight: {{start: 1, end: 0.1, shape: exponential}}}}]
+  penalties: [{{use: lecam, weight: 0.3}}, {{use: r2, weight: {{start: 1, end: 0.1, shape: exponential}}}}]
   lazy_penalties: [{{use: gradient_penalty, weight: 2}}]
   reuse_fakes: true
 phases:
@@ -242,6 +242,13 @@ def test_a_recipe_is_played_and_its_objectives_memory_is_in_the_checkpoint(whole
     assert anchors.isfinite().all() and anchors.abs().sum() > 0
     weights = load_file(checkpoint / "discriminator/model.safetensors")
     assert max(weight.abs().max().item() for weight in weights.values()) <= 0.3 + 1e-6
+
+
+@pytest.mark.parametrize(("precision", "rounded"), [("tf32", True), ("bf16", False), ("fp32", False)])
+def test_products_of_float32_are_rounded_only_where_the_recipe_says_so(precision, rounded, whole, tmp_path):
+    recipe, options = whole.parent / "game.yaml", (f"trainer.precision={precision}", f"run={tmp_path}")
+    assert cli.main(["check", str(recipe), *options]) == 0
+    assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is rounded
 
 
 def test_a_run_that_stopped_goes_on_with_what_its_objective_remembers(whole, tmp_path):

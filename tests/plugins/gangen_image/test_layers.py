@@ -9,7 +9,7 @@ from gangen.errors import UsageError
 from gangen_image.networks.conditioning import ConditionalNorm
 from gangen_image.networks.minibatch import MinibatchStd
 from gangen_image.networks.normalization import BatchNorm
-from gangen_image.networks.pyramid import Downsample, upsample
+from gangen_image.networks.pyramid import LowPass
 from gangen_image.networks.r3gan import ResidualBlock
 from gangen_image.networks.resnet import SelfAttention
 from gangen_image.networks.style import ModulatedConv2d
@@ -76,15 +76,18 @@ def test_residual_blocks_of_r3gan_start_as_the_identity():
     assert not torch.equal(shaken(block)(x), x)
 
 
-def test_resampling_is_bilinear():
-    x = torch.randn(2, 3, 8, 8)
+def test_resampling_is_bilinear_with_zeros_beyond_the_borders():
+    x, low_pass = torch.randn(2, 3, 8, 8), LowPass()
     expected = F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)
-    assert torch.allclose(Downsample()(x)[:, :, 1:-1, 1:-1], expected[:, :, 1:-1, 1:-1], atol=1e-6)
+    assert torch.allclose(low_pass.halved(x)[:, :, 1:-1, 1:-1], expected[:, :, 1:-1, 1:-1], atol=1e-6)
     spread = torch.zeros(1, 1, 16, 16)
     spread[:, :, ::2, ::2] = x[:1, :1]
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
     filtered = F.conv2d(F.pad(spread, (2, 1, 2, 1)), torch.outer(taps, taps)[None, None])
-    assert torch.allclose(upsample(x[:1, :1])[:, :, 2:-2, 2:-2], filtered[:, :, 2:-2, 2:-2], atol=1e-5)
+    assert torch.allclose(low_pass.doubled(x[:1, :1]), filtered, atol=1e-5)
+    ones = torch.ones(1, 1, 8, 8)
+    assert low_pass.halved(ones)[0, 0, 0, 0].item() == pytest.approx((7 / 8) ** 2)
+    assert low_pass.doubled(ones)[0, 0, 0, 0].item() == pytest.approx((3 / 4) ** 2)
 
 
 @pytest.mark.parametrize("kind", ["batch", "instance", "none"])

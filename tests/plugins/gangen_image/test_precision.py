@@ -41,7 +41,7 @@ PENALTIES = {
     "gradient penalty": GradientPenalty,
     "R1": R1,
     "R2": R2,
-    "LeCam": LeCam,
+    "LeCam": partial(LeCam, weight=0.3),
     "virtual adversarial": VirtualAdversarial,
     "consistency": partial(Consistency, augmentation=DiffAugment()),
 }

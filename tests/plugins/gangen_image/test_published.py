@@ -1,0 +1,263 @@
+"""Networks against small reimplementations from the equations of their papers, with the same weights in float64."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from gangen import noise
+from gangen.optimizers import adam
+from gangen.schedules import Schedule
+from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from gangen_image.networks.style import StyleDiscriminator, StyleGenerator
+from gangen_image.spec import ImageSpec
+
+LABELS = tuple("abcdefghij")
+LABEL = torch.tensor([3, 0, 9, 3, 7])
+R3GAN = {"width": 8, "max_width": 16, "blocks": 2, "group_size": 4}
+STYLE = {"width": 4, "max_width": 8}
+
+
+@pytest.fixture(autouse=True)
+def in_float64():
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def shaken(net):
+    """``net`` with noise on all parameters, so that nothing is hidden by zeros of the initialisation."""
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return net
+
+
+def filtered(x, padding):
+    """Each channel with [1, 3, 3, 1] across and down, by sums of shifted images."""
+    before, after = padding
+    x = F.pad(x, (before, after, before, after))
+    for dim in (2, 3):
+        length = x.shape[dim] - 3
+        x = sum(tap / 8 * x.narrow(dim, start, length) for start, tap in enumerate((1, 3, 3, 1)))
+    return x
+
+
+def spread(x):
+    """Zeros after every pixel, across and down."""
+    wide = torch.zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
+    wide[:, :, ::2, ::2] = x
+    return wide
+
+
+def doubled(x):
+    return 4 * filtered(spread(x), (2, 1))
+
+
+def halved(x):
+    return filtered(x, (1, 1))[:, :, ::2, ::2]
+
+
+def one_hot():
+    return torch.eye(len(LABELS))[LABEL]
+
+
+def r3gan_stage(x, weights, name, groups):
+    for block in range(R3GAN["blocks"]):
+        part = {
+            key.split(".")[-2:][0] + "." + key.split(".")[-1]: weights[key]
+            for key in weights
+            if key.startswith(f"{name}.{block}.")
+        }
+        y = F.leaky_relu(F.conv2d(x, part["expand.weight"]) + part["expand.bias"][:, None, None], 0.2)
+        y = F.conv2d(y, part["mix.weight"], padding=1, groups=y.shape[1] // groups) + part["mix.bias"][:, None, None]
+        x = x + F.conv2d(F.leaky_relu(y, 0.2), part["reduce.weight"])
+    return x
+
+
+@pytest.mark.parametrize("labels", [(), LABELS], ids=["unlabelled", "labelled"])
+def test_r3gan_is_that_of_huang_et_al(labels):
+    spec = ImageSpec(3, 16, labels)
+    made, judge = (shaken(net(spec, **R3GAN)) for net in (R3GANGenerator, R3GANDiscriminator))
+    latent, weights = made.latent(5), made.state_dict()
+    seen = latent if not labels else torch.cat([latent, one_hot() @ weights["label_embedding.weight"]], 1)
+    x = (seen @ weights["input.weight"].T)[:, :, None, None] * weights["basis"]
+    x = r3gan_stage(x, weights, "stages.0", 4)
+    for number in (1, 2):
+        change = weights.get(f"transitions.{number - 1}.weight")
+        x = r3gan_stage(doubled(x if change is None else F.conv2d(x, change)), weights, f"stages.{number}", 4)
+    images = F.conv2d(x, weights["output.weight"])
+    assert torch.allclose(made(latent, LABEL if labels else None), images, rtol=0, atol=1e-9)
+
+    weights = judge.state_dict()
+    x = r3gan_stage(F.conv2d(images, weights["input.weight"]), weights, "stages.0", 4)
+    for number in (1, 2):
+        change, x = weights.get(f"transitions.{number - 1}.weight"), halved(x)
+        x = r3gan_stage(x if change is None else F.conv2d(x, change), weights, f"stages.{number}", 4)
+    said = (x * weights["basis.weight"][:, 0]).sum((2, 3)) @ weights["head.output.weight"].T
+    logits = (said * (one_hot() @ weights["head.projection.weight"].T)).sum(1) if labels else said[:, 0]
+    found = judge(images, {"label": LABEL} if labels else None)
+    assert torch.allclose(found, logits, rtol=0, atol=1e-9)
+
+
+def test_r3gan_begins_as_published():
+    spec = ImageSpec(3, 8, LABELS)
+    made = R3GANGenerator(spec, width=64, max_width=64, latent_dim=512)
+    judge = R3GANDiscriminator(spec, width=64, max_width=512)
+    assert made.label_embedding.weight.std().item() == pytest.approx(10**-0.5, rel=0.03)
+    features = judge.head.output.in_features
+    assert judge.head.output.weight.shape == (features, features) and judge.head.output.bias is None
+    assert judge.head.output.weight.std().item() == pytest.approx(features**-0.5, rel=0.03)
+    assert judge.head.projection.weight.std().item() == pytest.approx((features * 10) ** -0.5, rel=0.06)
+
+
+def scaled(weights, name, rate=1.0):
+    """Weight and bias of an equalised layer, by the formula of its runtime scale."""
+    weight = weights[f"{name}.parametrizations.weight.original"]
+    bias = weights.get(f"{name}.parametrizations.bias.original")
+    return weight * rate / math.sqrt(weight[0].numel()), None if bias is None else bias * rate
+
+
+def active(x):
+    return math.sqrt(2) * torch.where(x > 0, x, 0.2 * x)
+
+
+def modulated(x, weights, name, style, *, demodulate=True, double=False):
+    """Equations 1 and 3 with a kernel for each sample; doubled by zeros in between, convolution, filter."""
+    scale, shift = scaled(weights, f"{name}.style")
+    kernel, _ = scaled(weights, f"{name}.convolution")
+    rows = []
+    for row, own in zip(x, style @ scale.T + shift, strict=True):
+        mine = kernel * own[None, :, None, None]
+        if demodulate:
+            mine = mine / (mine.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        if double:  # a convolution proper, where conv2d correlates
+            wide = F.conv2d(spread(row[None]), mine.flip(2, 3), padding=3)[:, :, 1:-1, 1:-1]
+            rows.append(4 * filtered(wide, (1, 1))[:, :, : 2 * row.shape[1], : 2 * row.shape[2]])
+        else:
+            rows.append(F.conv2d(row[None], mine, padding=kernel.shape[2] // 2))
+    return torch.cat(rows)
+
+
+def shifted(x, weights, name):
+    return x + weights[f"{name}.bias"][:, None, None]
+
+
+@pytest.mark.parametrize("labels", [(), LABELS], ids=["unlabelled", "labelled"])
+def test_the_generator_of_stylegan2_is_that_of_karras_et_al(labels):
+    net = shaken(StyleGenerator(ImageSpec(3, 16, labels), latent_dim=6, mapping_layers=3, mapping_rate=0.02, **STYLE))
+    latent, weights = net.latent(5), net.state_dict()
+    unit = lambda x: x / (x.square().mean(1, keepdim=True) + 1e-8).sqrt()  # noqa: E731
+    style = unit(latent)
+    if labels:
+        style = torch.cat([style, unit(weights["label_embedding.weight"][LABEL])], 1)
+    for number in range(3):
+        weight, bias = scaled(weights, f"mapping.{number}", 0.02)
+        style = active(style @ weight.T + bias)
+    styles = torch.stack([style + 0.1 * place for place in range(6)], 1)
+
+    def layer(x, name, style, double=False):
+        x = modulated(x, weights, f"synthesis.{name}.convolution", style, double=double)
+        pixels = noise.normal(5, 1, *x.shape[2:])
+        return active(
+            shifted(x + weights[f"synthesis.{name}.noise_strength"] * pixels, weights, f"synthesis.{name}.convolution")
+        )
+
+    def colours(x, number, style):
+        name = f"synthesis.to_image.{number}"
+        return shifted(modulated(x, weights, name, style, demodulate=False), weights, name)
+
+    with noise.shared(1):
+        x = layer(weights["synthesis.constant"].expand(5, -1, -1, -1), "first", styles[:, 0])
+        image = colours(x, 0, styles[:, 1])
+        for number in range(2):
+            x = layer(x, f"ups.{number}", styles[:, 2 * number + 1], double=True)
+            x = layer(x, f"layers.{number}", styles[:, 2 * number + 2])
+            image = doubled(image) + colours(x, number + 1, styles[:, 2 * number + 3])
+    with noise.shared(1):
+        assert torch.allclose(net.synthesis(styles), image, rtol=0, atol=1e-9)
+    assert torch.allclose(net.eval().style(latent, LABEL if labels else None), style, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("labels", [(), LABELS], ids=["unlabelled", "labelled"])
+def test_the_discriminator_of_stylegan2_is_that_of_karras_et_al(labels, residual):
+    net = shaken(
+        StyleDiscriminator(ImageSpec(3, 16, labels), minibatch_std=5, residual=residual, mapping_layers=2, **STYLE)
+    )
+    images, weights = torch.randn(5, 3, 16, 16), net.state_dict()
+
+    def layer(x, name, **how):
+        weight, bias = scaled(weights, name)
+        return F.conv2d(x, weight, bias, **how)
+
+    x = active(layer(images, "input"))
+    for number in range(2):
+        y = active(layer(x, f"blocks.{number}.first", padding=1))
+        y = active(layer(filtered(y, (2, 2)), f"blocks.{number}.second", stride=2))
+        x = (y + layer(halved(x), f"blocks.{number}.shortcut")) / math.sqrt(2) if residual else y
+    spread_of_rows = (x - x.mean(0)).square().mean(0).add(1e-8).sqrt().mean().expand(5, 1, 4, 4)
+    x = active(layer(torch.cat([x, spread_of_rows], 1), "mix", padding=1))
+    weight, bias = scaled(weights, "hidden")
+    x = active(x.flatten(1) @ weight.T + bias)
+    weight, bias = scaled(weights, "head.output")
+    said = x @ weight.T + bias
+    if labels:
+        weight, bias = scaled(weights, "head.projection.embedding")
+        label = one_hot() @ weight.T + bias
+        label = label / (label.square().mean(1, keepdim=True) + 1e-8).sqrt()
+        for number in range(2):
+            weight, bias = scaled(weights, f"head.projection.layers.{number}", 0.01)
+            label = active(label @ weight.T + bias)
+        said = (said * label).sum(1, keepdim=True) / math.sqrt(said.shape[1])
+    assert torch.allclose(net(images, {"label": LABEL} if labels else None), said[:, 0], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("net", [StyleGenerator, StyleDiscriminator])
+def test_all_layers_of_stylegan2_learn_alike(net):
+    """A step of Adam moves each weight by 2.5e-3 of its standard deviation, those of mapping networks by 2.5e-5."""
+    net = net(ImageSpec(3, 16, LABELS), width=32, max_width=32)
+    named = {name: it for name, it in net.named_parameters() if name.endswith("weight.original")}
+    assert any("head.output" in name for name in named) or any("synthesis" in name for name in named)
+    before = {name: it.detach().clone() for name, it in named.items()}
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    adam(list(net.parameters()), lr=Schedule(2.5e-3), betas=(Schedule(0.0), Schedule(0.99))).step()
+    for name, weight in named.items():
+        rate = 0.01 if "mapping" in name or "projection.layers" in name else 1
+        step = ((weight - before[name]).norm() / before[name].norm()).item()
+        assert step == pytest.approx(2.5e-3 * rate, rel=0.15), name
+    assert not [
+        name for name, it in net.named_parameters() if it.dim() == 2 and name not in named and "embed" not in name
+    ]
+
+
+def test_styles_are_mixed_from_a_place_on_while_the_network_learns():
+    net = StyleGenerator(ImageSpec(3, 16), latent_dim=6, style_mixing=0.75, **STYLE)
+    style, count = net.style(net.latent(3000)), net.synthesis.count
+    mean = net.mean_style.clone()
+    own = (net.mixed(style, None) == style[:, None]).all(2)
+    assert own[:, 0].all() and torch.equal(own, own.cumprod(1).bool())
+    assert own.all(1).double().mean().item() == pytest.approx(0.25, abs=0.03)
+    lengths = own.sum(1).bincount(minlength=count + 1)[1:count] / 3000
+    assert lengths.tolist() == pytest.approx([0.75 / (count - 1)] * (count - 1), abs=0.03)
+    assert torch.equal(net.mean_style, mean)  # which belongs to the styles of the images' own latents
+    latent, plain = net.latent(2), StyleGenerator(ImageSpec(3, 16), latent_dim=6, **STYLE)
+    plain.load_state_dict(net.state_dict())
+    with noise.shared(0):
+        first = net.eval().sample(2, latent=latent)
+    with noise.shared(0):
+        assert torch.equal(plain.eval().sample(2, latent=latent), first)
+
+
+def test_what_layers_say_is_clamped():
+    spec = ImageSpec(3, 16)
+    made, judge = StyleGenerator(spec, clamp=0.01, **STYLE), StyleDiscriminator(spec, clamp=0.01, **STYLE)
+    seen = []
+    for module in (made.synthesis.first, *made.synthesis.ups, *made.synthesis.layers):
+        module.register_forward_hook(lambda module, given, out: seen.append(out))
+    judge.minibatch_std.register_forward_hook(lambda module, given, out: seen.append(given[0] * math.sqrt(2) / 2))
+    judge(made.sample(4))
+    assert len(seen) == 6 and all(0 < x.abs().max() <= 0.01 for x in seen)
