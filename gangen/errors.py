@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 from typing import NamedTuple
 
+# How many things that are wrong one message names, and how many characters it has for each.
+SHOWN, LONGEST = 20, 1000
+
 
 class GangenError(Exception):
     """Something that the user can act on.
@@ -33,13 +36,16 @@ class Problem(NamedTuple):
 
 
 class RecipeError(UsageError):
-    """Everything that is wrong with one recipe, a line each."""
+    """Everything that is wrong with one recipe, a line each of the first twenty."""
 
     shared = True
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        words = (str(problem) for problem in self.problems[:SHOWN])
+        lines = [it if len(it) <= LONGEST else f"{it[:LONGEST]} ..." for it in words]
+        more = len(self.problems) - SHOWN
+        super().__init__("\n".join([*lines, f"and {more:,} more"] if more > 0 else lines))
 
 
 class PluginError(UsageError):

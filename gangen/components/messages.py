@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gangen.errors import did_you_mean
+from gangen.errors import SHOWN, did_you_mean
 
 if TYPE_CHECKING:
     from pydantic_core import ValidationError
@@ -72,12 +72,19 @@ def in_plain_words(owner: str, value: Mapping[str, Any], names: Iterable[str]) -
     except ValidationError as error:
         lines = [(_path_in(value, line["loc"]), line) for line in error.errors()]
         places: dict[Keys, list[Line]] = {}
+        around = {path[:depth] for path, _ in lines for depth in range(len(path))}
         for path, line in lines:
             # What a location has more than its path names a branch of a union: "float" in ("ema", "float").
             in_branch = 1 < len(line["loc"]) > len(path)
-            if not (in_branch and any(other[: len(path)] == path and other != path for other, _ in lines)):
+            if not (in_branch and path in around):
                 places.setdefault(path, []).append(line)
-        problems = [(path, words) for path, found in places.items() for words in _complaints(found, path, owner, names)]
+        names = list(names)
+        problems = [
+            # Only the first are shown, and hints take time.
+            (path, words)
+            for number, (path, found) in enumerate(places.items())
+            for words in _complaints(found, path, owner, names if number < SHOWN else ())
+        ]
         raise refusal(problems) from None
 
 
@@ -132,7 +139,7 @@ def _complaints(lines: list[Line], path: Keys, owner: str, names: Iterable[str])
             case "in_words", _:
                 said.append(line["msg"])
             case "extra_forbidden", 1:
-                said.append(f"unknown option {name!r} for {owner}{_hint(str(name), names)}")
+                said.append(f"unknown option {show(name)} for {owner}{_hint(str(name), names)}")
             case "missing", 1:
                 said.append(f"{owner} needs {name!r}")
     if said:

@@ -24,6 +24,9 @@ PLAYERS_SCHEMA = {
 }
 
 
+# Each is looked for among all others.
+MOST = 100
+
 # What recipes in runs say of an optimizer that has no use for it: its default.
 FORMER = {"betas": [0.9, 0.999], "eps": 1e-8, "momentum": 0.0}
 
@@ -193,6 +196,8 @@ def with_kinds(players: Any) -> Any:
     """Players as mappings, with the kinds that follow from their names; copies have the component of the original."""
     if not isinstance(players, Mapping):
         return players
+    if len(players) > MOST:
+        raise refusal([((), f"a game has {MOST} players at most, got {len(players):,}")])
     kinds = {name: {"kind": kind} for name in players for kind in PLAYER_KINDS if name.startswith(PLAYER_KINDS[kind])}
     plain = {name: dict(given) if isinstance(given, Mapping) else {"use": given} for name, given in players.items()}
     complete = {name: kinds.get(name, {}) | given for name, given in plain.items()}

@@ -7,10 +7,29 @@ from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
-from gangen.components.messages import Keys
+from gangen.bounded import read_bytes
+from gangen.components.messages import Keys, show
 from gangen.errors import Problem, RecipeError
 
 Nodes = tuple[yaml.Node, ...]
+
+# No recipe comes near these, and what a stranger wrote must not take memory or minutes to refuse: aliases of aliases
+# stand for any number of values, and brackets are read by recursion.
+MOST_VALUES, DEEPEST, LONGEST_INTEGER = 10_000, 50, 100
+HALVES = re.compile("[\ud800-\udfff]")
+
+
+def _integer(text: str) -> int:
+    if len(text) > LONGEST_INTEGER:
+        raise ValueError("an integer as long as no other")
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+def _text(text: str) -> str:
+    if HALVES.search(text):
+        raise ValueError("half of a character is no text")
+    return text
+
 
 # The scalars of YAML 1.2's core schema, with what they begin with and how they are read: PyYAML's own are those of 1.1,
 # where 1e-3 is text and "no" is false.
@@ -19,18 +38,35 @@ FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|IN
 SCALARS: dict[str, tuple[str, list[str], Callable[[str], Any]]] = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""], lambda text: None),
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF"), lambda text: text.lower() == "true"),
-    "int": (
-        r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
-        list("-+0123456789"),
-        lambda text: int(text, 0) if text[:2] in ("0o", "0x") else int(text),
-    ),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789"), _integer),
     "float": (FLOAT, list("-+.0123456789"), lambda text: float(re.sub(r"\.(?=inf|nan)", "", text.lower()))),
 }
-READERS = {TAG + name: read for name, (_, _, read) in SCALARS.items()} | {TAG + "str": str}
+READERS = {TAG + name: read for name, (_, _, read) in SCALARS.items()} | {TAG + "str": _text}
+
+
+class _Beyond(yaml.MarkedYAMLError):
+    """There is more than any recipe has."""
+
+    def __init__(self, values: int, depth: int, mark: Any) -> None:
+        what = f"{MOST_VALUES:,} values" if values > MOST_VALUES else f"{DEEPEST} levels"
+        super().__init__(problem=f"a recipe has no more than {what}", problem_mark=mark)
 
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._values = self._depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._values += 1
+        self._depth += 1
+        if self._values > MOST_VALUES or self._depth > DEEPEST:
+            raise _Beyond(self._values, self._depth, self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -66,6 +102,7 @@ class RecipeSource:
         self.tree: Any = None
         self.places: dict[Keys, Place] = {(): Place(str(path), 1, 1)}
         self.problems: list[tuple[Place, str]] = []
+        self._values = 0
 
     @classmethod
     def read(cls, path: Path, overrides: Sequence[str] = (), settings: Collection[str] = ()) -> "RecipeSource":
@@ -76,12 +113,14 @@ class RecipeSource:
         """
         source = cls(path, settings)
         try:
-            text = path.read_bytes().decode("utf-8-sig")
+            text = read_bytes(path).decode("utf-8-sig")
         except OSError as error:
             raise RecipeError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
         except UnicodeDecodeError as error:
             byte = f"byte {error.start} is 0x{error.object[error.start]:02x}"
             raise RecipeError([Problem(str(path), f"is not UTF-8 text: {byte}")]) from error
+        except ValueError as error:
+            raise RecipeError([Problem(str(path), f"cannot be read: {error}")]) from None
         source.tree = source._parse(text, ())
         source.stop_if_wrong()
         if not isinstance(source.tree, dict):
@@ -111,22 +150,25 @@ class RecipeSource:
         try:
             loader = _Loader(text)
             node = loader.get_single_node()
+            return None if node is None else self._value(node, keys, place, ())
         except yaml.MarkedYAMLError as error:
             mark: Any = error.problem_mark or error.context_mark
             place = place or Place(str(self.path), mark.line + 1, mark.column + 1)
-            self.problems.append((place, f"not valid YAML: {error.problem or error.context}"))
-            return None
-        except yaml.YAMLError as error:
+            what = "" if isinstance(error, _Beyond) else "not valid YAML: "
+            self.problems.append((place, f"{what}{error.problem or error.context}"))
+        except (yaml.YAMLError, ValueError, OverflowError) as error:  # of an escape that is no character
             self.problems.append((place or self.where(), f"not valid YAML: {' '.join(str(error).split())}"))
-            return None
         finally:
             loader.dispose()
-        return None if node is None else self._value(node, keys, place, ())
+        return None
 
     def _value(self, node: yaml.Node, keys: Keys, place: Place | None, around: Nodes) -> Any:
         """The plain value of a node inside of the nodes ``around``; ``place`` overrides the node's own."""
         here = place or self._place(node)
         self.places.setdefault(keys, here)
+        self._values += 1
+        if self._values > MOST_VALUES or len(keys) > DEEPEST:
+            raise _Beyond(self._values, len(keys), node.start_mark)
         if node in around:
             self.problems.append((here, "an alias stands inside of what it stands for"))
             return None
@@ -140,7 +182,8 @@ class RecipeSource:
                 try:
                     return READERS[node.tag](node.value)
                 except ValueError:
-                    pass
+                    self.problems.append((here, f"{show(node.value)} cannot be read as {node.tag.removeprefix(TAG)}"))
+                    return None
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")
         self.problems.append((here, f"the tag {tag} does not belong here"))
         return None
@@ -149,7 +192,7 @@ class RecipeSource:
         mapping: dict[str, Any] = {}
         for key, value in node.value:
             here = place or self._place(key)
-            if not isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode) or HALVES.search(key.value):
                 self.problems.append((here, "a key must be a word or a number"))
             elif key.value in mapping:
                 first = "" if place else f"; the first is in line {self.places[*keys, key.value].line}"
@@ -166,7 +209,7 @@ class RecipeSource:
         place = Place(override, column=number)
         dotted, equals, text = override.partition("=")
         keys: list[str | int] = list(dotted.split("."))
-        if not equals or "" in keys:
+        if not equals or "" in keys or len(keys) > DEEPEST:
             self.problems.append((place, "an override is written key.path=value"))
             return
         container: Any = self.tree

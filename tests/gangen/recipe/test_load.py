@@ -1,4 +1,5 @@
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -262,6 +263,51 @@ def test_settings_are_read_like_overrides():
     assert read_assignments(["temperature=0.5", "mode=yes"]) == {"temperature": 0.5, "mode": "yes"}
     with pytest.raises(RecipeError, match="command line: x: "):
         read_assignments(["x"])
+
+
+def aliases(depth: int) -> str:
+    """Nine to the power of ``depth`` values in a few lines."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, depth)]
+    return "\n".join(lines)
+
+
+MANY = TINY.replace("players:", "players:" + "".join(f"\n  generator{number}: echo/mlp" for number in range(100)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (aliases(12), ": a recipe has no more than 10,000 values"),
+        ("- &a0 []\n" + "\n".join(f"- &a{i + 1} [*a{i}]" for i in range(200)), ": a recipe has no more than 50 levels"),
+        ("a: " + "[" * 20_000, "tiny.yaml:1:53: a recipe has no more than 50 levels"),
+        ("- " * 20_000, "tiny.yaml:1:101: a recipe has no more than 50 levels"),
+        ("\n".join(f"k{i}: 1" for i in range(200_000)), "tiny.yaml: cannot be read: it is larger than 1,048,576"),
+        ("seed: " + "1" * 100_000, f"tiny.yaml:1:7: '{'1' * 57}...' cannot be read as int"),
+        ("seed: 0x" + "f" * 100_000, f"tiny.yaml:1:7: '0x{'f' * 55}...' cannot be read as int"),
+        ('run: "\\ud800"', r"tiny.yaml:1:6: '\ud800' cannot be read as str"),
+        ('"\\ud800": 1', "tiny.yaml:1:1: a key must be a word or a number"),
+        ('run: "\\UFFFFFFFF"', "tiny.yaml:1:1: not valid YAML"),
+        ("a: !<" + "x" * 10_000 + "> 1", "tiny.yaml:1:4: the tag xxxx"),
+        (MANY, "2:1: a game has 100 players at most, got 102"),
+    ],
+)
+def test_what_would_take_memory_or_minutes_is_refused_at_once(problems, text, message):
+    found = problems(text)
+    assert any(message in line for line in found)
+    assert len(found) <= 21 and max(map(len, found)) < 1100
+
+
+def test_twenty_problems_are_shown_and_the_others_counted(problems):
+    found = problems(TINY + "".join(f"metric{number}: 1\n" for number in range(4000)))
+    assert found[0] == "tiny.yaml:12:1: unknown option 'metric0' for the recipe; did you mean 'metrics'?"
+    assert found[20:] == ["and 3,980 more"]
+
+
+def test_a_recipe_that_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(RecipeError, match=r"pipe\.yaml: cannot be read: it is no regular file"):
+        load_recipe(tmp_path / "pipe.yaml")
 
 
 NEEDS_KIND = "a player needs a 'kind' of generators, discriminators or encoders"

@@ -1,0 +1,27 @@
+"""Files that strangers wrote, read within bounds: a model's folder must cost no more than it is worth."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+# Recipes, descriptions of models, records of runs: the longest of gangen's own have some thousand characters.
+MOST_BYTES = 2**20
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """All of a file. Raises OSError where it cannot be read, ValueError where it is no regular file, or larger."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe has no end
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most:,} bytes")
+    return content
+
+
+def read_json(path: Path, most: int = MOST_BYTES) -> Any:
+    """The value in a file of JSON, at most 200 levels deep. Raises as ``read_bytes``, and ValueError for other text."""
+    from pydantic_core import from_json  # json.loads counts levels on the stack of C, which others may have opened up
+
+    return from_json(read_bytes(path, most))
