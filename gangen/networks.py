@@ -92,6 +92,18 @@ def differences(net: nn.Module, kept: Mapping[str, Tensor]) -> str:
     return "; ".join(words[:3]) + (f"; and {len(words) - 3} more" if len(words) > 3 else "")
 
 
+def soundness(net: nn.Module) -> dict[str, Tensor]:
+    """Of every tensor that is kept of ``net`` by name, whether it is finite, a bool on its device.
+
+    A buffer may hold infinity, as a mask does, but not nan.
+    """
+    parameters = {name for name, _ in net.named_parameters(remove_duplicate=False)}
+    return {
+        name: (tensor.isfinite() if name in parameters else ~tensor.isnan()).all()
+        for name, tensor in state_of(net).items()
+    }
+
+
 def batch_needs(net: nn.Module) -> tuple[int, int]:
     """Which batches a network takes that looks across rows: (``batch_multiple``, ``batch_least``), its attributes.
 

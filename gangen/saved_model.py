@@ -23,7 +23,7 @@ from gangen.errors import RunError, UsageError
 from gangen.files import replacing, write_atomically
 from gangen.model import AT_ONCE, Model
 from gangen.names import is_name
-from gangen.networks import Players, load_state, state_of
+from gangen.networks import Players, load_state, soundness, state_of
 from gangen.recipe.players import PLAYER_KINDS
 from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler
@@ -209,10 +209,8 @@ def _newest() -> Path:
 
 
 def _stop_unless_finite(network: nn.Module, name: str, file: Path) -> None:
-    """Raises RunError for parameters that are not finite, and for nan in buffers, where a mask may hold infinity."""
-    parameters = {key for key, _ in network.named_parameters(remove_duplicate=False)}
-    for key, tensor in state_of(network).items():
-        if not (tensor.isfinite() if key in parameters else ~tensor.isnan()).all():
+    for key, sound in soundness(network).items():
+        if not sound:
             raise RunError(
                 f"weights of {name} in {file} are not finite, as {key}: training went wrong before they were written\n"
                 "sample from an earlier model, as in phases/ or best/ of its run, or train again with a lower learning "

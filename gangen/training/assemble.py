@@ -29,6 +29,7 @@ from gangen.training import checkpoint, compilation
 from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluations
+from gangen.training.callbacks.finiteness import StopUnlessFinite
 from gangen.training.callbacks.progress import Log
 from gangen.training.callbacks.record import PLAIN
 from gangen.training.callbacks.sheets import Sheets
@@ -96,7 +97,8 @@ def assemble(
 
     every, main = recipe.every, accelerator.is_main_process
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.
-    callbacks: list[Callback] = [Log(run, every.log, every.checkpoint, console, main=main)]
+    callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
+    callbacks.append(StopUnlessFinite(run, (every.checkpoint, every.evaluate if recipe.keep_best else 0)))
     callbacks += [registry.build(use) for use in recipe.observers]
     callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
     if main:

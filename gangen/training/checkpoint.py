@@ -24,8 +24,8 @@ from gangen.training.data_digests import changed_codec, changed_rows
 from gangen.training.players import Player
 from gangen.training.trainer import Trainer
 
-# Format 1 had no number, and did not count the samples that a player had seen.
-FORMAT = 2
+# Format 1 had no number, and did not count the samples that a player had seen; format 2 kept every value of a figure.
+FORMAT = 3
 
 
 def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:

@@ -1,5 +1,6 @@
 """The adversarial trainer: plays the turns of every phase on any number of processes."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -48,50 +49,81 @@ class State:
 
 @dataclass
 class Meter:
-    """Means of what turns report since the last reading; keeps tensors, so that nothing waits for the device."""
+    """Means of what turns report since the last reading; keeps tensors, so that nothing waits for the device.
+
+    ``newest`` are the values of this step.
+    """
 
     device: torch.device
-    figures: dict[str, list[Tensor]] = field(default_factory=dict)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    newest: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def begin_step(self) -> None:
+        self.newest = {}
 
     def add(self, turn: Turn, stats: Stats) -> None:
         for name, value in stats.items():
             # Detached, since a graph would be kept alive with it.
             figure = value.detach() if isinstance(value, Tensor) else torch.tensor(float(value), device=self.device)
-            self.figures.setdefault(f"{turn.name}/{name}", []).append(figure)
+            name = f"{turn.name}/{name}"
+            self.newest.setdefault(name, []).append(figure)
+            self.sums[name] = self.sums.get(name, 0.0) + figure.float().to(self.device)
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def lacks(self, turn: Turn, name: str) -> bool:
         """Whether a turn has not reported a figure since the last reading."""
-        return f"{turn.name}/{name}" not in self.figures
+        return f"{turn.name}/{name}" not in self.counts
 
-    def last(self, name: str, count: int) -> Tensor:
-        """The mean over processes of the ``count`` newest values of a figure; raises UsageError where it has none."""
-        if name not in self.figures:
-            hint = did_you_mean(name, self.figures)
+    def mean_of_step(self, name: str) -> Tensor:
+        """The mean over processes of a figure's values in this step; raises UsageError where it has none."""
+        if name not in self.newest:
+            hint = did_you_mean(name, self.newest)
             raise UsageError(
-                f"a balance needs {name!r}, which no turn reports{hint}\nthere are: {', '.join(self.figures)}"
+                f"a balance needs {name!r}, which no turn reports{hint}\nthere are: {', '.join(self.newest)}"
             )
-        return all_mean(torch.stack(self.figures[name][-count:]).float().mean())
+        return all_mean(torch.stack(self.newest[name]).float().mean())
 
-    def means(self) -> dict[str, Tensor]:
-        """The mean over processes of every value of every figure, float32 ``[values]``, in one message.
+    def everywhere(self) -> Tensor:
+        """The sums of all processes, float32 ``[processes, figures]``, in one message.
 
         Raises PluginError where processes do not have the same figures, which cannot be added up.
         """
-        values = [torch.stack(values).float().to(self.device) for values in self.figures.values()]
-        names = torch.tensor(mix(*self.figures, *map(len, values)), device=self.device)
+        names = torch.tensor(mix(*self.counts, *self.counts.values()), device=self.device)
         if not (all_gather(names) == names).all():
             raise PluginError(
                 f"turns must report the same figures on all processes, as often as each other; here they reported: "
-                f"{', '.join(f'{name} ({len(it)})' for name, it in self.figures.items())}"
+                f"{', '.join(f'{name} ({count})' for name, count in self.counts.items())}"
             )
-        flat = all_mean(torch.cat(values)) if values else torch.empty(0)
-        return dict(zip(self.figures, flat.split([len(it) for it in values]), strict=True))
+        return all_gather(torch.stack(list(self.sums.values()))) if self.sums else torch.empty(world_size(), 0)
+
+    def means(self) -> dict[str, float]:
+        """The mean over time and processes of every figure."""
+        means = self.everywhere().mean(0) / torch.tensor(list(self.counts.values()), device=self.device)
+        return dict(zip(self.counts, means.tolist(), strict=True))
 
     def read(self) -> dict[str, float]:
-        """The mean over time and processes of every figure; starts over."""
-        means, self.figures = self.means(), {}
-        together = torch.stack([values.mean() for values in means.values()]) if means else torch.empty(0)
-        return dict(zip(means, together.tolist(), strict=True))
+        """``means``; starts over."""
+        means = self.means()
+        self.sums, self.counts = {}, {}
+        return means
+
+    def state_dict(self) -> dict[str, dict]:
+        """By name how many values a figure has, and their sum on each process; all processes ask together."""
+        sums = self.everywhere().T.tolist()
+        return {name: {"count": count, "sums": it} for (name, count), it in zip(self.counts.items(), sums, strict=True)}
+
+    def load_state_dict(self, saved: Mapping) -> None:
+        """Put back what ``state_dict`` gave, on as many processes or others, but for what is not finite."""
+        self.sums, self.counts = {}, {}
+        for name, figure in saved.items():
+            if isinstance(figure, list):  # format 2 of checkpoints, which kept every value
+                figure = {"count": len(figure), "sums": [sum(figure)]}
+            sums = figure["sums"]
+            own = sums[rank()] if len(sums) == world_size() else sum(sums) / len(sums)
+            if math.isfinite(own):
+                self.sums[name] = torch.tensor(own, device=self.device)
+                self.counts[name] = figure["count"]
 
 
 class Trainer:
@@ -161,6 +193,7 @@ class Trainer:
         if self.state.step == 0:
             self.state.balance = None  # not before, since the phase that ends the run may be made longer
             self.enter(phase)
+        self.meter.begin_step()
         self.renew_copies(phase)
         whole = {"run_step": self.state.total, "run_steps": sum(phase.steps for phase in self.phases)}
         clock = Clock(phase.name, self.state.step, phase.steps, phase.batch_size, **whole)
@@ -225,9 +258,9 @@ class Trainer:
         """Take this step's figure into the moving mean that decides over the next step; note who was left out."""
         mean = self.state.balance
         for turn in phase.turns:
-            if times := turn.times_at(self.state.step):
+            if turn.times_at(self.state.step):
                 if turn.name == balance.turn:
-                    figure = self.meter.last(balance.figure, times * self.accumulate)
+                    figure = self.meter.mean_of_step(balance.figure)
                     self.state.balance = balance.follow(mean, figure.item())
                 skipped = not phase.allows(turn, mean)
                 self.meter.add(turn, {"skipped": float(skipped)})
@@ -288,7 +321,7 @@ class Trainer:
         scaler = self.accelerator.scaler
         return {
             "state": asdict(self.state),
-            "figures": {name: values.tolist() for name, values in self.meter.means().items()},
+            "figures": self.meter.state_dict(),
             "seen": {name: player.seen for name, player in self.players.items()},
             "scaler": scaler.state_dict() if scaler else None,
         }
@@ -300,9 +333,6 @@ class Trainer:
         self.state.find_place([phase.steps for phase in self.phases])
         for name, player in self.players.items():
             player.seen = saved["seen"][name]
-        self.meter.figures = {
-            name: [torch.tensor(value, device=self.device) for value in values]
-            for name, values in saved["figures"].items()
-        }
+        self.meter.load_state_dict(saved["figures"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(saved["scaler"])

@@ -3,16 +3,15 @@
 import math
 import time
 from functools import partial
-from typing import NoReturn
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gangen.console import Console
 from gangen.contracts import Callback
-from gangen.errors import RunError
 from gangen.printing import visible
 from gangen.run_directory import RunDirectory
-from gangen.training.callbacks.record import PLAIN, due, position, record, stamp, warnings_at
+from gangen.training.callbacks.finiteness import not_finite
+from gangen.training.callbacks.record import PLAIN, position, record, warnings_at
 from gangen.training.phases import Phase
 from gangen.training.trainer import Trainer
 
@@ -23,16 +22,13 @@ _QUIET = 5.0
 class Log(Callback):
     """Every ``every`` steps and at the end of a phase, what turns report: to screen, ``metrics.jsonl`` and trackers.
 
-    Sizes of steps, such as gradient norms, are left out on the screen.
-
-    Stops the run when a figure is no longer finite, or a weight when there is to be a checkpoint, which is every
-    ``saves`` steps: on all processes at once and before anything of it is saved; also where ``every`` is 0.
+    Sizes of steps, such as gradient norms, are left out on the screen. Stops the run, on all processes at once, when a
+    figure is no longer finite; also where ``every`` is 0.
     """
 
-    def __init__(self, run: RunDirectory, every: int, saves: int, console: Console, *, main: bool) -> None:
+    def __init__(self, run: RunDirectory, every: int, console: Console, *, main: bool) -> None:
         self.run = run
         self.every = every
-        self.saves = saves
         self.console = console
         self.main = main
         self._bar: Progress | None = None
@@ -63,19 +59,12 @@ class Log(Callback):
             self._bar.update(self._tasks[number], completed=step)
         if trainer.state.total % (self.every or 100) == 0 or step == phase.steps:
             self._report(trainer, phase, number, step)
-        if due(trainer, self.saves):
-            self.finish(trainer)
-
-    def finish(self, trainer: Trainer) -> None:
-        for name, player in trainer.players.items():
-            if not all(parameter.isfinite().all() for parameter in player.trainable):
-                self._stop(trainer, f"weights of player {name} are not finite")
 
     def _report(self, trainer: Trainer, phase: Phase, number: int, step: int) -> None:
         figures = trainer.meter.read()
         for name, value in figures.items():
             if not math.isfinite(value):
-                self._stop(trainer, f"{name} became {value}")
+                raise not_finite(trainer, self.run, f"{name} became {value}")
         if not (self.every and self.main):
             return
         record(trainer, self.run, self.console, figures)
@@ -88,13 +77,6 @@ class Log(Callback):
             self._spoken = time.monotonic()
             words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.count("/") == 1)
             self.console.print(f"{phase.name} {step}/{phase.steps}  {words}", **PLAIN)
-
-    def _stop(self, trainer: Trainer, fault: str) -> NoReturn:
-        raise RunError(
-            f"{fault} by step {trainer.state.total}, in phase {stamp(trainer)['phase']}\n"
-            f"checkpoints in {self.run.checkpoints} are from before\n"
-            "try a lower learning rate, or gradient clipping (players.NAME.clip=1.0)"
-        )
 
     def close(self, trainer: Trainer) -> None:
         if self._bar:

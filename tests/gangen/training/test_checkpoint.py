@@ -119,6 +119,22 @@ def test_a_checkpoint_of_the_first_format_goes_on(tmp_path):
     assert resumed.players["pupil"].seen == 28
 
 
+def test_figures_of_earlier_formats_go_on_but_for_those_that_are_not_finite(tmp_path):
+    saved = checkpoint.save(play(trainer_of(), 2), tmp_path, keep=1)
+    rewrite(
+        saved, lambda state: state.update(format=2, figures={"learn/loss": [1.0, 2.0], "learn/odd": [1.0, torch.inf]})
+    )
+    resumed = trainer_of()
+    checkpoint.restore(resumed, saved)
+    assert resumed.meter.read() == {"learn/loss": 1.5}
+
+
+def test_a_meter_keeps_one_number_of_each_figure(tmp_path):
+    saved = checkpoint.save(play(trainer_of(), 7), tmp_path, keep=1)
+    loss = json.loads((saved / "state.json").read_text())["figures"]["learn/loss"]
+    assert loss["count"] == 7 and len(loss["sums"]) == 1
+
+
 def test_a_counter_of_another_version_is_left_out(tmp_path):
     saved = checkpoint.save(play(trainer_of(), 7), tmp_path, keep=1)
     rewrite(saved, lambda state: state["state"].update(moons=3))
@@ -129,9 +145,9 @@ def test_a_counter_of_another_version_is_left_out(tmp_path):
 
 def test_a_checkpoint_of_a_later_format_says_so(tmp_path):
     saved = checkpoint.save(play(trainer_of(), 1), tmp_path, keep=1)
-    rewrite(saved, lambda state: state.update(format=3))
+    rewrite(saved, lambda state: state.update(format=4))
     for read in (checkpoint.restore, lambda trainer, saved: checkpoint.restore_weights(trainer.players, saved)):
-        with pytest.raises(CheckpointError, match=r"is of format 3, and this gangen knows formats up to 2\na later"):
+        with pytest.raises(CheckpointError, match=r"is of format 4, and this gangen knows formats up to 3\na later"):
             read(trainer_of(), saved)
 
 

@@ -94,7 +94,7 @@ def test_figures_may_be_numbers_or_tensors_and_keep_no_graph():
 
     trainer = trainer_of(learn)
     trainer.play_step(trainer.phases[0])
-    assert not any(figure.requires_grad for figures in trainer.meter.figures.values() for figure in figures)
+    assert not any(figure.requires_grad for figure in trainer.meter.sums.values())
     figures = trainer.meter.read()
     assert [figures[f"learn/{name}"] for name in ("float", "int", "numpy", "graph")] == [0.5, 2, 0.25, 3]
 

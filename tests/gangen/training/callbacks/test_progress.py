@@ -57,24 +57,71 @@ def trainer(recipe):
     return make
 
 
-@pytest.mark.parametrize(
-    ("log", "words"), [(2, "generate/loss became nan by step 8"), (0, "weights of player generator are not finite")]
-)
-def test_a_figure_that_is_not_finite_stops_the_run_with_the_way_back(log, words, recipe, tmp_path, monkeypatch):
+@pytest.fixture
+def breaking(monkeypatch):
+    """``breaking(5, factor)``: losses of the fifth step of phase adversarial are ``factor`` times what they are."""
     from gangen.training.phases import Turn
 
-    def loss(turn, players, batch, clock, whole=Turn.loss):
-        found, stats = whole(turn, players, batch, clock)
-        return (found * torch.nan if clock.phase == "adversarial" and clock.step == 5 else found), stats
+    def breaking(step: int, factor: float = torch.nan):
+        def loss(turn, players, batch, clock, whole=Turn.loss):
+            found, stats = whole(turn, players, batch, clock)
+            return (found * factor if clock.phase == "adversarial" and clock.step == step - 1 else found), stats
 
-    monkeypatch.setattr(Turn, "loss", loss)
+        monkeypatch.setattr(Turn, "loss", loss)
+
+    return breaking
+
+
+@pytest.mark.parametrize(("log", "step"), [(2, 8), (0, 9)])
+def test_a_figure_that_is_not_finite_stops_the_run_with_the_way_back(log, step, recipe, tmp_path, breaking):
+    breaking(6)
     with pytest.raises(RunError) as stopped:
         train(recipe(f"every.log={log}", "trainer.keep_checkpoints=9"), recipe.registry)
     said = str(stopped.value)
-    assert said.startswith(words) and ", in phase adversarial\ncheckpoints in " in said and "clip=1.0" in said
+    assert f"/loss became nan by step {step}, in phase adversarial\nnothing of that was saved; " in said
+    assert f"the newest checkpoint is {tmp_path}/run/checkpoints/step-00000006\n" in said and "clip=1.0" in said
     for saved in (tmp_path / "run/checkpoints").glob("step-*/*/model.safetensors"):
         assert all(tensor.isfinite().all() for tensor in load_file(saved).values())
     assert (tmp_path / "run/checkpoints/latest").read_text() == "step-00000006\n"
+
+
+SELDOM = "every={log: 10, checkpoint: 3}"
+NEVER = "every={log: 0, checkpoint: 0}", "phases.adversarial.steps=4", "phases.more={steps: 3, turns: {generate: 1}}"
+
+
+@pytest.mark.parametrize("factor", [torch.nan, torch.inf])
+@pytest.mark.parametrize(
+    ("event", "overrides"), [("a checkpoint", [SELDOM]), ("a signal", [SELDOM]), ("the end of a phase", NEVER)]
+)
+def test_nothing_is_saved_between_two_readings(event, overrides, factor, recipe, tmp_path, breaking, monkeypatch):
+    from gangen.training.callbacks.signals import StopOnSignal
+
+    def stop(self, trainer):
+        trainer.stopping = "SIGTERM" if trainer.state.total == 5 else None
+
+    breaking(3, factor)
+    if event == "a signal":
+        monkeypatch.setattr(StopOnSignal, "after_step", stop)
+    with pytest.raises(RunError, match="nothing of that was saved"):
+        train(recipe(*overrides, "players.generator.ema=0.9"), recipe.registry)
+    latest = tmp_path / "run/checkpoints/latest"
+    assert (latest.read_text() if latest.exists() else "none") == ("none" if "phase" in event else "step-00000003\n")
+    weights = list((tmp_path / "run").rglob("*.safetensors"))
+    assert weights and all(tensor.isfinite().all() for file in weights for tensor in load_file(file).values())
+    assert not (tmp_path / "run/phases/adversarial").exists()
+
+
+def test_an_average_that_is_not_finite_is_not_saved(recipe, tmp_path, monkeypatch):
+    from gangen.training.players import Player
+
+    def break_average(player, clock, scaler=None, *, measure=False):
+        next(player.average.parameters()).data[0] = torch.nan
+        return {}
+
+    monkeypatch.setattr(Player, "step", break_average)
+    with pytest.raises(RunError, match="averages of player generator are not finite by step 2, in phase warm_up"):
+        train(recipe("players.generator.ema=0.9"), recipe.registry)
+    assert not list((tmp_path / "run").rglob("*.safetensors"))
 
 
 def test_weights_that_are_not_finite_are_not_saved(recipe, tmp_path, monkeypatch):
