@@ -99,10 +99,11 @@ GAMES = {
         data=ARRAYS | {"flip": True},
     ),
     "style": recipe(
-        {"use": "image/style", "latent_dim": 4, "width": 2, "max_width": 4, "ema": {"half_life": 50, "ramp_up": 0.05}},
-        {"use": "image/style", "width": 2, "max_width": 4, "minibatch_std": 2, "pac": 2},
-        {"lazy_penalties": ["r1"]},
-        turns={"discriminate": 1, "generate": 1, "penalize": 1},
+        {"use": "image/style", "latent_dim": 4, "width": 2, "max_width": 4, "style_mixing": 0.5}
+        | {"ema": {"half_life": 50, "ramp_up": 0.05}},
+        {"use": "image/style", "width": 2, "max_width": 4, "minibatch_std": 2, "pac": 2, "mapping_layers": 2},
+        {"lazy_penalties": ["r1"], "path_length": 8},
+        turns={"discriminate": 1, "generate": 1, "penalize": 1, "regularize": 1},
     ),
     "augmentation, consistency, layer norm": recipe(
         DCGAN[0] | {"norm": "layer"},

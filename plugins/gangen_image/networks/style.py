@@ -124,9 +124,7 @@ class Synthesis(nn.Module):
         self.count = 2 * len(channels)
 
     def forward(self, styles: Tensor) -> Tensor:
-        """Images of styles float ``[n, style_dim]``, or ``[n, count, style_dim]``, one for each place."""
-        if styles.dim() == 2:
-            styles = styles.unsqueeze(1).expand(-1, self.count, -1)
+        """Images of styles float ``[n, count, style_dim]``, one for each place."""
         first, *rest = styles.unbind(1)
         x = self.first(self.constant.expand(len(styles), -1, -1, -1), first)
         image = self._image(0, x, rest[0])
@@ -182,7 +180,7 @@ class StyleGenerator(LatentGenerator):
         finish(self, self.spectral_norm)
 
     def style(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
-        """Styles float ``[n, latent_dim]``, what ``synthesis`` takes, for latents and labels as in ``forward``."""
+        """Styles float ``[n, latent_dim]`` for latents and labels as in ``forward``."""
         style = self._mapped(latent, label)
         if self.training:
             with torch.no_grad():
@@ -199,7 +197,7 @@ class StyleGenerator(LatentGenerator):
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """See LatentGenerator."""
-        return self.synthesis(self.style(latent, label))
+        return self.synthesis(self.style(latent, label)[:, None].expand(-1, self.synthesis.count, -1))
 
     def sample(
         self,
@@ -219,15 +217,17 @@ class StyleGenerator(LatentGenerator):
         """
         if not -2 <= truncation <= 2:
             raise UsageError(f"truncation must be from -2 to 2, got {truncation}")
-        label = label_of(condition, self.labels)
-        style = self.style(self.latent(n) if latent is None else latent, label)
-        if truncation != 1:
-            style = self.mean_style.lerp(style, truncation)
-        return self.synthesis(self.mixed(style, label) if self.training and self.style_mixing else style)
+        style = self.styles(n, condition, latent=latent)
+        return self.synthesis(style if truncation == 1 else self.mean_style.lerp(style, truncation))
 
-    def mixed(self, style: Tensor, label: Tensor | None) -> Tensor:
-        """Styles float ``[n, count, latent_dim]``: ``style``, or from some place on that of another latent."""
-        count = self.synthesis.count
+    def styles(self, n: int, condition: Mapping[str, Tensor] | None = None, latent: Tensor | None = None) -> Tensor:
+        """A style for each place of ``synthesis``, float ``[n, count, latent_dim]``, of ``n`` images: one and the same,
+        or while the network learns, with mixing, from some place on that of another latent.
+        """
+        label, count = label_of(condition, self.labels), self.synthesis.count
+        style = self.style(self.latent(n) if latent is None else latent, label)
+        if not (self.training and self.style_mixing):
+            return style[:, None].expand(-1, count, -1)
         coin, place = noise.uniform(len(style), 2, device=style.device).unbind(1)
         first = torch.where(coin < self.style_mixing, 1 + (place * (count - 1)).floor(), count)
         own = torch.arange(count, device=style.device) < first[:, None]

@@ -1,10 +1,10 @@
 """Image GANs: the discriminator tells images from fakes, the generator fools it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -15,12 +15,15 @@ from gangen import (
     Part,
     Players,
     RunError,
+    Schedule,
     Stats,
     UsageError,
     all_mean,
     at_least_float32,
+    needs,
     updates,
 )
+from gangen_image.objectives.path_length import PathLength
 from gangen_image.spec import ImageSpec, PointSpec
 
 
@@ -37,6 +40,9 @@ class ImageGAN(AdversarialGame):
     the generator. That is another algorithm: both players learn from the same fakes. ``discriminate`` must come first;
     where it is played several times, ``generate``, which is played once, takes the fakes of the first.
 
+    ``path_length`` is the weight of StyleGAN2's regularisation of its generator, see PathLength, which the turn
+    ``regularize`` plays; the weight counts as it is: for one of 2 and ``regularize: {every: 4}`` it is 8.
+
     Raises:
         UsageError: augmentation of what is no image, or an auxiliary loss without labels.
     """
@@ -49,6 +55,7 @@ class ImageGAN(AdversarialGame):
         auxiliary: Annotated[float, Ge(0)] = 0.0,
         feature_matching: Annotated[float, Ge(0)] = 0.0,
         reuse_fakes: bool = False,
+        path_length: Annotated[Schedule, Gt(0)] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(spec, **options)
@@ -60,6 +67,7 @@ class ImageGAN(AdversarialGame):
         self.auxiliary = auxiliary
         self.feature_matching = feature_matching
         self.reuse_fakes = reuse_fakes
+        self.path_length = None if path_length is None else PathLength(path_length)
         asked = {"classify": auxiliary, "features": feature_matching}
         self.needs = {"discriminator": [method for method, weight in asked.items() if weight]}
         self._kept: dict[int, tuple[Clock, Tensor, Batch]] = {}
@@ -90,6 +98,19 @@ class ImageGAN(AdversarialGame):
             found = players.discriminator.features(self.augment(fakes), condition)
             loss = loss + self.feature_matching * feature_distance(target, found)
         return loss, {}
+
+    @updates("generator")
+    @needs(generator=("styles", "synthesis"))
+    def regularize(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+        """Make paths through the space of styles as long everywhere."""
+        loss, length = self.path_length(players.generator, len(batch["image"]), batch, clock)
+        return loss, {"length": length}
+
+    def check(self, players: Players, turns: Collection[str]) -> None:
+        """See AdversarialGame. Raises UsageError for a recipe that plays ``regularize`` without ``path_length``."""
+        super().check(players, turns)
+        if "regularize" in turns and self.path_length is None:
+            raise UsageError("turn 'regularize' has nothing to play: give the objective path_length, as in 8")
 
     def augment(self, images: Tensor) -> Tensor:
         return images if self.augmentation is None else self.augmentation(images)

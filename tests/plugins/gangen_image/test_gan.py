@@ -1,6 +1,7 @@
 """The image game: its turns, what they add up, and fakes that serve twice."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -242,6 +243,19 @@ def test_a_recipe_is_played_and_its_objectives_memory_is_in_the_checkpoint(whole
     assert anchors.isfinite().all() and anchors.abs().sum() > 0
     weights = load_file(checkpoint / "discriminator/model.safetensors")
     assert max(weight.abs().max().item() for weight in weights.values()) <= 0.3 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "turn 'regularize' has nothing to play: give the objective path_length"),
+        (("objective.path_length=8",), r"'image/mlp' lacks styles\(\)"),
+    ],
+)
+def test_paths_are_of_generators_with_styles_and_need_a_weight(options, message, whole, tmp_path, capsys):
+    turn = "phases.adversarial.turns.regularize={every: 4}"
+    assert cli.main(["check", str(whole.parent / "game.yaml"), turn, f"run={tmp_path}", *options]) != 0
+    assert re.search(message, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(("precision", "rounded"), [("tf32", True), ("bf16", False), ("fp32", False)])

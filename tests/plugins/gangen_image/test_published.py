@@ -5,12 +5,15 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from gangen import noise
+from gangen.contracts import Clock
 from gangen.optimizers import adam
 from gangen.schedules import Schedule
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gangen_image.networks.style import StyleDiscriminator, StyleGenerator
+from gangen_image.objectives.path_length import PathLength
 from gangen_image.spec import ImageSpec
 
 LABELS = tuple("abcdefghij")
@@ -236,20 +239,52 @@ def test_all_layers_of_stylegan2_learn_alike(net):
 
 def test_styles_are_mixed_from_a_place_on_while_the_network_learns():
     net = StyleGenerator(ImageSpec(3, 16), latent_dim=6, style_mixing=0.75, **STYLE)
-    style, count = net.style(net.latent(3000)), net.synthesis.count
-    mean = net.mean_style.clone()
-    own = (net.mixed(style, None) == style[:, None]).all(2)
+    latent, count = net.latent(3000), net.synthesis.count
+    own = (net.styles(3000, latent=latent) == net.eval().style(latent)[:, None]).all(2)
+    mean = 0.005 * net.style(latent).mean(0)
     assert own[:, 0].all() and torch.equal(own, own.cumprod(1).bool())
     assert own.all(1).double().mean().item() == pytest.approx(0.25, abs=0.03)
     lengths = own.sum(1).bincount(minlength=count + 1)[1:count] / 3000
     assert lengths.tolist() == pytest.approx([0.75 / (count - 1)] * (count - 1), abs=0.03)
-    assert torch.equal(net.mean_style, mean)  # which belongs to the styles of the images' own latents
+    assert torch.allclose(net.mean_style, mean)  # which belongs to the styles of the images' own latents
     latent, plain = net.latent(2), StyleGenerator(ImageSpec(3, 16), latent_dim=6, **STYLE)
     plain.load_state_dict(net.state_dict())
     with noise.shared(0):
         first = net.eval().sample(2, latent=latent)
     with noise.shared(0):
         assert torch.equal(plain.eval().sample(2, latent=latent), first)
+
+
+class Linear(nn.Module):
+    """A generator whose images are linear in styles of two places."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3, 16))
+
+    def styles(self, n, condition):
+        return torch.ones(n, 2, 3).requires_grad_()
+
+    def synthesis(self, styles):
+        return torch.einsum("npd,pdi->ni", styles, self.weight).reshape(-1, 1, 4, 4)
+
+
+def test_path_lengths_are_held_near_their_moving_average():
+    net, penalty, average = Linear(), PathLength(Schedule(8.0)), 0.0
+    for seed in range(3):
+        with noise.shared(seed):
+            found, mean = penalty(net, 5, {}, Clock("adversarial", 0, 10))
+        with noise.shared(seed):
+            drawn = noise.normal(5, 1, 4, 4).flatten(1) / 4  # the root of 16 pixels
+        slopes = torch.einsum("ni,pdi->npd", drawn, net.weight)
+        lengths = (slopes.square().sum((1, 2)) / 2).sqrt()
+        average = 0.99 * average + 0.01 * lengths.mean().item()
+        assert mean.item() == pytest.approx(lengths.mean().item())
+        assert found.item() == pytest.approx(8 * (lengths - average).square().mean().item())
+    (gradient,) = torch.autograd.grad(found, net.weight)
+    (expected,) = torch.autograd.grad(8 * (lengths - average).square().mean(), net.weight)
+    assert torch.allclose(gradient, expected)
+    assert penalty.state_dict()["average"].item() == pytest.approx(average)
 
 
 def test_what_layers_say_is_clamped():
