@@ -6,12 +6,14 @@
 from . import noise as noise
 from .account import Account as Account
 from .account import few as few
+from .bounded import read_bytes as read_bytes
 from .collectives import all_gather as all_gather
 from .collectives import all_mean as all_mean
 from .collectives import all_roll as all_roll
 from .collectives import all_sum as all_sum
 from .collectives import rank as rank
 from .collectives import world_size as world_size
+from .components.fields import read_fields as read_fields
 from .components.options import Part as Part
 from .components.registry import name_of as name_of
 from .contracts import Batch as Batch

@@ -10,12 +10,12 @@ MOST_BYTES = 2**20
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """All of a file. Raises OSError where it cannot be read, ValueError where it is no regular file, or larger."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe has no end
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # a pipe has no end
         raise ValueError("it is no regular file")
     with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+        content = file.read(most + 1) if found.st_size <= most else None
+    if content is None or len(content) > most:
         raise ValueError(f"it is larger than {most:,} bytes")
     return content
 

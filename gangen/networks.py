@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+# Bytes that list the tensors of a file, some 60 each; and calls of torch that build what a tensor belongs to: networks
+# that come with gangen take 5 to 40.
+MOST_HEADER, CALLS = 2**22, 200
 
 
 class Players(Mapping[str, nn.Module]):
@@ -102,6 +109,42 @@ def soundness(net: nn.Module) -> dict[str, Tensor]:
         name: (tensor.isfinite() if name in parameters else ~tensor.isnan()).all()
         for name, tensor in state_of(net).items()
     }
+
+
+def tensors_in(file: Path) -> dict[str, Tensor]:
+    """The names and shapes in a safetensors file, as tensors without memory.
+
+    Raises OSError where it cannot be read, SafetensorError where it is damaged, ValueError where it holds more tensors
+    than any network has.
+    """
+    with file.open("rb") as start:
+        size = int.from_bytes(start.read(8), "little")
+    if size > MOST_HEADER:
+        raise ValueError(f"{file.name} says that it lists {size:,} bytes of names")
+    with safe_open(file, "pt") as header:
+        return {name: torch.empty(header.get_slice(name).get_shape(), device="meta") for name in header.keys()}  # noqa: SIM118
+
+
+class without_memory(TorchFunctionMode):
+    """Networks that are built in here, on the device "meta", take neither memory nor minutes.
+
+    Raises ValueError in the place of more work than it takes to build one whose file holds ``tensors`` of them.
+    """
+
+    def __init__(self, tensors: int) -> None:
+        super().__init__()
+        self.tensors = tensors
+        self.exceeded = False
+        self._calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._calls += 1
+        if self._calls > CALLS * (self.tensors + 10):
+            self.exceeded = True
+            raise ValueError(f"it would have many more tensors than the {self.tensors:,} that its file has")
+        if func is torch.Tensor.normal_:  # the only one whose kernel for this device takes seconds to import
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def batch_needs(net: nn.Module) -> tuple[int, int]:

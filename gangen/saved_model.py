@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -14,16 +14,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from gangen.bounded import read_json
 from gangen.components.component import Component
 from gangen.components.messages import any_of, problems_of, show
 from gangen.components.options import Use, read_use
 from gangen.components.registry import LOCAL, Registry
 from gangen.contracts import Codec
-from gangen.errors import RunError, UsageError
+from gangen.errors import GangenError, RunError, UsageError
 from gangen.files import replacing, write_atomically
 from gangen.model import AT_ONCE, Model
 from gangen.names import is_name
-from gangen.networks import Players, load_state, soundness, state_of
+from gangen.networks import Players, differences, load_state, soundness, state_of, tensors_in, without_memory
 from gangen.recipe.players import PLAYER_KINDS
 from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler
@@ -79,7 +80,7 @@ def export(
 def read_model(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
     """The model in ``folder``. Raises as ``load`` does."""
     try:
-        about = json.loads((folder / "gangen.json").read_text(encoding="utf-8"))
+        about = read_json(folder / "gangen.json")
         if about["format"] == 1:  # one generator, which sampled by itself
             networks = {"generator": {"kind": "generators", **about.pop("generator")}}
             about |= {"sampler": {"use": "gangen/player"}, "networks": networks, "batch_size": AT_ONCE}
@@ -134,11 +135,13 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
     try:
         codec = codec_class.load(folder)
         specs = {name: codec.spec if part is None else codec.spec[part] for name, part in parts.items()}
+        for name, network in uses.items():
+            _refuse_misfit(folder / f"{name}.safetensors", partial(registry.build, network, spec=specs[name]))
         built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
         for name, network in built.items():
             load_state(network, load_file(folder / f"{name}.safetensors"))
             _stop_unless_finite(network, name, folder / f"{name}.safetensors")
-    except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
         raise RunError(f"the model in {folder} is damaged: {error}") from None
     sampler = registry.build(use, players=Players(built))
     name = next(iter(uses.values())).name if len(uses) == 1 else use.name
@@ -206,6 +209,22 @@ def _newest() -> Path:
             "no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR"
         )
     return models[-1].parent
+
+
+def _refuse_misfit(file: Path, build: Callable[[], nn.Module]) -> None:
+    """Raises ValueError where the network that is described is not the one in ``file``, before it takes memory."""
+    there = tensors_in(file)
+    try:
+        with torch.device("meta"), without_memory(len(there)) as counting:
+            network = build()
+    except GangenError:
+        raise
+    except Exception:
+        if counting.exceeded:
+            raise
+        return  # one that can be built with memory alone, as those are that read files of others
+    if differ := differences(network, there):
+        raise ValueError(f"{file.name} does not fit: {differ}")
 
 
 def _stop_unless_finite(network: nn.Module, name: str, file: Path) -> None:

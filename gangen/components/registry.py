@@ -14,6 +14,7 @@ from typing import Any
 
 from gangen import __version__
 from gangen.components.component import CORE, Component, Plugin, stage
+from gangen.components.messages import show
 from gangen.components.options import Use
 from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.failures import summary
@@ -126,7 +127,7 @@ class Registry:
         elsewhere = [component for other in KINDS for component in self._matches(other, name)]
         if elsewhere:
             raise UsageError(f"{elsewhere[0].name!r} is among the {elsewhere[0].kind}, not the {kind}")
-        raise UsageError(f"no {KINDS[kind].singular} is called {name!r}{self._hint(name, self._components[kind])}")
+        raise UsageError(f"no {KINDS[kind].singular} is called {show(name)}{self._hint(name, self._components[kind])}")
 
     def recipes(self) -> dict[str, Path]:
         """Recipes that come with plugins, as ``namespace/stem``; gangen's own have no namespace."""

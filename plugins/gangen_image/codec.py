@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import shorten
-from typing import Self
+from typing import Annotated, Self, TypedDict
 
 import torch
+from annotated_types import Interval
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from gangen import (
     Batch,
-    DataError,
     Extractor,
     SheetRow,
     UsageError,
     label_number,
     labels_shown,
+    read_fields,
     replacing,
     visible,
     write_atomically,
@@ -35,6 +36,14 @@ BACKGROUND = "white"
 # Smaller images are magnified in sheets: at 32 pixels nothing can be judged.
 SHEET_PIXELS = 64
 PREVIEW_WIDTH = 400
+
+
+class Fields(TypedDict):
+    """What codec.json holds; see ``ImageSpec``."""
+
+    channels: Annotated[int, Interval(ge=1, le=4)]
+    size: Annotated[int, Interval(ge=1, le=2**14)]
+    labels: list[str]
 
 
 class ImageCodec:
@@ -147,11 +156,8 @@ class ImageCodec:
         Raises:
             DataError: the file is missing or damaged.
         """
-        try:
-            fields = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
-            return cls(ImageSpec(**{**fields, "labels": tuple(map(str, fields["labels"]))}))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
+        fields = read_fields(folder / "codec.json", Fields)
+        return cls(ImageSpec(**{**fields, "labels": tuple(fields["labels"])}))
 
 
 def grid(images: Sequence[Image.Image], columns: int) -> Image.Image:

@@ -8,9 +8,10 @@ from dataclasses import fields, replace
 from itertools import chain
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self, TypedDict
 
 import torch
+from annotated_types import Ge, Interval
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -22,6 +23,7 @@ from gangen import (
     UsageError,
     label_number,
     labels_shown,
+    read_fields,
     visible,
     write_atomically,
 )
@@ -35,6 +37,20 @@ log = logging.getLogger(__name__)
 
 PREVIEW_LINES = 12
 PREVIEW_WIDTH = 160
+
+
+Token = Annotated[int, Ge(0)]
+
+
+class Fields(TypedDict):
+    """What codec.json holds; see ``TextSpec``."""
+
+    vocab_size: Annotated[int, Interval(ge=1, le=2**24)]
+    max_length: Annotated[int, Interval(ge=1, le=2**20)]
+    start: Token
+    end: Token | None
+    pad: Token | None
+    labels: list[str]
 
 
 class TextCodec:
@@ -162,11 +178,15 @@ class TextCodec:
             DataError: a file is missing or damaged.
         """
         tokenizer = read_tokenizer(folder / "tokenizer.json")
-        try:
-            described = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
-            spec = TextSpec(**{**described, "labels": tuple(map(str, described["labels"]))})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
+        fields = read_fields(folder / "codec.json", Fields)
+        spec = TextSpec(**{**fields, "labels": tuple(fields["labels"])})
+        special = [token for token in (spec.start, spec.end, spec.pad) if token is not None]
+        last = max([*special, *tokenizer.get_vocab().values()])
+        if last >= spec.vocab_size or (spec.end is None) != (spec.pad is None):
+            raise DataError(
+                f"{folder / 'codec.json'} does not fit {folder / 'tokenizer.json'}: start, end, pad are {spec.start}, "
+                f"{spec.end}, {spec.pad}, and tokens go up to {last}, of {spec.vocab_size}"
+            )
         return cls(tokenizer, spec)
 
     def _label(self, prompt: str) -> tuple[int, str]:

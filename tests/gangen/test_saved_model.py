@@ -3,15 +3,18 @@
 import json
 import math
 import os
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from gangen import cli, noise, saved_model
-from gangen.errors import RunError, UsageError
+from gangen.components.options import read_use
+from gangen.components.registry import Registry
+from gangen.errors import DataError, RunError, UsageError
 from gangen.model import Model
-from gangen.networks import Players
+from gangen.networks import Players, differences, state_of, without_memory
 from gangen.recipe.load import load_recipe
 from gangen.samplers import PlayerSampler
 
@@ -290,10 +293,132 @@ def test_what_no_run_writes_is_refused_and_nothing_but_networks_is_built_of_a_mo
         saved_model.sample()
 
 
-def test_weights_of_another_shape_are_refused(run):
+@pytest.mark.parametrize("hidden_dim", [6, 60_000, 10**9])
+def test_weights_of_another_shape_are_refused_before_a_network_of_that_shape_takes_memory(run, hidden_dim):
     folder = run("ring")
     about = json.loads((folder / "gangen.json").read_text())
-    about["networks"]["generator"]["hidden_dim"] = 6
+    about["networks"]["generator"]["hidden_dim"] = hidden_dim
     (folder / "gangen.json").write_text(json.dumps(about))
-    with pytest.raises(RunError, match="is damaged"):
+    differ = rf"generator\.safetensors does not fit: net\.0\.weight is \[5, 4\] there and \[{hidden_dim}, 4\] here"
+    with pytest.raises(RunError, match=f"the model in .*runs/ring/model is damaged: {differ}"):
         saved_model.sample()
+
+
+TEXT = """
+data: {use: text/oracle, vocab_size: 12, length: 4, train_size: 8, heldout_size: 8}
+players: {generator: {use: text/transformer, dim: 8, layers: 1, heads: 2}}
+objective: text/gumbel
+phases: {only: {steps: 1, turns: {imitate: 1}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """A model of texts, untrained."""
+    folder, registry = tmp_path_factory.mktemp("texts"), Registry.discover()
+    (folder / "recipe.yaml").write_text(TEXT)
+    recipe = load_recipe(folder / "recipe.yaml", registry=registry)
+    data = registry.build(recipe.data)
+    players = Players({"generator": registry.build(recipe.players["generator"].component, spec=data.codec.spec)})
+    saved_model.export(folder / "model", players, PlayerSampler(players), data.codec, recipe, {}, {})
+    return folder / "model"
+
+
+def changed(folder, tmp_path, file, change):
+    """A copy of a model with another entry in one of its files of JSON."""
+    copy = shutil.copytree(folder, tmp_path / "model")
+    content = json.loads((copy / file).read_text())
+    change(content)
+    (copy / file).write_text(json.dumps(content))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("layers", 1_000_000, r"it would have many more tensors than the \d+ that its file has"),
+        ("dim", 60_000, "does not fit: embedding"),
+        ("dim", 2**40, "does not fit: embedding|is damaged"),
+    ],
+)
+def test_a_network_that_its_weights_do_not_fit_is_not_built(texts, tmp_path, option, value, message):
+    def change(about):
+        about["networks"]["generator"][option] = value
+
+    with pytest.raises(RunError, match=message):
+        saved_model.load(changed(texts, tmp_path, "gangen.json", change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_length": 10**9}, "max_length must be at most 1048576, got 1000000000"),
+        ({"max_length": -1}, "max_length must be at least 1, got -1"),
+        ({"vocab_size": True}, "vocab_size must be an integer, got true"),
+        ({"vocab_size": 11}, "tokens go up to 11, of 11"),
+        ({"start": 12}, "tokens go up to 12, of 12"),
+        ({"end": 1}, "start, end, pad are 0, 1, None"),
+        ({"labels": ["a", 3]}, r"labels.1 must be text, got 3"),
+        ({"labels": "ab"}, "labels must be a list, got 'ab'"),
+        ({"more": 1}, "unknown option 'more' for codec.json"),
+    ],
+)
+def test_what_a_codec_keeps_is_of_its_type_and_range(texts, tmp_path, change, message):
+    with pytest.raises(DataError, match=message):
+        saved_model.load(changed(texts, tmp_path, "codec.json", lambda codec: codec.update(change)))
+
+
+@pytest.mark.parametrize("file", ["gangen.json", "codec.json", "tokenizer.json"])
+def test_a_models_files_are_files_of_a_bounded_size(texts, tmp_path, file):
+    for make, message in (
+        (os.mkfifo, "no regular file"),
+        (endless, "larger than"),
+        (deep, "recursion|nested|no token"),
+    ):
+        copy = shutil.copytree(texts, tmp_path / make.__name__)
+        (copy / file).unlink()
+        make(copy / file)
+        with pytest.raises((RunError, DataError), match=message):
+            saved_model.load(copy)
+
+
+def endless(path):
+    with path.open("wb") as file:
+        file.truncate(2**40)  # takes no room
+
+
+def deep(path):
+    path.write_text("[" * 100_000 + "]" * 100_000)
+
+
+@pytest.mark.parametrize("header", [b"\xff" * 8, (2**40).to_bytes(8, "little"), b"", b"\x02" + bytes(7) + b"[]"])
+def test_a_list_of_tensors_is_of_a_bounded_size(texts, tmp_path, header):
+    copy = shutil.copytree(texts, tmp_path / "model")
+    (copy / "generator.safetensors").write_bytes(header)
+    with pytest.raises(RunError, match="is damaged"):
+        saved_model.load(copy)
+
+
+def test_a_million_tensors_without_content_are_refused(texts, tmp_path):
+    copy = shutil.copytree(texts, tmp_path / "model")
+    empty = '{"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}'
+    entries = (f'"{number}": {empty}' for number in range(1_000_000))
+    header = ("{" + ", ".join(entries) + "}").encode()
+    (copy / "generator.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(RunError, match=r"generator.safetensors says that it lists [\d,]+ bytes of names"):
+        saved_model.load(copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["image/mlp", "image/dcgan", "image/resnet", "image/r3gan", "image/style", "text/lstm"]
+)
+def test_networks_are_known_before_they_take_memory(name):
+    from gangen_image import ImageSpec
+    from gangen_text import TextSpec
+
+    registry = Registry.discover()
+    use = read_use("generators", name, registry)
+    spec = ImageSpec(3, 16, ("a", "b")) if name.startswith("image") else TextSpec(12, 4, 0, 1, 2, ("a", "b"))
+    kept = state_of(registry.build(use, spec=spec))
+    with torch.device("meta"), without_memory(len(kept)):
+        assert differences(registry.build(use, spec=spec), kept) == ""

@@ -4,18 +4,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Required, Self, TypedDict
 
+from annotated_types import Interval
 from torch import Tensor, nn
 
-from gangen import DataError, Extractor, SheetRow, UsageError, write_atomically
+from gangen import DataError, Extractor, SheetRow, UsageError, read_fields, write_atomically
 from gangen_conditional.codecs.holes import HolesInput
 from gangen_conditional.codecs.inputs import ImageInput, Input, TextInput
 from gangen_conditional.spec import ImageFromSpec, TextFromSpec
-from gangen_image import ImageCodec, ImageSpec, Rotations, captioned, save_image
+from gangen_image import Fit, ImageCodec, ImageSpec, Rotations, captioned, save_image
 from gangen_text import TextCodec, TextSpec
 
 KINDS: dict[str, type[Input]] = {"image": ImageInput, "text": TextInput, "holes": HolesInput}
+
+
+class Fields(TypedDict, total=False):
+    """What input.json holds: the kind of input, and the options that it has of these."""
+
+    kind: Required[Literal["image", "text", "holes"]]
+    fit: Fit
+    optional: bool
+    takes: str
+    longest: Annotated[int, Interval(ge=1, le=2**10)]
 
 
 class FromInput:
@@ -72,10 +83,11 @@ class FromInput:
     @staticmethod
     def load_input(folder: Path) -> Input:
         """What ``save_input`` wrote. Raises DataError for a file that is missing or damaged."""
+        options = read_fields(folder / "input.json", Fields)
+        kind = options.pop("kind")
         try:
-            about = json.loads((folder / "input.json").read_text(encoding="utf-8"))
-            return KINDS[about.pop("kind")].load(folder / "input", **about)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return KINDS[kind].load(folder / "input", **options)
+        except TypeError as error:  # an option of another kind
             raise DataError(f"{folder / 'input.json'} cannot be read: {error}") from None
 
 

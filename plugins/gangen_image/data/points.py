@@ -5,13 +5,23 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 import torch
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
-from gangen import Batch, DataError, Extractor, SheetRow, TensorSplit, UsageError, replacing, write_atomically
+from gangen import (
+    Batch,
+    DataError,
+    Extractor,
+    SheetRow,
+    TensorSplit,
+    UsageError,
+    read_fields,
+    replacing,
+    write_atomically,
+)
 from gangen_image.extractors.identity import Identity
 from gangen_image.networks.mlp import MLPDiscriminator
 from gangen_image.spec import PointSpec
@@ -19,6 +29,13 @@ from gangen_image.spec import PointSpec
 # As in VEEGAN (Srivastava et al., 2017) and PacGAN (Lin et al., 2018).
 STANDARD_DEVIATIONS = {"ring": 0.01, "grid": 0.05, "normal": 1.0}
 Point = tuple[float, float]
+
+
+class Fields(TypedDict):
+    """What codec.json holds: pairs of numbers, and how far plots reach."""
+
+    dimensions: Literal[2]
+    limit: Annotated[float, Gt(0)]
 
 
 class PointCodec:
@@ -98,11 +115,8 @@ class PointCodec:
         Raises:
             DataError: the file is missing or damaged.
         """
-        try:
-            fields = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
-            return cls(PointSpec(fields["dimensions"]), fields["limit"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder / 'codec.json'} cannot be read: {error}") from None
+        fields = read_fields(folder / "codec.json", Fields)
+        return cls(PointSpec(fields["dimensions"]), fields["limit"])
 
     def _plot(self, sheet: Mapping[str, Sequence[Point]], path: Path) -> None:
         figure = _figure()

@@ -9,10 +9,13 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from gangen import DataError, did_you_mean
+from gangen import DataError, did_you_mean, read_bytes
 
 # Their numbers are 0 to 3 in every tokenizer that is trained here.
 PAD, START, END, UNKNOWN = SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>")
+
+# The largest that are published, of 256,000 tokens, have 35 million.
+MOST_BYTES = 2**27
 
 Kind = Literal["byte_bpe", "bpe", "words", "characters"]
 KINDS = get_args(Kind)
@@ -240,7 +243,7 @@ def named(name: str) -> dict[str, Any]:
 def read_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer in a ``tokenizer.json``. Raises DataError for a file that is none."""
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_buffer(read_bytes(path, MOST_BYTES))
     except Exception as error:  # the library raises nothing narrower
         raise DataError(f"{path} is no tokenizer: {error}") from None
     tokenizer.no_truncation()
