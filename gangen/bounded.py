@@ -25,3 +25,11 @@ def read_json(path: Path, most: int = MOST_BYTES) -> Any:
     from pydantic_core import from_json  # json.loads counts levels on the stack of C, which others may have opened up
 
     return from_json(read_bytes(path, most))
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether ``path``, all links followed, lies below ``folder``: in a stranger's one a link may lead anywhere."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links that lead to each other
+        return False

@@ -32,6 +32,7 @@ def to_json(content: object, indent: int | None = None) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place, whole and on disk, when the block ends well."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)  # in a stranger's folder it might be a link
     try:
         yield temporary
         with temporary.open("rb") as file:

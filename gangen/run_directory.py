@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from gangen.bounded import lies_in, read_json
 from gangen.components.registry import Registry
 from gangen.errors import GangenError, RecipeError, RunError
 from gangen.files import to_json, write_atomically
@@ -41,6 +42,13 @@ class RunDirectory:
         self.model = self.root / "model"
         self.best = self.root / "best"
         self.phases = self.root / "phases"
+
+    def refuse_ways_out(self) -> None:
+        """Raises RunError where records or samples lie elsewhere: those of a stranger's run may be anybody's files."""
+        records = self.recipe, self.plugins, self.evaluation, self.extractors, self.metrics, self.errors, self.samples
+        for path in records:
+            if path.is_symlink() and not lies_in(path, self.root):
+                raise RunError(f"{path} is a link that leads out of the run\nput what it stands for in its place")
 
     def claim(self, recipe: Recipe, registry: Registry | None = None) -> list[str]:
         """Check that ``recipe`` may be played here, before anything is written; returns what to say of it.
@@ -154,13 +162,14 @@ class RunDirectory:
     def read_metrics(self) -> Iterator[dict]:
         """Rows of ``metrics.jsonl``, as they were appended; a last line that was cut off by a kill is left out."""
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError:
-                    return
-                if isinstance(row, dict):
-                    yield read_row(row)
+            with self.metrics.open(encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    try:
+                        row = json.loads(line)
+                    except (ValueError, RecursionError):
+                        return
+                    if isinstance(row, dict):
+                        yield read_row(row)
 
     def forget_after(self, step: int) -> None:
         """Drop metrics of steps beyond ``step``: the run that resumes there will write them again."""
@@ -172,7 +181,7 @@ class RunDirectory:
 def read_record(path: Path) -> dict[str, str]:
     """What a file of JSON says by name; nothing where it is not there or not whole."""
     try:
-        return {name: str(entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+        return {name: str(entry) for name, entry in read_json(path).items()}
     except (OSError, ValueError, AttributeError):
         return {}
 

@@ -1,6 +1,5 @@
 """What is asked of an evaluation, and what it found."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,10 +10,14 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, TypeAdapter
 
 from gangen import __version__
+from gangen.bounded import read_json
 from gangen.evaluation.frontier import Comparison, compare, verdict
 from gangen.files import to_json, write_atomically
 from gangen.metrics.figures import Figure, read_row
 from gangen.metrics.tradeoff import Tradeoff
+
+# Of an evaluation that can be read.
+MOST_BYTES = 2**26
 
 # Null in a file is what was not finite.
 Row = Mapping[str, Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]]
@@ -109,7 +112,7 @@ class Result:
     def read(cls, path: Path) -> Self | None:
         """What ``path`` holds; None where there is nothing, or it is damaged."""
         try:
-            content = {"recipe": {}} | json.loads(path.read_text(encoding="utf-8"))
+            content = {"recipe": {}} | read_json(path, MOST_BYTES)
             content["figures"] = read_row(content["figures"])
             if "frontiers" not in content:
                 content["frontiers"] = [_of_one_sweep(content["frontier"])] if content["frontier"] else []

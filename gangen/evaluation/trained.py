@@ -45,6 +45,7 @@ class Trained:
         self.request = request
         if not self.run.recipe.is_file():
             raise RunError(f"{folder} is no run: it has no recipe.yaml\nname the folder that a recipe was played in")
+        self.run.refuse_ways_out()
         newest = checkpoint.latest(self.run.checkpoints)
         if newest is None:
             raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
@@ -120,6 +121,9 @@ class Trained:
         for metric in metrics:
             for name, sheet in metric.sheets(context).items() if hasattr(metric, "sheets") else ():
                 self.run.samples.mkdir(exist_ok=True)
+                for left in self.run.samples.glob(f"{name}*"):
+                    if left.is_symlink():  # a codec may write through it
+                        left.unlink()
                 rows = [SheetRow(title, samples=codec.decode(samples)) for title, samples in sheet.items()]
                 codec.render(rows, self.run.samples / name)
 

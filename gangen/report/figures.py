@@ -1,7 +1,8 @@
 """The figures of a run: the newest of each, and all of them as curves."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
+from itertools import islice
 from typing import Any
 
 from gangen.metrics.figures import Figure, is_number
@@ -17,6 +18,9 @@ _GROUPS = {
     "Sizes of updates, relative to the weights": ("update_size",),
 }
 _REST = "Penalties and other terms"
+
+# Each chart takes a quarter of a second, and nobody looks at more, nor at more lines in one.
+_CHARTS, _LINES, _PHASES = 30, 20, 20
 
 History = dict[str, list[tuple[float, float]]]
 
@@ -36,8 +40,8 @@ def figures_of(row: Row) -> dict[str, Figure]:
     return {name: entry for name, entry in row.items() if isinstance(entry, Figure)}
 
 
-def charts_of_metrics(rows: list[Row]) -> list[Chart]:
-    """One chart for all figures that differ in a last number only."""
+def charts_of_metrics(rows: list[Row]) -> tuple[list[Chart], int]:
+    """One chart for all figures that differ in a last number only; and how many more there might be."""
     history = _history((row["step"], name, it.value) for row in rows for name, it in figures_of(row).items())
     floors = _history((row["step"], name, it.real) for row in rows for name, it in figures_of(row).items())
     stems: dict[str, list[str]] = {}
@@ -45,13 +49,14 @@ def charts_of_metrics(rows: list[Row]) -> list[Chart]:
         if len(points) > 1:
             stems.setdefault(re.sub(r"_\d+$", "", name), []).append(name)
     charts = []
-    for stem, names in stems.items():
-        lines = [Line(name, history[name], place) for place, name in enumerate(names)]
-        real = [Line(name, floors[name], place, True) for place, name in enumerate(names) if name in floors]
+    for stem, names in list(stems.items())[:_CHARTS]:
+        shown = names[:_LINES]
+        lines = [Line(name, history[name], place) for place, name in enumerate(shown)]
+        real = [Line(name, floors[name], place, True) for place, name in enumerate(shown) if name in floors]
         title = stem if len(names) > 1 else names[0]
         svg = line_chart(title, lines + real, _phases(rows))
-        charts.append(Chart(title, svg, "dashed: real data" if real else ""))
-    return charts
+        charts.append(Chart(title, svg, "; ".join([*_some(shown, names), *(["dashed: real data"] if real else [])])))
+    return charts, len(stems) - len(charts)
 
 
 def charts_of_turns(rows: list[Row]) -> list[Chart]:
@@ -64,11 +69,17 @@ def charts_of_turns(rows: list[Row]) -> list[Chart]:
         alone = group != _REST and len(_GROUPS[group]) == 1
         lines = groups.setdefault(group, [])
         lines.append(Line(turn if alone else name, points, len(lines)))
-    return [
-        Chart(group, line_chart(group, drawn, _phases(rows), wide=True), drawn[0].name if len(drawn) == 1 else "")
-        for group in [*_GROUPS, _REST]
-        if (drawn := groups.get(group))
-    ]
+    charts = []
+    for group in [*_GROUPS, _REST]:
+        if drawn := groups.get(group):
+            shown = drawn[:_LINES]
+            remark = drawn[0].name if len(drawn) == 1 else "".join(_some(shown, drawn))
+            charts.append(Chart(group, line_chart(group, shown, _phases(rows), wide=True), remark))
+    return charts
+
+
+def _some(shown: Sized, found: Sized) -> list[str]:
+    return [f"{len(shown)} of {len(found):,}"] if len(shown) < len(found) else []
 
 
 def _history(readings: Iterable[tuple[int, str, Any]]) -> History:
@@ -87,4 +98,4 @@ def _phases(rows: Iterable[Row]) -> dict[str, int]:
     for row in rows:
         starts.setdefault(str(row.get("phase", "")), last)
         last = row["step"]
-    return starts
+    return dict(islice(starts.items(), _PHASES))

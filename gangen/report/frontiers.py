@@ -17,6 +17,8 @@ from gangen.report.page import number
 
 # Diversities that the table of a frontier looks at.
 LEVELS = 7
+# Metrics declare one or two trade-offs; each has a chart of its own.
+PLANES = 12
 
 
 @dataclass(frozen=True)
@@ -175,4 +177,4 @@ def planes(groups: Sequence[Group]) -> list[Plane]:
     for group in groups:
         for frontier in (frontier for result in group.results for frontier in result.frontiers):
             found.setdefault(frontier.tradeoff.figures, {}).setdefault(group.name, []).append(frontier)
-    return [Plane(frontiers) for frontiers in found.values()]
+    return [Plane(frontiers) for frontiers in list(found.values())[:PLANES]]

@@ -21,6 +21,7 @@ def write_report(run: RunDirectory) -> Path:
     """
     if not run.recipe.is_file() and not run.metrics.is_file():
         raise RunError(f"{run.root} is not a run directory: it has neither {run.recipe.name} nor {run.metrics.name}")
+    run.refuse_ways_out()
     rows, result = read_rows(run), Result.read(run.evaluation)
     groups = [Group("", [result])] if result else []
     figures, step = newest(rows)
@@ -29,6 +30,7 @@ def write_report(run: RunDirectory) -> Path:
         figures, step = dict(result.figures), result.step
     frontiers = planes(groups)
     sheets, all_sheets = samples.over_time(run.samples)
+    metric_charts, undrawn = charts_of_metrics(rows)
     return write_page(
         run.root / "report.html",
         "run.html",
@@ -47,7 +49,8 @@ def write_report(run: RunDirectory) -> Path:
         all_sheets=all_sheets,
         real=samples.of_real_data(run.samples),
         other_sheets=samples.of_metrics(run.samples),
-        metric_charts=charts_of_metrics(rows),
+        metric_charts=metric_charts,
+        undrawn=undrawn,
         turn_charts=charts_of_turns(rows),
         measured=measured(groups),
         **reproduction([run]),

@@ -9,8 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from gangen.bounded import lies_in
+
 # Bytes of samples in one section, and how many sheets over time at most; one and the real one have room in any case.
 _BUDGET, _SHEETS = 2_500_000, 12
+# Sheets of metrics, at most.
+_OTHERS = 40
 _LARGEST = _BUDGET // 2
 
 
@@ -52,8 +56,8 @@ def of_metrics(folder: Path) -> list[tuple[str, Sheet]]:
     """The other sheets of the folder, which metrics made, under headings that are the files' names."""
     known = {path for paths in [*_by_step(folder), _real(folder)] for path in paths}
     found, room = [], _BUDGET
-    for path in sorted(folder.glob("[!.]*")):
-        if path not in known and path.is_file():
+    for path in _files(folder, "[!.]*")[:_OTHERS]:
+        if path not in known:
             heading = path.stem.replace("_", " ").replace("-", " ")
             sheet = _sheet([path], "picked out by a metric", folder.parent, room)
             found.append((f"{heading[:1].upper()}{heading[1:]}", sheet))
@@ -69,7 +73,8 @@ def side_by_side(runs: Mapping[str, Path], page: Path) -> list[Sheet]:
         if steps := _by_step(folder):
             sheets.append((f"{name}, {_step_of(steps[-1])}", steps[-1]))
         if real := _real(folder):
-            reals.setdefault(b"".join(path.read_bytes() for path in real), (name, real))
+            shown = (path.read_bytes() if _size(path) else str(path).encode() for path in real)
+            reals.setdefault(b"".join(shown), (name, real))
     for name, real in reals.values():
         sheets.append(("real data" if len(reals) == 1 else f"real data of {name}", real))
     return [_sheet(paths, title, page, _BUDGET // len(sheets)) for title, paths in sheets]
@@ -77,12 +82,16 @@ def side_by_side(runs: Mapping[str, Path], page: Path) -> list[Sheet]:
 
 def _by_step(folder: Path) -> list[list[Path]]:
     """The files of each sheet: step-00000020.png, or step-00000020-low.wav and step-00000020-high.wav."""
-    paths = sorted(path for path in folder.glob("step-*") if path.is_file())
-    return [list(sheet) for _, sheet in groupby(paths, lambda path: path.stem.split("-")[1])]
+    return [list(sheet) for _, sheet in groupby(_files(folder, "step-*"), lambda path: path.stem.split("-")[1])]
 
 
 def _real(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("real[.-]*") if path.is_file())
+    return _files(folder, "real[.-]*")
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Files of the run: a link that leads out of it may show whatever this machine holds."""
+    return sorted(path for path in folder.glob(pattern) if path.is_file() and lies_in(path, folder.parent))
 
 
 def _sheet(paths: Sequence[Path], title: str, page: Path, room: int = _LARGEST) -> Sheet:

@@ -450,3 +450,41 @@ def test_a_browser_renders_it_without_complaint(run, tmp_path):
     # The script ran, which the policy in the page's head allows by its hash: it unhides the slider and names its place.
     assert 'aria-valuetext="step 20"' in done.stdout
     assert '<p class="player">' in done.stdout
+
+
+def test_links_that_lead_out_of_a_run_are_not_followed(run, tmp_path):
+    (tmp_path / "secret.txt").write_text("root:x:0:0")
+    inside = run.root / "kept.txt"
+    inside.write_text("words of this run")
+    for name in ("step-00000098.txt", "real.txt", "copies.txt"):
+        (run.samples / name).symlink_to(tmp_path / "secret.txt")
+    (run.samples / "step-00000099.txt").symlink_to("../kept.txt")
+    text = page(run).text
+    assert "root:x:0:0" not in text and "words of this run" in text
+    for record in (run.recipe, run.metrics, run.evaluation, run.plugins, run.samples):
+        moved = tmp_path / f"moved-{record.name}"
+        if record.exists():
+            record.rename(moved)
+        record.symlink_to(moved)
+        with pytest.raises(RunError, match=rf"{record.name} is a link that leads out of the run"):
+            write_report(run)
+        record.unlink()
+        if moved.exists():
+            moved.rename(record)
+
+
+def test_no_more_charts_are_drawn_than_somebody_looks_at(run, monkeypatch):
+    drawn = []
+
+    def draw(title, lines, phases, **how):
+        drawn.append((title, len(lines), len(phases)))
+        return title
+
+    monkeypatch.setattr("gangen.report.figures.line_chart", draw)
+    letters = [f"figure_{chr(97 + one)}{chr(97 + two)}" for one in range(20) for two in range(15)]
+    for step in range(30, 60):
+        figures = {name: Figure(step) for name in (*letters, *(f"modes_{number}" for number in range(99)))}
+        turns = {f"turn{number}/loss": 1.0 for number in range(99)}
+        run.append_metrics({"step": step, "phase": f"phase {step}", **figures, **turns})
+    assert "272 more have no chart" in page(run).text
+    assert len(drawn) < 40 and max(lines for _, lines, _ in drawn) <= 40 and max(it for *_, it in drawn) <= 20
