@@ -62,6 +62,7 @@ from .metrics.tradeoff import Axis as Axis
 from .metrics.tradeoff import Tradeoff as Tradeoff
 from .model import Model as Model
 from .networks import Players as Players
+from .networks import differences as differences
 from .networks import evaluating as evaluating
 from .objectives import AdversarialGame as AdversarialGame
 from .penalties import Judge as Judge

@@ -251,7 +251,9 @@ class Extractor(Protocol):
     were. Only the main process evaluates, so an extractor has no collectives.
 
     One that classifies also has ``logits(samples)``, float ``[n, labels]``. One that cannot see a kind of fault says so
-    in words, as ``blind_to``: "the order of words". Figures of such extractors alone are refused.
+    in words, as ``blind_to``: "the order of words". Figures of such extractors alone are refused. One that looks
+    through a pretrained network has ``network_digest``, that of its weights, as has a player that does: metrics warn of
+    figures that see with the same network as the game.
     """
 
     name: str

@@ -40,8 +40,16 @@ class ExtractorMetric:
         self.chosen(context).check(context.data)
 
     def fitted_extractor(self, context: MetricContext) -> Extractor:
-        """The extractor, fitted to the data."""
-        return context.fitted(self.chosen(context))
+        """The extractor, fitted to the data; it comes with a warning where a player looks through its network too."""
+        extractor = context.fitted(self.chosen(context))
+        if (network := getattr(extractor, "network_digest", None)) is not None:
+            for name, net in context.players.items():
+                if getattr(net, "network_digest", None) == network:
+                    context.warn(
+                        f"figures of extractor '{extractor.name}' flatter: player '{name}' looks through the same "
+                        "network, and samples are made to please it; take another extractor"
+                    )
+        return extractor
 
     def chosen(self, context: MetricContext) -> Extractor:
         """The extractor that a recipe names, or the one that the data bring along; not fitted yet."""

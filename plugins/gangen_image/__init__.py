@@ -39,6 +39,7 @@ def gangen_discriminators(register: Callable) -> None:
     register("resnet", ".networks.resnet:ResNetDiscriminator", summary="residual blocks (SNGAN, BigGAN)")
     register("r3gan", ".networks.r3gan:R3GANDiscriminator", summary="modern residual blocks: Huang et al., 2024")
     register("style", ".networks.style:StyleDiscriminator", summary="residual convolutions: StyleGAN2")
+    register("features", ".networks.features:FeaturesDiscriminator", summary="sees with a pretrained network")
 
 
 @hookimpl
@@ -70,6 +71,7 @@ def gangen_extractors(register: Callable) -> None:
         "rotations", ".extractors.rotations:Rotations", summary="the same, of images without labels: their upper side"
     )
     register("identity", ".extractors.identity:Identity", summary="the points or pixels themselves")
+    register("features", ".extractors.features:Features", summary="any pretrained network of images")
     register("inception", ".extractors.inception:Inception", summary="the FID's network; needs torch-fidelity")
 
 

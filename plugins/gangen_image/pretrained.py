@@ -1,0 +1,212 @@
+"""Frozen networks that know images already: of the package transformers, or any module of torch with its weights."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from math import isqrt
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Gt
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from gangen import UsageError, differences, digest
+from gangen_image.spec import ImageSpec
+
+# What most networks for photos were trained with: those of ImageNet.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Of a model of transformers, unless a recipe names layers.
+DEPTHS = 4
+# What the libraries raise where they cannot open something, or take no such image.
+OPENING = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
+
+
+class FeatureNetwork(nn.Module):
+    """What a frozen network makes of images at several depths.
+
+    ``model`` is a folder of ``save_pretrained`` of a vision model of the package transformers, or a name on the hub. In
+    its place ``network`` is a class of torch modules, or a function that is annotated to return one, by import path, as
+    in "package.module:Class", or "gangen_local_FILE:Class" of a file of ``code``; it is given ``network_options``, and
+    its weights are those of ``weights``, a file of safetensors. Weights are read from safetensors only, and no code
+    that comes with a model is run.
+
+    ``layers`` are the names of modules in it whose outputs are looked at, float ``[n, c, h, w]``, ``[n, tokens, c]``
+    of a grid or ``[n, c]``; without any, four depths of a model of transformers, spread evenly. Images are made
+    ``size`` x ``size``, bilinearly; null leaves them as they are, or as large as the model says. Channels from 0 to 1
+    have ``mean`` taken off and are divided by ``std``; null is what the model says, or else those of ImageNet. Grey
+    images are seen as three equal channels.
+
+    Raises:
+        UsageError: the network cannot be opened, or has no such layers; the message says what to change.
+    """
+
+    who = "image/features"
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        network: str | None = None,
+        network_options: dict[str, Any] | None = None,
+        weights: Path | None = None,
+        layers: Sequence[str] = (),
+        size: Annotated[int, Ge(1)] | None = None,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)], Annotated[float, Gt(0)]] | None = None,
+    ) -> None:
+        super().__init__()
+        if (model is None) == (network is None):
+            raise UsageError(f"{self.who} looks through either a model or a network: give it one of the two")
+        self.layers = tuple(layers)
+        if model is not None:
+            net, told = self._open_model(model)
+        else:
+            net, told = self._open_network(str(network), network_options or {}, weights), {}
+        self.net = net.to(torch.get_default_dtype()).eval().requires_grad_(False)
+        self.net.state_names = []  # type: ignore[assignment]  # it is not stored with the game, which needs it again
+        self.given_size = size if size is not None else told.get("size")
+        for name, values in (("mean", mean or told.get("mean") or MEAN), ("std", std or told.get("std") or STD)):
+            self.register_buffer(name, torch.tensor(values).reshape(-1, 1, 1), persistent=False)
+        names = [name for name, _ in self.net.named_modules() if name]
+        if absent := [name for name in self.layers if name not in names]:
+            raise UsageError(f"{self.who}: there is no layer {absent[0]!r}; there are, among others: {_some(names)}")
+
+    @cached_property
+    def network_digest(self) -> str:
+        """SHA-256 of the network's weights: who looks through the same one has the same."""
+        return digest({name: tensor.float() for name, tensor in self.net.state_dict().items()})
+
+    def train(self, mode: bool = True) -> "FeatureNetwork":
+        """The network itself stays in evaluation mode."""
+        super().train(mode)
+        self.net.eval()
+        return self
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Float ``[n, c, h, w]`` of each depth, for images float ``[n, 1 or 3, size, size]`` in [-1, 1]."""
+        if self.given_size is not None and self.given_size != images.shape[-1]:
+            images = F.interpolate(images, size=self.given_size, mode="bilinear")
+        images = ((images + 1) / 2 - self.mean) / self.std
+        if not self.layers:
+            states = self.net(images, output_hidden_states=True, return_dict=True).hidden_states
+            count = min(DEPTHS, len(states) - 1)
+            return [_map(states[(depth + 1) * (len(states) - 1) // count]) for depth in range(count)]
+        heard: dict[str, Any] = {}
+
+        def listen(name: str) -> Callable:
+            return lambda module, given, out: heard.update({name: out})
+
+        modules = dict(self.net.named_modules())
+        hooks = [modules[name].register_forward_hook(listen(name)) for name in self.layers]
+        try:
+            self.net(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return [_map(heard[name]) for name in self.layers]
+
+    def tried(self, spec: ImageSpec) -> list[torch.Size]:
+        """The shapes of ``maps`` of such images.
+
+        Raises:
+            UsageError: they are no images, or the network cannot take them.
+        """
+        if not isinstance(spec, ImageSpec) or spec.channels not in (1, 3):
+            raise UsageError(f"{self.who} looks at grey or colour images, which these are not: {spec}")
+        try:
+            with torch.no_grad():
+                return [it.shape[1:] for it in self.maps(self.mean.new_zeros(2, *spec.shape))]
+        except OPENING as error:
+            raise UsageError(
+                f"{self.who}: the network cannot take images of {spec.channels} x {spec.size} x {spec.size}, made "
+                f"{self.given_size or spec.size} pixels wide: {_first_line(error)}\n"
+                "give it another size, or other layers"
+            ) from None
+
+    def _open_model(self, model: str) -> tuple[nn.Module, dict[str, Any]]:
+        """The network, and what its folder says of images."""
+        # A second of imports that only those pay who look through it.
+        from transformers import AutoModel, ImageProcessingMixin
+
+        local = Path(model).expanduser()
+        if local.is_file() or (not local.exists() and (local.is_absolute() or model[0] == "." or model.count("/") > 1)):
+            raise self._refused(model, "there is no such folder")
+        where = {"local_files_only": True} if local.exists() else {}
+        name = str(local) if where else model
+        try:
+            # Weights that are not in the file, such as those of a head that nobody uses, are drawn at random.
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(0)
+                net, report = AutoModel.from_pretrained(
+                    name, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **where
+                )
+        except OPENING as error:
+            raise self._refused(model, _first_line(error)) from None
+        missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+        if missing:
+            raise self._refused(model, f"its weights lack {missing[0]}, among {len(missing)} in all")
+        net = getattr(net, "vision_model", net)  # of a model that reads texts too
+        if net.main_input_name != "pixel_values":
+            raise self._refused(model, "it is no model of images")
+        try:
+            processing = ImageProcessingMixin.get_image_processor_dict(name, **where)[0]
+        except OPENING:
+            processing = {}
+        size = getattr(net.config, "image_size", None)
+        told = {"mean": processing.get("image_mean"), "std": processing.get("image_std")}
+        return net, told | {"size": size[0] if isinstance(size, list | tuple) else size}
+
+    def _open_network(self, path: str, options: dict[str, Any], weights: Path | None) -> nn.Module:
+        if weights is None or not self.layers:
+            raise UsageError(f"{self.who}: a network needs weights, a file of safetensors, and layers to look at")
+        module, _, name = path.partition(":")
+        try:
+            made = getattr(importlib.import_module(module), name)
+            returned = made if inspect.isclass(made) else inspect.signature(made, eval_str=True).return_annotation
+            # Nothing else is called: a recipe of a stranger runs no code.
+            if not (inspect.isclass(returned) and issubclass(returned, nn.Module)):
+                raise TypeError("it is neither a class of torch modules nor a function that is annotated to return one")
+            with torch.random.fork_rng(devices=[]):
+                net = made(**options)
+            kept = load_file(weights)
+        except (*OPENING, NameError) as error:
+            raise UsageError(f"{self.who} cannot open network {path!r}: {_first_line(error)}") from None
+        if words := differences(net, kept):
+            raise UsageError(f"{self.who}: {weights} does not hold the weights of {path}: {words}")
+        net.load_state_dict(kept)
+        return net
+
+    def _refused(self, model: str, reason: str) -> UsageError:
+        return UsageError(
+            f"{self.who} cannot open model {model!r}: {reason}\n"
+            "name a folder that save_pretrained() of a vision model wrote, or a model on the hub\nweights must be "
+            "safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to convert it"
+        )
+
+
+def _map(output: Any) -> Tensor:
+    """What a layer said as float ``[n, c, h, w]``; of tokens those that make a square, without the ones before."""
+    x = output if isinstance(output, Tensor) else output[0]
+    match x.dim():
+        case 4:
+            return x
+        case 3:
+            side = isqrt(x.shape[1])
+            return x[:, -side * side :].transpose(1, 2).unflatten(2, (side, side))
+        case 2:
+            return x[:, :, None, None]
+    raise ValueError(f"a layer says {list(x.shape)}, which is neither a map, nor tokens, nor a vector for each image")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few of many names, evenly."""
+    return ", ".join(names[:: max(1, len(names) // 12)])

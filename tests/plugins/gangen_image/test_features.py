@@ -1,0 +1,214 @@
+"""Pretrained networks of images: how they are opened, what they see, who is taught with them and who measures."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from gangen import cli
+from gangen.errors import UsageError
+from gangen.networks import load_state, state_of
+from gangen_image.extractors.features import Features
+from gangen_image.networks.features import FeaturesDiscriminator
+from gangen_image.pretrained import FeatureNetwork
+from gangen_image.spec import ImageSpec, PointSpec
+
+SPEC = ImageSpec(3, 32, ("a", "b", "c"))
+LABEL = {"label": torch.tensor([2, 0, 1, 1])}
+MODULE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, *, width=4):
+        super().__init__()
+        self.first = nn.Conv2d(3, width, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.head = nn.Linear(2 * width, 5)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).mean((2, 3)))
+
+def made(width: int = 4) -> Net:
+    return Net(width=width)
+
+def unsaid(width=4):
+    raise AssertionError("nobody may call this")
+"""
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory):
+    from transformers import ViTConfig, ViTModel
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 8, "num_attention_heads": 2, "intermediate_size": 16}
+    folder = tmp_path_factory.mktemp("models") / "tiny_vit"
+    ViTModel(ViTConfig(image_size=16, patch_size=4, **sizes)).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text('{"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4]}')
+    return str(folder)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Options of a network of one's own."""
+    (tmp_path / "own_network.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import own_network
+
+    torch.manual_seed(0)
+    save_file(own_network.Net().state_dict(), tmp_path / "own.safetensors")
+    return {"network": "own_network:Net", "weights": tmp_path / "own.safetensors", "layers": ["first", "second"]}
+
+
+def images(n=4):
+    return torch.rand(n, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def test_a_model_of_transformers_is_looked_through_at_four_depths_as_its_folder_says(vit):
+    from transformers import ViTModel
+
+    shown = F.interpolate(images(), size=16, mode="bilinear")
+    shown = ((shown + 1) / 2 - torch.tensor([0.5, 0.4, 0.3])[:, None, None]) / torch.tensor([0.2, 0.3, 0.4])[
+        :, None, None
+    ]
+    states = ViTModel.from_pretrained(vit).eval()(shown, output_hidden_states=True).hidden_states
+    found = FeatureNetwork(model=vit).train().maps(images())
+    assert len(found) == 4
+    for it, state in zip(found, states[2::2], strict=True):
+        assert torch.allclose(it.flatten(2).transpose(1, 2), state[:, 1:], atol=1e-5)
+        assert it.shape == (4, 8, 4, 4)
+
+
+def test_any_module_of_torch_is_looked_through_at_the_layers_that_are_named(own):
+    import own_network
+
+    net = own_network.Net()
+    network = FeatureNetwork(**own, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    net.load_state_dict(network.net.state_dict())
+    first, second = network.maps(images())
+    assert torch.equal(first, net.first(images())) and torch.equal(second, net.second(first.relu()))
+    made = FeatureNetwork(**own | {"network": "own_network:made", "network_options": {"width": 4}, "size": 16})
+    assert [it.shape for it in made.maps(images())] == [(4, 4, 8, 8), (4, 8, 4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "somewhere"}, "either a model or a network"),
+        ({"network": None}, "either a model or a network"),
+        ({"layers": []}, "needs weights, a file of safetensors, and layers"),
+        ({"layers": ["third"]}, "there is no layer 'third'; there are, among others: first, second, head"),
+        ({"network": "own_network:Nets"}, "cannot open network 'own_network:Nets': module 'own_network' has no"),
+        ({"network": "no_such_package:Net"}, "No module named 'no_such_package'"),
+        ({"network": "own_network:unsaid"}, "neither a class of torch modules nor a function that is annotated"),
+        ({"network": "os:system", "network_options": {"command": "exit"}}, "neither a class of torch modules"),
+        ({"network_options": {"width": 6}}, r"own.safetensors does not hold the weights of .*: first.weight is \[4, "),
+        ({"network_options": {"depth": 6}}, "unexpected keyword argument 'depth'"),
+        ({"weights": __file__}, "cannot open network"),
+        ({"network": None, "model": "./nowhere"}, "there is no such folder\nname a folder"),
+    ],
+)
+def test_what_cannot_be_opened_is_refused(change, message, own):
+    with pytest.raises(UsageError, match=message):
+        FeatureNetwork(**own | change)
+
+
+def test_models_of_text_alone_are_refused(tmp_path):
+    from transformers import BertConfig, BertModel
+
+    sizes = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4}
+    BertModel(BertConfig(vocab_size=9, **sizes)).save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match="it is no model of images"):
+        FeatureNetwork(model=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        (ImageSpec(2, 32), {}, "looks at grey or colour images"),
+        (PointSpec(), {}, "looks at grey or colour images"),
+        (SPEC, {"size": 24}, r"cannot take images of 3 x 32 x 32, made 24 pixels wide: .*\ngive it another size"),
+    ],
+)
+@pytest.mark.parametrize("who", ["discriminator", "extractor"])
+def test_images_that_the_network_cannot_take_are_refused(who, spec, options, message, vit):
+    with pytest.raises(UsageError, match=message):
+        if who == "discriminator":
+            FeaturesDiscriminator(spec, model=vit, **options)
+        else:
+            Features(model=vit, **options).check(SimpleNamespace(codec=SimpleNamespace(spec=spec)))
+
+
+def test_heads_learn_and_the_network_neither_learns_nor_is_stored(own):
+    torch.manual_seed(0)
+    judge = FeaturesDiscriminator(SPEC, **own, width=6)
+    shown = images().requires_grad_()
+    logits = judge(shown, LABEL)
+    assert logits.shape == (4, 2 * 16)  # 4 x 4 places of two heads
+    logits.sum().backward()
+    assert shown.grad.abs().sum() > 0
+    assert {name.split(".")[0] for name, it in judge.named_parameters() if it.grad is not None} == {"heads"}
+    assert {name.split(".")[0] for name in state_of(judge)} == {"heads", "mixing_0", "mixing_1"}
+    torch.manual_seed(1)
+    other = FeaturesDiscriminator(SPEC, **own, width=6)
+    load_state(other, state_of(judge))
+    assert torch.equal(other.eval()(images(), LABEL), judge.eval()(images(), LABEL))
+    assert not torch.equal(other(images(), {"label": torch.tensor([0, 0, 1, 1])})[0], other(images(), LABEL)[0])
+    with pytest.raises(UsageError, match="needs a label"):
+        other(images())
+
+
+def test_mixing_is_of_the_channels_of_each_map(own):
+    plain, mixed = (FeaturesDiscriminator(ImageSpec(3, 32), **own, mixing=mixing) for mixing in (False, True))
+    maps = mixed.maps(images())
+    weights = [mixed.get_buffer(f"mixing_{number}")[:, :, 0, 0] for number in range(2)]
+    maps = [torch.einsum("oc,nchw->nohw", weight, it) for weight, it in zip(weights, maps, strict=True)]
+    expected = torch.cat([head(it, None) for head, it in zip(mixed.eval().heads, maps, strict=True)], 1)
+    assert torch.allclose(mixed(images()), expected, atol=1e-5)
+    assert not list(plain.named_buffers())[-1][0].startswith("mixing")
+
+
+RECIPE = """
+run: {run}
+data: {{use: image/digits, size: 32}}
+players:
+  generator: {{use: image/dcgan, width: 4, latent_dim: 4}}
+  discriminator: {{use: image/features, model: {model}, width: 8}}
+objective: {{use: image/gan, loss: hinge, augmentation: image/diffaugment}}
+phases: {{adversarial: {{steps: 2, turns: {{discriminate: 1, generate: 1}}}}}}
+trainer: {{batch_size: 8}}
+every: {{evaluate: 2, sample: 0, checkpoint: 1}}
+metrics:
+- {{use: frechet, samples: 60, extractor: {{use: image/features, model: {model}}}}}
+- {{use: frechet, samples: 60, extractor: {{use: image/features, {other}}}}}
+"""
+
+
+def test_who_measures_with_what_the_game_sees_with_is_warned(vit, own, tmp_path, capsys):
+    other = f"network: {own['network']}, weights: {own['weights']}, layers: [second]"
+    (tmp_path / "game.yaml").write_text(RECIPE.format(run=tmp_path / "run", model=vit, other=other))
+    assert cli.main([str(tmp_path / "game.yaml")]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert {"frechet_tiny_vit", "frechet_Net"} <= rows[-1].keys() | rows[-2].keys() | rows[-3].keys()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "figures of extractor 'tiny_vit' flatter: player 'discriminator' looks through the same network" in said
+    assert "'Net' flatter" not in said
+    assert cli.main([str(tmp_path / "game.yaml"), "phases.adversarial.steps=3"]) == 0  # with weights of the folder
+    assert "net." not in "".join(path.name for path in (tmp_path / "run/model").iterdir())
+
+
+def test_an_extractor_is_a_function_of_its_weights_and_of_how_images_are_shown(vit, own):
+    extractors = [Features(model=vit), Features(model=vit), Features(**own), Features(**own, size=16)]
+    assert extractors[0].digest == extractors[1].digest and extractors[0].key == extractors[1].key
+    assert len({it.digest for it in extractors}) == len({it.key for it in extractors}) == 3
+    for it in extractors:
+        it.fit(SimpleNamespace(), torch.device("cpu"))
+    features = extractors[2].features(images(60))
+    seen = (((images(60) + 1) * 127.5).round() / 127.5 - 1).float()
+    assert torch.allclose(features, extractors[2].maps(seen)[1].mean((2, 3)), atol=1e-6)
+    assert isinstance(extractors[2].net, nn.Module) and features.shape == (60, 8)
