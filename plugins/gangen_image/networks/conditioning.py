@@ -58,6 +58,21 @@ class ConditionalNorm(nn.Module):
         return self.gain(label).reshape(shape) * x + self.shift(label).reshape(shape)
 
 
+class ModulatedNorm(nn.Module):
+    """A norm whose gain and shift are linear in a code: y = (1 + G c) * norm(x) + S c (BigGAN, Brock et al., 2019)."""
+
+    def __init__(self, norm: str, channels: int, dim: int) -> None:
+        super().__init__()
+        self.norm = normalization(norm, channels, affine=False)
+        self.gain = nn.Linear(dim, channels, bias=False)
+        self.shift = nn.Linear(dim, channels, bias=False)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Float ``[n, channels, h, w]`` of the same shape, for codes float ``[n, dim]``."""
+        gain, shift = (it(code)[:, :, None, None] for it in (self.gain, self.shift))
+        return (1 + gain) * self.norm(x) + shift
+
+
 class Head(nn.Module):
     """From features to logits: a linear layer, and what ``condition`` adds to it.
 

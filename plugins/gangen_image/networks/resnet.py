@@ -1,6 +1,8 @@
-"""Residual networks (SNGAN, Miyato et al., 2018, appendix B.4), with self-attention (SAGAN, Zhang et al., 2019)."""
+"""Residual networks (SNGAN, Miyato et al., 2018, appendix B.4), with self-attention (SAGAN, Zhang et al., 2019), and
+what BigGAN (Brock et al., 2019) does with latents, labels and weights.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -9,28 +11,33 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen_image.networks.conditioning import ConditionalNorm, Discriminator, Head
+from gangen import UsageError
+from gangen_image.networks.conditioning import ConditionalNorm, Discriminator, Head, ModulatedNorm, one_hot
 from gangen_image.networks.latent import LatentGenerator
 from gangen_image.networks.minibatch import MinibatchStd
 from gangen_image.networks.normalization import finish, normalization
 from gangen_image.networks.pyramid import SMALLEST, check_attention, resolutions, widths
 from gangen_image.spec import ImageSpec
 
+Initialization = Literal["glorot", "orthogonal"]
+
 
 class UpBlock(nn.Module):
-    """norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; around it doubling and 1x1."""
+    """norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; around it doubling and 1x1. ``norm`` makes one of so many channels
+    that takes a label or a code.
+    """
 
-    def __init__(self, before: int, after: int, norm: str, classes: int) -> None:
+    def __init__(self, before: int, after: int, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
-        self.norms = nn.ModuleList([ConditionalNorm(norm, before, classes), ConditionalNorm(norm, after, classes)])
+        self.norms = nn.ModuleList([norm(before), norm(after)])
         self.convolutions = nn.ModuleList([conv3x3(before, after), conv3x3(after, after)])
         self.shortcut = nn.Conv2d(before, after, 1)
 
-    def forward(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, code: Tensor | None) -> Tensor:
         # A 1x1 convolution and repeating pixels commute: the shortcut is cheaper this way round.
         shortcut = double(self.shortcut(x))
-        x = self.convolutions[0](double(F.relu(self.norms[0](x, label))))
-        return shortcut + self.convolutions[1](F.relu(self.norms[1](x, label)))
+        x = self.convolutions[0](double(F.relu(self.norms[0](x, code))))
+        return shortcut + self.convolutions[1](F.relu(self.norms[1](x, code)))
 
 
 class DownBlock(nn.Module):
@@ -83,8 +90,14 @@ class ResNetGenerator(LatentGenerator):
 
     ``norm`` normalises over the batch, over a channel of an image, over an image, or not at all.
 
+    BigGAN's are with ``shared_embedding``, of so many numbers, of which every norm of a block makes gain and shift of a
+    label (128); with ``hierarchical``, by which the latent comes in equal parts, one for the first layer and one for
+    the norms of each block; with spectral norm, and with an ``initialization`` of orthogonal weights in the place of
+    Glorot's. The last norm is then without labels. See also ``orthogonal`` and turn ``settle`` of image/gan.
+
     Raises:
-        UsageError: a size other than a power of two from 8, or attention at a resolution that there is not.
+        UsageError: a size other than a power of two from 8, attention at a resolution that there is not, or a latent
+            that does not come in so many parts.
     """
 
     default_condition = "modulate"
@@ -98,30 +111,63 @@ class ResNetGenerator(LatentGenerator):
         norm: Literal["batch", "instance", "layer", "none"] = "batch",
         condition: Literal["none", "concat", "modulate"] | None = None,
         attention: Sequence[int] = (),
+        shared_embedding: Annotated[int, Ge(1)] | None = None,
+        hierarchical: bool = False,
+        initialization: Initialization = "glorot",
         **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/resnet")
         check_attention(attention, stages)
         super().__init__(spec, condition=condition, **options)
         channels = widths(stages, width, max_width)
-        modulated = self.classes if self.condition == "modulate" else 0
-        self.input = nn.Linear(self.input_dim, channels[0] * SMALLEST**2)
-        self.blocks = nn.ModuleList(UpBlock(before, after, norm, modulated) for before, after in pairwise(channels))
+        self.modulated = modulated = self.classes if self.condition == "modulate" else 0
+        if shared_embedding and not modulated:
+            raise UsageError("image/resnet: shared_embedding is for labels that modulate norms: condition: modulate")
+        self.parts = len(stages) if hierarchical else 1
+        part, rest = divmod(self.prior.dim, self.parts)
+        if rest:
+            raise UsageError(
+                f"image/resnet: a hierarchical latent comes in {self.parts} equal parts for images of {spec.size} "
+                f"pixels, and latent_dim is {self.prior.dim}; take a multiple"
+            )
+        self.embedding = nn.Embedding(self.classes, shared_embedding) if shared_embedding else None
+        code_dim = (shared_embedding or modulated) + part if hierarchical else shared_embedding or 0
+
+        def normalized(channels: int) -> nn.Module:
+            if code_dim:
+                return ModulatedNorm(norm, channels, code_dim)
+            return ConditionalNorm(norm, channels, modulated)
+
+        self.input = nn.Linear(self.input_dim - self.prior.dim + part, channels[0] * SMALLEST**2)
+        self.blocks = nn.ModuleList(UpBlock(before, after, normalized) for before, after in pairwise(channels))
         self.attention = nn.ModuleList(
             SelfAttention(count) if stage in attention else nn.Identity()
             for stage, count in zip(stages[1:], channels[1:], strict=True)
         )
-        self.norm = ConditionalNorm(norm, channels[-1], modulated)
+        self.norm = ConditionalNorm(norm, channels[-1], 0 if code_dim else modulated)
         self.output = conv3x3(channels[-1], spec.channels)
-        initialize(self)
+        initialize(self, initialization)
         finish(self, self.spectral_norm)
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """See LatentGenerator."""
-        x = self.input(self.conditioned(latent, label)).reshape(len(latent), -1, SMALLEST, SMALLEST)
-        for block, attention in zip(self.blocks, self.attention, strict=True):
-            x = attention(block(x, label))
+        first, *parts = latent.chunk(self.parts, dim=1)
+        codes = self._codes(parts, label)
+        x = self.input(self.conditioned(first, label)).reshape(len(latent), -1, SMALLEST, SMALLEST)
+        for block, attention, code in zip(self.blocks, self.attention, codes, strict=True):
+            x = attention(block(x, code))
         return self.output(F.relu(self.norm(x, label))).tanh()
+
+    def _codes(self, parts: Sequence[Tensor], label: Tensor | None) -> Sequence[Tensor | None]:
+        """What the norms of each block take: the label, or a code of label and latent."""
+        shared = label if self.embedding is None else self.embedding(label)
+        if not parts:
+            return [shared] * len(self.blocks)
+        if not self.modulated:
+            return parts
+        if self.embedding is None:
+            shared = one_hot(label, self.classes, parts[0])
+        return [torch.cat([shared, part], dim=1) for part in parts]
 
 
 class ResNetDiscriminator(Discriminator):
@@ -130,6 +176,10 @@ class ResNetDiscriminator(Discriminator):
     ``width`` channels after the first block, twice as many at each halving up to ``max_width``. ``attention`` lists
     resolutions, which self-attention then follows. ``minibatch_std`` is the group size of minibatch standard
     deviation, 0 for none. A gradient penalty wants another norm than "batch".
+
+    With ``halvings`` there are so many, and ``plain`` blocks after them: of CIFAR-10 SNGAN, BigGAN and what was
+    compared with them have 2 and 2, with width and max_width 128 in SNGAN and 256 in BigGAN. ``initialization`` is
+    Glorot's, or orthogonal as in BigGAN.
 
     ``norm`` normalises over the batch, over a channel of an image, over an image, or not at all. ``spectral_norm``
     divides weights by their largest singular value, as in SNGAN.
@@ -148,10 +198,17 @@ class ResNetDiscriminator(Discriminator):
         attention: Sequence[int] = (),
         minibatch_std: Annotated[int, Ge(0)] = 0,
         spectral_norm: bool = True,
+        halvings: Annotated[int, Ge(1)] | None = None,
+        plain: Annotated[int, Ge(1)] = 1,
+        initialization: Initialization = "glorot",
         **options: Any,
     ) -> None:
         stages = resolutions(spec, "image/resnet")
-        check_attention(attention, stages)
+        if halvings is not None and halvings >= len(stages):
+            raise UsageError(f"image/resnet halves images of {spec.size} pixels {len(stages) - 1} times at most")
+        stages = stages[-1 - (halvings or len(stages) - 1) :]
+        # It may follow the last of fewer halvings, too.
+        check_attention(attention, stages if halvings is None else [0, *stages])
         super().__init__(spec, spectral_norm=spectral_norm, **options)
         halved = stages[-2::-1]
         channels = [self.in_channels(spec.channels), *widths(stages[:-1], width, max_width)[::-1]]
@@ -165,15 +222,18 @@ class ResNetDiscriminator(Discriminator):
         )
         self.minibatch_std = MinibatchStd(minibatch_std) if minibatch_std else nn.Identity()
         self.last = DownBlock(channels[-1] + bool(minibatch_std), channels[-1], norm, halving=False)
+        self.more = nn.Sequential(
+            *(DownBlock(channels[-1], channels[-1], norm, halving=False) for _ in range(plain - 1))
+        )
         self.head = Head(channels[-1], self.condition, self.classes, self.pac)
-        initialize(self)
+        initialize(self, initialization)
         finish(self, self.spectral_norm)
 
     def trunk(self, x: Tensor) -> Tensor:
         """See Discriminator."""
         for block, attention in zip(self.blocks, self.attention, strict=True):
             x = attention(block(x))
-        return F.relu(self.last(self.minibatch_std(x))).sum((2, 3))
+        return F.relu(self.more(self.last(self.minibatch_std(x)))).sum((2, 3))
 
 
 def conv3x3(before: int, after: int) -> nn.Conv2d:
@@ -185,10 +245,17 @@ def double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def initialize(net: nn.Module) -> None:
-    """Glorot's uniform weights, sqrt(2) larger where a residual branch halves them by ReLU; biases at zero."""
+def initialize(net: nn.Module, initialization: Initialization) -> None:
+    """Glorot's uniform weights, sqrt(2) larger where a residual branch halves them by ReLU; or orthogonal ones, of
+    embeddings too. Biases at zero.
+    """
     for name, module in net.named_modules():
+        if initialization == "orthogonal" and isinstance(module, nn.Embedding):
+            nn.init.orthogonal_(module.weight)
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(module.weight, gain=2**0.5 if "convolutions" in name else 1.0)
+            if initialization == "orthogonal":
+                nn.init.orthogonal_(module.weight)
+            else:
+                nn.init.xavier_uniform_(module.weight, gain=2**0.5 if "convolutions" in name else 1.0)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

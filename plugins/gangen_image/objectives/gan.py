@@ -22,7 +22,10 @@ from gangen import (
     at_least_float32,
     needs,
     updates,
+    world_size,
 )
+from gangen_image.networks.normalization import BatchNorm
+from gangen_image.objectives.orthogonal import orthogonality
 from gangen_image.objectives.path_length import PathLength
 from gangen_image.spec import ImageSpec, PointSpec
 
@@ -40,6 +43,10 @@ class ImageGAN(AdversarialGame):
     the generator. That is another algorithm: both players learn from the same fakes. ``discriminate`` must come first;
     where it is played several times, ``generate``, which is played once, takes the fakes of the first.
 
+    ``orthogonal`` is the weight of BigGAN's regularisation of its generator, in each ``generate``, see orthogonality:
+    theirs is 1e-4. The turn ``settle`` makes standing statistics: the batch norms of the generator that is sampled from
+    take the mean over all batches of a last phase, as ``{steps: 100, turns: {settle: 1}}``, in which nobody learns.
+
     ``path_length`` is the weight of StyleGAN2's regularisation of its generator, see PathLength, which the turn
     ``regularize`` plays; the weight counts as it is: for one of 2 and ``regularize: {every: 4}`` it is 8.
 
@@ -55,6 +62,7 @@ class ImageGAN(AdversarialGame):
         auxiliary: Annotated[float, Ge(0)] = 0.0,
         feature_matching: Annotated[float, Ge(0)] = 0.0,
         reuse_fakes: bool = False,
+        orthogonal: Annotated[float, Ge(0)] = 0.0,
         path_length: Annotated[Schedule, Gt(0)] | None = None,
         **options: Any,
     ) -> None:
@@ -67,6 +75,7 @@ class ImageGAN(AdversarialGame):
         self.auxiliary = auxiliary
         self.feature_matching = feature_matching
         self.reuse_fakes = reuse_fakes
+        self.orthogonal = orthogonal
         self.path_length = None if path_length is None else PathLength(path_length)
         asked = {"classify": auxiliary, "features": feature_matching}
         self.needs = {"discriminator": [method for method, weight in asked.items() if weight]}
@@ -97,6 +106,8 @@ class ImageGAN(AdversarialGame):
                 target = players.discriminator.features(self.augment(self.real(batch)), batch)
             found = players.discriminator.features(self.augment(fakes), condition)
             loss = loss + self.feature_matching * feature_distance(target, found)
+        if self.orthogonal:
+            loss = loss + self.orthogonal * orthogonality(players.generator)
         return loss, {}
 
     @updates("generator")
@@ -105,6 +116,24 @@ class ImageGAN(AdversarialGame):
         """Make paths through the space of styles as long everywhere."""
         loss, length = self.path_length(players.generator, len(batch["image"]), batch, clock)
         return loss, {"length": length}
+
+    @updates()
+    def settle(self, players: Players, batch: Batch, clock: Clock) -> tuple[None, Stats]:
+        """Take the mean of statistics of the phase's batches into the batch norms of the averaged generator."""
+        net = players.averaged("generator")
+        norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
+        modes, momenta = [norm.training for norm in norms], [norm.momentum for norm in norms]
+        rows = len(batch["image"])
+        parts = clock.batch_size // (rows * world_size())  # of a batch, each of which counts
+        for norm in norms:
+            norm.train()
+            norm.momentum = 1 / (clock.step * parts + clock.micro + 1)
+        with torch.no_grad():
+            net.sample(rows, batch)
+        for norm, mode, momentum in zip(norms, modes, momenta, strict=True):
+            norm.train(mode)
+            norm.momentum = momentum
+        return None, {}
 
     def check(self, players: Players, turns: Collection[str]) -> None:
         """See AdversarialGame. Raises UsageError for a recipe that plays ``regularize`` without ``path_length``."""

@@ -1,5 +1,6 @@
 """Networks against small reimplementations from the equations of their papers, with the same weights in float64."""
 
+import copy
 import math
 
 import pytest
@@ -9,10 +10,15 @@ from torch import nn
 
 from gangen import noise
 from gangen.contracts import Clock
+from gangen.errors import UsageError
+from gangen.networks import Players
 from gangen.optimizers import adam
 from gangen.schedules import Schedule
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from gangen_image.networks.resnet import DownBlock, ResNetDiscriminator, ResNetGenerator
 from gangen_image.networks.style import StyleDiscriminator, StyleGenerator
+from gangen_image.objectives.gan import ImageGAN
+from gangen_image.objectives.orthogonal import orthogonality
 from gangen_image.objectives.path_length import PathLength
 from gangen_image.spec import ImageSpec
 
@@ -253,6 +259,103 @@ def test_styles_are_mixed_from_a_place_on_while_the_network_learns():
         first = net.eval().sample(2, latent=latent)
     with noise.shared(0):
         assert torch.equal(plain.eval().sample(2, latent=latent), first)
+
+
+@pytest.mark.parametrize("shared", [6, None])
+def test_the_generator_of_biggan_is_that_of_brock_et_al(shared):
+    """Of images of 16 x 16 the latent has three parts: for the first layer, and for the norms of two blocks."""
+    biggan = {"hierarchical": True, "shared_embedding": shared, "initialization": "orthogonal"}
+    net = shaken(ResNetGenerator(ImageSpec(3, 16, LABELS), latent_dim=12, width=4, max_width=8, **biggan))
+    latent, weights = net.latent(5), net.state_dict()
+    label = weights["embedding.weight"][LABEL] if shared else one_hot()
+    first, *parts = latent[:, :4], latent[:, 4:8], latent[:, 8:]
+
+    def convolved(x, name, padding):
+        return F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=padding)
+
+    def normal(x):
+        centred = x - x.mean((0, 2, 3), keepdim=True)
+        return centred / (centred.square().mean((0, 2, 3), keepdim=True) + 1e-5).sqrt()
+
+    x = (first @ weights["input.weight"].T + weights["input.bias"]).reshape(5, 8, 4, 4)
+    for number, part in enumerate(parts):
+        name, code, y = f"blocks.{number}", torch.cat([label, part], 1), x
+        for place in (0, 1):
+            gain, shift = (code @ weights[f"{name}.norms.{place}.{it}.weight"].T for it in ("gain", "shift"))
+            y = ((1 + gain)[:, :, None, None] * normal(y) + shift[:, :, None, None]).relu()
+            y = y if place else y.repeat_interleave(2, 2).repeat_interleave(2, 3)
+            y = convolved(y, f"{name}.convolutions.{place}", 1)
+        x = convolved(x, f"{name}.shortcut", 0).repeat_interleave(2, 2).repeat_interleave(2, 3) + y
+    gain, shift = (weights[f"norm.norm.{it}"][:, None, None] for it in ("weight", "bias"))
+    images = convolved((gain * normal(x) + shift).relu(), "output", 1).tanh()
+    assert torch.allclose(net(latent, LABEL), images, rtol=0, atol=1e-9)
+
+
+def test_the_discriminators_of_sngan_and_biggan_halve_images_of_cifar_twice():
+    net = ResNetDiscriminator(ImageSpec(3, 32), width=6, max_width=6, halvings=2, plain=2, attention=[8])
+    seen = []
+    for module in net.modules():
+        if isinstance(module, DownBlock):
+            module.register_forward_hook(lambda module, given, out: seen.append(tuple(out.shape[1:])))
+    net(torch.randn(2, 3, 32, 32))
+    assert seen == [(6, 16, 16), (6, 8, 8), (6, 8, 8), (6, 8, 8)]
+    for wrong, message in (({"halvings": 4}, "3 times at most"), ({"halvings": 2, "attention": [4]}, "at 8, 16")):
+        with pytest.raises(UsageError, match=message):
+            ResNetDiscriminator(ImageSpec(3, 32), **wrong)
+
+
+def test_orthogonal_weights_are_orthogonal_and_regularised_towards_it():
+    nets = [
+        ResNetGenerator(ImageSpec(3, 16, LABELS), width=4, initialization=way, shared_embedding=3, spectral_norm=True)
+        for way in ("orthogonal", "glorot")
+    ]
+    first = nets[0].blocks[0].convolutions[1].parametrizations.weight.original.flatten(1)
+    assert torch.allclose(first @ first.T, torch.eye(len(first)), atol=1e-9)
+    # Where there are more filters than numbers in one, not all can be orthogonal.
+    assert 0 < orthogonality(nets[0]) < orthogonality(nets[1]) / 2
+    layer, expected = nn.Conv2d(2, 3, 1), 0.0
+    for one in range(3):
+        for two in range(3):
+            if one != two:
+                expected += (layer.weight[one] * layer.weight[two]).sum().item() ** 2
+    assert orthogonality(layer).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hierarchical": True, "latent_dim": 10}, "3 equal parts for images of 16 pixels, and latent_dim is 10"),
+        ({"shared_embedding": 4, "condition": "concat"}, "shared_embedding is for labels that modulate norms"),
+    ],
+)
+def test_latents_and_labels_that_make_no_code_are_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        ResNetGenerator(ImageSpec(3, 16, LABELS), width=4, **options)
+
+
+@pytest.mark.parametrize("condition", ["none", "concat"])
+def test_parts_of_a_latent_modulate_norms_without_labels_too(condition):
+    net = ResNetGenerator(ImageSpec(3, 16, LABELS), latent_dim=6, width=4, hierarchical=True, condition=condition)
+    latent = net.latent(2)
+    other = latent + torch.tensor([0, 0, 0, 0, 0, 1.0])  # that of the second block
+    x = [net(it, LABEL[:2]) for it in (latent, other)]
+    assert (x[0] - x[1]).abs().max() > 1e-3
+
+
+def test_standing_statistics_are_those_of_all_batches_of_a_phase():
+    net, game = ResNetGenerator(ImageSpec(1, 8), width=4, latent_dim=3), ImageGAN(ImageSpec(1, 8))
+    average = copy.deepcopy(shaken(net)).eval()
+    players, batch = Players({"generator": net}, {"generator": average}), {"image": torch.zeros(6, 1, 8, 8)}
+    rows = []
+    for part in range(4):  # two steps of two micro-batches
+        with noise.shared(part):
+            assert game.settle(players, batch, Clock("settle", part // 2, 2, 12, micro=part % 2))[0] is None
+        with noise.shared(part), torch.no_grad():
+            rows.append(average.input(average.latent(6)).reshape(6, 8, 16).transpose(0, 1).flatten(1))
+    norm = average.blocks[0].norms[0].norm
+    assert torch.allclose(norm.running_mean, torch.stack([it.mean(1) for it in rows]).mean(0))
+    assert torch.allclose(norm.running_var, torch.stack([it.var(1) for it in rows]).mean(0))
+    assert not norm.training and norm.momentum == 0.1 and not net.blocks[0].norms[0].norm.running_mean.any()
 
 
 class Linear(nn.Module):
