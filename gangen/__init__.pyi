@@ -6,6 +6,7 @@
 from . import noise as noise
 from .account import Account as Account
 from .account import few as few
+from .account import listed as listed
 from .bounded import read_bytes as read_bytes
 from .collectives import all_gather as all_gather
 from .collectives import all_mean as all_mean
@@ -69,6 +70,8 @@ from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .penalties import one_each as one_each
 from .printing import visible as visible
+from .reading.encodings import most_unpacked as most_unpacked
+from .reading.encodings import unpacked as unpacked
 from .rows import Chunk as Chunk
 from .rows import Rows as Rows
 from .samplers import ChoosingSampler as ChoosingSampler

@@ -1,6 +1,6 @@
 """What became of all that a data source was given: told before training, with a warning where it is not all used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import length_hint
 from typing import NamedTuple
@@ -9,6 +9,8 @@ from gangen.contracts import Data, training_rows
 
 # How many of those that are left out are named.
 NAMED = 3
+# How many are where somebody has to choose among them, and how long they are then.
+LISTED, LONGEST = 40, 60
 
 
 @dataclass(eq=False)
@@ -96,6 +98,13 @@ def _add(entries: dict[str, tuple[int, list[str]]], why: str, names: Sequence[st
 
 def _named(names: Sequence[str], count: int) -> str:
     return f": {few(names, count)}" if names else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Those that there are, where one of them may be meant: forty at most, each cut after sixty characters."""
+    names = list(names)
+    words = [name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..." for name in names[:LISTED]]
+    return ", ".join(words) + (f" and {len(names) - LISTED:,} more" if len(names) > LISTED else "")
 
 
 def few(names: Sequence[str], count: int | None = None) -> str:

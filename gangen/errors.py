@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 # How many things that are wrong one message names, and how many characters it has for each.
@@ -70,5 +71,7 @@ class CheckpointError(RunError):
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the choice nearest to ``word``, or an empty string where none is near."""
-    near = difflib.get_close_matches(word, list(choices), n=1)
+    # Who has more to choose from, or longer words, waits for minutes.
+    known = [choice for choice in islice(choices, 2000) if len(choice) <= 60] if len(word) <= 60 else []
+    near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -11,11 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gangen.account import NAMED, Account, few
+from gangen.account import NAMED, Account, few, listed
 from gangen.contracts import Batch
 from gangen.errors import DataError, UsageError, did_you_mean
-
-SHOWN = 40
 
 
 def label_name(value: Any) -> str | None:
@@ -123,7 +121,7 @@ def label_of(condition: Batch | None, names: Sequence[str]) -> Tensor | None:
         return None
     label = condition.get("label") if condition else None
     if label is None:
-        raise UsageError(f"these data have labels: a condition needs a label, one of {', '.join(names)}")
+        raise UsageError(f"these data have labels: a condition needs a label, one of {listed(names)}")
     return label
 
 
@@ -137,6 +135,5 @@ def label_number(prompt: str, names: Sequence[str]) -> int:
     prompt = unicodedata.normalize("NFC", prompt)
     number = places.get(prompt, places.get(prompt.casefold()))
     if number is None:
-        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-        raise UsageError(f"there is no label {prompt!r}{did_you_mean(prompt, names)}\nlabels: {shown}")
+        raise UsageError(f"there is no label {prompt!r}{did_you_mean(prompt, names)}\nlabels: {listed(names)}")
     return number

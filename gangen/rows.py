@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Self
 
-from gangen.account import Account, few
+from gangen.account import Account, few, listed
 from gangen.errors import DataError, did_you_mean
 from gangen.labels import label_name
 from gangen.reading.folders import read_media
@@ -21,8 +21,6 @@ from gangen.reading.paths import Found, find, has_split, suffix_of
 
 ARCHIVES = {".zip", ".tar", ".tgz", ".tbz", ".txz", ".7z", ".rar", ".zst"}
 PARQUET = "parquet"
-# Columns that are named where one is not there.
-SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -208,9 +206,7 @@ class Rows:
             if name not in features:
                 told = {**self.hints, **(hints or {})}
                 hint = told.get(name) or did_you_mean(name, [*features, *told])
-                shown = ", ".join(list(features)[:SHOWN])
-                more = f" and {len(features) - SHOWN:,} more" if len(features) > SHOWN else ""
-                raise DataError(f"{where} has no column {name!r}{hint}\nit has: {shown}{more}")
+                raise DataError(f"{where} has no column {name!r}{hint}\nit has: {listed(features)}")
         return columns
 
     def _of_datasets(self, seed: int, epoch: int | None, buffer: int) -> Iterator[Chunk]:
@@ -257,7 +253,7 @@ class Rows:
         if not isinstance(rows, dict):
             return rows
         if self.split not in rows and (len(rows) > 1 or self.split != "train"):
-            raise DataError(f"{self.path} has no split {self.split!r}\nit has: {', '.join(rows)}")
+            raise DataError(f"{self.path} has no split {self.split!r}\nit has: {listed(rows)}")
         return rows[self.split] if self.split in rows else next(iter(rows.values()))
 
     @contextmanager
@@ -298,7 +294,7 @@ def _shuffled(chunks: Iterator[Chunk], order: Random, buffer: int) -> Iterator[C
         names = names or list(chunk.columns)
         if set(names) != set(chunk.columns):
             raise DataError(
-                f"{chunk.place(0)} has the columns {', '.join(chunk.columns)}, and rows before it {', '.join(names)}"
+                f"{chunk.place(0)} has the columns {listed(chunk.columns)}, and rows before it {listed(names)}"
             )
         # Files may have the same columns in another order.
         chunk = chunk._replace(columns={name: chunk.columns[name] for name in names})

@@ -47,6 +47,9 @@ SHOWN = 40
 CHOICES = 8
 JAPANESE = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}
 HEAD = 4096
+BUFFER = 2**16
+# A file may unpack to so many bytes, or to so many times its own.
+LEAST_UNPACKED, RATIO = 2**26, 100
 
 
 @contextmanager
@@ -111,9 +114,52 @@ def _known(encoding: str) -> str:
 
 
 def unpacked(path: Path) -> Any:
-    """The bytes of a file, open for reading; unpacked where its suffix says so."""
+    """The bytes of a file, open for reading; unpacked where its suffix says so.
+
+    What is read of it raises DataError where it unpacks to far more than such a file does.
+    """
     openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-    return openers.get(path.suffix.lower(), open)(path, "rb")
+    opener = openers.get(path.suffix.lower())
+    return io.BufferedReader(_Unpacked(opener(path, "rb"), path), BUFFER) if opener else path.open("rb")
+
+
+def most_unpacked(size: int) -> int:
+    """How many bytes may have been packed into ``size``: texts are packed to a tenth, a bomb to a thousandth.
+
+    What is large, and right, and packed so well can be unpacked by hand.
+    """
+    return max(LEAST_UNPACKED, RATIO * size)
+
+
+class _Unpacked(io.RawIOBase):
+    """A packed file, read up to its bound."""
+
+    def __init__(self, packed: Any, path: Path) -> None:
+        self._packed = packed
+        self._path = path
+        self._most = most_unpacked(path.stat().st_size)
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._packed.readinto(buffer)
+        if self._packed.tell() > self._most:
+            raise DataError(f"{self._path} unpacks to more than {self._most:,} bytes; unpack it, if it is to be read")
+        return count
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._packed.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._packed.tell()
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
 
 
 def _explanation(path: Path, encoding: str) -> str:

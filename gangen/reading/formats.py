@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from gangen.account import Account
+from gangen.account import Account, listed
 from gangen.errors import DataError
 from gangen.reading.encodings import opened, unpacked
 from gangen.reading.paths import suffix_of
@@ -15,6 +17,9 @@ from gangen.reading.paths import suffix_of
 ROWS_AT_ONCE = 256
 # Cells may be whole books; the limit is there against quotes that are never closed, which are found otherwise.
 LONGEST_CELL = 2**31 - 1
+# Levels of JSON that the stack of a thread has room for.
+LIFTED = 5000
+BRACKETS = re.compile(r'[][{}]|"(?:[^"\\]|\\.)*"')
 # json.loads asks of every line anew how it is to be decoded.
 DECODER = json.JSONDecoder()
 
@@ -128,7 +133,7 @@ def _separator(header: Sequence[str], comma: str) -> str:
 
 def _wrong_count(cells: Sequence[str], header: Sequence[str], comma: str) -> str:
     """That a row has too few cells, or too many, and what to do."""
-    count = f"has another number of cells ({len(cells)}) than of columns ({len(header)}: {', '.join(header)})"
+    count = f"has another number of cells ({len(cells):,}) than of columns ({len(header):,}: {listed(header)})"
     if comma == "\t":
         return f"{count}\nno cell can hold a line break or a tab in such a file, also within quotes; save it as .csv"
     if len(cells) > len(header):
@@ -205,6 +210,7 @@ def _values(path: Path, file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _is_row(line: str) -> bool:
     try:
+        _refuse_depth(line)
         return not isinstance(json.loads(line), list)
     except (ValueError, RecursionError):
         return False
@@ -212,6 +218,7 @@ def _is_row(line: str) -> bool:
 
 def _value(path: Path, text: str, line: int | None = None) -> Any:
     try:
+        _refuse_depth(text)
         value = DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:  # halves of characters, which are none by themselves
             json.dumps(value, ensure_ascii=False).encode()
@@ -227,6 +234,16 @@ def _value(path: Path, text: str, line: int | None = None) -> Any:
     except ValueError as error:  # a number of thousands of digits
         why = str(error).partition(":")[0]
     raise DataError(f"{path}{'' if line is None else f':{line}'} cannot be read: {why}")
+
+
+def _refuse_depth(text: str) -> None:
+    """Raises RecursionError as Python does, where others have lifted its limit: such JSON kills the process."""
+    if sys.getrecursionlimit() > LIFTED and text.count("[") + text.count("{") > LIFTED:
+        depth = 0
+        for mark in BRACKETS.finditer(text):
+            depth += (mark[0] in "[{") - (mark[0] in "]}")
+            if depth > LIFTED:
+                raise RecursionError
 
 
 def _rows_of(whole: Any) -> Sequence[Any]:

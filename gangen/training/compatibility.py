@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import length_hint
 from typing import Any
 
+from gangen.account import listed
 from gangen.components.messages import any_of
 from gangen.components.registry import name_of
 from gangen.contracts import Data, Metric, training_rows
@@ -149,7 +150,7 @@ def _idle_groups(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Prob
         names = [parameter for parameter, _ in players[name].net.named_parameters()]
         for index, group in enumerate(optimizer.groups):
             if not fnmatch.filter(names, group.match):
-                message = f"no parameter of player '{name}' is called {group.match!r}; they are: {', '.join(names)}"
+                message = f"no parameter of player '{name}' is called {group.match!r}; they are: {listed(names)}"
                 yield Problem(recipe.where(*path, "groups", index, "match"), message)
 
 

@@ -173,7 +173,7 @@ def test_what_is_suggested_for_several_kinds_works(tmp_path):
 def test_many_columns_are_not_all_named(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(",".join(f"c{number}" for number in range(1000)) + "\n")
-    with pytest.raises(DataError, match=r"it has: c0, c1, .*c19 and 980 more"):
+    with pytest.raises(DataError, match=r"it has: c0, c1, .*c39 and 960 more"):
         numbers(path)
 
 

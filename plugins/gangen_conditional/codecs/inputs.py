@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gangen import UsageError, did_you_mean, few
 from gangen_conditional.spec import InputSpec
-from gangen_image import Fit, ImageCodec, ImageSpec, to_pixels
+from gangen_image import Fit, ImageCodec, ImageSpec, open_image, to_pixels
 from gangen_text import TextCodec, unknown_parts
 
 
@@ -58,7 +58,7 @@ class ImageInput:
         if prompt is None or prompt == "":
             raise UsageError(f"there is nothing to start from: this model takes {self.takes}")
         try:
-            image = prompt if isinstance(prompt, Image.Image) else Image.open(prompt)
+            image = prompt if isinstance(prompt, Image.Image) else open_image({"bytes": None, "path": prompt})
             return to_pixels(image, self.spec.channels, self.spec.size, self.fit)
         except FileNotFoundError:
             raise UsageError(f"there is no picture {str(prompt)!r}: this model takes {self.takes}") from None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gangen import Account, Chunk, DataError, did_you_mean, few
+from gangen import Account, Chunk, DataError, did_you_mean, few, listed
 from gangen_conditional.data.derived import DERIVED
 from gangen_image import PictureRows, Pictures, holds_images
 
@@ -100,7 +100,7 @@ class PairRows(PictureRows):
                 ways = f"; an input can also be derived: {', '.join(DERIVED)}" if name == self.input else ""
                 raise DataError(
                     f"{self.path} has no column or sub-folder of pictures called {name!r}{did_you_mean(name, names)}\n"
-                    f"it has: {', '.join(names) or 'none'}{ways}"
+                    f"it has: {listed(names) or 'none'}{ways}"
                 )
         given = self.input if self.input in names else "input" if self.input == AUTO and "input" in names else None
         others = [name for name in names if name != given]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any, NamedTuple, Self
 
-from gangen import Account, Chunk, DataError, Rows
+from gangen import Account, Chunk, DataError, Rows, listed
 from gangen_text import READERS, texts_of
 
 TABLES = {suffix: reader for suffix, reader in READERS.items() if reader != "text"}
@@ -67,7 +67,7 @@ def _with(chunk: Chunk, name: str) -> Chunk:
     values = []
     for row, value in enumerate(chunk.columns[column]):
         if not isinstance(value, dict) or part not in value:
-            has = f"it has: {', '.join(value)}" if isinstance(value, dict) else f"it holds: {value!r:.40}"
+            has = f"it has: {listed(value)}" if isinstance(value, dict) else f"it holds: {value!r:.40}"
             raise DataError(f"{chunk.place(row)}: column {column!r} has no {part!r}\n{has}")
         values.append(value[part])
     return chunk._replace(columns={name: values})

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gangen import Batch, Players, UsageError
 from gangen_conditional.samplers.reconstruction import Reconstruction, pixels_of
+from gangen_image import open_image
 
 Mask = str | Path | Image.Image
 # Of starts around the encoder's guess.
@@ -94,7 +95,7 @@ def read_mask(mask: Mask, size: int) -> Tensor:
     """
     name = "the mask" if isinstance(mask, Image.Image) else f"mask {mask}"
     try:
-        picture = mask if isinstance(mask, Image.Image) else Image.open(mask)
+        picture = mask if isinstance(mask, Image.Image) else open_image({"bytes": None, "path": mask})
         grey = np.asarray(picture.convert("L"))
     except FileNotFoundError:
         raise UsageError(f"there is no {name}") from None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from gangen import Players, UsageError, label_number
+from gangen import Players, UsageError, label_number, listed
 
 
 class ToDomain:
@@ -25,6 +25,6 @@ class ToDomain:
         elif "label" not in condition:
             raise UsageError(
                 f"say what is to be made of the image by the setting to, as in to={self.generator.labels[0]}\n"
-                f"labels: {', '.join(self.generator.labels)}"
+                f"labels: {listed(self.generator.labels)}"
             )
         return self.generator.sample(n, condition)

@@ -1,6 +1,5 @@
 """Images in arrays: IDX files as MNIST ships them, .npz and .npy."""
 
-import gzip
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gangen import Account, DataError, TensorSplit, did_you_mean, with_rows
+from gangen import Account, DataError, TensorSplit, did_you_mean, listed, most_unpacked, unpacked, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
 from gangen_image.data.holdout import hold_out, tell_copies
@@ -105,7 +104,8 @@ def read_array(name: str) -> np.ndarray:
             return np.load(file, allow_pickle=False)
         if file.suffix == ".npz":
             return _from_npz(file, key)
-        return _from_idx(gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes())
+        with unpacked(file) as content:
+            return _from_idx(content.read())
     except DataError:
         raise
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -125,13 +125,17 @@ def _from_npz(file: Path, key: str) -> np.ndarray:
     with np.load(file, allow_pickle=False) as arrays:
         if not key and len(arrays.files) > 1:
             raise DataError(
-                f"{file} has several arrays: {', '.join(arrays.files)}\nname one, as in {file}:{arrays.files[0]}"
+                f"{file} has several arrays: {listed(arrays.files)}\nname one, as in {file}:{arrays.files[0]}"
             )
         key = key or arrays.files[0]
         if key not in arrays.files:
             raise DataError(
-                f"{file} has no array {key!r}{did_you_mean(key, arrays.files)}\nit has: {', '.join(arrays.files)}"
+                f"{file} has no array {key!r}{did_you_mean(key, arrays.files)}\nit has: {listed(arrays.files)}"
             )
+        packed = arrays.zip.getinfo(f"{key}.npy")
+        if packed.file_size > most_unpacked(packed.compress_size):
+            many = f"{packed.file_size:,} bytes of {packed.compress_size:,}"
+            raise DataError(f"{file}: {key} unpacks to {many}; save it by numpy.savez, if that is right")
         return arrays[key]
 
 

@@ -12,7 +12,7 @@ from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
 from gangen_image.data.holdout import hold_out, key_of, tell_copies
 from gangen_image.data.pictures import PictureRows
-from gangen_image.data.pixels import tell_pixels, tell_sizes
+from gangen_image.data.pixels import MAX_PIXELS, tell_pixels, tell_sizes
 from gangen_image.spec import ImageSpec
 
 CHANNELS = {"grey": 1, "rgb": 3}
@@ -37,7 +37,8 @@ class Dataset:
 
     ``heldout`` is a share, taken of each label and with all copies of an image; or the name of a split, such as "test";
     or a path to other images. Images that cannot be decoded are left out; more than the share ``max_unreadable`` is an
-    error. Labels without an image to train on are left out. ``accounts`` tell of all that was.
+    error. So are those of more than ``max_pixels``, which would take gigabytes to decode; Pillow has a limit of its
+    own at 178 million. Labels without an image to train on are left out. ``accounts`` tell of all that was.
 
     With ``streaming`` the images are never all in memory. Training reads everything, shuffled within a buffer of
     ``buffer`` rows, a folder of images as a whole: a table that is sorted by label should be mixed before. The first so
@@ -65,6 +66,7 @@ class Dataset:
         flip: bool = False,
         heldout: Annotated[float, Interval(gt=0, lt=1)] | str = 0.1,
         max_unreadable: Annotated[float, Interval(ge=0, lt=1)] = 0.05,
+        max_pixels: Annotated[int, Ge(1)] = MAX_PIXELS,
         streaming: bool = False,
         buffer: Annotated[int, Ge(2)] = 10_000,
         seed: int = 0,
@@ -81,6 +83,7 @@ class Dataset:
             fit=fit,
             pixel_range=pixel_range,
             max_unreadable=max_unreadable,
+            max_pixels=max_pixels,
         )
         account = Account(path, "images")
         order = {"seed": seed, "epoch": 0, "buffer": buffer} if streaming else {}

@@ -11,8 +11,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from gangen import Account, DataError, Rows, few, in_order, numbered
-from gangen_image.data.pixels import Cell, Fit, Range, open_image, to_pixels
+from gangen import Account, DataError, Rows, few, in_order, listed, numbered
+from gangen_image.data.pixels import MAX_PIXELS, Cell, Fit, Range, open_image, to_pixels
 
 AUTO = "auto"
 THREADS = 8
@@ -73,6 +73,7 @@ class PictureRows(Rows):
     fit: Fit = "crop"
     pixel_range: Range | None = None
     max_unreadable: float = 0.0
+    max_pixels: int = MAX_PIXELS
 
     readers = dict.fromkeys([*READABLE, *OTHERS], "image") | {".parquet": "parquet"}
     wanted = "image and no parquet file"
@@ -132,7 +133,7 @@ class PictureRows(Rows):
     def _only_images(self, features: Mapping[str, Any]) -> str:
         found = [name for name, feature in features.items() if holds_images(feature, certainly=True)]
         if not found:
-            raise DataError(f"{self.path} has no column of images\nit has: {', '.join(features)}")
+            raise DataError(f"{self.path} has no column of images\nit has: {listed(features)}")
         return self._one(found, "images", "image_column")
 
     def _only_classes(self, features: Mapping[str, Any]) -> str | None:
@@ -145,13 +146,13 @@ class PictureRows(Rows):
 
     def _one(self, found: Sequence[str], what: str, option: str) -> str:
         if len(found) > 1:
-            raise DataError(f"{self.path} has several columns of {what}: {', '.join(found)}\nname one with {option}")
+            raise DataError(f"{self.path} has several columns of {what}: {listed(found)}\nname one with {option}")
         return found[0]
 
     def decode(self, cell: Cell) -> tuple[Tensor, tuple[int, int]] | str:
         """The image and the size that it had, or why there is none."""
         try:
-            image = open_image(cell)
+            image = open_image(cell, self.max_pixels)
             return to_pixels(image, self.channels, self.size, self.fit, self.pixel_range), image.size
         except UnidentifiedImageError:
             suffix = Path(cell["path"] or "").suffix.lower() if isinstance(cell, dict) else ""

@@ -16,20 +16,28 @@ Fit = Literal["crop", "pad"]
 Range = tuple[float, float]
 # Images whose every pixel is on this side of these are hardly images: 14 bits of 16 reach 63.
 DARK, BRIGHT = 63, 192
+# Of a picture: more take gigabytes to decode, of a file that may have some kilobytes.
+MAX_PIXELS = 2**26
 Cell = Mapping[str, Any] | bytes | None
 
 
-def open_image(cell: Cell) -> Image.Image:
+def open_image(cell: Cell, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The picture in a row of an image column: bytes, or as ``datasets`` stores it, "bytes" and a "path" for none.
 
+    Its pixels are decoded later.
+
     Raises:
-        OSError, ValueError: it cannot be read; Pillow has more to raise for damaged files.
+        OSError, ValueError: it cannot be read, or has too many pixels; Pillow has more to raise for damaged files.
     """
     if cell is None:
         raise ValueError("there is none")
     if isinstance(cell, bytes):
-        return Image.open(io.BytesIO(cell))
-    return Image.open(cell["path"] if cell["bytes"] is None else io.BytesIO(cell["bytes"]))
+        image = Image.open(io.BytesIO(cell))
+    else:
+        image = Image.open(cell["path"] if cell["bytes"] is None else io.BytesIO(cell["bytes"]))
+    if image.width * image.height > max_pixels:
+        raise ValueError(f"its {image.width:,} x {image.height:,} pixels are more than {max_pixels:,} (max_pixels)")
+    return image
 
 
 def to_pixels(image: Image.Image, channels: int, size: int, fit: Fit, pixel_range: Range | None = None) -> Tensor:

@@ -1,7 +1,11 @@
 """Tables and lines as people have them: nothing is lost or guessed, and what is wrong is said with its line."""
 
+import bz2
 import datetime
+import gzip
 import json
+import lzma
+import sys
 from collections.abc import Mapping
 
 import datasets
@@ -198,6 +202,37 @@ def test_json_of_strings_nulls_and_varying_keys(tmp_path):
 def test_what_is_wrong_with_json_is_said_with_its_place(content, message, tmp_path):
     with pytest.raises(DataError, match=message):
         read(tmp_path / "a.jsonl", content, "text", reader="json")
+
+
+def test_levels_of_json_are_counted_where_python_does_not(tmp_path):
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(10**6)  # as some libraries do; 100,000 levels would end this process
+    try:
+        for content in ("[" * 8000 + "]" * 8000, '{"text": "[{[", "x": ' + "[" * 8000 + "]" * 8000 + "}"):
+            with pytest.raises(DataError, match="nested too deeply"):
+                read(tmp_path / "a.jsonl", content, "text", reader="json")
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [("gz", gzip.open), ("bz2", bz2.open), ("xz", lzma.open)])
+@pytest.mark.parametrize("content", ["text\n" + "a" * 2**21, "a\n" * 2**20])
+def test_a_bomb_is_not_unpacked(suffix, pack, content, tmp_path, monkeypatch):
+    monkeypatch.setattr("gangen.reading.encodings.LEAST_UNPACKED", 2**20)
+    path = tmp_path / f"a.csv.{suffix}"
+    with pack(path, "wt") as file:
+        file.write(content)
+    with pytest.raises(DataError, match=rf"a\.csv\.{suffix} unpacks to more than [\d,]+ bytes; unpack it"):
+        read(path, path.read_bytes(), reader="csv")
+    monkeypatch.setattr("gangen.reading.encodings.LEAST_UNPACKED", 2**22)
+    assert read(path, path.read_bytes(), reader="csv")[0]
+
+
+def test_forty_names_of_columns_are_enough(table):
+    header = ",".join(f"column_{number}" for number in range(50_000))
+    with pytest.raises(DataError) as refused:
+        read(table, f"{header}\na,b\n")
+    assert "column_39 and 49,960 more" in str(refused.value) and len(str(refused.value)) < 1000
 
 
 def test_characters_beyond_the_basic_plane_may_be_escaped_in_json(tmp_path):

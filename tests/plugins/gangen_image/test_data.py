@@ -3,6 +3,7 @@
 import gzip
 import os
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,31 @@ def test_damaged_images_are_named_and_left_out(folder):
     ):
         Dataset(path=str(folder), size=8)
     assert len(Dataset(path=str(folder), size=8, max_unreadable=0.1, heldout=0.2).train) == 14
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_pictures_that_would_take_gigabytes_are_not_decoded(folder, picture):
+    picture("set/blue/3.png", BLUE, size=(400, 300))
+    Dataset(path=str(folder), size=8)
+    data = Dataset(path=str(folder), size=8, max_pixels=100_000)
+    assert "blue/3.png (its 400 x 300 pixels are more than 100,000 (max_pixels))" in str(data.accounts[0])
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", 13_000, 13_000, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(bytes(100))]
+    written = (struct.pack(">I", len(it) - 4) + it + struct.pack(">I", zlib.crc32(it)) for it in chunks)
+    (folder / "blue/3.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
+    data = Dataset(path=str(folder), size=8)
+    assert "its 13,000 x 13,000 pixels are more than 67,108,864" in str(data.accounts[0])
+
+
+def test_arrays_that_are_bombs_are_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("gangen.reading.encodings.LEAST_UNPACKED", 2**20)
+    blank = np.zeros((4, 1024, 1024), np.uint8)
+    np.savez_compressed(tmp_path / "a.npz", x=blank)
+    with pytest.raises(DataError, match=r"a.npz: x unpacks to 4,194,432 bytes of [\d,]+; save it by numpy.savez"):
+        Arrays(images=str(tmp_path / "a.npz"), size=8)
+    with gzip.open(tmp_path / "a.gz", "wb") as file:
+        file.write(b"\0\0\x08\x03" + struct.pack(">III", *blank.shape) + blank.tobytes())
+    with pytest.raises(DataError, match=r"a.gz unpacks to more than 1,048,576 bytes; unpack it"):
+        Arrays(images=str(tmp_path / "a.gz"), size=8)
 
 
 def test_damaged_rows_are_named_by_number(tmp_path, picture):
