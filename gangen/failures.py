@@ -10,6 +10,8 @@ from textwrap import shorten
 from gangen.errors import GangenError, RecipeError
 
 _LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")})
+# Characters of a line that somebody still reads: what strangers wrote may have millions.
+LONGEST = 2000
 
 
 class during:
@@ -34,7 +36,9 @@ def explain(error: Exception) -> str:
     if rank and isinstance(error, GangenError) and error.shared:
         return ""
     where = f" on process {rank} of {processes}" if processes > 1 and not getattr(error, "shared", False) else ""
-    return f"gangen: error{where}: {_words(error, processes)}"
+    lines = _words(error, processes).split("\n")
+    words = "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in lines)
+    return f"gangen: error{where}: {words}"
 
 
 def summary(error: BaseException) -> str:

@@ -135,5 +135,5 @@ def label_number(prompt: str, names: Sequence[str]) -> int:
     prompt = unicodedata.normalize("NFC", prompt)
     number = places.get(prompt, places.get(prompt.casefold()))
     if number is None:
-        raise UsageError(f"there is no label {prompt!r}{did_you_mean(prompt, names)}\nlabels: {listed(names)}")
+        raise UsageError(f"there is no label {prompt!r:.80}{did_you_mean(prompt, names)}\nlabels: {listed(names)}")
     return number

@@ -89,6 +89,8 @@ class Model:
         Raises UsageError where ``sample`` does, and where the sampler has no such method.
         """
         n = _count("n", n)
+        if not isinstance(verb, str):
+            raise UsageError(f"a verb is text, as in 'sample', got {verb!r:.60}")
         if verb == "interpolate":
             return self.interpolate(prompt, n, seed=seed, **settings)
         method: Callable[..., Any] | None = None if verb.startswith("_") else getattr(self.sampler, verb, None)
@@ -162,13 +164,13 @@ def _seed(given: int | None) -> int:
     if given is None:
         return secrets.randbits(63)
     if not _whole(given) or not 0 <= given < 2**64:
-        raise UsageError(f"a seed is a whole number from 0 to 2^64 - 1, got {given!r}")
+        raise UsageError(f"a seed is a whole number from 0 to 2^64 - 1, got {given!r:.60}")
     return int(given)
 
 
 def _count(name: str, given: int, least: int = 1) -> int:
     if not _whole(given) or not least <= given <= MOST:
-        raise UsageError(f"{name} must be a whole number from {least} to {MOST:,}, got {given!r}")
+        raise UsageError(f"{name} must be a whole number from {least} to {MOST:,}, got {given!r:.60}")
     return int(given)
 
 

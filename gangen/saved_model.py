@@ -160,13 +160,17 @@ def load(
     ``code`` are local files to run, as a recipe names them: a model that was made with such files needs them.
 
     Raises RunError where there is no model, or one that is damaged or has weights that are not finite, and UsageError
-    where a plugin of its is not installed.
+    where a plugin of its is not installed, and for what is no path or device.
     """
-    folder = _newest() if run is None else Path(run)
+    folder, files = _named(run, code)
     registry = registry or Registry.discover()
-    for path in code:
-        registry.load_code(Path(path))
-    return read_model(_model_in(folder), registry, device)
+    for path in files:
+        registry.load_code(path)
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"device must be one of torch's, as in 'cpu': {str(error).splitlines()[0]}") from None
+    return read_model(folder, registry, place)
 
 
 def sample(
@@ -183,18 +187,24 @@ def sample(
     Texts come as ``str``. ``seed`` makes them repeatable; ``settings`` are the sampler's. The model stays loaded until
     another one is asked for or its files change. See ``load`` and ``Model.sample`` for the rest, and for errors.
     """
-    folder = _newest() if run is None else Path(run)
-    model = _cached(folder.resolve(), _written(_model_in(folder)), tuple(map(str, code)))
+    folder, files = _named(run, code)
+    model = _cached(folder.absolute(), _written(folder), tuple(files))
     return model.sample(prompt, n, seed=seed, **settings)
 
 
 @lru_cache(maxsize=1)
-def _cached(folder: Path, written: int, code: Sequence[str]) -> Model:
+def _cached(folder: Path, written: int, code: Sequence[Path]) -> Model:
     return load(folder, code=code)
 
 
-def _model_in(folder: Path) -> Path:
-    return folder / "model" if (folder / "model").is_dir() else folder
+def _named(run: Path | str | None, code: Sequence[Path | str]) -> tuple[Path, list[Path]]:
+    """The folder of a run's model, and the files of code. Raises UsageError for what can be no path."""
+    files = [code] if isinstance(code, str | Path) else code
+    try:
+        folder = _newest() if run is None else Path(run)
+        return folder / "model" if (folder / "model").is_dir() else folder, [Path(path).resolve() for path in files]
+    except (TypeError, ValueError, OSError) as error:
+        raise UsageError(f"run is the path of a folder, and code are paths of files: {error!s:.200}") from None
 
 
 def _written(folder: Path) -> int:

@@ -75,7 +75,7 @@ class ImageCodec:
         name = (prompt or "").strip()
         if not self.spec.labels:
             if name:
-                raise UsageError(f"this model has no labels, so {name!r} means nothing to it; leave the prompt out")
+                raise UsageError(f"this model has no labels, so {name!r:.80} means nothing to it; leave the prompt out")
             return {}
         if not name:
             return {"label": torch.arange(n) % len(self.spec.labels)}

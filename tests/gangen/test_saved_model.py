@@ -232,6 +232,40 @@ def test_no_run_no_model_no_sense(run, tmp_path):
             saved_model.sample(seed=seed)
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"n": None}, "n must be a whole number from 1 to 10,000,000, got None"),
+        ({"n": 10**9}, "n must be a whole number from 1 to 10,000,000, got 1000000000"),
+        ({"n": "9" * 10_000}, r"n must be a whole number from 1 to 10,000,000, got '9{59}$"),
+        ({"seed": True}, r"a seed is a whole number from 0 to 2\^64 - 1, got True"),
+        ({"prompt": 3}, "no use for a prompt of type int: it takes text"),
+        ({"prompt": b"a"}, "no use for a prompt of type bytes"),
+        ({"prompt": [None, ["a"]]}, "no use for a prompt of type list"),
+        ({"run": 3}, "run is the path of a folder"),
+        ({"run": b"runs"}, "run is the path of a folder"),
+        ({"run": "r" * 5000}, "run is the path of a folder"),
+        ({"code": None}, "code are paths of files"),
+        ({"code": [3]}, "code are paths of files"),
+        ({"code": "nothing.py"}, "there is no file .*/nothing.py"),
+    ],
+)
+def test_what_means_nothing_is_refused_in_gangens_own_words(run, asked, message):
+    run("ring")
+    with pytest.raises(UsageError, match=message):
+        saved_model.sample(**asked)
+
+
+def test_what_is_no_verb_and_no_device(run):
+    run("ring")
+    for verb in (None, 3, b"sample"):
+        with pytest.raises(UsageError, match="a verb is text, as in 'sample', got"):
+            saved_model.load("runs/ring").draw(verb)
+    for device in (None, 3.5, "nowhere"):
+        with pytest.raises(UsageError, match="device must be one of torch's"):
+            saved_model.load("runs/ring", device=device)
+
+
 def test_a_model_of_a_plugin_that_is_missing_names_it(run):
     folder = run("ring")
     about = json.loads((folder / "gangen.json").read_text())

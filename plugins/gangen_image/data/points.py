@@ -60,7 +60,7 @@ class PointCodec:
             UsageError: any prompt.
         """
         if prompt:
-            raise UsageError(f"points have no labels, so {prompt!r} means nothing to this model; leave the prompt out")
+            raise UsageError(f"points have no labels, so {prompt!r:.80} means nothing here; leave the prompt out")
         return {}
 
     def samples_of(self, batch: Batch) -> Tensor:
