@@ -125,6 +125,46 @@ class R2(R1):
         return super().size(discriminator, fake, real)
 
 
+class ApproximateR1(Penalty):
+    """R1 by finite differences (APT, Lin et al., 2025): ``E[(D(x + sigma n) - D(x))^2] / (2 sigma^2)``, n ~ N(0, 1).
+
+    As ``sigma`` falls its mean becomes R1's, but each step sees the slope along one direction alone: it is rougher. It
+    wants no second derivative, which fused attention and sharded networks have not; elsewhere take ``r1``.
+
+    ``weight`` multiplies the penalty; that of APT counts 2 sigma^2 times less, so that their 100 is 0.02.
+    """
+
+    def __init__(self, *, weight: Schedule = 10.0, sigma: Annotated[float, Gt(0)] = 0.01) -> None:  # type: ignore[assignment]
+        super().__init__(weight=weight)
+        self.sigma = sigma
+
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        moved = real + self.sigma * noise.normal(*real.shape, device=real.device, dtype=real.dtype)
+        return (discriminator(moved) - discriminator(real)).square().mean() / (2 * self.sigma**2)
+
+
+class ApproximateR2(ApproximateR1):
+    """R2 by finite differences, as ``approximate_r1`` on fake samples."""
+
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        return super().size(discriminator, fake, real)
+
+
+class Centring(Penalty):
+    """``((E[D(real)] + E[D(fake)]) / 2)^2``: logits stay around 0, which losses of differences leave open.
+
+    For relativistic losses and ``wasserstein``. Means are over the batch of all processes, one micro-batch at a time.
+
+    ``weight`` multiplies the penalty.
+    """
+
+    def __init__(self, *, weight: Schedule = 0.01) -> None:  # type: ignore[assignment]
+        super().__init__(weight=weight)
+
+    def size(self, discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        return (all_mean(discriminator(real).mean() + discriminator(fake).mean()) / 2).square()
+
+
 class LeCam(Penalty):
     """Tseng et al. (2021), section 3.2: ``E[(D(real) - a_fake)^2] + E[(D(fake) - a_real)^2]``, for little data.
 

@@ -27,6 +27,9 @@ def gangen_penalties(register: Register) -> None:
     register("gradient_penalty", "gangen.penalties:GradientPenalty", summary="WGAN-GP: Gulrajani et al., 2017")
     register("r1", "gangen.penalties:R1", summary="Mescheder et al., 2018: squared slope at real samples")
     register("r2", "gangen.penalties:R2", summary="Mescheder et al., 2018: squared slope at fake samples")
+    register("approximate_r1", "gangen.penalties:ApproximateR1", summary="R1 by finite differences: Lin et al., 2025")
+    register("approximate_r2", "gangen.penalties:ApproximateR2", summary="R2 by finite differences")
+    register("centring", "gangen.penalties:Centring", summary="the mean of all logits held at 0")
     register("lecam", "gangen.penalties:LeCam", summary="Tseng et al., 2021: logits held near their averages")
     register("virtual_adversarial", "gangen.penalties:VirtualAdversarial", summary="VAT: Miyato et al., 2018")
 

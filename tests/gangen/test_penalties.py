@@ -9,7 +9,17 @@ from torch import nn
 
 from gangen import noise
 from gangen.contracts import Clock
-from gangen.penalties import R1, R2, GradientPenalty, Judge, LeCam, VirtualAdversarial
+from gangen.penalties import (
+    R1,
+    R2,
+    ApproximateR1,
+    ApproximateR2,
+    Centring,
+    GradientPenalty,
+    Judge,
+    LeCam,
+    VirtualAdversarial,
+)
 
 CLOCK = Clock("adversarial", 0, 10)
 REAL = torch.tensor([[1.0, 2.0], [-0.5, 0.3], [0.2, -1.0]], dtype=torch.float64)
@@ -126,6 +136,25 @@ def test_lecam_anchors_start_at_the_first_means_and_then_follow_with_their_decay
         found = penalty(identity, torch.tensor(real).double(), torch.tensor(fake).double(), CLOCK)
         assert found.item() == pytest.approx(expected)
     assert penalty.state_dict()["anchors"].tolist() == list(anchors)
+
+
+def test_approximate_r1_and_r2_are_those_of_slopes_in_the_mean():
+    rows = REAL.repeat(20_000, 1)
+    for approximate, exact in ((ApproximateR1, R1), (ApproximateR2, R2)):
+        sides = (rows, FAKE) if exact is R1 else (FAKE, rows)
+        with noise.shared(0):
+            found = approximate(weight=3.0)(quadratic, *sides, CLOCK).item()
+        assert found == pytest.approx(exact(weight=3.0)(quadratic, *sides, CLOCK).item(), rel=0.04)
+    with noise.shared(1):
+        found = ApproximateR1(weight=3.0, sigma=0.5)(quadratic, REAL, FAKE, CLOCK).item()
+    with noise.shared(1):
+        moved = REAL + 0.5 * noise.normal(3, 2, dtype=torch.float64)
+    assert found == pytest.approx(3 * (quadratic(moved) - quadratic(REAL)).square().mean().item() / (2 * 0.25))
+
+
+def test_centring_holds_the_mean_of_all_logits_at_nothing():
+    real, fake = (torch.tensor(it).double() for it in ([3.0, 1.0], [4.0, -2.0]))
+    assert Centring(weight=2.0)(torch.flatten, real, fake, CLOCK).item() == pytest.approx(2 * ((2 + 1) / 2) ** 2)
 
 
 def test_lecam_has_no_weight_that_would_do_for_all_losses():
