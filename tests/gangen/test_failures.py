@@ -164,7 +164,7 @@ def gangen_metrics(register):
 """
     )
     Path("mine.py").write_text(code.replace("import Ring", "import Radius, Ring"))
-    assert cli.main(["eval", "run", "--metric", "local/odd"]) == 1
+    assert cli.main(["eval", "run", "--metric", "local/odd", "--code", "mine.py"]) == 1
     said = capsys.readouterr().err
     assert f"{WHAT}\nat {LINE}\nin metric 'local/odd'\nthe traceback is in run/error.txt\n" in said
     assert "in raw_decode" in Path("run/error.txt").read_text()
