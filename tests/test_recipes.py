@@ -28,7 +28,9 @@ SMALLER = {
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
     "my_images": ["data.path={photos}", "data.size=16", *NARROW],
     "cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],
+    "r3gan_cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],
     "stacked_mnist": ["data.size=100", "data.heldout_size=64", *NARROW],
+    "r3gan_stacked_mnist": ["data.size=100", "data.heldout_size=64", *NARROW],
 }
 
 

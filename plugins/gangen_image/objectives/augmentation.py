@@ -8,16 +8,19 @@ import torch
 from annotated_types import Gt, Interval, MinLen
 from torch import Tensor, nn
 
-from gangen import Stats, all_mean, noise, world_size
+from gangen import Clock, Schedule, Stats, all_mean, noise, world_size
 from gangen_image.networks.resampling import resample, shift, window
 
 
 class Augmentation(nn.Module):
     """Images float ``[B, C, S, S]`` in [-1, 1] to changed ones of the same shape, with gradient; draws per image.
 
-    ``observe`` is shown the logits of real images, float ``[B]`` without a graph, whenever the discriminator learns
-    from them, one micro-batch at a time; it returns figures to log.
+    ``begin`` is told the time before the discriminator learns. ``observe`` is shown the logits of real images, float
+    ``[B]`` without a graph, whenever it learns from them, one micro-batch at a time; it returns figures to log.
     """
+
+    def begin(self, clock: Clock) -> None:
+        pass
 
     def observe(self, logits: Tensor) -> Stats:
         return {}
@@ -72,11 +75,15 @@ class Adaptive(Augmentation):
     The share r of real images with a positive logit less that with a negative one, averaged over about four batches,
     tells how much the discriminator overfits (their r_t). Where r is above ``target`` the probability grows, else it
     falls, by 1 in ``samples`` images; it starts at ``start``. (Theirs moves once in four batches, this one a quarter
-    as far in each.) Losses that compare logits with each other leave their sign open and r without a meaning.
+    as far in each.) Losses that compare logits with each other leave their sign open and r without a meaning: for these
+    ``scheduled`` is a probability that follows a schedule instead of ``target``, ``samples`` and ``start`` (R3GAN,
+    Huang et al. 2024: from 0 to 0.55 for CIFAR-10).
 
     ``transforms``: ``pixels`` (mirroring, quarter turns, whole-pixel shifts), ``geometry`` (scale, rotation, stretch,
     rotation, shift, one after the other, in one bilinear resampling with mirrored borders) and ``color`` (brightness,
-    contrast, luma flip and, for RGB, hue and saturation), each drawn from the distributions of the paper's appendix B.
+    contrast, luma flip and, for RGB, hue and saturation), each drawn from the distributions of the paper's appendix B;
+    and ``cutout``, which makes a square of half the size, centred anywhere, 0 (grey). Each transform of colours has
+    ``color_share`` of the probability that others have.
     """
 
     def __init__(
@@ -85,7 +92,9 @@ class Adaptive(Augmentation):
         target: Annotated[float, Interval(gt=-1, lt=1)] = 0.6,
         samples: Annotated[int, Gt(0)] = 500_000,
         start: Annotated[float, Interval(ge=0, le=1)] = 0.0,
-        transforms: Annotated[Sequence[Literal["pixels", "geometry", "color"]], MinLen(1)] = (
+        scheduled: Annotated[Schedule, Interval(ge=0, le=1)] | None = None,
+        color_share: Annotated[float, Interval(ge=0, le=1)] = 1.0,
+        transforms: Annotated[Sequence[Literal["pixels", "geometry", "color", "cutout"]], MinLen(1)] = (
             "pixels",
             "geometry",
             "color",
@@ -94,15 +103,22 @@ class Adaptive(Augmentation):
         super().__init__()
         self.target = target
         self.samples = samples
+        self.scheduled = scheduled
+        self.color_share = color_share
         self.transforms = tuple(transforms)
         self.register_buffer("probability", torch.tensor(float(start)))
         self.register_buffer("overfitting", torch.tensor(0.0))
 
+    def begin(self, clock: Clock) -> None:
+        if self.scheduled is not None:
+            self.probability.fill_(self.scheduled(clock))
+
     def observe(self, logits: Tensor) -> Stats:
         signs = all_mean(logits.sign().to(self.overfitting.dtype).mean())
         self.overfitting.lerp_(signs, 0.25)
-        step = len(logits) * world_size() / self.samples
-        self.probability.add_((self.overfitting - self.target).sign() * step).clamp_(0, 1)
+        if self.scheduled is None:
+            step = len(logits) * world_size() / self.samples
+            self.probability.add_((self.overfitting - self.target).sign() * step).clamp_(0, 1)
         return {"augmentation": self.probability.clone(), "overfitting": self.overfitting.clone()}
 
     def forward(self, images: Tensor) -> Tensor:
@@ -137,7 +153,8 @@ class Adaptive(Augmentation):
         return torch.where(touched, resample(images, matrix, offset.squeeze(2)), images)
 
     def color(self, images: Tensor) -> Tensor:
-        brighter, contrasted, inverted, turned, saturated = (self._chosen(images) for _ in range(5))
+        chosen = (self._chosen(images, self.color_share) for _ in range(5))
+        brighter, contrasted, inverted, turned, saturated = chosen
         drawn = noise.normal(len(images), 3, device=images.device, dtype=images.dtype)
         brightness, contrast, saturation = (it.view(-1, 1, 1, 1) for it in drawn.unbind(1))
         coin, angle = _draws(images, 2)
@@ -151,9 +168,16 @@ class Adaptive(Augmentation):
             images = torch.where(saturated, torch.lerp(grey, images, (math.log(2) * saturation).exp()), images)
         return images
 
-    def _chosen(self, images: Tensor) -> Tensor:
+    def cutout(self, images: Tensor) -> Tensor:
+        chosen, size = self._chosen(images), images.shape[-1]
+        side = max(size // 2, 1)
+        centre = noise.uniform(len(images), 2, device=images.device, dtype=images.dtype) * size
+        first = (centre - side / 2).round().long()
+        return torch.where(chosen & window(images, first, side), 0.0, images)
+
+    def _chosen(self, images: Tensor, share: float = 1.0) -> Tensor:
         """Whether each image is changed, bool ``[B, 1, 1, 1]``."""
-        return _draws(images, 1)[0] < self.probability
+        return _draws(images, 1)[0] < self.probability * share
 
 
 def _rotation(angle: Tensor) -> Tensor:

@@ -84,6 +84,8 @@ class ImageGAN(AdversarialGame):
     @updates("discriminator")
     def discriminate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """Tell the batch's images from as many fakes, which carry the same labels."""
+        if self.augmentation is not None:
+            self.augmentation.begin(clock)
         images, fakes = self.real(batch), self.fixed_fakes(players, batch, clock)
         loss, stats = self.tell_apart(players, batch, images, fakes, clock)
         if self.auxiliary:

@@ -8,6 +8,7 @@ import torch
 from gangen import noise
 from gangen.contracts import Clock
 from gangen.penalties import R1
+from gangen.schedules import Schedule
 from gangen_image.networks.resampling import resample, shift, window
 from gangen_image.objectives import augmentation as augmentation_module
 from gangen_image.objectives.augmentation import Adaptive, DiffAugment
@@ -17,7 +18,9 @@ AUGMENTATIONS = {
     "diffaugment": DiffAugment(),
     **{f"diffaugment {name}": DiffAugment(policy=[name]) for name in ("color", "translation", "cutout")},
     "adaptive": Adaptive(start=1.0),
-    **{f"adaptive {name}": Adaptive(start=1.0, transforms=[name]) for name in ("pixels", "geometry", "color")},
+    **{
+        f"adaptive {name}": Adaptive(start=1.0, transforms=[name]) for name in ("pixels", "geometry", "color", "cutout")
+    },
 }
 
 
@@ -113,6 +116,30 @@ def test_the_probability_follows_the_sign_of_real_logits():
         figures = augmentation.observe(torch.full((20,), 0.1))
     assert figures["augmentation"].item() == 1
     assert augmentation.state_dict().keys() == {"probability", "overfitting"}
+
+
+def test_the_probability_may_follow_a_schedule_and_that_of_colours_be_a_share_of_it():
+    augmentation = Adaptive(scheduled=Schedule(0, 0.8, until=0.5), color_share=0.5, transforms=["color", "cutout"])
+    images = torch.full((4000, 1, 8, 8), 0.5)
+    for step, probability in ((0, 0.0), (25, 0.4), (50, 0.8), (100, 0.8)):
+        augmentation.begin(Clock("adversarial", step, 101))
+        augmentation.observe(torch.full((20,), 3.0))
+        assert augmentation.probability.item() == pytest.approx(probability)
+        with noise.shared(step):
+            changed = augmentation(images)
+        cut = (changed == 0).flatten(1).any(1).double().mean().item()
+        assert cut == pytest.approx(probability, abs=0.03)
+    # Of three transforms of grey images, one of which tosses a coin: brightness, contrast, luma flip.
+    with noise.shared(5):
+        touched = (augmentation.color(images) != images).flatten(1).any(1).double().mean().item()
+    assert touched == pytest.approx(1 - 0.6 * 0.6 * 0.8, abs=0.03)
+
+
+def test_cutout_leaves_a_square_of_half_the_size_anywhere():
+    with noise.shared(0):
+        removed = (Adaptive(start=1.0, transforms=["cutout"])(torch.ones(2000, 1, 8, 8)) == 0).flatten(1).sum(1)
+    # Across, a centre is within a quarter of a border in half of all cases, and three quarters are inside then.
+    assert removed.max() == 16 and removed.double().mean().item() == pytest.approx(16 * 0.875**2, rel=0.03)
 
 
 def test_images_are_shifted_down_and_right_with_grey_or_their_mirror_image_coming_in():
