@@ -30,10 +30,10 @@ class FeatureNetwork(nn.Module):
     """What a frozen network makes of images at several depths.
 
     ``model`` is a folder of ``save_pretrained`` of a vision model of the package transformers, or a name on the hub. In
-    its place ``network`` is a class of torch modules, or a function that is annotated to return one, by import path, as
-    in "package.module:Class", or "gangen_local_FILE:Class" of a file of ``code``; it is given ``network_options``, and
-    its weights are those of ``weights``, a file of safetensors. Weights are read from safetensors only, and no code
-    that comes with a model is run.
+    its place ``network`` is a class of torch modules, or a function that is annotated to return one, by import path:
+    "package.module:Class", or "gangen_local_FILE:Class" of a file of ``code``. ``network_options`` are what it is
+    called with. ``weights`` is the file of safetensors that has its weights. No pickle is read, and no code that comes
+    with a model is run.
 
     ``layers`` are the names of modules in it whose outputs are looked at, float ``[n, c, h, w]``, ``[n, tokens, c]``
     of a grid or ``[n, c]``; without any, four depths of a model of transformers, spread evenly. Images are made
@@ -173,9 +173,14 @@ class FeatureNetwork(nn.Module):
                 raise TypeError("it is neither a class of torch modules nor a function that is annotated to return one")
             with torch.random.fork_rng(devices=[]):
                 net = made(**options)
-            kept = load_file(weights)
         except (*OPENING, NameError) as error:
             raise UsageError(f"{self.who} cannot open network {path!r}: {_first_line(error)}") from None
+        try:
+            kept = load_file(weights)
+        except OPENING as error:
+            raise UsageError(
+                f"{self.who} cannot read weights from {weights}, which must be safetensors: {_first_line(error)}"
+            ) from None
         if words := differences(net, kept):
             raise UsageError(f"{self.who}: {weights} does not hold the weights of {path}: {words}")
         net.load_state_dict(kept)

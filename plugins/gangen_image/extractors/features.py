@@ -18,9 +18,9 @@ CHUNK = 50
 class Features(FeatureNetwork):
     """The mean over all places of what a network makes of images, at the deepest of its layers; see its options.
 
-    Any vision model that ``transformers.AutoModel`` opens, or any module of torch. Images are seen as a file would show
-    them, in float32. Figures carry the last part of the model's name, or of the network's. See them beside a run whose
-    discriminator looks through another one.
+    ``model`` is any vision model that ``transformers.AutoModel`` opens, and ``network`` any module of torch in its
+    place. Images are seen as a file would show them, in float32. Figures carry the last part of the model's name, or of
+    the network's; they say little of a run whose discriminator looks through the same one.
     """
 
     who = "extractor image/features"

@@ -90,10 +90,10 @@ class ResNetGenerator(LatentGenerator):
 
     ``norm`` normalises over the batch, over a channel of an image, over an image, or not at all.
 
-    BigGAN's are with ``shared_embedding``, of so many numbers, of which every norm of a block makes gain and shift of a
-    label (128); with ``hierarchical``, by which the latent comes in equal parts, one for the first layer and one for
-    the norms of each block; with spectral norm, and with an ``initialization`` of orthogonal weights in the place of
-    Glorot's. The last norm is then without labels. See also ``orthogonal`` and turn ``settle`` of image/gan.
+    ``shared_embedding`` is the size of one embedding of labels, of which all norms of blocks make their gain and shift.
+    ``hierarchical`` has the latent come in equal parts, one for the first layer and one for the norms of each block.
+    With either, the last norm is without labels. ``initialization`` is Glorot's, or orthogonal. BigGAN has all three,
+    an embedding of 128, and spectral norm; see also ``orthogonal`` and the turn ``settle`` of image/gan.
 
     Raises:
         UsageError: a size other than a power of two from 8, attention at a resolution that there is not, or a latent
@@ -177,9 +177,9 @@ class ResNetDiscriminator(Discriminator):
     resolutions, which self-attention then follows. ``minibatch_std`` is the group size of minibatch standard
     deviation, 0 for none. A gradient penalty wants another norm than "batch".
 
-    With ``halvings`` there are so many, and ``plain`` blocks after them: of CIFAR-10 SNGAN, BigGAN and what was
-    compared with them have 2 and 2, with width and max_width 128 in SNGAN and 256 in BigGAN. ``initialization`` is
-    Glorot's, or orthogonal as in BigGAN.
+    ``halvings`` is how many there are; null goes down to 4x4. ``plain`` is how many blocks come after. For CIFAR-10
+    SNGAN, BigGAN and what was compared with them have 2 of each; width and max_width are 128 in SNGAN and 256 in
+    BigGAN. ``initialization`` is Glorot's, or orthogonal as in BigGAN.
 
     ``norm`` normalises over the batch, over a channel of an image, over an image, or not at all. ``spectral_norm``
     divides weights by their largest singular value, as in SNGAN.

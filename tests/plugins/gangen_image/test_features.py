@@ -109,7 +109,8 @@ def test_any_module_of_torch_is_looked_through_at_the_layers_that_are_named(own)
         ({"network": "os:system", "network_options": {"command": "exit"}}, "neither a class of torch modules"),
         ({"network_options": {"width": 6}}, r"own.safetensors does not hold the weights of .*: first.weight is \[4, "),
         ({"network_options": {"depth": 6}}, "unexpected keyword argument 'depth'"),
-        ({"weights": __file__}, "cannot open network"),
+        ({"weights": __file__}, "cannot read weights from .*test_features.py, which must be safetensors"),
+        ({"weights": "nowhere"}, "cannot read weights from nowhere, which must be safetensors: No such file"),
         ({"network": None, "model": "./nowhere"}, "there is no such folder\nname a folder"),
     ],
 )
