@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test install lint clean
+.PHONY: demo test fuzz install lint clean
 
 demo: install
 	$(BIN)/accelerate launch --quiet --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no -m gangen recipes/text_gan.yaml
 
 test: .venv/test
 	$(BIN)/python -m pytest -q
+
+# What strangers may write, a thousand times each.
+fuzz: .venv/test
+	GANGEN_FUZZ=1000 $(BIN)/python -m pytest -q tests/fuzz
 
 install: .venv/demo
 

@@ -88,7 +88,7 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
             raise RunError(
                 f"{folder} was written in format {about['format']}; this version of gangen reads formats 1 and {FORMAT}"
             )
-        data, chosen, batch_size = str(about["data"]), dict(about["sampler"]), int(about["batch_size"])
+        data, chosen, batch_size = str(about["data"]), dict(about["sampler"]), about["batch_size"]
         networks = {str(name): dict(network) for name, network in about["networks"].items()}
         plugins = dict(about["plugins"])
         if odd := next((name for name in networks if not is_name(name)), None):
@@ -96,8 +96,8 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         # Nothing else is built of what a stranger wrote: other kinds may read files, or fetch something.
         if strange := {str(network["kind"]) for network in networks.values()} - PLAYER_KINDS.keys():
             raise ValueError(f"{any_of(sorted(strange))} are no networks")
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}")
+        if type(batch_size) is not int or batch_size < 1:
+            raise ValueError(f"batch_size is {show(batch_size)}")
     except FileNotFoundError:
         raise RunError(
             f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint"

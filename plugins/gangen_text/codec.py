@@ -27,7 +27,7 @@ from gangen import (
     visible,
     write_atomically,
 )
-from gangen_text.data.tokenization import UNKNOWN, WORD_WITH_SPACES, read_tokenizer
+from gangen_text.data.tokenization import UNKNOWN, WORD_WITH_SPACES, read_tokenizer, refusing
 from gangen_text.data.unknown import of_prompt, unknown_token
 from gangen_text.extractors.encoder import Encoder
 from gangen_text.networks.cnn import CNNDiscriminator
@@ -203,10 +203,8 @@ class TextCodec:
         """The tokens of ``text``, with accents as this tokenizer knows them: composed or not."""
         unknown = unknown_token(self.tokenizer)
         forms = dict.fromkeys([*(unicodedata.normalize(form, text) for form in ("NFC", "NFD")), text])
-        try:
+        with refusing(UsageError, f"{_clipped(repr(text))} cannot be read by this model's tokenizer"):
             read = {form: self.tokenize([form])[0] for form in forms}
-        except Exception as error:  # the library raises nothing narrower
-            raise UsageError(f"{_clipped(repr(text))} cannot be read by this model's tokenizer: {error}") from None
         text = min(read, key=lambda form: (read[form].count(unknown), len(read[form])))
         tokens, length = read[text], self.spec.max_length
         if not tokens:

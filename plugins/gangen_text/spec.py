@@ -6,7 +6,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from gangen import UsageError
+from gangen import DataError, UsageError
+from gangen_text.data.tokenization import refusing
 
 
 @dataclass(frozen=True)
@@ -47,4 +48,5 @@ class TextSpec:
             within &= (tokens != self.pad) & (tokens != self.start)
         rows = [row[kept].tolist() for row, kept in zip(tokens, within, strict=True)]
         # The special tokens are gone by now but for <unk>, which a reader should see.
-        return self.tokenizer.decode_batch(rows, skip_special_tokens=False)
+        with refusing(DataError, "the tokenizer of these data cannot write what its tokens say"):
+            return self.tokenizer.decode_batch(rows, skip_special_tokens=False)

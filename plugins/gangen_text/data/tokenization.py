@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -242,13 +243,22 @@ def named(name: str) -> dict[str, Any]:
 
 def read_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer in a ``tokenizer.json``. Raises DataError for a file that is none."""
-    try:
+    with refusing(DataError, f"{path} is no tokenizer"):
         tokenizer = Tokenizer.from_buffer(read_bytes(path, MOST_BYTES))
-    except Exception as error:  # the library raises nothing narrower
-        raise DataError(f"{path} is no tokenizer: {error}") from None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+
+@contextmanager
+def refusing(kind: type[Exception], what: str) -> Iterator[None]:
+    """Errors of the library, which raises nothing narrower than Exception, and whose panics are no Exception."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise kind(f"{what}: {error}") from None
 
 
 def numbers(size: int) -> Tokenizer:
