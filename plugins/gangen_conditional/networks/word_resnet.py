@@ -9,6 +9,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from gangen import Batch, Part, UsageError
+from gangen_conditional.networks.gaussian import Gaussian
 from gangen_conditional.networks.memory import Memory, attend
 from gangen_conditional.networks.words import text_input
 from gangen_conditional.spec import ImageFromSpec
@@ -16,6 +17,7 @@ from gangen_image import LatentGenerator, double, finish, normalization, resolut
 
 SMALLEST = 4
 SLOPE = 0.2
+HIDDEN = 128
 
 
 class Modulation(nn.Module):
@@ -87,6 +89,9 @@ class WordResNetGenerator(LatentGenerator):
     first layer and modulate every norm (as in Zhang et al. 2019, section 3.2: there by labels). From 8x8 up to
     ``attention`` pixels, every place looks at the words themselves, as in AttnGAN (Xu et al. 2018).
 
+    What is said of an image is not left to chance: before, latents are moved and stretched by a network of one hidden
+    layer that knows the text, the prior network of conditional variational autoencoders (Sohn et al. 2015).
+
     ``width`` channels at the image's size, twice as many at each halving up to ``max_width``. ``norm`` normalises over
     the batch, over a channel of an image, over an image, or not at all.
 
@@ -109,6 +114,7 @@ class WordResNetGenerator(LatentGenerator):
         super().__init__(spec, latent_dim=latent_dim, condition="none")
         text_input(spec, "conditional/word_resnet")
         channels, dim = widths(stages, width, max_width), latent_dim + encoder.dim
+        self.expect = nn.Sequential(nn.Linear(encoder.dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * latent_dim))
         self.input = nn.Linear(dim, channels[0] * SMALLEST**2)
         self.blocks = nn.ModuleList(
             UpBlock(before, after, norm, dim, encoder.dim if stage <= attention else None)
@@ -121,11 +127,26 @@ class WordResNetGenerator(LatentGenerator):
 
     def forward(self, latent: Tensor, memory: Memory) -> Tensor:
         """Images float ``[n, channels, size, size]`` of latents float ``[n, latent_dim]`` and what was read."""
+        expected = self.expected(memory)
+        latent = expected.mean + (expected.log_variance / 2).exp() * latent
         vector = torch.cat([latent, memory.mean()], dim=1)
         x = self.input(vector).reshape(len(latent), -1, SMALLEST, SMALLEST)
         for block in self.blocks:
             x = block(x, vector, memory)
         return self.output(F.relu(self.norm(x, vector))).tanh()
+
+    def expected(self, memory: Memory) -> Gaussian:
+        """What latents become where nothing but the text is known, ``[n, latent_dim]``: theirs are moved to it."""
+        return Gaussian.of(self.expect(memory.mean()))
+
+    def relative(self, code: Gaussian, condition: Batch) -> Gaussian:
+        """The latents, as ``sample`` takes them, that become ``code``, ``[n, latent_dim]``, by the condition's texts.
+
+        Their divergence from N(0, 1) is that of ``code`` from what is expected.
+        """
+        expected = self.expected(self.encoder(tokens_of(condition)))
+        scale = (expected.log_variance / 2).exp()
+        return Gaussian((code.mean - expected.mean) / scale, code.log_variance - expected.log_variance)
 
     def sample(
         self, n: int, condition: Batch | None = None, *, truncation: float = 1.0, latent: Tensor | None = None

@@ -45,10 +45,12 @@ class TextToImage(AdversarialGame):
     et al. 2019): without it, fakes match by patterns that no one sees.
 
     ``reconstruct``, a phase before the others too, makes the generator the decoder of a conditional variational
-    autoencoder (Sohn et al. 2015): the player ``encoder`` finds latents of real images, pixels have ``deviation``
-    around what comes of these and the text, and the divergence from the prior counts ``prior`` times. With
-    ``reconstruction``, ``generate`` adds so many times the likelihood term, by the encoder as it is, so that fooling
-    undoes nothing (as in the cVAE-GAN of Zhu et al. 2017, equation 6).
+    autoencoder (Sohn et al. 2015): the player ``encoder`` finds codes of real images, pixels have ``deviation`` around
+    what comes of these and the text, and the divergence from what the generator expects by the text counts ``prior``
+    times. That is to begin high: while codes are dear, what a text says is learned from the text, and what is learned
+    from codes instead comes out wrong where they are drawn. With ``reconstruction``, ``generate`` adds so many times
+    the likelihood term, by the encoder as it is, so that fooling undoes nothing (as in the cVAE-GAN of Zhu et al. 2017,
+    equation 6).
 
     Loss and penalties are those of ``gangen/adversarial``.
     """
@@ -78,7 +80,7 @@ class TextToImage(AdversarialGame):
         self.deviation = deviation
         self.needs = {"matcher": ["look", "read"]} if matching else {}
         if reconstruction:
-            self.needs["encoder"] = ["latent_dim"]
+            self.needs |= {"encoder": ["latent_dim"], "generator": ["relative"]}
 
     def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
         """The logits of real images, of fakes, and of real images with wrong texts."""
@@ -92,12 +94,12 @@ class TextToImage(AdversarialGame):
         """Learn which words belong to which parts of images."""
         return self._mismatch(players, self.real(batch), batch["input"])
 
-    @needs(encoder="latent_dim")
+    @needs(encoder="latent_dim", generator="relative")
     @updates("encoder", "generator")
     def reconstruct(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
         """Learn to make images again, from their texts and what else an encoder says of them."""
         images = self.real(batch)
-        code = encoded(players, images)
+        code = players.generator.relative(encoded(players, images), batch)
         return bound(images, self._again(players, batch, code), code, self.prior(clock), self.deviation)
 
     @updates("generator")
@@ -112,6 +114,7 @@ class TextToImage(AdversarialGame):
             images = self.real(batch)
             with torch.no_grad():
                 code = encoded(players, images)
+            code = players.generator.relative(code, batch)
             pixels = of_pixels(images, self._again(players, batch, code), self.deviation)
             loss, stats = loss + self.reconstruction * pixels, {"pixels": pixels.detach(), **stats}
         return loss, stats

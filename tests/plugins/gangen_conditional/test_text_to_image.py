@@ -162,9 +162,16 @@ def with_encoder():
     return Players({**players, "encoder": LatentEncoder(SPEC, latent_dim=3, width=2, norm="none")})
 
 
+def expected(generator):
+    """What is expected of codes by the texts of BATCH, their means and deviations."""
+    mean, log_variance = generator.expect(generator.encoder(ROWS).mean()).chunk(2, dim=1)
+    return mean, (log_variance / 2).exp()
+
+
 def drawn_again(players, chance):
     code = players.encoder(real(BATCH))
-    latent = code.mean + (code.log_variance / 2).exp() * chance
+    mean, deviation = expected(players.generator)
+    latent = (code.mean + (code.log_variance / 2).exp() * chance - mean) / deviation
     return code, players.generator.sample(4, BATCH, latent=latent)
 
 
@@ -176,11 +183,24 @@ def test_reconstruct_is_the_bound_of_a_conditional_variational_autoencoder():
         chance = noise.normal(4, 3)
     code, again = drawn_again(players, chance)
     posterior, pixels = Normal(code.mean, (code.log_variance / 2).exp()), Normal(again, 0.25)
-    divergence = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean()
+    divergence = kl_divergence(posterior, Normal(*expected(players.generator))).sum(1).mean()
     at_best = Normal(0.0, 0.25).log_prob(torch.zeros(()))
     unlikely = (at_best - pixels.log_prob(real(BATCH))).sum((1, 2, 3)).mean()
     assert loss.item() == pytest.approx((0.5 * divergence + unlikely).item(), rel=1e-4)
     assert TextToImage.reconstruct.updates == ("encoder", "generator")
+
+
+def test_latents_are_moved_and_stretched_as_the_text_says():
+    generator = game()["generator"].eval()
+    code = Gaussian(torch.randn(4, 3), torch.randn(4, 3))
+    relative = generator.relative(code, BATCH)
+    mean, deviation = expected(generator)
+    apart = kl_divergence(Normal(code.mean, (code.log_variance / 2).exp()), Normal(mean, deviation)).sum(1)
+    assert torch.allclose(relative.divergence(), apart, rtol=1e-4)
+    assert torch.allclose(relative.mean * deviation + mean, code.mean, atol=1e-6)
+    # Another text moves them elsewhere, the same one to the same place.
+    assert (mean[0] == mean[1]).all()
+    assert (mean[0] != mean[2]).all()
 
 
 def test_fooling_keeps_reconstructions_and_leaves_the_encoder_alone(monkeypatch):
