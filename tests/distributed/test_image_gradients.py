@@ -115,7 +115,12 @@ GAMES = {
     "augmentation, consistency, layer norm": recipe(
         DCGAN[0] | {"norm": "layer"},
         DCGAN[1] | {"norm": "layer", "minibatch_std": 2},
-        {"augmentation": "image/diffaugment", "penalties": [{"use": "image/consistency", "fakes": True}]},
+        {
+            "augmentation": "image/diffaugment",
+            "penalties": [{"use": "image/consistency", "fakes": True}],
+            "san": True,
+            "loss": "hinge",
+        },
     ),
     "adaptive augmentation, anchors, feature matching": recipe(
         DCGAN[0],

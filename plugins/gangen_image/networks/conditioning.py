@@ -103,10 +103,24 @@ class Head(nn.Module):
         said = self.output(features)
         if self.projection is None:
             return said.squeeze(1)
-        embedding = self.projection(one_hot(label, self.classes, features).reshape(-1, self.pac, self.classes).sum(1))
+        embedding = self._embedding(features, label)
         if self.alone:
             return (said * embedding).sum(1)
         return said.squeeze(1) + (features * embedding).sum(1)
+
+    def directed(self, features: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
+        """See Discriminator: of features as ``forward`` takes them."""
+        weight = self.output.weight
+        if self.alone:
+            features, weight = self.output(features), self._embedding(features, label)
+        elif self.projection is not None:
+            weight = weight + self._embedding(features, label)
+        direction = F.normalize(weight, dim=1)
+        return (features * direction.detach()).sum(1), (features.detach() * direction).sum(1)
+
+    def _embedding(self, features: Tensor, label: Tensor | None) -> Tensor:
+        assert self.projection is not None
+        return self.projection(one_hot(label, self.classes, features).reshape(-1, self.pac, self.classes).sum(1))
 
 
 class Discriminator(nn.Module, ABC):
@@ -164,6 +178,14 @@ class Discriminator(nn.Module, ABC):
     def forward(self, images: Tensor, condition: Condition | None = None) -> Tensor:
         """Logits float ``[n / pac]`` for images float ``[n, channels, ...]`` or points float ``[n, dimensions]``."""
         return self.head(self.features(images, condition), label_of(condition, self.labels))
+
+    def directed(self, images: Tensor, condition: Condition | None = None) -> tuple[Tensor, Tensor]:
+        """Logits along a direction of length 1, twice, each float ``[n / pac]``, for images as ``forward`` takes them.
+
+        The direction is that of the weights that features are multiplied with. The first teach the features alone, the
+        second the direction alone (SAN, Takida et al., 2024).
+        """
+        return self.head.directed(self.features(images, condition), label_of(condition, self.labels))
 
     @property
     def classify(self) -> Callable[[Tensor], Tensor]:

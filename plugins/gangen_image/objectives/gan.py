@@ -1,6 +1,6 @@
 """Image GANs: the discriminator tells images from fakes, the generator fools it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -43,6 +43,10 @@ class ImageGAN(AdversarialGame):
     the generator. That is another algorithm: both players learn from the same fakes. ``discriminate`` must come first;
     where it is played several times, ``generate``, which is played once, takes the fakes of the first.
 
+    ``san`` makes it a slicing adversarial network (Takida et al., 2024): of the discriminator's last layer only the
+    direction counts, without bias, and it is taught to part the means of real and fake features, whatever the loss. It
+    is for discriminators with ``directed``; what these say by themselves then has another scale than in the game.
+
     ``orthogonal`` is the weight of BigGAN's regularisation of its generator, in each ``generate``, see orthogonality:
     theirs is 1e-4. The turn ``settle`` makes standing statistics: the batch norms of the generator that is sampled from
     take the mean over all batches of a last phase, as ``{steps: 100, turns: {settle: 1}}``, in which nobody learns.
@@ -62,6 +66,7 @@ class ImageGAN(AdversarialGame):
         auxiliary: Annotated[float, Ge(0)] = 0.0,
         feature_matching: Annotated[float, Ge(0)] = 0.0,
         reuse_fakes: bool = False,
+        san: bool = False,
         orthogonal: Annotated[float, Ge(0)] = 0.0,
         path_length: Annotated[Schedule, Gt(0)] | None = None,
         **options: Any,
@@ -77,8 +82,11 @@ class ImageGAN(AdversarialGame):
         self.reuse_fakes = reuse_fakes
         self.orthogonal = orthogonal
         self.path_length = None if path_length is None else PathLength(path_length)
-        asked = {"classify": auxiliary, "features": feature_matching}
+        self.san = san
+        asked = {"classify": auxiliary, "features": feature_matching, "directed": san}
         self.needs = {"discriminator": [method for method, weight in asked.items() if weight]}
+        # What fixed features of real rows and of fakes have along the direction, between two lines of a turn.
+        self._along: Sequence[Tensor] = ()
         self._kept: dict[int, tuple[Clock, Tensor, Batch]] = {}
 
     @updates("discriminator")
@@ -88,6 +96,9 @@ class ImageGAN(AdversarialGame):
             self.augmentation.begin(clock)
         images, fakes = self.real(batch), self.fixed_fakes(players, batch, clock)
         loss, stats = self.tell_apart(players, batch, images, fakes, clock)
+        if self.san:
+            real, fake = self._along
+            loss, self._along = loss + fake.mean() - real.mean(), ()
         if self.auxiliary:
             wrong = self._misclassified(players, images, batch) + self._misclassified(players, fakes, batch)
             loss = loss + self.auxiliary * wrong
@@ -147,8 +158,25 @@ class ImageGAN(AdversarialGame):
         return images if self.augmentation is None else self.augmentation(images)
 
     def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
+        if self.san:
+            return lambda images: self._directed(players, condition, images)[0]
         judge = super().judge(players, condition)
         return lambda images: judge(self.augment(images))
+
+    def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
+        if not self.san:
+            return super().verdicts(players, batch, real, fake)
+        said, self._along = zip(*(self._directed(players, batch, rows) for rows in (real, fake)), strict=True)
+        return said
+
+    def _directed(self, players: Players, condition: Batch, images: Tensor) -> tuple[Tensor, Tensor]:
+        fixed, along = players.discriminator.directed(self.augment(images), condition)
+        return at_least_float32(fixed), at_least_float32(along)
+
+    @property
+    def log_ratio(self) -> bool:
+        """See AdversarialGame: with ``san`` the discriminator says logits of another scale by itself."""
+        return super().log_ratio and not self.san
 
     def figures(self, real: Tensor, fake: Tensor) -> Stats:
         figures = super().figures(real, fake)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from gangen import cli, noise
 from gangen.contracts import Clock
 from gangen.errors import RunError, UsageError
-from gangen.losses import NonSaturating, RelativisticPaired
+from gangen.losses import Hinge, NonSaturating, RelativisticPaired
 from gangen.networks import Players
 from gangen.optimizers import Learning, sgd
 from gangen.penalties import R1, R2
@@ -199,6 +199,35 @@ def test_what_does_not_fit_the_data_is_refused():
         ImageGAN(PointSpec(), loss=NonSaturating(), augmentation=DiffAugment())
     with pytest.raises(UsageError, match="a loss of labels"):
         ImageGAN(ImageSpec(1, 4), loss=NonSaturating(), auxiliary=1.0)
+
+
+@pytest.mark.parametrize("loss", [Hinge(), NonSaturating()])
+def test_of_a_slicing_network_features_learn_by_the_loss_and_the_direction_by_the_means(loss):
+    players, objective = game(), ImageGAN(SPEC, loss=loss, san=True, penalties=[R1(weight=0.1)])
+    net, images = players.discriminator, SPEC.prepare(BATCH["image"])
+    gradients, found = play(objective, players, "discriminate", step=False)
+    with noise.shared(1), torch.no_grad():
+        fakes = players.generator.sample(6, BATCH)
+    weights = net.head.output.weight + net.head.projection.weight.T[BATCH["label"]]
+    directions = weights / weights.norm(dim=1, keepdim=True)
+    sides = [net.features(rows, BATCH) for rows in (images.requires_grad_(), fakes)]
+    real, fake = ((side * directions.detach()).sum(1) for side in sides)
+    (slope,) = torch.autograd.grad(real.sum(), images, create_graph=True)
+    fixed = loss.discriminator(real, fake) + 0.1 / 2 * slope.square().sum() / 6
+    apart = ((sides[1] - sides[0]).detach() * directions).sum(1).mean()
+    assert found["loss"].item() == pytest.approx((fixed + apart).item(), rel=1e-5)
+    for name, teacher in (
+        ("linears.0.weight", fixed),
+        ("head.output.weight", apart),
+        ("head.projection.weight", apart),
+    ):
+        (expected,) = torch.autograd.grad(teacher, net.get_parameter(name), retain_graph=True)
+        assert expected.abs().sum() > 0 and torch.allclose(gradients[name], expected, atol=1e-6)
+    _, found = play(objective, players, "generate", step=False)
+    with noise.shared(1):
+        fakes = players.generator.sample(6, BATCH)
+    said = (net.features(fakes, BATCH) * directions).sum(1)
+    assert found["loss"].item() == pytest.approx(loss.generator(None, said).item(), rel=1e-5)
 
 
 RECIPE = """

@@ -148,6 +148,23 @@ def test_discriminators_heed_the_label(name, condition):
         net(images)
 
 
+@pytest.mark.parametrize("labels", [(), LABELS], ids=["unlabelled", "labelled"])
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_what_is_said_along_a_direction_is_what_is_said_but_for_its_length_and_a_bias(name, labels):
+    net = shaken(discriminator(name, spec_of(labels=labels), spectral_norm=False)).eval()
+    images, condition, head = torch.randn(4, 3, 8, 8), labelled(4), net.head
+    fixed, along = net.directed(images, condition)
+    assert torch.allclose(fixed, along, atol=1e-6)
+    alone = labels and name in ("r3gan", "style")
+    weight = 0 if alone else head.output.weight
+    if labels:
+        weight = weight + head.projection(nn.functional.one_hot(condition["label"], 3).float())
+    said = fixed * weight.norm(dim=1)
+    if head.output.bias is not None and not alone:
+        said = said + head.output.bias
+    assert torch.allclose(said, net(images, condition), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_classifiers_tell_classes_and_need_no_label(name):
     net = discriminator(name, spec_of(labels=LABELS), condition="classifier", pac=2)
