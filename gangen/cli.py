@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gangen.errors import GangenError, UsageError, did_you_mean
-from gangen.failures import explain
+from gangen.failures import exited, explain
 from gangen.printing import escape_what_cannot_be_encoded, say
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    debug = False
+    debug, together = False, True
     escape_what_cannot_be_encoded()
     try:
         flags, words = _flags().parse_known_args(arguments)
@@ -46,12 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if words[0] not in COMMANDS and not words[0].startswith("-"):
             words = ["train", *words]
+        together = words[0] == "train"
         options, rest = parser.parse_known_args(words)
         if rest:  # settings that stand behind a flag
             if not hasattr(options, "overrides") or any(word.startswith("-") for word in rest):
                 parser.error(f"unrecognized arguments: {' '.join(rest)}")
             options.overrides += rest
-        COMMANDS[options.command](options, flags.no_plugin)
+        try:
+            COMMANDS[options.command](options, flags.no_plugin)
+        except SystemExit as leaving:
+            raise exited(leaving) from None
         return 0
     except SystemExit as leaving:  # argparse, after --help and --version
         return int(leaving.code or 0)
@@ -63,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             say(traceback.format_exc(), sys.stderr)
-        elif said := explain(error):
+        elif said := explain(error, together=together):
             say(said, sys.stderr)
         return error.exit_code if isinstance(error, GangenError) else 1
 

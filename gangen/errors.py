@@ -12,10 +12,11 @@ SHOWN, LONGEST = 20, 1000
 class GangenError(Exception):
     """Something that the user can act on.
 
-    The command line prints it without a traceback and ends with ``exit_code``. Where several processes play, ``shared``
-    says that all of them raise it alike, so that the main one speaks for all.
+    The command line prints it without a traceback, after ``word``, and ends with ``exit_code``. Where several processes
+    play, ``shared`` says that all of them raise it alike, so that the main one speaks for all.
     """
 
+    word = "error"
     exit_code = 1
     shared = False
 

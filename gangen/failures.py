@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import shorten
 
-from gangen.errors import GangenError, RecipeError
+from gangen.errors import GangenError, PluginError, RecipeError
 
 _LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")})
 # Characters of a line that somebody still reads: what strangers wrote may have millions.
@@ -26,19 +26,34 @@ class during:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, GangenError):
+        if isinstance(error, Exception | SystemExit) and not isinstance(error, GangenError):
             error.add_note(f"in {self.what}")
 
 
-def explain(error: Exception) -> str:
-    """A short block for the terminal. Empty where every process has this error and another one tells of it."""
-    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if rank and isinstance(error, GangenError) and error.shared:
+def exited(leaving: SystemExit) -> PluginError:
+    """The error of code that was to do something for gangen, and ends the process instead."""
+    error = PluginError(f"code that it uses would have ended gangen by exit({leaving.code!r})\nat {own_line(leaving)}")
+    for note in getattr(leaving, "__notes__", []):
+        error.add_note(note)
+    return error
+
+
+def explain(error: Exception, *, together: bool = True) -> str:
+    """A short block for the terminal. Empty where every process has this error and another one tells of it.
+
+    ``together`` says that several may be at work, if the environment says so, too.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1")) if together else 1
+    rank, shared = int(os.environ.get("RANK", "0")), getattr(error, "shared", False)
+    if processes > 1 and rank and shared:
         return ""
-    where = f" on process {rank} of {processes}" if processes > 1 and not getattr(error, "shared", False) else ""
-    lines = _words(error, processes).split("\n")
-    words = "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in lines)
-    return f"gangen: error{where}: {words}"
+    where = f" on process {rank} of {processes}" if processes > 1 and not shared else ""
+    word = error.word if isinstance(error, GangenError) else "error"
+    lines = _words(error).split("
+")
+    words = "
+".join(line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in lines)
+    return f"gangen: {word}{where}: {words}"
 
 
 def summary(error: BaseException) -> str:
@@ -47,21 +62,19 @@ def summary(error: BaseException) -> str:
     return message if isinstance(error, GangenError) else f"{type(error).__name__}: {message}".rstrip(": ")
 
 
-def _words(error: Exception, processes: int) -> str:
+def _words(error: Exception) -> str:
     notes = getattr(error, "__notes__", [])
     if isinstance(error, RecipeError) and len(error.problems) > 1:
         return f"{len(error.problems)} things are wrong\n{error}"
     if isinstance(error, GangenError):
         return "\n".join([str(error), *notes])
     words = [summary(error), f"at {own_line(error)}", *notes]
-    if processes > 1 and _talking(error):
-        words = ["the others could not be reached, as when one of them has left: see what that one says", *notes[-1:]]
     if not any("error.txt" in note for note in notes):
         words.append("run again with --debug for the traceback")
     return "\n".join(words)
 
 
-def _talking(error: Exception) -> bool:
+def talking(error: Exception) -> bool:
     """Whether it was torch that failed to reach other processes."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return isinstance(error, RuntimeError) and frame.f_globals.get("__name__", "").startswith("torch.distributed")

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, JSON without NaN, and digests of tensors."""
+"""Files that are whole or not there, JSON without NaN, and digests of tensors and files."""
 
 import hashlib
 import json
@@ -53,3 +53,12 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     # Cloned, since tensors that share memory, as tied weights do, cannot be written.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
     return hashlib.sha256(save(plain)).hexdigest()
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below ``folder``, in hexadecimal digits, by its path from there."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found

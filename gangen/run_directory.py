@@ -6,12 +6,16 @@ import re
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import shorten
+
+from safetensors import SafetensorError
 
 from gangen.bounded import lies_in, read_json
 from gangen.components.registry import Registry
-from gangen.errors import GangenError, RecipeError, RunError
+from gangen.errors import CheckpointError, GangenError, RecipeError, RunError
+from gangen.failures import exited
 from gangen.files import to_json, write_atomically
 from gangen.metrics.figures import read_row
 from gangen.printing import visible
@@ -22,7 +26,13 @@ from gangen.recipe.sections import Recipe
 # stands in files of `code` is compared by its digest.
 _FREE = (
     *("run:", "resume:", "code", "every.", "metrics", "keep_best", "guard", "callbacks", "sampler"),
-    *("trainer.threads:", "trainer.trackers", "trainer.keep_checkpoints:", "trainer.eval_batch_size:"),
+    *(
+        "trainer.threads:",
+        "trainer.trackers",
+        "trainer.keep_checkpoints:",
+        "trainer.eval_batch_size:",
+        "trainer.timeout:",
+    ),
 )
 
 
@@ -58,6 +68,8 @@ class RunDirectory:
 
         Raises RunError when another recipe was played here, or when ``resume`` is false and any was.
         """
+        with self.writing(), suppress(FileNotFoundError):
+            self.root.stat()  # which refuses, say, a name of 300 letters
         if self.root.exists() and not self.root.is_dir():
             raise RunError(f"{self.root} is a file; choose a folder with run=...")
         if not self.recipe.exists() or self._empty():
@@ -99,20 +111,29 @@ class RunDirectory:
         ``plugins`` says what each plugin, and each local file, is.
         """
         before = read_record(self.plugins) if self._steps_played() is not None else {}
-        try:
+        with self.writing():
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
             write_atomically(self.recipe, recipe.to_yaml())
             write_atomically(self.plugins, to_json(plugins, indent=1))
-        except OSError as error:
-            raise RunError(
-                f"cannot write to {self.root}: {error.strerror}\nchoose another folder with run=..."
-            ) from None
         return [
             f"{name} has changed since this run was last played, and may train otherwise: {before[name]} -> {now}"
             for name, now in plugins.items()
             if before.get(name, now) != now
         ]
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Raise RunError, in a sentence, where the block cannot write, as on a full disk."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise RunError(
+                f"cannot write to {self.root}: {reason}\n"
+                "nothing that was there is lost: see to it and give the same command again, or choose another folder "
+                "with run=..."
+            ) from None
 
     def _empty(self) -> bool:
         """Whether a run began here, which the record of its plugins tells, and never came to a checkpoint."""
@@ -120,15 +141,15 @@ class RunDirectory:
 
     def _steps_played(self) -> int | None:
         """As many as the newest checkpoint says; None where there is none."""
-        pointer = self.checkpoints / "latest"
-        digits = pointer.exists() and re.search(r"\d+", pointer.read_text(encoding="utf-8"))
-        return int(digits[0]) if digits else None
+        name = latest_name(self.checkpoints)
+        return int(name.removeprefix("step-")) if name else None
 
     def changed_extractors(self, digests: Mapping[str, str]) -> list[str]:
         """In words, which extractors are not what they were in evaluations before; others are written down."""
         known = read_record(self.extractors)
         if new := {name: digest for name, digest in digests.items() if name not in known}:
-            write_atomically(self.extractors, to_json(known | new, indent=1))
+            with self.writing():
+                write_atomically(self.extractors, to_json(known | new, indent=1))
         return [
             f"extractor '{name}' is not what it was before in this run: {known[name][:8]} then, {digest[:8]} now; its "
             "options, the data, its weights or this machine's arithmetic have changed, and its figures do not compare"
@@ -141,14 +162,19 @@ class RunDirectory:
         """Keep that of an error which nobody raised on purpose."""
         try:
             yield
+        except SystemExit as leaving:
+            self.keep_traceback(leaving)
+            raise exited(leaving) from None
         except Exception as error:
             if not isinstance(error, GangenError):
                 self.keep_traceback(error)
             raise
 
-    def keep_traceback(self, error: Exception) -> None:
-        """Append it to ``error.txt``, and note in the error where it is."""
-        if self.root.is_dir():
+    def keep_traceback(self, error: BaseException) -> None:
+        """Append it to ``error.txt``, and note in the error where it is; not where that cannot be written."""
+        if not self.root.is_dir():
+            return
+        with suppress(OSError):
             with self.errors.open("a", encoding="utf-8") as file:
                 process = f"process {os.environ.get('RANK', '0')} of {os.environ.get('WORLD_SIZE', '1')}"
                 trace = visible("".join(traceback.format_exception(error)))
@@ -156,7 +182,7 @@ class RunDirectory:
             error.add_note(f"the traceback is in {self.errors}")
 
     def append_metrics(self, *rows: Mapping[str, object]) -> None:
-        with self.metrics.open("a", encoding="utf-8") as file:
+        with self.writing(), self.metrics.open("a", encoding="utf-8") as file:
             file.write("".join(map(to_json, rows)))
 
     def read_metrics(self) -> Iterator[dict]:
@@ -173,9 +199,32 @@ class RunDirectory:
 
     def forget_after(self, step: int) -> None:
         """Drop metrics of steps beyond ``step``: the run that resumes there will write them again."""
-        rows = [row for row in self.read_metrics() if row["step"] <= step]
-        if self.metrics.exists():
-            write_atomically(self.metrics, "".join(map(to_json, rows)))
+        with self.writing():
+            rows = [row for row in self.read_metrics() if row["step"] <= step]
+            if self.metrics.exists():
+                write_atomically(self.metrics, "".join(map(to_json, rows)))
+
+
+def latest_name(checkpoints: Path) -> str | None:
+    """The checkpoint that ``latest`` names, None where there is none. Raises CheckpointError for what is no name."""
+    pointer = checkpoints / "latest"
+    try:
+        name = pointer.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{pointer} cannot be read: {error}\n{way_back(checkpoints)}") from None
+    if not re.fullmatch(r"step-\d{8,18}", name, re.ASCII):
+        said = f"names {shorten(name, 60)!r}, which is no checkpoint" if name else "is empty"
+        raise CheckpointError(f"{pointer} {said}\n{way_back(checkpoints)}")
+    return name
+
+
+def way_back(checkpoints: Path) -> str:
+    """What to do where the newest of them cannot be taken, in words."""
+    return (
+        f"write the name of an older folder of {checkpoints} into {checkpoints / 'latest'}, or start anew with run=..."
+    )
 
 
 def read_record(path: Path) -> dict[str, str]:

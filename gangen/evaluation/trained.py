@@ -46,7 +46,7 @@ class Trained:
         if not self.run.recipe.is_file():
             raise RunError(f"{folder} is no run: it has no recipe.yaml\nname the folder that a recipe was played in")
         self.run.refuse_ways_out()
-        newest = checkpoint.latest(self.run.checkpoints)
+        newest, self.damaged = checkpoint.newest_whole(self.run.checkpoints, torch.device("cpu"))
         if newest is None:
             raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
         self.checkpoint = newest
@@ -71,6 +71,8 @@ class Trained:
         data, players, _, _ = build_game(self.recipe, self.registry, device)
         context = build_context(self.recipe, self.registry, data, players, device)
         metrics = self._metrics(context)
+        for words in self.damaged:
+            context.warn(words)
         codec, rows = checkpoint.compare_data(digests_of(data), self.checkpoint)
         if codec:
             differ = ", ".join([*codec, *rows])

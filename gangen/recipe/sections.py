@@ -59,18 +59,20 @@ class TrainerRecipe(Section, title="the trainer"):
     by each for itself with "local". ``keep_checkpoints`` is how many of the newest are kept.
     Without ``threads``, the processes on a machine that trains on its CPU share its cores. ``compile`` compiles what
     can be compiled to the same result, of networks and of the slopes in penalties, and says what it leaves as it is.
-    ``eval_batch_size`` is how many samples are drawn at once for metrics, and later from the model.
+    ``eval_batch_size`` is how many samples are drawn at once for metrics, and later from the model. Processes wait for
+    each other for ``timeout`` seconds, which must be more than an evaluation takes.
     """
 
     batch_size: Annotated[int, Ge(1)] = 64
     accumulate: Annotated[int, Ge(1)] = 1
     precision: Literal["fp32", "tf32", "fp64", "bf16", "fp16"] = "fp32"
-    threads: Annotated[int, Ge(1)] | None = None
+    threads: Annotated[int, Interval(ge=1, le=1024)] | None = None
     trackers: list[str] = Field(default=[])
     noise: Literal["global", "local"] = "global"
     compile: bool = False
     keep_checkpoints: Annotated[int, Ge(1)] = 3
     eval_batch_size: Annotated[int, Ge(1)] = 500
+    timeout: Annotated[float, Interval(gt=0, le=10**7)] = 1800.0
 
 
 class Every(Section, title="every"):

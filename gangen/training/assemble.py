@@ -26,6 +26,7 @@ from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.samplers import Sampler, drawing
 from gangen.training import checkpoint, compilation
+from gangen.training.agreement import agreed
 from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluations
@@ -52,11 +53,12 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     run, device = RunDirectory(recipe.run), torch.device("cpu")
     run.claim(recipe, registry)
     data, players, phases, _ = build_game(recipe, registry, device)
-    if found := checkpoint.latest(run.checkpoints):
+    found, damaged = checkpoint.newest_whole(run.checkpoints, device)
+    if found:
         checkpoint.refuse_other_data(digests_of(data), found, device)
     context = build_context(recipe, registry, data, players, device)
     build_metrics(recipe, registry, context)
-    start_players(recipe, players)
+    damaged += start_players(recipe, players, device)
     accounts = told(data, recipe.data.name)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}", *accounts.lines]
     lines += [
@@ -70,7 +72,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
         )
         balance = phase.balance and f", {phase.balance.player} balanced by {phase.balance.figure}"
         lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}{balance or ''}")
-    warnings = [*accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
+    warnings = [*damaged, *accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
     return lines + [f"warning: {warning}" for warning in warnings]
 
 
@@ -78,10 +80,11 @@ def assemble(
     recipe: Recipe, registry: Registry, accelerator: Accelerator, run: RunDirectory, console: Console
 ) -> Trainer:
     """The trainer of a recipe on this process, at its first step."""
-    data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
-    context = build_context(recipe, registry, data, players, accelerator.device)
+    with agreed(accelerator.device):
+        data, players, phases, objective = build_game(recipe, registry, accelerator.device, accelerator.num_processes)
+        context = build_context(recipe, registry, data, players, accelerator.device)
+        metrics = build_metrics(recipe, registry, context)
     sampler, networks = context.sampler, context.players
-    metrics = build_metrics(recipe, registry, context)
     for player in players.values():
         player.synchronize()
     if recipe.trainer.compile:
@@ -92,15 +95,19 @@ def assemble(
     code = {path.name: path.read_text(encoding="utf-8") for path in recipe.code}
 
     def export(folder: Path) -> None:
-        if main:
+        if not main:
+            return
+        with run.writing():
             saved_model.export(folder, networks, sampler, data.codec, recipe, distributions, code)
 
     every, main = recipe.every, accelerator.is_main_process
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.
-    callbacks: list[Callback] = [Log(run, every.log, console, main=main)]
-    callbacks.append(StopUnlessFinite(run, (every.checkpoint, every.evaluate if recipe.keep_best else 0)))
-    callbacks += [registry.build(use) for use in recipe.observers]
-    callbacks.append(Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export))
+    callbacks: list[Callback] = [
+        Log(run, every.log, console, main=main),
+        StopUnlessFinite(run, (every.checkpoint, every.evaluate if recipe.keep_best else 0)),
+        Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export),
+        *(registry.build(use) for use in recipe.observers),
+    ]
     if main:
         callbacks.append(Sheets(run, every.sample, sampler, console))
         best = BestModel(recipe.keep_best, run.best, export) if recipe.keep_best else None
@@ -182,13 +189,17 @@ def build_game(
     return data, players, phases, objective
 
 
-def start_players(recipe: Recipe, players: dict[str, Player]) -> None:
-    """Begin with networks of other runs where the recipe says so. Raises RecipeError where there are none that fit."""
+def start_players(recipe: Recipe, players: dict[str, Player], device: torch.device) -> list[str]:
+    """Begin with networks of other runs where the recipe says so; returns which of their checkpoints are damaged.
+
+    Raises RecipeError where there are none that fit.
+    """
     start, started, problems = recipe.start_from, [], []
     runs = dict.fromkeys(players, start) if isinstance(start, str) else start or {}
+    newest = {it: checkpoint.newest_whole(RunDirectory(it).checkpoints, device) for it in dict.fromkeys(runs.values())}
     for name, folder in runs.items():
         place = recipe.where("start_from", name) if isinstance(start, dict) else recipe.where("start_from")
-        found = checkpoint.latest(RunDirectory(folder).checkpoints)
+        found, _ = newest[folder]
         if found is None:
             problems.append(Problem(place, f"{folder} has no checkpoint to start from"))
         elif (found / name).is_dir():
@@ -204,6 +215,7 @@ def start_players(recipe: Recipe, players: dict[str, Player]) -> None:
     for name, chosen in recipe.players.items():
         if chosen.original in started and name not in started:
             players[name].take_over(players[chosen.original])
+    return [words for _, damaged in newest.values() for words in damaged]
 
 
 def _learning(recipe: OptimizerRecipe, registry: Registry) -> Learning:

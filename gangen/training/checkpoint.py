@@ -7,25 +7,67 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, MinLen
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gangen.collectives import all_gather, rank, unequal
+from gangen.collectives import all_gather, any_process, rank, unequal
 from gangen.components.registry import name_of
 from gangen.errors import CheckpointError, PluginError, RunError
-from gangen.files import write_atomically
+from gangen.files import file_digests, to_json, write_atomically
 from gangen.networks import differences, load_state, state_of
+from gangen.run_directory import latest_name, way_back
 from gangen.training.data_digests import changed_codec, changed_rows
 from gangen.training.players import Player
-from gangen.training.trainer import Trainer
+from gangen.training.trainer import Count, State, Trainer
 
 # Format 1 had no number, and did not count the samples that a player had seen; format 2 kept every value of a figure.
 FORMAT = 3
+# SHA-256 of every other file of a checkpoint, since format 3.
+MANIFEST = "manifest.json"
+
+
+@dataclass
+class _Figure:
+    count: Annotated[int, Ge(1)]
+    sums: Annotated[list[float], MinLen(1)]
+
+
+@dataclass
+class _Rows:
+    count: Count
+    columns: dict[str, str]
+
+
+@dataclass
+class _Data:
+    codec: dict[str, str]
+    description: dict[str, str]
+    rows: dict[str, _Rows]
+
+
+@dataclass
+class _Saved:
+    """What ``state.json`` holds."""
+
+    state: State
+    figures: dict[str, _Figure | list[float]]
+    format: Annotated[int, Ge(1)] = 1
+    seen: dict[str, Count] | None = None
+    scaler: dict[str, float] | None = None
+    data: _Data | None = None
+
+
+_SAVED, _DIGESTS = TypeAdapter(_Saved), TypeAdapter(dict[str, str])
+# What reading a damaged file raises.
+FAULTS = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 
 
 def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
@@ -48,40 +90,74 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
     if rank():
         return final
     state["data"] = trainer.data_digests
-    for left in folder.glob(".step-*.part"):  # by a run that was killed, at this step or another
-        shutil.rmtree(left)
     temporary.mkdir(parents=True)
     for player_name, player in trainer.players.items():
         if player.changes:
             _save_player(player, temporary / player_name)
     if trainer.objective is not None:
         save_file(_contiguous(kept), temporary / "objective.safetensors")
-    (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    (temporary / "state.json").write_text(to_json(state), encoding="utf-8")
+    (temporary / MANIFEST).write_text(to_json(file_digests(temporary), indent=1), encoding="utf-8")
     for path in [*temporary.rglob("*"), temporary]:
         _flush(path)
-    if final.exists():  # left by a run that was killed before `latest` moved
-        shutil.rmtree(final)
+    if final.exists():  # left by a run that was killed before `latest` moved, or damaged
+        _remove(final)
     temporary.rename(final)
     _flush(folder)
     write_atomically(folder / "latest", name + "\n")
     others = [path for path in folder.glob("step-*") if path != final]
     # Those of later steps are the first to go: a run that was sent back to an older one has left them behind.
     for old in sorted(others, key=lambda path: (path < final, path))[: -keep + 1 or None]:
-        shutil.rmtree(old)
+        _remove(old)
     return final
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest complete checkpoint, or None where there is none. Raises CheckpointError when it is gone."""
-    pointer = folder / "latest"
-    if not pointer.exists():
-        return None
-    name = pointer.read_text(encoding="utf-8").strip()
-    if not name:
-        raise CheckpointError(f"{pointer} is empty\n{_way_back(folder)}")
-    if not (folder / name).is_dir():
-        raise CheckpointError(f"{pointer} names {name}, which is not there\n{_way_back(folder)}")
-    return folder / name
+    """The checkpoint that ``latest`` names, or None where there is none. Raises CheckpointError when it is gone."""
+    name = latest_name(folder)
+    if name and not (folder / name).is_dir():
+        raise CheckpointError(f"{folder / 'latest'} names {name}, which is not there\n{way_back(folder)}")
+    return folder / name if name else None
+
+
+def newest_whole(folder: Path, device: torch.device) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that is whole, None where there is none; and, in words, which newer ones are damaged.
+
+    All processes ask together. Raises CheckpointError where all are damaged, or where one is of a later format.
+    """
+    if (newest := latest(folder)) is None:
+        return None, []
+    damaged: list[str] = []
+    older = sorted((path for path in folder.glob("step-*") if path < newest), reverse=True)
+    for candidate in [newest, *older]:
+        damage = _damage(candidate)
+        if not any_process(bool(damage), device):
+            return candidate, [f"{words}; taking {candidate.name} instead" for words in damaged]
+        damaged.append(f"checkpoint {candidate} is damaged: {damage or 'another process cannot read it'}")
+    error = CheckpointError("\n".join([*damaged, "no other is whole; start anew with run=..."]))
+    error.shared = True
+    raise error
+
+
+def _damage(checkpoint: Path) -> str:
+    """In words, what in a checkpoint is not as it was saved; of earlier formats, which keep no digests, cannot be read.
+
+    Raises CheckpointError where it is of a later format.
+    """
+    try:
+        digests = file_digests(checkpoint)
+        kept = digests.pop(MANIFEST, None) is not None
+        for name, digest in _DIGESTS.validate_json((checkpoint / MANIFEST).read_bytes()).items() if kept else ():
+            if digests.get(name) != digest:
+                return f"{name} is {'not as it was saved' if name in digests else 'missing'}"
+        if not kept and _read_state(checkpoint).get("format", 1) >= 3:
+            return f"{MANIFEST} is missing"
+        for path in checkpoint.rglob("*.safetensors") if not kept else ():
+            if any(tensor.isnan().any() for tensor in load_file(path).values()):
+                return f"{path.relative_to(checkpoint)} holds nan"
+    except FAULTS as error:
+        return _reason(error)
+    return ""
 
 
 def restore(trainer: Trainer, checkpoint: Path) -> None:
@@ -164,13 +240,15 @@ def start_from(player: Player, checkpoint: Path, batch_size: int) -> None:
 
 
 def _read_state(checkpoint: Path, batch_size: int = 1) -> dict:
-    saved = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+    text = (checkpoint / "state.json").read_bytes()
+    saved = json.loads(text)
     if saved.get("format", 1) > FORMAT:
         raise CheckpointError(
             f"checkpoint {checkpoint} is of format {saved['format']}, and this gangen knows formats up to {FORMAT}\n"
             "a later version of gangen wrote it: go on with that one"
         )
-    if "seen" not in saved:
+    _SAVED.validate_json(text, strict=True)
+    if saved.get("seen") is None:
         saved["seen"] = defaultdict(lambda: saved["state"]["total"] * batch_size)
     return saved
 
@@ -179,12 +257,23 @@ def _read_state(checkpoint: Path, batch_size: int = 1) -> dict:
 def _explaining(checkpoint: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"checkpoint {checkpoint} is damaged: {error}\n{_way_back(checkpoint.parent)}") from None
+    except FAULTS as error:
+        words = f"checkpoint {checkpoint} is damaged: {_reason(error)}\n{way_back(checkpoint.parent)}"
+        raise CheckpointError(words) from None
 
 
-def _way_back(folder: Path) -> str:
-    return f"write the name of an older folder of {folder} into {folder / 'latest'}, or start anew with run=..."
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        line = error.errors()[0]
+        return f"{'.'.join(map(str, line['loc'])) or error.title}: {line['msg']}"
+    return str(error) or type(error).__name__
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete it; renamed before, since half deleted it would look like one to go back to."""
+    gone = checkpoint.with_name(f".{checkpoint.name}.old.part")
+    checkpoint.rename(gone)
+    shutil.rmtree(gone)
 
 
 def _flush(path: Path) -> None:
@@ -238,11 +327,23 @@ def _load_optimizer(player: Player, folder: Path) -> None:
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     groups = json.loads((folder / "optimizer.json").read_text(encoding="utf-8"))
+    for group, fresh in zip(groups, player.optimizer.state_dict()["param_groups"], strict=True):
+        for name, value in fresh.items():
+            found = group.get(name)  # nothing where an earlier version of torch saved it
+            if value is not None and found is not None and _kind(found) != _kind(value):
+                raise ValueError(f"{name} of an optimizer is {found!r}")
     player.optimizer.load_state_dict({"state": state, "param_groups": groups})
     for parameter, row in player.optimizer.state.items():
         for name, value in row.items():
             if value.shape == parameter.shape:  # with the parameter's strides: fused optimizers go through memory
                 row[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _kind(value: Any) -> Any:
+    """Of what kind an optimizer's setting is; whole numbers are numbers."""
+    if isinstance(value, list | tuple):
+        return [_kind(entry) for entry in value]
+    return float if type(value) is int else type(value)
 
 
 def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from gangen.contracts import Codec, Data, HeldOut, training_rows
+from gangen.files import file_digests
 
 # Rows that are looked at in one go.
 CHUNK = 1000
@@ -62,8 +63,7 @@ def _files(codec: Codec) -> dict[str, str]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         codec.save(folder)
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+        return file_digests(folder)
 
 
 def _columns(split: HeldOut) -> dict[str, str]:

@@ -30,8 +30,8 @@ def rehearse(recipe: Recipe, registry: Registry) -> None:
                 "trainer": recipe.trainer.model_copy(update={"trackers": []}),
             }
         )
-        play(small, registry, run, [], rehearsal=True)
-        trainer = play(small, registry, run, [], rehearsal=True)  # finds itself finished, from its checkpoint
+        play(small, registry, run, rehearsal=True)
+        trainer = play(small, registry, run, rehearsal=True)  # finds itself finished, from its checkpoint
         _sample_twice(saved_model.load(folder, registry=registry), trainer.data, Path(folder))
 
 

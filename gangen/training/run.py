@@ -3,9 +3,11 @@
 import hashlib
 import os
 import shlex
+from contextlib import ExitStack
+from datetime import timedelta
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 
 from gangen.account import told
 from gangen.components.registry import Registry
@@ -14,9 +16,11 @@ from gangen.errors import RunError, UsageError
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.training import checkpoint, compilation
+from gangen.training.agreement import agreed, telling_others
 from gangen.training.assemble import assemble, distributions_of, start_players
 from gangen.training.callbacks.record import PLAIN, warn
 from gangen.training.compatibility import find_scarcity
+from gangen.training.lock import locked
 from gangen.training.trainer import Trainer
 
 # fp64 is not mixed: networks and noise are float64 throughout.
@@ -24,37 +28,46 @@ _MIXED_PRECISION = {"fp32": "no", "tf32": "no", "fp64": "no", "bf16": "bf16", "f
 
 
 class Stopped(RunError):
-    """The run was asked to stop, and did so after saving a checkpoint."""
+    """The run was asked to stop, and did so after saving a checkpoint.
 
-    exit_code = 130
+    The exit code is 130, and 0 below a launcher, torchrun or accelerate, which takes all others for a crash.
+    """
+
+    word = "preempted"
+    exit_code = 0 if os.environ.keys() & {"TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION"} else 130
 
 
 def train(recipe: Recipe, registry: Registry) -> None:
     """Play a recipe from its start, or from the newest checkpoint in its run directory, to its end."""
     run = RunDirectory(recipe.run)
-    remarks = run.claim(recipe, registry)
     with run.keeping_tracebacks():
-        play(recipe, registry, run, remarks)
+        play(recipe, registry, run)
 
 
-def play(
-    recipe: Recipe, registry: Registry, run: RunDirectory, remarks: list[str], *, rehearsal: bool = False
-) -> Trainer:
-    """Play a recipe in a directory that may be played in; ``remarks`` are what to warn of before.
+def play(recipe: Recipe, registry: Registry, run: RunDirectory, *, rehearsal: bool = False) -> Trainer:
+    """Play a recipe in a directory that may be played in.
 
     A rehearsal does not say where it is, and ends at errors that training goes on after: those of metrics and sheets.
     """
     accelerator = _accelerator(recipe, run)
     console = Console(quiet=not accelerator.is_main_process)
     around = Console(quiet=rehearsal or console.quiet)
-    try:
+    with ExitStack() as leaving:
+        leaving.callback(accelerator.end_training)
+        leaving.enter_context(telling_others(recipe.trainer.timeout))
+        with agreed(accelerator.device):
+            remarks = [] if rehearsal else run.claim(recipe, registry)
         trainer = assemble(recipe, registry, accelerator, run, console)
         trainer.strict = rehearsal
-        found = checkpoint.latest(run.checkpoints)
+        leaving.enter_context(locked(run, accelerator.device))
+        if recipe.trainer.trackers:
+            accelerator.init_trackers(run.root.name)
+        found, damaged = checkpoint.newest_whole(run.checkpoints, accelerator.device)
+        remarks += damaged
         if found:
             checkpoint.restore(trainer, found)
         else:
-            start_players(recipe, trainer.players)
+            remarks += start_players(recipe, trainer.players, accelerator.device)
         if accelerator.is_main_process:  # not before, since a run that is refused stays as it was
             digests = {path.name: f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in recipe.code}
             if not rehearsal:  # a check has said that before
@@ -75,14 +88,12 @@ def play(
         with compilation.explaining():
             trainer.fit()
         accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
-        if trainer.stopping:
+        if trainer.stopping and trainer.state.phase < len(trainer.phases):
             raise Stopped(
                 f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
             )
         around.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
         return trainer
-    finally:
-        accelerator.end_training()
 
 
 def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
@@ -92,6 +103,7 @@ def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
             mixed_precision=_MIXED_PRECISION[recipe.trainer.precision],
             log_with=recipe.trainer.trackers or None,
             project_dir=run.root,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=recipe.trainer.timeout))],
         )
     except (ValueError, ImportError) as error:
         raise UsageError(f"accelerate refuses this set-up: {error}") from None
@@ -106,8 +118,6 @@ def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
     absent = set(recipe.trainer.trackers) - {"all", *map(str, accelerator.log_with)}
     if absent:
         recipe.fail(("trainer", "trackers"), f"not installed: {', '.join(sorted(absent))}")
-    if recipe.trainer.trackers:
-        accelerator.init_trackers(run.root.name)
     return accelerator
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from typing import Annotated
 
 import torch
 from accelerate import Accelerator
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from gangen import noise
@@ -22,6 +24,8 @@ from gangen.training.data_digests import digests_of
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, learning, networks_of
 
+Count = Annotated[int, Ge(0)]
+
 
 @dataclass
 class State:
@@ -30,10 +34,10 @@ class State:
     ``balance`` is the moving mean of the figure that balances the phase.
     """
 
-    phase: int = 0
-    step: int = 0
-    total: int = 0
-    batches: int = 0
+    phase: Count = 0
+    step: Count = 0
+    total: Count = 0
+    batches: Count = 0
     balance: float | None = None
 
     def find_place(self, lengths: Sequence[int]) -> None:

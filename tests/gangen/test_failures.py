@@ -22,6 +22,8 @@ FAULT = "{fault}"
 def fail(where):
     if where == FAULT:
         json.loads("[1, 2")
+    if where + " leaves" == FAULT:
+        raise SystemExit(0)
     if where + " on purpose" == FAULT:
         raise UsageError("not today")
 
@@ -51,6 +53,8 @@ class Faulty(Game):
 class Look(Callback):
     def after_step(self, trainer):
         fail("callback")
+    def finish(self, trainer):
+        fail("finish")
     def close(self, trainer):
         fail("close")
 
@@ -135,6 +139,22 @@ def test_what_a_plugin_says_on_purpose_stands_for_itself(play):
     assert not Path("run/error.txt").exists()
 
 
+@pytest.mark.parametrize("fault", ["constructor", "turn", "finish"])
+def test_code_that_leaves_is_an_error_and_no_end_of_the_run(fault, play):
+    said = play(f"{fault} leaves")
+    assert said[0] == "gangen: error: code that it uses would have ended gangen by exit(0)"
+    assert said[1] == "at mine.py:14: raise SystemExit(0)"
+    if fault == "turn":
+        assert "in turn 'generate' of objective 'local/game'" in said
+        assert "raise SystemExit(0)" in Path("run/error.txt").read_text()
+
+
+@pytest.mark.parametrize("fault", ["finish", "finish leaves", "finish on purpose"])
+def test_a_callback_that_cannot_finish_does_not_keep_the_end_from_being_saved(fault, play):
+    play(fault, "every.checkpoint=100")
+    assert Path("run/checkpoints/latest").read_text() == "step-00000003\n"
+
+
 def test_all_callbacks_are_closed_and_the_first_error_is_kept_where_closing_fails_too(play, monkeypatch):
     monkeypatch.setattr("gangen.training.callbacks.progress.Log.close", lambda *given: {}["again"])
     closed = []
@@ -188,5 +208,9 @@ def test_every_process_speaks_with_its_number_but_of_what_all_know_one_does(monk
     assert explain(caught(lambda: {}["a"])).startswith("gangen: error on process 1 of 2: KeyError: 'a'\nat ")
     assert explain(CheckpointError("torn")) == "gangen: error on process 1 of 2: torn"
     assert explain(RunError("another recipe was played here")) == ""
+    assert explain(RunError("no model"), together=False) == "gangen: error: no model"  # by gangen sample, say
+    monkeypatch.delenv("WORLD_SIZE")
+    assert explain(RunError("another recipe was played here")) == "gangen: error: another recipe was played here"
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     assert explain(RunError("another recipe was played here")) == "gangen: error: another recipe was played here"

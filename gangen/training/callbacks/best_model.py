@@ -26,10 +26,19 @@ class BestModel:
         """Take over the best value of the evaluations in ``rows`` of ``metrics.jsonl``, if its model was kept.
 
         A run that goes on has cut rows back to its checkpoint, so what it finds again it writes again, to the bit.
+        Raises RunError where best.json cannot be read.
         """
-        if self.about.exists() and json.loads(self.about.read_text(encoding="utf-8")).items() >= self.name.items():
-            for row in rows:
-                self._improves(row)
+        try:
+            about = json.loads(self.about.read_text(encoding="utf-8"))
+            same = all(about.get(side) == figure for side, figure in self.name.items())
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            raise RunError(
+                f"{self.about} cannot be read: {error}\nmove {self.folder} away to choose the best model anew"
+            ) from None
+        for row in rows if same else ():
+            self._improves(row)
 
     def offer(self, figures: Mapping[str, Figure], step: int) -> None:
         """Export the model of ``step`` where ``figures`` are better than all before.

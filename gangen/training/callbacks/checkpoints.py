@@ -47,5 +47,6 @@ class Checkpoints(Callback):
     def _save(self, trainer: Trainer) -> None:
         self.export(self.run.model)
         if self.every:
-            checkpoint.save(trainer, self.run.checkpoints, keep=self.keep)
+            with self.run.writing():
+                checkpoint.save(trainer, self.run.checkpoints, keep=self.keep)
         self.saved = trainer.state.total

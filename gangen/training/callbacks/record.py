@@ -23,7 +23,8 @@ def record(
 ) -> None:
     """Figures into ``metrics.jsonl`` and trackers, with ``warnings`` and those of callbacks at their sight."""
     row = stamp(trainer) | dict(figures)
-    trainer.accelerator.log(_numbers(figures), step=trainer.state.total)
+    with pardoning(trainer, run, console, "a tracker"):
+        trainer.accelerator.log(_numbers(figures), step=trainer.state.total)
     warn(trainer, run, console, [*warnings_at(trainer, row), *warnings], row)
 
 

@@ -1,12 +1,13 @@
 """What a checkpoint keeps of players, copies and counters, and which checkpoints are read."""
 
 import json
+import random
 from types import SimpleNamespace
 
 import pytest
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gangen.contracts import updates
@@ -95,15 +96,17 @@ def test_only_what_changes_is_kept(tmp_path):
     saved = checkpoint.save(play(trainer_of(), 1), tmp_path, keep=1)
     files = {str(path.relative_to(saved)) for path in saved.rglob("*.*")}
     pupil = {f"pupil/{name}" for name in ("model.safetensors", "average.safetensors", "optimizer.safetensors")}
-    assert files == pupil | {"pupil/optimizer.json", "earlier/model.safetensors", "state.json"}
+    assert files == pupil | {"pupil/optimizer.json", "earlier/model.safetensors", "state.json", "manifest.json"}
     for name in ("model", "average"):
         assert load_file(saved / f"pupil/{name}.safetensors").keys() == {"adapter.weight", "adapter.bias"}
 
 
 def rewrite(saved, change):
-    state = json.loads((saved / "state.json").read_text())
+    """As a version of gangen wrote it that kept no digests."""
+    state = json.loads((saved / "state.json").read_text()) | {"format": 2, "figures": {}}
     change(state)
     (saved / "state.json").write_text(json.dumps(state))
+    (saved / "manifest.json").unlink(missing_ok=True)
 
 
 def test_a_checkpoint_of_the_first_format_goes_on(tmp_path):
@@ -161,16 +164,104 @@ def test_a_run_that_was_sent_back_keeps_its_own_checkpoints_rather_than_later_on
     assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-00000002", "step-00000003", "step-00000006"]
 
 
-def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
-    (tmp_path / ".step-00000007.part/pupil").mkdir(parents=True)
-    saved = checkpoint.save(play(trainer_of(), 2), tmp_path, keep=3)
-    assert {path.name for path in tmp_path.iterdir()} == {saved.name, "latest"}
-
-
 @pytest.mark.parametrize(
-    ("pointer", "words"), [("", "is empty"), ("step-00000009\n", "names step-00000009, which is not")]
+    ("pointer", "words"),
+    [
+        (b"", "is empty"),
+        (b"step-00000009\n", "names step-00000009, which is not there"),
+        (b"\xff\xfe", "cannot be read: 'utf-8' codec"),
+        (b"/etc", "names '/etc', which is no checkpoint"),
+        (b"../../other/step-00000001", "names '../../other/step-00000001', which is no checkpoint"),
+    ],
 )
 def test_a_pointer_to_nothing_says_how_to_go_back(pointer, words, tmp_path):
-    (tmp_path / "latest").write_text(pointer)
+    (tmp_path / "latest").write_bytes(pointer)
     with pytest.raises(CheckpointError, match=f"{words}[\\s\\S]*write the name of an older folder"):
         checkpoint.latest(tmp_path)
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Checkpoints of steps 2, 4 and 6."""
+    trainer = trainer_of()
+    for _ in range(3):
+        saved = checkpoint.save(play(trainer, 2), tmp_path, keep=3)
+    return tmp_path, saved
+
+
+def newest(folder):
+    return checkpoint.newest_whole(folder, torch.device("cpu"))
+
+
+FILES = ["state.json", "manifest.json", *(f"pupil/{name}" for name in ("model.safetensors", "optimizer.json"))]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_of_a_checkpoint_every_bit_counts_and_the_one_before_is_taken(name, three):
+    folder, saved = three
+    path, chance = saved / name, random.Random(name)
+    whole = path.read_bytes()
+    for _ in range(20):
+        place, bit = chance.randrange(len(whole)), 1 << chance.randrange(8)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        found, [words] = newest(folder)
+        assert found == folder / "step-00000004"
+        assert words.startswith(f"checkpoint {saved} is damaged: ") and words.endswith("; taking step-00000004 instead")
+    path.write_bytes(whole)
+    assert newest(folder) == (saved, [])
+
+
+def test_halves_of_zeros_and_missing_files_are_named(three):
+    folder, saved = three
+    weights = saved / "pupil/average.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))
+    assert "pupil/average.safetensors is not as it was saved" in newest(folder)[1][0]
+    weights.unlink()
+    assert "pupil/average.safetensors is missing" in newest(folder)[1][0]
+    for other in folder.glob("step-*"):
+        (other / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match=r"02 is damaged: manifest.json is missing\nno other is whole"):
+        newest(folder)
+
+
+def test_of_earlier_formats_what_cannot_be_read_or_is_nan_is_damaged(three):
+    folder, saved = three
+    rewrite(saved, lambda state: None)
+    rewrite(folder / "step-00000004", lambda state: None)
+    assert newest(folder) == (saved, [])
+    (saved / "pupil/model.safetensors").write_bytes(b"half")
+    average = folder / "step-00000004/pupil/average.safetensors"
+    save_file({name: tensor * torch.nan for name, tensor in load_file(average).items()}, average)
+    found, [_, words] = newest(folder)
+    assert found == folder / "step-00000002" and "pupil/average.safetensors holds nan" in words
+
+
+WRONG = [
+    [], {}, {"state": 3}, {"state": {"total": -1}}, {"state": {"total": "3"}}, {"state": {"batches": 0.5}},
+    {"state": {"total": True}}, {"seen": []}, {"seen": {"pupil": "7"}},
+    {"figures": {"learn/loss": {"count": 0, "sums": [1]}}},
+    {"figures": {"learn/loss": {"count": 1, "sums": []}}}, {"figures": {"learn/loss": [[1.0]]}}, {"data": {"codec": 3}},
+    {"scaler": 3}, {"format": None}, {"format": "new"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_a_state_of_wrong_types_is_refused_with_the_name_of_its_folder(wrong, tmp_path):
+    saved = checkpoint.save(play(trainer_of(), 1), tmp_path, keep=1)
+    rewrite(saved, lambda state: None)
+    state = json.loads((saved / "state.json").read_text())
+    content = state | wrong if isinstance(wrong, dict) and wrong else wrong
+    (saved / "state.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=f"checkpoint {saved} is damaged: "):
+        newest(tmp_path)
+    with pytest.raises(CheckpointError, match=f"checkpoint {saved} is damaged: "):
+        checkpoint.restore(trainer_of(), saved)
+
+
+@pytest.mark.parametrize("groups", [3, [], [{}], [{"params": [0, 1], "lr": "x"}], [{"params": [0, 1], "betas": [0.9]}]])
+def test_settings_of_an_optimizer_of_wrong_types_are_refused(groups, tmp_path):
+    saved = checkpoint.save(play(trainer_of(), 1), tmp_path, keep=1)
+    (saved / "pupil/optimizer.json").write_text(json.dumps(groups))
+    with pytest.raises(CheckpointError, match=f"checkpoint {saved} is damaged: "):
+        checkpoint.restore(trainer_of(), saved)

@@ -111,7 +111,8 @@ def test_a_checkpoint_that_does_not_know_its_data_goes_on_where_networks_fit(beg
     path = tmp_path / "run/checkpoints/step-00000001/state.json"
     state = json.loads(path.read_text())
     del state["data"]
-    path.write_text(json.dumps(state))
+    path.write_text(json.dumps(state | {"format": 2, "figures": {}}))
+    path.with_name("manifest.json").unlink()
     write("rows.csv", OTHERS["a word more"][0])
     assert main(["recipe.yaml"]) == 1
     said = capsys.readouterr().err

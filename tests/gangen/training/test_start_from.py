@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from gangen.components.registry import Registry
@@ -92,7 +93,7 @@ def test_what_does_not_fit_is_told_of_in_words(play, recipe, tmp_path):
         check(recipe("after", "start_from=nowhere"), recipe.registry)
     critics = "players={critic: {kind: discriminators, use: image/mlp}}"
     with pytest.raises(RecipeError, match=r"start_from=.*keeps no player 'critic'"):
-        start_players(recipe("after", start, critics), {"critic": None})
+        start_players(recipe("after", start, critics), {"critic": None}, torch.device("cpu"))
     with pytest.raises(
         RecipeError, match=r"start_from.genrator=.*: there is no player 'genrator'; did you mean 'generator'\?"
     ):
@@ -104,6 +105,7 @@ def test_an_average_of_the_first_format_is_not_forgotten_at_once(play, tmp_path)
     state = tmp_path / "before/checkpoints/step-00000003/state.json"
     kept = json.loads(state.read_text())
     state.write_text(json.dumps({name: entry for name, entry in kept.items() if name not in ("format", "seen")}))
+    state.with_name("manifest.json").unlink()
     after = play("after", f"start_from={tmp_path / 'before'}", *STILL)
     for name, average in before["generator/average"].items():
         followed = average.lerp(before["generator/model"][name], 9 / 13)
