@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fuzz install lint clean
+.PHONY: demo test fuzz faults install lint clean
 
 demo: install
 	$(BIN)/accelerate launch --quiet --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no -m gangen recipes/text_gan.yaml
@@ -13,6 +13,10 @@ test: .venv/test
 # What strangers may write, a thousand times each.
 fuzz: .venv/test
 	GANGEN_FUZZ=1000 $(BIN)/python -m pytest -q tests/fuzz
+
+# Runs that are killed at random instants, thirty of one process and ten of two.
+faults: .venv/test
+	GANGEN_INSTANTS=30 $(BIN)/python -m pytest -q tests/faults
 
 install: .venv/demo
 

@@ -49,10 +49,8 @@ def explain(error: Exception, *, together: bool = True) -> str:
         return ""
     where = f" on process {rank} of {processes}" if processes > 1 and not shared else ""
     word = error.word if isinstance(error, GangenError) else "error"
-    lines = _words(error).split("
-")
-    words = "
-".join(line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in lines)
+    lines = _words(error).split("\n")
+    words = "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in lines)
     return f"gangen: {word}{where}: {words}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -21,7 +21,7 @@ from gangen.components.options import Use, read_use
 from gangen.components.registry import LOCAL, Registry
 from gangen.contracts import Codec
 from gangen.errors import GangenError, RunError, UsageError
-from gangen.files import replacing, write_atomically
+from gangen.files import digest, replacing, write_atomically
 from gangen.model import AT_ONCE, Model
 from gangen.names import is_name
 from gangen.networks import Players, differences, load_state, soundness, state_of, tensors_in, without_memory
@@ -30,6 +30,8 @@ from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler
 
 FORMAT = 2
+# In the header of a file of weights, so that both are replaced at once.
+DIGEST = "sha256"
 
 
 def export(
@@ -74,7 +76,8 @@ def export(
     for name in sampler.networks:
         with replacing(folder / f"{name}.safetensors") as temporary:
             state = state_of(players.averaged(name))
-            save_file({key: it.detach().cpu().contiguous().clone() for key, it in state.items()}, temporary)
+            plain = {key: it.detach().cpu().contiguous().clone() for key, it in state.items()}
+            save_file(plain, temporary, {DIGEST: digest(plain)})
 
 
 def read_model(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
@@ -139,7 +142,7 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
             _refuse_misfit(folder / f"{name}.safetensors", partial(registry.build, network, spec=specs[name]))
         built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
         for name, network in built.items():
-            load_state(network, load_file(folder / f"{name}.safetensors"))
+            load_state(network, _weights(folder / f"{name}.safetensors"))
             _stop_unless_finite(network, name, folder / f"{name}.safetensors")
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
         raise RunError(f"the model in {folder} is damaged: {error}") from None
@@ -235,6 +238,16 @@ def _refuse_misfit(file: Path, build: Callable[[], nn.Module]) -> None:
         return  # one that can be built with memory alone, as those are that read files of others
     if differ := differences(network, there):
         raise ValueError(f"{file.name} does not fit: {differ}")
+
+
+def _weights(file: Path) -> dict[str, torch.Tensor]:
+    """Raises ValueError where they are not those that the file was written with; earlier ones do not say which."""
+    with safe_open(file, "pt") as opened:
+        written = (opened.metadata() or {}).get(DIGEST)
+    weights = load_file(file)
+    if written is not None and digest(weights) != written:
+        raise ValueError(f"{file.name} is not as it was written")
+    return weights
 
 
 def _stop_unless_finite(network: nn.Module, name: str, file: Path) -> None:

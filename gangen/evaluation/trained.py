@@ -46,10 +46,6 @@ class Trained:
         if not self.run.recipe.is_file():
             raise RunError(f"{folder} is no run: it has no recipe.yaml\nname the folder that a recipe was played in")
         self.run.refuse_ways_out()
-        newest, self.damaged = checkpoint.newest_whole(self.run.checkpoints, torch.device("cpu"))
-        if newest is None:
-            raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
-        self.checkpoint = newest
         try:
             self.played = load_recipe(self.run.recipe, registry=registry, run_code=False)
         except RecipeError as error:
@@ -58,6 +54,10 @@ class Trained:
             ) from None
         # Replaced in the recipe, so that metrics are built and refused as they are before training.
         self.recipe = self.played.with_metrics(list(_chosen(self.played, request, registry)))
+        newest, self.damaged = checkpoint.newest_whole(self.run.checkpoints, torch.device("cpu"))
+        if newest is None:
+            raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
+        self.checkpoint = newest
 
     def evaluate(self) -> Result:
         """Measure, and write ``evaluation.json``.

@@ -1,11 +1,16 @@
 """A local plugin: kills its own process at the moment that the environment names, once per run directory.
 
 GANGEN_KILL=step:7 before the checkpoint of step 7, metric:2 in the second evaluation, after the checkpoint of its step,
-write:3 while the third safetensors file is written.
+write:3 while the third safetensors file is written; call:1000 at the thousandth call of a function, wherever it is, in
+process 1 of two; with count:0 nobody is killed, and the file GANGEN_COUNT says how many calls there were.
 """
 
+import atexit
 import os
 import signal
+import sys
+from itertools import count as counter
+from pathlib import Path
 
 from gangen import hookimpl
 from gangen.contracts import Callback
@@ -49,6 +54,18 @@ if moment.startswith("metric"):
         return measure(metric, context)
 
     evaluations.measure = measure_none
+
+
+if moment in ("call", "count") and os.environ.get("RANK", "1") == "1":
+    calls = counter()
+
+    def look(frame, event, argument) -> None:
+        if next(calls) == int(count) and moment == "call":
+            die()
+
+    if moment == "count":
+        atexit.register(lambda: Path(os.environ["GANGEN_COUNT"]).write_text(str(next(calls))))
+    sys.setprofile(look)
 
 
 @hookimpl

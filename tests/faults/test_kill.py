@@ -1,6 +1,8 @@
 """A run that was killed at any moment and started again ends as one that was never killed, to the bit."""
 
 import json
+import os
+import random
 import shutil
 import signal
 
@@ -77,7 +79,8 @@ def unharmed(recipe, python):
     def play(processes: int):
         path, run = recipe(f"unharmed{processes}")
         if not run.exists():
-            python("-m", "gangen", path, processes=processes, check=processes == 1)
+            counted = {"GANGEN_KILL": "count:0", "GANGEN_COUNT": str(run.with_suffix(".calls"))}
+            python("-m", "gangen", path, processes=processes, check=processes == 1, **counted)
         return run
 
     return play
@@ -112,6 +115,24 @@ def test_a_killed_run_resumes_to_the_bit(moment, processes, recipe, unharmed, py
     expected, found = remains(unharmed(processes)), remains(run)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
+
+
+# `make faults` takes 30 instants of one process and 10 of two.
+INSTANTS = [(1, number) for number in range(int(os.environ.get("GANGEN_INSTANTS", "1")))]
+INSTANTS += [(2, number) for number in range(len(INSTANTS) // 3)]
+
+
+@pytest.mark.parametrize(("processes", "number"), INSTANTS)
+def test_a_run_that_is_killed_at_a_random_instant_resumes_to_the_bit(processes, number, recipe, unharmed, python):
+    whole = unharmed(processes)
+    instant = random.Random(number).randrange(int(whole.with_suffix(".calls").read_text()))
+    path, run = recipe(f"instant{number}x{processes}")
+    python("-m", "gangen", path, processes=processes, check=False, GANGEN_KILL=f"call:{instant}")
+    again = python("-m", "gangen", path, processes=processes, check=False)
+    assert f"{run}\nsamples:" in again.stdout or f"{run} is finished" in again.stdout, again.stderr
+    expected, found = remains(whole), remains(run)
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == [], instant
 
 
 def test_a_killed_run_of_images_resumes_to_the_bit(recipe, python):

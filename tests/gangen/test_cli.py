@@ -186,6 +186,11 @@ def test_an_interrupt_ends_quietly(recipe, monkeypatch, capsys):
 def test_only_the_main_process_prints_an_error(recipe, monkeypatch, capsys):
     monkeypatch.setenv("RANK", "1")
     assert cli.main(["recipe.yaml", "sed=1"]) == 2
+    assert "unknown option 'sed'" in capsys.readouterr().err  # there is one process alone
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert cli.main(["check", "recipe.yaml", "sed=1"]) == 2
+    assert "unknown option 'sed'" in capsys.readouterr().err  # which nobody plays together
+    assert cli.main(["recipe.yaml", "sed=1"]) == 2
     assert capsys.readouterr().err == ""
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import random
 import shutil
 
 import pytest
@@ -325,6 +326,22 @@ def test_what_no_run_writes_is_refused_and_nothing_but_networks_is_built_of_a_mo
     (folder / "gangen.json").write_text(json.dumps(about | change))
     with pytest.raises(RunError, match=message):
         saved_model.sample()
+
+
+def test_of_weights_every_bit_counts(run):
+    folder, chance = run("ring"), random.Random(0)
+    file = folder / "generator.safetensors"
+    whole = file.read_bytes()
+    weights = load_file(file)
+    for _ in range(60):
+        place, bit = chance.randrange(len(whole)), 1 << chance.randrange(8)
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        try:
+            found = state_of(saved_model.load(folder).networks["generator"])
+        except RunError as error:
+            assert "runs/ring/model is damaged" in str(error)
+        else:  # it was the word that names the digest
+            assert all(found[name].equal(tensor) for name, tensor in weights.items())
 
 
 @pytest.mark.parametrize("hidden_dim", [6, 60_000, 10**9])
