@@ -79,13 +79,13 @@ def gradients(nets, *losses):
 
 
 def test_loss_and_penalties_share_one_pass_and_add_up():
-    nets, penalties = players(), [R1(weight=2.0), R2(weight=3.0), LeCam()]
+    nets, penalties = players(), [R1(weight=2.0), R2(weight=3.0), LeCam(weight=0.3)]
     loss, stats = play(AdversarialGame(None, loss=NonSaturating(), penalties=penalties), "discriminate", nets)
     assert len(nets.discriminator.rows) == 2
     plain, _ = play(AdversarialGame(None, loss=NonSaturating()), "discriminate", nets)
     with noise.shared(1), torch.no_grad():
         fake = nets.generator.sample(6, BATCH)
-    fresh = [R1(weight=2.0), R2(weight=3.0), LeCam()]
+    fresh = [R1(weight=2.0), R2(weight=3.0), LeCam(weight=0.3)]
     apart = [penalty(lambda rows: nets.discriminator(rows, BATCH), BATCH["row"], fake, CLOCK) for penalty in fresh]
     for name, size in zip(("R1", "R2", "LeCam"), apart, strict=True):
         assert stats[name].item() == pytest.approx(size.item(), rel=1e-5)
