@@ -23,6 +23,7 @@ examples:
   gangen recipes/text_gan.yaml                                   train it; once more to go on with it
   gangen recipes/text_gan.yaml run=runs/small data.max_length=8  with other settings
   gangen data recipes/my_images.yaml data.path=photos/           what would be trained on, before any training
+  gangen runs                                                    how far what is trained here is, and what has ended
   gangen sample -n 5 --run runs/text_gan                         what it learned
   gangen eval runs/text_gan                                      how well: figures, and quality against diversity
 """
@@ -126,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     setting = "a setting of sampling (repeatable)"
     sampling.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=setting)
     sampling.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the samples to a file")
+    listing = command("runs", "the runs below a folder: what they are doing, how far they are, and why they ended")
+    listing.add_argument("folder", nargs="?", default=Path("runs"), type=Path, help="default: runs")
+    listing.add_argument("--json", action="store_true", help="for programs")
     reporting = command("report", "write report.html into a run directory: figures, curves and samples on one page")
     reporting.add_argument("run", metavar="DIR", help="a run directory")
     evaluating = command(
@@ -210,6 +214,18 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
         raise UsageError("these samples are not text: name a file for them with -o FILE")
 
 
+def _runs(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.console import Console
+    from gangen.files import to_json
+    from gangen.runs import find_runs, table
+
+    found = find_runs(options.folder)
+    if options.json:
+        say(to_json(found, indent=2).rstrip())
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(table(found))
+
+
 def _report(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.report import write_report
     from gangen.run_directory import RunDirectory
@@ -285,6 +301,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "data": _data,
     "sample": _sample,
     "eval": _eval,
+    "runs": _runs,
     "report": _report,
     "plugins": _plugins,
     "show": _show,

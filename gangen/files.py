@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safetensors.torch import save
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def to_json(content: object, indent: int | None = None) -> str:
@@ -48,8 +49,10 @@ def write_atomically(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
+def digest(tensors: Mapping[str, "Tensor"]) -> str:
     """SHA-256, in hexadecimal digits, of tensors and their names."""
+    from safetensors.torch import save  # and torch with it, which other files do not need
+
     # Cloned, since tensors that share memory, as tied weights do, cannot be written.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())}
     return hashlib.sha256(save(plain)).hexdigest()

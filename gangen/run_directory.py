@@ -47,6 +47,8 @@ class RunDirectory:
         self.extractors = self.root / "extractors.json"
         self.metrics = self.root / "metrics.jsonl"
         self.errors = self.root / "error.txt"
+        self.heartbeat = self.root / "heartbeat.json"
+        self.lock = self.root / ".lock"
         self.samples = self.root / "samples"
         self.checkpoints = self.root / "checkpoints"
         self.model = self.root / "model"
@@ -55,8 +57,8 @@ class RunDirectory:
 
     def refuse_ways_out(self) -> None:
         """Raises RunError where records or samples lie elsewhere: those of a stranger's run may be anybody's files."""
-        records = self.recipe, self.plugins, self.evaluation, self.extractors, self.metrics, self.errors, self.samples
-        for path in records:
+        records = self.recipe, self.plugins, self.evaluation, self.extractors, self.metrics, self.errors
+        for path in (*records, self.heartbeat, self.lock, self.samples):
             if path.is_symlink() and not lies_in(path, self.root):
                 raise RunError(f"{path} is a link that leads out of the run\nput what it stands for in its place")
 

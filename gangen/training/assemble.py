@@ -31,6 +31,7 @@ from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluations
 from gangen.training.callbacks.finiteness import StopUnlessFinite
+from gangen.training.callbacks.heartbeat import Heartbeat
 from gangen.training.callbacks.progress import Log
 from gangen.training.callbacks.record import PLAIN
 from gangen.training.callbacks.sheets import Sheets
@@ -113,6 +114,8 @@ def assemble(
         best = BestModel(recipe.keep_best, run.best, export) if recipe.keep_best else None
         callbacks.append(Evaluations(run, every.evaluate, metrics, context, console, best))
     callbacks.append(StopOnSignal())
+    if main:
+        callbacks.append(Heartbeat(run))  # the last, so that what it says of the end is true of all
     return Trainer(
         accelerator=accelerator,
         data=data,

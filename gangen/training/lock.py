@@ -44,7 +44,7 @@ def _lock(run: RunDirectory) -> Iterator[None]:
     """
     with run.writing():
         run.root.mkdir(parents=True, exist_ok=True)
-        file = (run.root / ".lock").open("a+", encoding="utf-8")
+        file = run.lock.open("a+", encoding="utf-8")
     with file:
         try:
             if fcntl is not None:

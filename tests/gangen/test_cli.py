@@ -9,7 +9,8 @@ import pytest
 
 from gangen import cli, saved_model
 
-FAST = [["--help"], ["--version"], [], ["plugins"], ["recipes"], ["show", "hinge"], ["schema"], ["recipe.yaml"]]
+FAST = [["--help"], ["--version"], [], ["plugins"], ["recipes"], ["show", "hinge"], ["schema"]]
+FAST += [["runs", "."], ["recipe.yaml"]]
 
 # A whole plugin in a file: its networks are never built here.
 CODE = """

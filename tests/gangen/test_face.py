@@ -22,7 +22,7 @@ FLOORS = (
     {"training"},
     {"saved_model"},
     {"model"},
-    {"run_directory"},
+    {"run_directory", "runs"},
     {"recipe"},
     {"metrics", "objectives"},
     {"components"},

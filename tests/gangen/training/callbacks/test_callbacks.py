@@ -73,7 +73,7 @@ def rows(run):
 
 def remains(run):
     files = {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    return {name: content for name, content in files.items() if name != "recipe.yaml"}
+    return {name: content for name, content in files.items() if name not in ("recipe.yaml", "heartbeat.json")}
 
 
 def weights(folder):

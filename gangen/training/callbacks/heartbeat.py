@@ -1,0 +1,72 @@
+"""A sign of life of a run that trains, and the last one of a run that ended."""
+
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+import torch
+
+from gangen.contracts import Callback
+from gangen.failures import summary
+from gangen.files import to_json, write_atomically
+from gangen.printing import visible
+from gangen.run_directory import RunDirectory
+from gangen.runs import Beat
+from gangen.training.callbacks.record import stamp
+from gangen.training.trainer import Trainer
+
+# Seconds between two of them: writing one takes milliseconds.
+_EVERY = 5.0
+
+
+class Heartbeat(Callback):
+    """Writes ``heartbeat.json``, on the main process: after the first step, every few seconds, and how the run ends.
+
+    Speed is that since the time before. Where it cannot be written, training goes on without.
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self._speed: float | None = None
+        self._ended = False
+
+    def start(self, trainer: Trainer) -> None:
+        self._from, self._at = trainer.state.total, time.monotonic()
+
+    def after_step(self, trainer: Trainer) -> None:
+        if self._speed is None or time.monotonic() - self._at >= _EVERY:
+            self._beat(trainer, "training")
+
+    def finish(self, trainer: Trainer) -> None:
+        self._ended = True
+        if self._speed is None:  # nothing was left to play
+            return
+        if trainer.state.phase < len(trainer.phases):
+            self._beat(trainer, "stopped", f"by {trainer.stopping}")
+        else:
+            self._beat(trainer, "finished")
+
+    def close(self, trainer: Trainer) -> None:
+        error = sys.exception()
+        if not self._ended and error is not None:
+            self._beat(trainer, "error", visible(summary(error)))
+
+    def _beat(self, trainer: Trainer, state: str, reason: str = "") -> None:
+        steps, seconds = trainer.state.total - self._from, time.monotonic() - self._at
+        if self._speed is None or seconds >= _EVERY:
+            self._speed = steps / max(seconds, 1e-9)
+            self._from, self._at = trainer.state.total, time.monotonic()
+        cuda = trainer.device.type == "cuda"
+        memory = torch.cuda.max_memory_allocated(trainer.device) if cuda else psutil.Process().memory_info().rss
+        beat = Beat(
+            **stamp(trainer),
+            steps=sum(phase.steps for phase in trainer.phases),
+            time=time.time(),
+            steps_per_second=self._speed,
+            memory=memory,
+            state=state,
+            reason=reason,
+        )
+        with suppress(OSError):
+            write_atomically(self.run.heartbeat, to_json(beat))
