@@ -9,9 +9,23 @@ from pathlib import Path
 import pytest
 
 from gangen.components.registry import Registry
+from gangen.recipe.load import load_recipe
+from gangen.recipe.sections import Recipe
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 Install = Callable[..., None]
+POINTS = """
+data: {use: image/points, size: 64, heldout_size: 8}
+players:
+  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 8}
+  discriminator: {use: image/mlp, hidden_dim: 8}
+objective: image/gan
+phases:
+  warm_up: {steps: 2, turns: {generate: 1}}
+  adversarial: {steps: 8, turns: {discriminate: 1, generate: 1}}
+trainer: {batch_size: 8, threads: 1}
+every: {log: 2, sample: 0, checkpoint: 3}
+"""
 
 
 @pytest.fixture
@@ -58,3 +72,35 @@ def foreign(monkeypatch: pytest.MonkeyPatch, install: Install) -> Callable[..., 
 def echo(foreign: Callable[..., Registry]) -> Registry:
     """A registry with gangen-echo, whose options are all that is read of it."""
     return foreign("echo", version="0.3.1")
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Callable[..., Recipe]:
+    """``points("every.log=1", run="mine")`` is a game of points, of two steps and then of eight, in a folder."""
+    path, registry = tmp_path / "points.yaml", Registry.discover()
+    path.write_text(POINTS)
+
+    def load(*overrides: str, run: str = "run") -> Recipe:
+        return load_recipe(path, [f"run={tmp_path / run}", *overrides], registry)
+
+    load.registry = registry
+    return load
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch, points: Callable[..., Recipe]) -> Callable[..., None]:
+    """``interrupted(recipe, 3, event)`` trains, and calls ``event`` when three steps were played."""
+    from gangen.training.run import train
+    from gangen.training.trainer import Trainer
+
+    def play(recipe: Recipe, after: int, event: Callable[[], None]) -> None:
+        def step(trainer: Trainer, phase: object, whole: Callable = Trainer.play_step) -> None:
+            if trainer.state.total == after:
+                event()
+            whole(trainer, phase)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "play_step", step)
+            train(recipe, points.registry)
+
+    return play

@@ -8,45 +8,25 @@ import pytest
 import torch
 
 from gangen import cli
-from gangen.components.registry import Registry
 from gangen.errors import UsageError
-from gangen.recipe.load import load_recipe
 from gangen.run_directory import RunDirectory
 from gangen.runs import find_runs
 from gangen.training import lock
-from gangen.training.run import Stopped, train
-from gangen.training.trainer import Trainer
+from gangen.training.run import Stopped
 
-RECIPE = """
-data: {use: image/points, size: 64, heldout_size: 8}
-players:
-  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 8}
-  discriminator: {use: image/mlp, hidden_dim: 8}
-objective: image/gan
-phases:
-  first: {steps: 2, turns: {discriminate: 1}}
-  second: {steps: 3, turns: {discriminate: 1, generate: 1}}
-trainer: {batch_size: 8, threads: 1}
-every: {log: 1, sample: 0, checkpoint: 1}
-"""
+FIVE = (
+    "phases={first: {steps: 2, turns: {discriminate: 1}}, second: {steps: 3, turns: {discriminate: 1, generate: 1}}}",
+    *("every.log=1", "every.checkpoint=1"),
+)
 BEAT = {"step": 3, "steps": 5, "phase": "second", "time": 1.7e9, "steps_per_second": 0.5, "memory": 2**20}
 
 
 @pytest.fixture
-def play(tmp_path, monkeypatch):
-    """Play the recipe in runs/one; ``before`` is called in the fourth step."""
-    registry = Registry.discover()
-    (tmp_path / "points.yaml").write_text(RECIPE)
+def play(points, interrupted):
+    """Play five steps in runs/one; ``before`` is called in the fourth."""
 
     def play(before=lambda: None):
-        def step(trainer, phase, whole=Trainer.play_step):
-            if trainer.state.total == 3:
-                before()
-            whole(trainer, phase)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "play_step", step)
-            train(load_recipe(tmp_path / "points.yaml", [f"run={tmp_path / 'runs/one'}"], registry), registry)
+        interrupted(points(*FIVE, run="runs/one"), 3, before)
 
     return play
 

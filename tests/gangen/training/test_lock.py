@@ -58,7 +58,7 @@ def test_a_file_system_that_knows_no_locks_goes_without(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with lock.locked(RunDirectory(tmp_path), CPU):
-        pass
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
 
 
 @pytest.mark.parametrize("root", ["file", "file/run", "a" * 300])

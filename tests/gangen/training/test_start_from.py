@@ -6,22 +6,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gangen.components.registry import Registry
 from gangen.errors import RecipeError
-from gangen.recipe.load import load_recipe
 from gangen.training.assemble import check, start_players
 from gangen.training.run import train
 
-RECIPE = """
-data: {use: image/points, size: 64, heldout_size: 8}
-players:
-  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 8, ema: 0.9}
-  discriminator: {use: image/mlp, hidden_dim: 8}
-objective: image/gan
-phases: {adversarial: {steps: 3, turns: {discriminate: 1, generate: 1}}}
-trainer: {batch_size: 8, threads: 1}
-every: {sample: 0, checkpoint: 1}
-"""
+THREE = (
+    "phases={adversarial: {steps: 3, turns: {discriminate: 1, generate: 1}}}",
+    *("players.generator.ema=0.9", "every.checkpoint=1"),
+)
 # Nothing is learned, so that what a run began with is what it ends with.
 STILL = (
     "players.generator.optimizer.lr=0",
@@ -32,14 +24,11 @@ STILL = (
 
 
 @pytest.fixture
-def recipe(tmp_path):
-    path, registry = tmp_path / "points.yaml", Registry.discover()
-    path.write_text(RECIPE)
-
+def recipe(points):
     def load(run: str, *overrides: str):
-        return load_recipe(path, [f"run={tmp_path / run}", *overrides], registry)
+        return points(*THREE, *overrides, run=run)
 
-    load.registry = registry
+    load.registry = points.registry
     return load
 
 

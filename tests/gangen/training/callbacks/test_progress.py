@@ -13,46 +13,19 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from gangen import cli
-from gangen.components.registry import Registry
 from gangen.errors import RecipeError, RunError
-from gangen.recipe.load import load_recipe
 from gangen.run_directory import RunDirectory
 from gangen.training.assemble import assemble
 from gangen.training.run import train
 
-RECIPE = """
-data: {use: image/points, size: 64, heldout_size: 8}
-players:
-  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 8}
-  discriminator: {use: image/mlp, hidden_dim: 8}
-objective: image/gan
-phases:
-  warm_up: {steps: 2, turns: {generate: 1}}
-  adversarial: {steps: 8, turns: {discriminate: 1, generate: 1}}
-trainer: {batch_size: 8, threads: 1}
-every: {log: 2, sample: 0, checkpoint: 3}
-"""
-
 
 @pytest.fixture
-def recipe(tmp_path):
-    path, registry = tmp_path / "points.yaml", Registry.discover()
-    path.write_text(RECIPE)
-
-    def load(*overrides: str, run: str = "run"):
-        return load_recipe(path, [f"run={tmp_path / run}", *overrides], registry)
-
-    load.registry = registry
-    return load
-
-
-@pytest.fixture
-def trainer(recipe):
+def trainer(points):
     def make(*overrides: str, terminal: bool = False):
-        loaded, screen = recipe(*overrides), io.StringIO()
+        loaded, screen = points(*overrides), io.StringIO()
         run, console = RunDirectory(loaded.run), Console(file=screen, force_terminal=terminal, width=150)
         run.begin(loaded, {})
-        return assemble(loaded, recipe.registry, Accelerator(cpu=True), run, console), screen
+        return assemble(loaded, points.registry, Accelerator(cpu=True), run, console), screen
 
     return make
 
@@ -73,10 +46,10 @@ def breaking(monkeypatch):
 
 
 @pytest.mark.parametrize(("log", "step"), [(2, 8), (0, 9)])
-def test_a_figure_that_is_not_finite_stops_the_run_with_the_way_back(log, step, recipe, tmp_path, breaking):
+def test_a_figure_that_is_not_finite_stops_the_run_with_the_way_back(log, step, points, tmp_path, breaking):
     breaking(6)
     with pytest.raises(RunError) as stopped:
-        train(recipe(f"every.log={log}", "trainer.keep_checkpoints=9"), recipe.registry)
+        train(points(f"every.log={log}", "trainer.keep_checkpoints=9"), points.registry)
     said = str(stopped.value)
     assert f"/loss became nan by step {step}, in phase adversarial\nnothing of that was saved; " in said
     assert f"the newest checkpoint is {tmp_path}/run/checkpoints/step-00000006\n" in said and "clip=1.0" in said
@@ -93,7 +66,7 @@ NEVER = "every={log: 0, checkpoint: 0}", "phases.adversarial.steps=4", "phases.m
 @pytest.mark.parametrize(
     ("event", "overrides"), [("a checkpoint", [SELDOM]), ("a signal", [SELDOM]), ("the end of a phase", NEVER)]
 )
-def test_nothing_is_saved_between_two_readings(event, overrides, factor, recipe, tmp_path, breaking, monkeypatch):
+def test_nothing_is_saved_between_two_readings(event, overrides, factor, points, tmp_path, breaking, monkeypatch):
     from gangen.training.callbacks.signals import StopOnSignal
 
     def stop(self, trainer):
@@ -103,7 +76,7 @@ def test_nothing_is_saved_between_two_readings(event, overrides, factor, recipe,
     if event == "a signal":
         monkeypatch.setattr(StopOnSignal, "after_step", stop)
     with pytest.raises(RunError, match="nothing of that was saved"):
-        train(recipe(*overrides, "players.generator.ema=0.9"), recipe.registry)
+        train(points(*overrides, "players.generator.ema=0.9"), points.registry)
     latest = tmp_path / "run/checkpoints/latest"
     assert (latest.read_text() if latest.exists() else "none") == ("none" if "phase" in event else "step-00000003\n")
     weights = list((tmp_path / "run").rglob("*.safetensors"))
@@ -111,7 +84,7 @@ def test_nothing_is_saved_between_two_readings(event, overrides, factor, recipe,
     assert not (tmp_path / "run/phases/adversarial").exists()
 
 
-def test_an_average_that_is_not_finite_is_not_saved(recipe, tmp_path, monkeypatch):
+def test_an_average_that_is_not_finite_is_not_saved(points, tmp_path, monkeypatch):
     from gangen.training.players import Player
 
     def break_average(player, clock, scaler=None, *, measure=False):
@@ -120,11 +93,11 @@ def test_an_average_that_is_not_finite_is_not_saved(recipe, tmp_path, monkeypatc
 
     monkeypatch.setattr(Player, "step", break_average)
     with pytest.raises(RunError, match="averages of player generator are not finite by step 2, in phase warm_up"):
-        train(recipe("players.generator.ema=0.9"), recipe.registry)
+        train(points("players.generator.ema=0.9"), points.registry)
     assert not list((tmp_path / "run").rglob("*.safetensors"))
 
 
-def test_weights_that_are_not_finite_are_not_saved(recipe, tmp_path, monkeypatch):
+def test_weights_that_are_not_finite_are_not_saved(points, tmp_path, monkeypatch):
     from gangen.training.trainer import Trainer
 
     def break_weights(trainer, phase, whole=Trainer.play_step):
@@ -134,7 +107,7 @@ def test_weights_that_are_not_finite_are_not_saved(recipe, tmp_path, monkeypatch
 
     monkeypatch.setattr(Trainer, "play_step", break_weights)
     with pytest.raises(RunError, match="weights of player generator are not finite by step 6, in phase adversarial"):
-        train(recipe("every.log=7"), recipe.registry)
+        train(points("every.log=7"), points.registry)
     assert (tmp_path / "run/checkpoints/latest").read_text() == "step-00000003\n"
 
 
@@ -153,7 +126,7 @@ def test_a_log_has_a_line_for_each_phase(trainer):
     assert lines[0].startswith("warm_up 2/2  generate/loss ") and lines[-1].startswith("adversarial 8/8  discriminate/")
 
 
-def test_trackers_are_told_of_what_is_logged(recipe, monkeypatch, tmp_path):
+def test_trackers_are_told_of_what_is_logged(points, monkeypatch, tmp_path):
     told, ended = [], []
 
     class Tiny(GeneralTracker):
@@ -178,26 +151,26 @@ def test_trackers_are_told_of_what_is_logged(recipe, monkeypatch, tmp_path):
             ended.append(self.run_name)
 
     monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, "tiny", Tiny)
-    train(recipe("trainer.trackers=[tiny]"), recipe.registry)
+    train(points("trainer.trackers=[tiny]"), points.registry)
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     logged = [(row["step"], {key: value for key, value in row.items() if "/" in key}) for row in rows]
     assert [(name, step, values) for name, step, values in told] == [("run", *row) for row in logged if row[1]]
     assert ended == ["run"]
 
 
-def test_a_tracker_that_is_not_there_is_named(recipe, monkeypatch):
+def test_a_tracker_that_is_not_there_is_named(points, monkeypatch):
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
     with (
         pytest.warns(UserWarning),
         pytest.raises(RecipeError, match=r"trainer.trackers=\[wandb\]: not installed: wandb"),
     ):
-        train(recipe("trainer.trackers=[wandb]"), recipe.registry)
+        train(points("trainer.trackers=[wandb]"), points.registry)
 
 
-def test_half_precision_is_refused_where_it_would_be_played_in_full(recipe):
+def test_half_precision_is_refused_where_it_would_be_played_in_full(points):
     AcceleratorState._reset_state()  # which remembers the precision of tests before
     with pytest.raises(RecipeError, match=r"trainer.precision=fp16: there is no fp16 on cpu; take bf16 or fp32"):
-        train(recipe("trainer.precision=fp16"), recipe.registry)
+        train(points("trainer.precision=fp16"), points.registry)
     AcceleratorState._reset_state()
 
 
@@ -232,9 +205,9 @@ def test_a_scaler_changes_nothing_but_skips_a_step_that_overflows(trainer):
     assert fresh.accelerator.scaler.get_scale() == 512.0
 
 
-def test_what_comes_next_is_a_command_that_works(recipe, tmp_path, capsys, monkeypatch):
+def test_what_comes_next_is_a_command_that_works(points, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train(recipe(run="run of mine"), recipe.registry)
+    train(points(run="run of mine"), points.registry)
     command = capsys.readouterr().out.rpartition("next:")[2].strip()
     program, *words = shlex.split(command)
     assert program == "gangen" and cli.main(words) == 0

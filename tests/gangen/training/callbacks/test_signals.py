@@ -6,40 +6,19 @@ import threading
 
 import pytest
 
-from gangen.components.registry import Registry
 from gangen.errors import RunError
-from gangen.recipe.load import load_recipe
 from gangen.training.callbacks.signals import SIGNALS
-from gangen.training.run import Stopped, train
-from gangen.training.trainer import Trainer
+from gangen.training.run import Stopped
 
-RECIPE = """
-data: {use: image/points, size: 64, heldout_size: 8}
-players:
-  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 8}
-  discriminator: {use: image/mlp, hidden_dim: 8}
-objective: image/gan
-phases: {adversarial: {steps: 6, turns: {discriminate: 1, generate: 1}}}
-trainer: {batch_size: 8, threads: 1}
-every: {log: 2, sample: 0, checkpoint: 100}
-"""
+SIX = "phases={adversarial: {steps: 6, turns: {discriminate: 1, generate: 1}}}", "every.checkpoint=100"
 
 
 @pytest.fixture
-def play(tmp_path, monkeypatch):
-    """Play the recipe; signals are sent to this process in its third step."""
-    registry = Registry.discover()
-    (tmp_path / "points.yaml").write_text(RECIPE)
+def play(points, interrupted):
+    """Play six steps; signals are sent to this process in the third."""
 
     def play(*signals: int):
-        def step(trainer, phase, whole=Trainer.play_step):
-            for number in signals if trainer.state.total == 2 else ():
-                os.kill(os.getpid(), number)
-            whole(trainer, phase)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "play_step", step)
-            train(load_recipe(tmp_path / "points.yaml", [f"run={tmp_path / 'run'}"], registry), registry)
+        interrupted(points(*SIX), 2, lambda: [os.kill(os.getpid(), number) for number in signals])
 
     return play
 
