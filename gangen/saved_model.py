@@ -20,7 +20,7 @@ from gangen.components.messages import any_of, problems_of, show
 from gangen.components.options import Use, read_use
 from gangen.components.registry import LOCAL, Registry
 from gangen.contracts import Codec
-from gangen.errors import GangenError, RunError, UsageError
+from gangen.errors import RunError, UsageError
 from gangen.files import digest, replacing, write_atomically
 from gangen.model import AT_ONCE, Model
 from gangen.names import is_name
@@ -230,8 +230,6 @@ def _refuse_misfit(file: Path, build: Callable[[], nn.Module]) -> None:
     try:
         with torch.device("meta"), without_memory(len(there)) as counting:
             network = build()
-    except GangenError:
-        raise
     except Exception:
         if counting.exceeded:
             raise

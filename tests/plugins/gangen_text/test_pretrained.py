@@ -9,8 +9,12 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
+from gangen import saved_model
+from gangen.components.registry import Registry
 from gangen.errors import UsageError
 from gangen.networks import Players, load_state, state_of
+from gangen.recipe.load import load_recipe
+from gangen.training.run import train
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.pretrained import PretrainedDiscriminator
 from gangen_text.objectives.gumbel import Gumbel
@@ -102,6 +106,31 @@ def test_texts_are_cut_after_max_length_tokens(bert, data):
 def test_a_copy_judges_alike(bert, data):
     judge, (tokens, condition) = made(data, bert), some(data)
     assert torch.equal(copy.deepcopy(judge)(tokens, condition), judge(tokens, condition))
+
+
+def test_a_model_that_chooses_by_one_is_opened_again_with_its_folder(bert, data, tmp_path):
+    texts = data.codec.decode(data.train.rows()["tokens"][:80])
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in sorted(set(texts))))
+    recipe, registry = tmp_path / "game.yaml", Registry.discover()
+    recipe.write_text(
+        f"""
+run: {tmp_path / "run"}
+data: {{use: text/lines, path: {tmp_path / "texts.txt"}, tokenizer: words, max_length: 12}}
+players:
+  generator: {{use: text/lstm, embedding_dim: 8, hidden_dim: 8}}
+  discriminator: {{use: text/pretrained, model: {bert}}}
+objective: {{use: text/seqgan, loss: non_saturating}}
+sampler: {{use: text/residual, candidates: 3}}
+phases: {{imitate: {{steps: 1, turns: {{imitate: 1}}}}, discriminate: {{steps: 1, turns: {{discriminate: 1}}}}}}
+trainer: {{batch_size: 8, threads: 1}}
+every: {{sample: 0, checkpoint: 0}}
+"""
+    )
+    train(load_recipe(recipe, registry=registry), registry)
+    assert len(saved_model.load(tmp_path / "run").sample(n=2, seed=1)) == 2
+    bert.rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=r"text/pretrained cannot open model .*: there is no such folder"):
+        saved_model.load(tmp_path / "run")
 
 
 def test_relaxed_tokens_and_numbers_that_stand_for_no_text_are_refused(bert, data):
