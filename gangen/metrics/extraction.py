@@ -104,9 +104,7 @@ def training_features(context: MetricContext, extractor: Extractor, n: int) -> T
     """Features float ``[n, F]`` of training rows: as many of each label as ``n`` held-out rows have, where possible."""
 
     def look() -> Tensor:
-        batch = _like(held_out(context, n), context.training, context.seed)
-        rows = {name: tensor.to(context.device) for name, tensor in batch.items()}
-        return extractor.features(context.data.codec.samples_of(rows))
+        return extractor.features(context.data.codec.samples_of(training_rows_like(context, n)))
 
     return context.once((extractor.key, "training", n), look)
 
@@ -114,6 +112,16 @@ def training_features(context: MetricContext, extractor: Extractor, n: int) -> T
 def held_out(context: MetricContext, n: int) -> Batch:
     """The first ``n`` held-out rows in the order of the evaluation's seed."""
     return context.data.heldout.batch(0, range(n), n, seed=context.seed, device=context.device)
+
+
+def training_rows_like(context: MetricContext, n: int) -> Batch:
+    """Training rows, as many of each label as the first ``n`` held-out rows have, where possible."""
+
+    def draw() -> Batch:
+        batch = _like(held_out(context, n), context.training, context.seed)
+        return {name: tensor.to(context.device) for name, tensor in batch.items()}
+
+    return context.once(("training rows", n), draw)
 
 
 def _like(rows: Batch, train: Split, seed: int) -> Batch:

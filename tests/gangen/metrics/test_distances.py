@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from gangen.errors import UsageError
-from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
+from gangen.metrics.distances import (
+    frechet_distance,
+    gaussian,
+    gaussian_kernel_distance,
+    kernel_distance,
+    sliced_distance,
+)
 
 
 def normal(rows, columns, seed=0, shift=0.0):
@@ -111,7 +117,64 @@ def test_kernel_distance_has_no_bias():
     assert abs(found.mean()) < 4 * found.std() / math.sqrt(200)
 
 
-@pytest.mark.parametrize("measure", [kernel_distance, lambda a, b: frechet_distance(gaussian(a), gaussian(b))])
+@pytest.mark.parametrize(("n", "m", "columns"), [(2, 2, 1), (9, 14, 3), (120, 205, 5)])
+def test_gaussian_kernel_distance_is_that_of_all_pairs_of_unit_vectors(n, m, columns):
+    first, second = normal(n, columns).double().numpy(), normal(m, columns, seed=1, shift=0.4).double().numpy()
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (first, second)]
+
+    def mean(a, b):
+        return np.exp(-((a[:, None] - b[None]) ** 2).sum(2) / (2 * 10**2)).mean()
+
+    expected = 1000 * (mean(unit[0], unit[0]) + mean(unit[1], unit[1]) - 2 * mean(*unit))
+    found = gaussian_kernel_distance(torch.from_numpy(first), torch.from_numpy(second) * 7)  # whatever the length
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_gaussian_kernel_distance_of_opposite_vectors():
+    rows = torch.tensor([[3.0, 0.0], [3.0, 0.0]])
+    assert gaussian_kernel_distance(rows, -rows) == pytest.approx(2000 * (1 - math.exp(-4 / 200)), rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (7, 7), (6, 4), (3, 8)])
+def test_along_each_line_the_sliced_distance_is_that_of_the_cheapest_transport(n, m):
+    """As an assignment of copies of rows, n of each of m and m of each of n."""
+    from scipy.optimize import linear_sum_assignment
+
+    first, second = normal(n, 3).double(), normal(m, 3, seed=1, shift=0.4).double()
+    ways = torch.randn(5, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    along = []
+    for way in ways / ways.norm(dim=1, keepdim=True):
+        a, b = (first @ way).repeat_interleave(m), (second @ way).repeat_interleave(n)
+        cost = ((a[:, None] - b[None]) ** 2).numpy()
+        along.append(cost[linear_sum_assignment(cost)].mean())
+    found = sliced_distance(first, second, directions=5, seed=2)
+    assert found == pytest.approx(3 * 3 * float(np.mean(along)), rel=1e-12)
+
+
+def test_the_sliced_distance_of_a_shift_is_three_times_its_square():
+    rows, shift = normal(50, 4), torch.tensor([1.0, 0.0, -2.0, 0.5])
+    assert sliced_distance(rows, rows + shift, directions=20_000) == pytest.approx(3 * 5.25, rel=0.02)
+    assert sliced_distance(rows, rows[torch.randperm(50)]) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_sliced_distance_sees_what_two_moments_do_not():
+    normals, others = normal(2000, 2).double(), normal(2000, 2, seed=2)
+    signs = normal(2000, 2, seed=1).double().sign()
+    alike = (signs - signs.mean(0)) / signs.std(0) * normals.std(0) + normals.mean(0)
+    assert frechet_distance(gaussian(normals), gaussian(alike)) < 0.01
+    seen, chance = (sliced_distance(normals, rows, directions=50) for rows in (alike, others))
+    assert seen > 0.3 > 0.06 > chance
+
+
+MEASURES = [
+    kernel_distance,
+    gaussian_kernel_distance,
+    sliced_distance,
+    lambda a, b: frechet_distance(gaussian(a), gaussian(b)),
+]
+
+
+@pytest.mark.parametrize("measure", MEASURES)
 def test_what_cannot_be_compared_is_refused(measure):
     with pytest.raises(UsageError, match="too few samples to compare: 1, where at least 2 are needed"):
         measure(normal(8, 3), normal(1, 3))

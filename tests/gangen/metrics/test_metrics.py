@@ -10,9 +10,15 @@ from torch import nn
 from gangen.contracts import SheetRow
 from gangen.errors import UsageError
 from gangen.files import digest
-from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
+from gangen.metrics.comparison import CMMD, KID, MIND, PRDC, DivergenceFrontier, Frechet, IntraFrechet, NearestNeighbour
 from gangen.metrics.context import MetricContext, evaluate
-from gangen.metrics.distances import frechet_distance, gaussian, kernel_distance
+from gangen.metrics.distances import (
+    frechet_distance,
+    gaussian,
+    gaussian_kernel_distance,
+    kernel_distance,
+    sliced_distance,
+)
 from gangen.metrics.divergence import frontier_score
 from gangen.metrics.figures import Figure
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy, inception_score
@@ -141,6 +147,46 @@ def test_the_floor_has_as_many_of_each_label_as_held_out_rows():
     assert Frechet(extractor=Labels())(lacking)["frechet_pixels"].real == expected != 0
 
 
+def test_the_frechet_distance_within_labels_is_the_mean_over_them():
+    heldout, train = split(40), split(150, seed=1)
+    evaluation = bench(Drawn(), heldout, train)
+    figure = IntraFrechet(extractor=Pixels())(evaluation)["intra_frechet_pixels"]
+    rows, drawn = heldout.batch(0, range(40), 40, seed=0, device="cpu"), Drawn().sample(500)[:40].flatten(1)
+    each = []
+    for label in range(3):
+        of = rows["label"] == label
+        each.append(frechet_distance(gaussian(prepared(rows["x"][of]).flatten(1)), gaussian(drawn[of])))
+    assert figure.value == pytest.approx(sum(each) / 3, rel=1e-9)
+    assert 0 < figure.real < figure.value and figure.good == "low"
+
+
+class Obeying(nn.Module):
+    """Pictures of the labels that it is asked for, or of those after them."""
+
+    def __init__(self, by=0):
+        super().__init__()
+        self.by = by
+
+    def sample(self, n, condition=None):
+        return prepared(pictures((condition["label"] + self.by) % 3))
+
+
+def test_the_frechet_distance_within_labels_sees_labels_that_are_mixed_up():
+    metrics = [Frechet(extractor=Pixels()), IntraFrechet(extractor=Pixels())]
+    right, wrong = (evaluate(metrics, bench(Obeying(by), *[spelled(14, 14, 14)] * 2)) for by in (0, 1))
+    assert right["frechet_pixels"].value == pytest.approx(wrong["frechet_pixels"].value, abs=1e-6)
+    assert right["intra_frechet_pixels"].value == pytest.approx(0, abs=1e-6)
+    assert wrong["intra_frechet_pixels"].value == pytest.approx(8)  # two pixels, each by 2
+
+
+def test_a_label_of_one_held_out_row_has_no_frechet_distance():
+    metric = IntraFrechet(extractor=Pixels())
+    with pytest.raises(UsageError, match="a label of which there is 1 held-out row, and needs at least 2 of each"):
+        metric.check(bench(Drawn(), spelled(5, 10, 1), split(40)))
+    with pytest.raises(UsageError, match="needs data with labels"):
+        metric.check(bench(Drawn(), TensorSplit(x=split(30).rows()["x"]), split(40)))
+
+
 def test_data_without_labels_have_a_floor_as_they_are_drawn():
     heldout, train = (TensorSplit(x=split(30, seed=seed).rows()["x"]) for seed in (0, 1))
     evaluation = bench(Drawn(), heldout, train)
@@ -156,6 +202,10 @@ def test_kernel_overlap_and_nearest_neighbours_are_those_of_the_features():
     real = prepared(heldout.batch(0, range(30), 30, seed=0, device="cpu")["x"]).flatten(1)
     drawn = Drawn().sample(500)[:30].flatten(1)
     assert KID(samples=30, extractor=Pixels())(evaluation)["kid_pixels"].value == kernel_distance(real, drawn)
+    cmmd = CMMD(samples=30, extractor=Pixels())(evaluation)["cmmd_pixels"]
+    assert cmmd.value == gaussian_kernel_distance(real, drawn) > cmmd.real and cmmd.good == "low"
+    mind = MIND(samples=30, directions=40, extractor=Pixels())(evaluation)["mind_pixels"]
+    assert mind.value == sliced_distance(real, drawn, directions=40) > mind.real and mind.good == "low"
     figures = PRDC(samples=30, neighbours=3, extractor=Pixels())(evaluation)
     names = ("precision", "recall", "density", "coverage")
     assert tuple(figures[f"{name}_pixels"].value for name in names) == overlap(real, drawn, k=3)
