@@ -84,5 +84,6 @@ from .schedules import Schedule as Schedule
 from .splits import StreamSplit as StreamSplit
 from .splits import TensorSplit as TensorSplit
 from .splits import held_out as held_out
+from .torch_draws import seeded as seeded
 
 __version__: str

@@ -5,6 +5,7 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 
 import numpy as np
@@ -69,7 +70,8 @@ class _Rows:
         return made.clamp(max=1 - torch.finfo(dtype).eps / 2) if function is torch.rand else made
 
 
-_source: _Source | _Rows = _Source()
+# A thread begins with the default, so that what one draws from is no other's.
+_source: ContextVar[_Source | _Rows] = ContextVar("source of noise", default=_Source())  # noqa: B039
 
 
 @contextmanager
@@ -92,25 +94,24 @@ def by_row(seeds: Sequence[int | Sequence[int]]) -> Iterator[None]:
     So what row i draws depends neither on how many rows there are nor on which they are. A draw of m rows for each
     has those of row i next to each other. A draw of any other number of rows is made by the context around.
     """
-    with _drawing_from(_Rows(seeds, _source)):
+    with _drawing_from(_Rows(seeds, _source.get())):
         yield
 
 
 @contextmanager
 def _drawing_from(source: _Source | _Rows) -> Iterator[None]:
-    global _source
-    outer, _source = _source, source
+    outer = _source.set(source)
     try:
         yield
     finally:
-        _source = outer
+        _source.reset(outer)
 
 
 def _draw(function, rows: int, shape: tuple[int, ...], device, dtype) -> Tensor:
     if torch.compiler.is_dynamo_compiling():
         # A graph would hold on to the generator of the turn in which it was traced.
         torch._dynamo.graph_break(msg="gangen.noise draws outside of compiled graphs")
-    return _source.draw(function, rows, shape, torch.device(device), dtype or torch.get_default_dtype())
+    return _source.get().draw(function, rows, shape, torch.device(device), dtype or torch.get_default_dtype())
 
 
 def uniform(rows: int, *shape: int, device="cpu", dtype: torch.dtype | None = None) -> Tensor:

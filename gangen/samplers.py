@@ -12,6 +12,7 @@ from gangen import noise
 from gangen.contracts import Batch
 from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.networks import Players, evaluating
+from gangen.torch_draws import seeded
 
 
 class Sampler(Protocol):
@@ -119,13 +120,10 @@ def _at(columns: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
 def drawing(seed: int, device: torch.device, *networks: nn.Module) -> Iterator[None]:
     """Everything is drawn by ``seed``, by networks in evaluation mode, without gradients.
 
-    That is so of ``gangen.noise`` and of torch's own generators, which go on afterwards as if nothing had been drawn.
+    That is so of ``gangen.noise`` and of torch's own generators, which go on afterwards as if nothing had been drawn;
+    and of each thread by itself.
     """
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda), noise.shared(seed), evaluating(*networks):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            torch.cuda.manual_seed(seed)
+    with seeded(seed, device), noise.shared(seed), evaluating(*networks):
         yield
 
 

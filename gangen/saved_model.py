@@ -28,6 +28,7 @@ from gangen.networks import Players, differences, load_state, soundness, state_o
 from gangen.recipe.players import PLAYER_KINDS
 from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler
+from gangen.torch_draws import seeded
 
 FORMAT = 2
 # In the header of a file of weights, so that both are replaced at once.
@@ -138,9 +139,10 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
     try:
         codec = codec_class.load(folder)
         specs = {name: codec.spec if part is None else codec.spec[part] for name, part in parts.items()}
-        for name, network in uses.items():
-            _refuse_misfit(folder / f"{name}.safetensors", partial(registry.build, network, spec=specs[name]))
-        built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
+        with seeded(0):  # for weights that are replaced: what others draw meanwhile, or later, is left as it was
+            for name, network in uses.items():
+                _refuse_misfit(folder / f"{name}.safetensors", partial(registry.build, network, spec=specs[name]))
+            built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
         for name, network in built.items():
             load_state(network, _weights(folder / f"{name}.safetensors"))
             _stop_unless_finite(network, name, folder / f"{name}.safetensors")

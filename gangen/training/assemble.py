@@ -25,6 +25,7 @@ from gangen.recipe.players import OptimizerRecipe
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
 from gangen.samplers import Sampler, drawing
+from gangen.torch_draws import undisturbed
 from gangen.training import checkpoint, compilation
 from gangen.training.agreement import agreed
 from gangen.training.callbacks.best_model import BestModel
@@ -146,22 +147,23 @@ def build_game(
     description, players = data.codec.spec, {}
     if problems := list(find_unknown_parts(recipe, description)):
         raise RecipeError(problems)
-    for name, chosen in recipe.players.items():
-        # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
-        torch.manual_seed(mix(recipe.seed, "initial weights", name))
-        spec = description if chosen.spec is None else description[chosen.spec]
-        net = registry.build(chosen.component, spec=spec).to(device).train()
-        players[name] = Player(
-            name,
-            net,
-            _learning(chosen.optimizer, registry),
-            frozen=chosen.frozen,
-            copy_of=chosen.copy_of,
-            ema=chosen.ema,
-            clip=chosen.clip,
-            weight_clip=chosen.weight_clip,
-        )
-    objective = registry.build(recipe.objective, spec=description)
+    with undisturbed():
+        for name, chosen in recipe.players.items():
+            # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
+            torch.manual_seed(mix(recipe.seed, "initial weights", name))
+            spec = description if chosen.spec is None else description[chosen.spec]
+            net = registry.build(chosen.component, spec=spec).to(device).train()
+            players[name] = Player(
+                name,
+                net,
+                _learning(chosen.optimizer, registry),
+                frozen=chosen.frozen,
+                copy_of=chosen.copy_of,
+                ema=chosen.ema,
+                clip=chosen.clip,
+                weight_clip=chosen.weight_clip,
+            )
+        objective = registry.build(recipe.objective, spec=description)
     if isinstance(objective, nn.Module):
         objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}

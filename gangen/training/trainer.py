@@ -20,6 +20,7 @@ from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.failures import during
 from gangen.noise import mix
 from gangen.recipe.balance import Balance
+from gangen.torch_draws import undisturbed
 from gangen.training.data_digests import digests_of
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, learning, networks_of
@@ -180,7 +181,8 @@ class Trainer:
             while self.state.phase < len(self.phases) and not self.stopping:
                 phase = self.phases[self.state.phase]
                 with during(f"phase {phase.name}, step {self.state.step + 1}"):
-                    self.play_step(phase)
+                    with undisturbed():
+                        self.play_step(phase)
                     self._tell("after_step")
             self._tell("finish")
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gangen import UsageError, differences, digest
+from gangen import UsageError, differences, digest, seeded
 from gangen_image.spec import ImageSpec
 
 # What most networks for photos were trained with: those of ImageNet.
@@ -140,8 +140,7 @@ class FeatureNetwork(nn.Module):
         name = str(local) if where else model
         try:
             # Weights that are not in the file, such as those of a head that nobody uses, are drawn at random.
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(0)
+            with seeded(0):
                 net, report = AutoModel.from_pretrained(
                     name, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **where
                 )
@@ -171,7 +170,7 @@ class FeatureNetwork(nn.Module):
             # Nothing else is called: a recipe of a stranger runs no code.
             if not (inspect.isclass(returned) and issubclass(returned, nn.Module)):
                 raise TypeError("it is neither a class of torch modules nor a function that is annotated to return one")
-            with torch.random.fork_rng(devices=[]):
+            with seeded(0):
                 net = made(**options)
         except (*OPENING, NameError) as error:
             raise UsageError(f"{self.who} cannot open network {path!r}: {_first_line(error)}") from None

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import Data, UsageError, digest, training_rows
+from gangen import Data, UsageError, digest, seeded, training_rows
 from gangen_image.networks.resampling import shift
 from gangen_image.spec import ImageSpec
 
@@ -61,11 +61,9 @@ class Classifier:
         spec = data.codec.spec
         with (
             torch.enable_grad(),
-            torch.random.fork_rng(devices=[]),
+            seeded(self.seed),  # on the CPU, where everything is drawn
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
         ):
-            # Everything is drawn on the CPU: torch.manual_seed would reach the generators of all devices.
-            torch.default_generator.manual_seed(self.seed)
             self._net = ConvNet(spec, self.width, self.hidden_dim).to(device).train()
             self._learn(data, device)
         self._net.eval().requires_grad_(False)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gangen import Data, UsageError, digest
+from gangen import Data, UsageError, digest, seeded
 from gangen_image.extractors.classifier import as_bytes
 from gangen_image.spec import ImageSpec
 
@@ -80,7 +80,7 @@ class Inception:
             written = io.BytesIO()
             torch.save(self._read(), written)
             written.seek(0)
-            with torch.random.fork_rng(devices=[]):
+            with seeded(0):
                 try:
                     self._net = _package().FeatureExtractorInceptionV3(
                         self.name, OUTPUTS, feature_extractor_weights_path=written

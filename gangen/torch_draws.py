@@ -1,0 +1,84 @@
+"""Torch's own generators, of which a process has one for each device: which thread draws from them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock, local
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+_OWNER = RLock()
+_THREAD = local()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within this context no other thread seeds torch's own generators by the functions here; waits for one that has.
+
+    Who seeds them may then draw what belongs to the seed.
+    """
+    with _OWNER:
+        yield
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """What torch's own generators draw is drawn by ``seed``; afterwards they go on as if nothing had been drawn.
+
+    A thread that finds those of a CPU in the hands of another draws the same numbers by a generator of its own. On CUDA
+    it waits for the other: some kernels draw from the one of the device alone.
+    """
+    cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    # Inside of draws that are redirected they stay so, whoever may have left meanwhile.
+    redirected = getattr(_THREAD, "redirected", False)
+    if redirected or not _OWNER.acquire(blocking=bool(cuda)):
+        _THREAD.redirected = True
+        try:
+            with _Redirected(seed):
+                yield
+        finally:
+            _THREAD.redirected = redirected
+        return
+    try:
+        with torch.random.fork_rng(cuda):
+            torch.default_generator.manual_seed(seed)
+            if cuda:
+                torch.cuda.manual_seed(seed)
+            yield
+    finally:
+        _OWNER.release()
+
+
+class _Redirected(TorchDispatchMode):
+    """What would be drawn on the CPU by torch's own generator is drawn by one of this thread's, to the same numbers."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(seed)
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # to hide from a compiler that nobody uses here would cost seconds, in which it is imported
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        named = named or {}
+        if torch.Tag.nondeterministic_seeded in function.tags:
+            names = [it.name for it in function._schema.arguments]
+            given = dict(zip(names, arguments, strict=False)) | named
+            device = next((it.device for it in arguments if isinstance(it, torch.Tensor)), named.get("device"))
+            if given.get("generator") is None and torch.device(device or "cpu").type == "cpu":
+                if "generator" in names:
+                    arguments = arguments[: names.index("generator")]
+                else:
+                    function = getattr(function.overloadpacket, _WITH_GENERATOR[function._overloadname])
+                named = {**named, "generator": self.generator}
+        return function(*arguments, **named)
+
+
+# Of torch.rand and its like, which have one function with a generator and one without.
+_WITH_GENERATOR = {
+    "default": "generator",
+    "low": "low_generator",
+    "low_dtype": "low_generator_dtype",
+    "Tensor": "Tensor_generator",
+}
