@@ -9,7 +9,10 @@ from itertools import chain, islice
 import torch
 from torch import Tensor
 
+from gangen.contracts import HeldOut
 from gangen.errors import DataError
+
+CHUNK = 1000
 
 
 class TensorSplit:
@@ -54,6 +57,12 @@ class TensorSplit:
             epoch, offset = epoch + 1, 0
         index = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
         return {name: tensor[index].to(device) for name, tensor in self._tensors.items()}
+
+
+def in_chunks(split: HeldOut, device: torch.device | str = "cpu") -> Iterator[dict[str, Tensor]]:
+    """All rows of ``split`` in their order, 1,000 at a time, as there may be more than go into memory as floats."""
+    for start in range(0, len(split), CHUNK):
+        yield split.rows(range(start, min(start + CHUNK, len(split))), device)
 
 
 def held_out(keys: Sequence[Hashable], labels: Sequence[Hashable], proposed: Iterable[Hashable]) -> list[bool]:

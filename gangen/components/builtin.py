@@ -50,8 +50,8 @@ def gangen_samplers(register: Register) -> None:
 @hookimpl
 def gangen_metrics(register: Register) -> None:
     against, labels = "gangen.metrics.comparison", "gangen.metrics.labels"
-    register("frechet", f"{against}:Frechet", summary="Frechet distance to held-out rows in features")
-    register("kid", f"{against}:KID", summary="kernel distance to held-out rows in features")
+    register("frechet", f"{against}:Frechet", summary="Frechet distance to real rows in features")
+    register("kid", f"{against}:KID", summary="kernel distance to real rows in features")
     register("cmmd", f"{against}:CMMD", summary="distance under a Gaussian kernel, CMMD in CLIP's embeddings")
     register("mind", f"{against}:MIND", summary="transport along random lines, the Monge inception distance")
     register("intra_frechet", f"{against}:IntraFrechet", summary="Frechet distance within each label")

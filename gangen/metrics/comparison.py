@@ -2,16 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, cast
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
 from gangen.components.registry import name_of
+from gangen.contracts import HeldOut
 from gangen.errors import UsageError
+from gangen.metrics import statistics
 from gangen.metrics.context import MetricContext, once_a_run
 from gangen.metrics.distances import (
+    Gaussian,
     frechet_distance,
     gaussian,
     gaussian_kernel_distance,
@@ -21,6 +25,7 @@ from gangen.metrics.distances import (
 from gangen.metrics.divergence import frontier_score
 from gangen.metrics.extraction import (
     AgainstHeldOut,
+    AgainstReal,
     generated_features,
     held_out_features,
     training_features,
@@ -30,8 +35,8 @@ from gangen.metrics.figures import Figure, Good
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
 
 
-class Comparison(AgainstHeldOut, ABC):
-    """What metrics have in common that compare the features of samples with those of held-out rows.
+class Comparison(AgainstReal, ABC):
+    """What metrics have in common that compare the features of samples with those of real rows.
 
     A figure's name gets that of the extractor, "kid_classifier". Beside it stands its floor: what training rows reach
     in the place of samples. Generators are asked for exactly the labels of held-out rows, so the floor has
@@ -47,8 +52,12 @@ class Comparison(AgainstHeldOut, ABC):
     """Which end of its figures is good; see ``gangen.Figure``."""
 
     @abstractmethod
-    def compare(self, real: Tensor, generated: Tensor) -> Mapping[str, float]:
-        """Figures by name for features float ``[n, F]`` each."""
+    def compare(self, real: Any, generated: Tensor) -> Mapping[str, float]:
+        """Figures by name for what ``reference`` gives, and for features float ``[n, F]``."""
+
+    def reference(self, context: MetricContext) -> Any:
+        """What samples are compared with: features float ``[m, F]`` of real rows."""
+        return self.real_features(context)
 
     def wanted(self, features: int) -> int:
         """How many rows a figure needs lest it be degenerate; with fewer it comes with a warning."""
@@ -56,21 +65,23 @@ class Comparison(AgainstHeldOut, ABC):
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         extractor, n = self.fitted_extractor(context), self.count(context)
-        held_out, floor = self._real(context)
-        if n < (wanted := self.wanted(held_out.shape[1])):
+        (real, floor), generated = self._real(context), self.features(context)
+        if n < (wanted := self.wanted(generated.shape[1])):
             context.warn(
-                f"{name_of(self)} is coarse: it compares {n} samples in the {held_out.shape[1]} features of "
+                f"{name_of(self)} is coarse: it compares {n} samples in the {generated.shape[1]} features of "
                 f"'{extractor.name}' and wants {wanted}; raise samples of the metric, or heldout of the data"
             )
-        found = self.compare(held_out, generated_features(context, extractor, n))
-        return {f"{name}_{extractor.name}": Figure(value, floor[name], self.good) for name, value in found.items()}
+        found = self.compare(real, generated)
+        return {f"{name}_{extractor.name}": Figure(value, floor.get(name), self.good) for name, value in found.items()}
 
     @once_a_run
-    def _real(self, context: MetricContext) -> tuple[Tensor, Mapping[str, float]]:
-        """Features of held-out rows, and the floor."""
+    def _real(self, context: MetricContext) -> tuple[Any, Mapping[str, float]]:
+        """What samples are compared with, and the floor."""
+        real = self.reference(context)
+        if self.against == "training":
+            return real, {}
         extractor, n = self.fitted_extractor(context), self.count(context)
-        held_out = held_out_features(context, extractor, n)
-        return held_out, self.compare(held_out, training_features(context, extractor, n))
+        return real, self.compare(real, training_features(context, extractor, n))
 
 
 class Frechet(Comparison):
@@ -78,17 +89,53 @@ class Frechet(Comparison):
 
     ``frechet_NAME``, NAME being the extractor's, and its floor, see ``Comparison``. Both fall as n grows. With n at or
     below the number of features the covariances have not full rank: figures are finite, and come with a warning.
+
+    ``statistics`` is a file of safetensors that keeps mean and covariance of all training rows, where samples are
+    compared with these. The first run writes it; later ones need not look through the extractor at the rows again, and
+    refuse statistics of another extractor, of other weights, or of other rows.
     """
 
     good = "low"
+
+    def __init__(self, *, statistics: Path | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.statistics = statistics
+
+    def check(self, context: MetricContext) -> None:
+        """Raises UsageError where ``Comparison.check`` does, and for statistics that cannot be read or written."""
+        super().check(context)
+        if self.statistics is None:
+            return
+        if self.against != "training":
+            raise UsageError(
+                f"{name_of(self)}: statistics are those of all training rows, and held-out ones are compared; "
+                "set against: training, or leave statistics out"
+            )
+        if self.statistics.exists():
+            self.reference(context)
+        elif not self.statistics.parent.is_dir():
+            raise UsageError(f"{name_of(self)}: there is no folder {self.statistics.parent} to write statistics to")
 
     def wanted(self, features: int) -> int:
         """See Comparison."""
         return features + 1
 
-    def compare(self, real: Tensor, generated: Tensor) -> dict[str, float]:
+    @once_a_run
+    def reference(self, context: MetricContext) -> Gaussian:
+        """The Gaussian of real rows, from the file of statistics or into it."""
+        if self.statistics is None:
+            return gaussian(self.real_features(context))
+        rows = cast(HeldOut, context.training)
+        belongs = statistics.whose(self.fitted_extractor(context), rows, context.data.codec)
+        if self.statistics.exists():
+            return statistics.read(self.statistics, belongs)
+        found = gaussian(self.real_features(context))
+        statistics.write(self.statistics, found, belongs)
+        return found
+
+    def compare(self, real: Gaussian, generated: Tensor) -> dict[str, float]:
         """See Comparison."""
-        return {"frechet": frechet_distance(gaussian(real), gaussian(generated))}
+        return {"frechet": frechet_distance(real, gaussian(generated))}
 
 
 class KID(Comparison):

@@ -1,7 +1,7 @@
 """What metrics look at: players, data and samples that all of them share."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
 from typing import Any, TypeVar
 
@@ -103,6 +103,13 @@ class MetricContext:
             rows = {name: column[start : start + self.batch_size] for name, column in condition.items()}
             parts.append(self._draw(min(self.batch_size, n - start), rows, mix(seed, start)))
         return torch.cat(parts)
+
+    def samples_like_training(self, n: int) -> Iterator[Tensor]:
+        """``n`` samples in batches, on the conditions of training rows as they are drawn."""
+        for counter, start in enumerate(range(0, n, self.batch_size)):
+            count = range(min(self.batch_size, n - start))
+            rows = self.training.batch(counter, count, self.batch_size, seed=self.seed, device=self.device)
+            yield self._draw(len(count), self.conditioned_on(rows), mix(self.seed, "training", counter))
 
     def conditioned_on(self, rows: Batch) -> Batch:
         """What of ``rows`` samplers are handed, going by the rows of sheets; the rest, as the truth, is for metrics."""

@@ -46,8 +46,13 @@ def frechet_distance(first: Gaussian, second: Gaussian) -> float:
 
     S1 S2 has the eigenvalues of the symmetric S1^(1/2) S2 S1^(1/2), whose roots are real and add up to the trace also
     where a covariance has not full rank. Takes O(F^3).
+
+    Raises:
+        UsageError: they have other numbers of features.
     """
     (mean1, covariance1), (mean2, covariance2) = first, second
+    if mean1.shape != mean2.shape:
+        raise UsageError(f"samples cannot be compared: they have {len(mean1)} and {len(mean2)} features")
     values, vectors = torch.linalg.eigh(covariance1)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     cross = torch.linalg.eigvalsh(root @ covariance2 @ root).clamp(min=0).sqrt().sum()

@@ -1,6 +1,6 @@
 """What metrics see with: the features of samples, held-out rows and training rows that an extractor gives."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from annotated_types import Ge
@@ -8,9 +8,10 @@ from torch import Tensor
 
 from gangen.components.options import Part
 from gangen.components.registry import name_of
-from gangen.contracts import Batch, Extractor, Split
+from gangen.contracts import Batch, Extractor, HeldOut, Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext
+from gangen.splits import in_chunks
 
 
 class ExtractorMetric:
@@ -84,6 +85,66 @@ class AgainstHeldOut(ExtractorMetric):
         """How many rows were compared, and in what."""
         count = self.count(context)
         return {"samples": count, "held-out rows": count, "extractor": self.fitted_extractor(context).name}
+
+
+class AgainstReal(AgainstHeldOut):
+    """What metrics have in common that set samples against held-out rows, or against all training rows.
+
+    ``against`` is the real rows: training is all that are trained on, as they are before any augmentation, by which
+    most published figures are taken. There are ``samples`` samples then, asked for what training rows are drawn with,
+    and beside a figure nothing stands, since there are no other real rows of that number.
+    """
+
+    def __init__(self, *, against: Literal["held_out", "training"] = "held_out", **options: Any) -> None:
+        super().__init__(**options)
+        self.against = against
+
+    def check(self, context: MetricContext) -> None:
+        """Raises UsageError where ``AgainstHeldOut.check`` does, and for training rows that are not counted."""
+        if self.against == "training":
+            if not (hasattr(context.training, "rows") and hasattr(context.training, "__len__")):
+                raise UsageError(
+                    f"{name_of(self)} compares all training rows, and those of a stream have no end; take it out, or "
+                    "data that are held in memory"
+                )
+            if (fewer := min(self.samples, len(cast(HeldOut, context.training)))) < self.least:
+                raise UsageError(f"{name_of(self)} compares {fewer} rows, and needs at least {self.least}")
+        super().check(context)
+
+    def count(self, context: MetricContext) -> int:
+        """How many samples there are."""
+        return self.samples if self.against == "training" else super().count(context)
+
+    def protocol(self, context: MetricContext) -> dict[str, Any]:
+        """How many rows were compared, and in what."""
+        protocol = super().protocol(context)
+        if self.against == "training":
+            protocol["training rows"] = len(cast(HeldOut, context.training))
+            del protocol["held-out rows"]
+        return protocol
+
+    def features(self, context: MetricContext) -> Tensor:
+        """Those of samples, float ``[n, F]``."""
+        extractor, n = self.fitted_extractor(context), self.count(context)
+        if self.against == "held_out":
+            return generated_features(context, extractor, n)
+
+        def look() -> Tensor:
+            return torch.cat([extractor.features(samples) for samples in context.samples_like_training(n)])
+
+        return context.once((extractor.key, "like training", n), look)
+
+    def real_features(self, context: MetricContext) -> Tensor:
+        """Those of real rows, float ``[m, F]``."""
+        extractor, codec = self.fitted_extractor(context), context.data.codec
+        if self.against == "held_out":
+            return held_out_features(context, extractor, self.count(context))
+
+        def look() -> Tensor:
+            chunks = in_chunks(cast(HeldOut, context.training), context.device)
+            return torch.cat([extractor.features(codec.samples_of(rows)) for rows in chunks])
+
+        return context.once((extractor.key, "all training rows"), look)
 
 
 def generated_features(context: MetricContext, extractor: Extractor, n: int) -> Tensor:

@@ -11,9 +11,8 @@ import torch
 
 from gangen.contracts import Codec, Data, HeldOut, training_rows
 from gangen.files import file_digests
+from gangen.splits import in_chunks
 
-# Rows that are looked at in one go.
-CHUNK = 1000
 TRAINING, HELD_OUT = "training", "held-out"
 
 
@@ -68,8 +67,8 @@ def _files(codec: Codec) -> dict[str, str]:
 
 def _columns(split: HeldOut) -> dict[str, str]:
     found: dict[str, Any] = {}
-    for start in range(0, len(split), CHUNK):
-        for name, rows in split.rows(range(start, min(start + CHUNK, len(split)))).items():
+    for chunk in in_chunks(split):
+        for name, rows in chunk.items():
             kind = f"{rows.dtype} {list(rows.shape[1:])}"
             found.setdefault(name, hashlib.sha256(kind.encode())).update(rows.contiguous().view(torch.uint8).numpy())
     return {name: rows.hexdigest() for name, rows in found.items()}

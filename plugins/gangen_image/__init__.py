@@ -77,6 +77,7 @@ def gangen_extractors(register: Callable) -> None:
 
 @hookimpl
 def gangen_metrics(register: Callable) -> None:
+    register("fid50k", ".metrics.fid:FID50k", summary="50,000 samples against all training images, as published")
     register("modes", ".metrics.modes:Modes", summary="modes found, share of good samples, evenness")
     register("stacked_modes", ".metrics.modes:StackedModes", summary="modes of stacked digits that are reached")
     register("accuracy", ".objectives.semi_supervised:Accuracy", summary="held-out images that are labelled rightly")

@@ -1,12 +1,17 @@
 """Metrics that look through an extractor, against formulas written out by hand."""
 
 import math
+import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from gangen import noise
 from gangen.contracts import SheetRow
 from gangen.errors import UsageError
 from gangen.files import digest
@@ -477,21 +482,132 @@ def test_tied_weights_have_a_digest():
     assert digest({"a": weight}) != digest({"b": weight}) != digest({"b": 2 * weight})
 
 
-def test_inception_score_is_one_to_the_number_of_labels_and_equals_that_of_torchmetrics():
+def naive_score(logits):
+    given = np.exp(logits.double().numpy())
+    given /= given.sum(1, keepdims=True)
+    return math.exp((given * np.log(given / given.mean(0))).sum(1).mean())
+
+
+def test_inception_score_is_one_to_the_number_of_labels():
     sure = 50 * torch.eye(3)
     assert inception_score(sure.repeat(5, 1)) == pytest.approx(3)
     assert inception_score(sure[:1].repeat(5, 1)) == pytest.approx(1)
     assert inception_score(torch.tensor([[0.0, -800.0]] * 2)) == pytest.approx(1)
-    torchmetrics = pytest.importorskip("torchmetrics.image.inception")
     logits = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
-    score = torchmetrics.InceptionScore(feature=nn.Identity(), splits=1)
-    score.update(logits)
-    assert inception_score(logits) == pytest.approx(score.compute()[0].item(), rel=1e-6)
+    assert inception_score(logits) == pytest.approx(naive_score(logits), rel=1e-12)
     figures = InceptionScore(samples=30, extractor=Pixels())(bench(Drawn(), split(20), split(40)))
     assert figures["inception_score_pixels"].value == inception_score(Drawn().sample(500).flatten(1)[:20, :3])
     assert figures["inception_score_pixels"].real == pytest.approx(
         inception_score(prepared(split(20).rows()["x"]).flatten(1)[:, :3])
     )
+
+
+def test_published_inception_scores_are_means_over_splits_of_as_many_samples_as_asked_for():
+    metric = InceptionScore(samples=1200, splits=10, against="training", extractor=Pixels())
+    evaluation = bench(Varied(), split(20), split(40))
+    metric.check(evaluation)
+    figures = metric(evaluation)
+    logits = torch.cat(list(evaluation.samples_like_training(1200))).flatten(1)[:, :3]
+    each = [naive_score(part) for part in logits.split(120)]
+    score, spread = figures["inception_score_pixels"], figures["inception_score_deviation_pixels"]
+    assert (score.value, spread.value) == (pytest.approx(np.mean(each)), pytest.approx(np.std(each)))
+    assert score.real is None and metric.protocol(evaluation)["samples"] == 1200
+    with pytest.raises(UsageError, match="needs at least 30"):
+        InceptionScore(splits=30, extractor=Pixels()).check(bench(Varied(), split(20), split(40)))
+
+
+class Varied(nn.Module):
+    """Normal pixels, others in each batch, around the place of the label that is asked for."""
+
+    def sample(self, n, condition=None):
+        return prepared(pictures(condition["label"])) + noise.normal(n, 1, 2, 2)
+
+
+def test_all_training_rows_are_compared_as_published_figures_are():
+    """1,200 samples in three batches, on the labels of training rows; rows without any augmentation; no floor."""
+    train = spelled(30, 20, 10)
+    evaluation = bench(Varied(), split(20), Mirrored(train))
+    samples = torch.cat(list(evaluation.samples_like_training(1200)))
+    places = samples.flatten(1)[:, :3].argmax(1)
+    asked = torch.cat([train.batch(it, range(500), 500, seed=0, device="cpu")["label"] for it in range(3)])[:1200]
+    assert (places == asked).float().mean() > 0.7
+    assert not torch.equal(samples[:200], samples[500:700])
+    real = prepared(train.rows()["x"]).flatten(1)
+    metrics = [it(samples=1200, against="training", extractor=Pixels()) for it in (Frechet, KID)]
+    figures = evaluate(metrics, evaluation)
+    assert figures["frechet_pixels"].value == frechet_distance(gaussian(real), gaussian(samples.flatten(1)))
+    assert figures["kid_pixels"] == Figure(kernel_distance(real, samples.flatten(1)), None, "low")
+    assert metrics[0].protocol(evaluation) == {"samples": 1200, "training rows": 60, "extractor": "pixels"}
+
+
+def test_of_a_stream_not_all_rows_can_be_compared():
+    stream = StreamSplit(lambda epoch: iter([]))
+    with pytest.raises(UsageError, match="compares all training rows, and those of a stream have no end"):
+        Frechet(against="training", extractor=Pixels()).check(bench(Drawn(), split(20), stream))
+    with pytest.raises(UsageError, match="compares 1 rows, and needs at least 2"):
+        KID(samples=1, against="training", extractor=Pixels()).check(bench(Drawn(), split(20), split(40)))
+
+
+class Others(Pixels):
+    digest = "1"
+
+
+class Unseen(Pixels):
+    def features(self, samples):
+        assert len(samples) != 40, "training rows are not looked at again"
+        return super().features(samples)
+
+
+def kept(path, extractor=None, **options):
+    return Frechet(samples=100, extractor=extractor or Pixels(), statistics=path, **{"against": "training"} | options)
+
+
+def test_statistics_are_written_once_and_read_from_then_on(tmp_path):
+    path = tmp_path / "digits.safetensors"
+    plain, *others = (bench(Drawn(), split(20), split(40)) for _ in range(3))
+    expected = Frechet(samples=100, against="training", extractor=Pixels())(plain)
+    for extractor, evaluation in zip((Pixels(), Unseen()), others, strict=True):
+        metric = kept(path, extractor)
+        metric.check(evaluation)
+        assert metric(evaluation) == expected
+    tensors = load_file(path)
+    mean, covariance = gaussian(prepared(split(40).rows()["x"]).flatten(1))
+    assert torch.equal(tensors["mean"], mean) and torch.equal(tensors["covariance"], covariance)
+
+
+def test_statistics_of_others_are_refused_before_any_training(tmp_path):
+    path, evaluation = tmp_path / "digits.safetensors", bench(Drawn(), split(20), split(40))
+    kept(path)(evaluation)
+    one_off = split(40).rows()
+    one_off["x"][7, 0, 1, 1] ^= 1
+    for metric, data, words in (
+        (kept(path, Others()), split(40), "of an extractor of the same name that has other weights (0, and not 1)"),
+        (kept(path), split(41), "of 40 training rows, and these data have 41"),
+        (kept(path), TensorSplit(**one_off), "of other training rows"),
+    ):
+        with pytest.raises(UsageError, match=f"digits.safetensors has statistics {re.escape(words)}"):
+            metric.check(bench(Drawn(), split(20), data))
+    named = type("Named", (Pixels,), {"name": "named", "key": "named"})
+    with pytest.raises(UsageError, match="of extractor 'pixels', and not of 'named'; name another file"):
+        kept(path, named()).check(evaluation)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", None])
+def test_what_holds_no_statistics_is_refused(content, tmp_path):
+    path, evaluation = tmp_path / "x.safetensors", bench(Drawn(), split(20), split(40))
+    if content is None:
+        kept(path)(evaluation)
+        with safe_open(path, "pt") as file:
+            about = file.metadata()
+        save_file({"mean": torch.zeros(4).double(), "covariance": torch.zeros(4, 3).double()}, path, about)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match="holds no statistics: "):
+        kept(path).check(evaluation)
+    with pytest.raises(UsageError, match="to write statistics to"):
+        kept(tmp_path / "nowhere" / "x").check(evaluation)
+    with pytest.raises(UsageError, match="statistics are those of all training rows, and held-out ones are compared"):
+        kept(tmp_path / "y", against="held_out").check(evaluation)
 
 
 def test_the_divergence_frontier_is_that_of_the_features():

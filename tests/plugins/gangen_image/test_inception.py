@@ -7,17 +7,22 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch import nn
 
+from gangen.components.options import read_use
+from gangen.components.registry import Registry
 from gangen.errors import UsageError
 from gangen.metrics.comparison import Frechet
 from gangen.metrics.context import MetricContext
 from gangen.metrics.distances import frechet_distance, gaussian
 from gangen.splits import TensorSplit
 from gangen_image.codec import ImageCodec
+from gangen_image.data.flipped import Flipped
 from gangen_image.data.points import Points
 from gangen_image.extractors.inception import Inception
+from gangen_image.metrics.fid import FID50k
 from gangen_image.spec import ImageSpec
 
 CPU = torch.device("cpu")
@@ -197,6 +202,43 @@ def test_its_frechet_distance_is_called_by_its_name(package, tmp_path):
     sides = (split.float().mean((2, 3)) for split in (data.heldout.rows()["image"], made))
     expected = frechet_distance(*map(gaussian, sides))
     assert metric(evaluation)["frechet_inception"].value == pytest.approx(expected, rel=1e-4)
+
+
+class Copies(nn.Module):
+    """Of 120 images, in turn."""
+
+    def __init__(self, samples):
+        super().__init__()
+        self.samples, self.made = samples, 0
+
+    def sample(self, n, condition=None):
+        rows = torch.arange(self.made, self.made + n) % 120
+        self.made += n
+        return self.samples[rows]
+
+
+def test_fid50k_has_one_protocol(package, tmp_path):
+    """50,000 samples against all training images, which are never mirrored; no option changes that."""
+    data, made = image_data(3), images(3, seed=2).rows()["image"]
+    plain = data.train
+    data.train = Flipped(plain)
+    generator = Copies(data.codec.spec.prepare(made))
+    evaluation = MetricContext(SimpleNamespace(averaged=lambda name: generator), data, device=CPU)
+    metric = FID50k(weights=saved(tmp_path / "w.safetensors"), statistics=tmp_path / "s.safetensors")
+    metric.check(evaluation)
+    (figure,) = metric(evaluation).values()
+    assert generator.made == 50_000
+    copies = made[torch.arange(50_000) % 120].float().mean((2, 3))
+    expected = frechet_distance(gaussian(plain.rows()["image"].float().mean((2, 3))), gaussian(copies))
+    assert figure.value == pytest.approx(expected, rel=1e-4) and figure.real is None
+    assert metric.protocol(evaluation) == {"samples": 50_000, "training rows": 120, "extractor": "inception"}
+    with pytest.raises(UsageError, match="has statistics of an extractor of the same name that has other weights"):
+        other = FID50k(weights=saved(tmp_path / "v.safetensors", 1), statistics=tmp_path / "s.safetensors")
+        other.check(evaluation)
+    registry = Registry.discover()
+    for options in ({"samples": 10_000}, {"against": "held_out"}, {"extractor": "image/identity"}):
+        with pytest.raises(ValidationError, match=f"unknown option '{next(iter(options))}' for metric 'image/fid50k'"):
+            read_use("metrics", {"use": "image/fid50k"} | options, registry)
 
 
 @pytest.fixture(scope="module")
