@@ -7,6 +7,9 @@ from . import noise as noise
 from .account import Account as Account
 from .account import few as few
 from .account import listed as listed
+from .api import Run as Run
+from .api import evaluate as evaluate
+from .api import train as train
 from .bounded import read_bytes as read_bytes
 from .collectives import all_gather as all_gather
 from .collectives import all_mean as all_mean
@@ -16,6 +19,7 @@ from .collectives import rank as rank
 from .collectives import world_size as world_size
 from .components.fields import read_fields as read_fields
 from .components.options import Part as Part
+from .components.registry import component as component
 from .components.registry import name_of as name_of
 from .contracts import Batch as Batch
 from .contracts import Callback as Callback

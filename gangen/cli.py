@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gangen.errors import GangenError, UsageError, did_you_mean
+from gangen.errors import GangenError, UsageError
 from gangen.failures import exited, explain
 from gangen.printing import escape_what_cannot_be_encoded, say
 
@@ -121,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     sampling.add_argument("--rows", type=int, default=4, metavar="N", help="how many of these rows (default 4)")
     sampling.add_argument("--run", metavar="DIR", help="a run directory or model folder (default: the newest run)")
     sampling.add_argument("--seed", type=int, metavar="N", help="get the same samples again")
+    device = "where to compute, as in cuda (default: cpu)"
+    sampling.add_argument("--device", default="cpu", metavar="NAME", help=device)
     sampling.add_argument("--verb", default="sample", metavar="VERB", help="what else its sampler can, as reconstruct")
     code = "a file of code that the model was made with (repeatable); it is run, and no other is"
     sampling.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
@@ -191,7 +193,7 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     settings = read_assignments(options.set)
     from gangen.saved_model import load
 
-    model = load(options.run, registry=_registry(blocked), code=options.code)
+    model = load(options.run, registry=_registry(blocked), device=options.device, code=options.code)
     prompt = options.prompts if len(options.prompts) > 1 else next(iter(options.prompts), None)
     if options.interpolate:
         if len(options.prompts) > 1:
@@ -341,25 +343,12 @@ def _registry(blocked: list[str], code: Sequence[Path] = ()) -> "Registry":
 
 
 def _read(options: argparse.Namespace, blocked: list[str]) -> tuple["Recipe", "Registry"]:
-    from gangen.recipe.load import load_recipe
+    from gangen.recipe.load import load_recipe, recipe_file
 
     registry = _registry(blocked)
-    path, run_code = _recipe_path(options.recipe, registry), not getattr(options, "no_code", False)
+    path, run_code = recipe_file(options.recipe, registry, COMMANDS), not getattr(options, "no_code", False)
     recipe = load_recipe(path, options.overrides, registry, run_code=run_code)
     if os.environ.get("RANK", "0") == "0":
         for remark in recipe.remarks:
             say(f"gangen: {remark}", sys.stderr)
     return recipe, registry
-
-
-def _recipe_path(word: str, registry: "Registry") -> Path:
-    """The file that a word on the command line means."""
-    path, installed = Path(word), registry.recipes()
-    if word in installed and not path.is_file():
-        return installed[word]
-    if path.is_file():
-        return path
-    hint = did_you_mean(word, [*COMMANDS, *installed]) or did_you_mean(path.stem, installed)
-    if path.suffix in (".yaml", ".yml") or path.exists():
-        raise UsageError(f"there is no recipe file {word}{hint}")
-    raise UsageError(f"{word!r} is neither a command nor a recipe{hint}\nsee: gangen --help, gangen recipes")

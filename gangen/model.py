@@ -4,17 +4,20 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pydantic import ConfigDict, PydanticInvalidForJsonSchema, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from gangen import noise
+from gangen.account import few
 from gangen.components.messages import EXPECTED, any_of, show
 from gangen.contracts import Batch, Codec
 from gangen.errors import RunError, UsageError, did_you_mean
-from gangen.samplers import Sampler, drawing, drawn, settings_of
+from gangen.networks import count_parameters
+from gangen.printing import visible
+from gangen.samplers import Sampler, defaults_of, drawing, drawn, settings_of
 
 # How many samples are drawn at once, at most, where a model does not say, as those of format 1 do not.
 AT_ONCE = 500
@@ -46,6 +49,41 @@ class Model:
         self.name = name
         self.device = device
         self.batch_size = batch_size
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that a prompt may be, in order; none where the data have none."""
+        return [prompt for prompt in self.codec.prompts() if prompt]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What ``sample`` takes besides a prompt, by name, with the values where nothing is said."""
+        return defaults_of(self.sampler.sample)
+
+    @property
+    def takes(self) -> str:
+        """What a prompt is, in words."""
+        return getattr(self.codec, "takes", "text")
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the networks to a device; returns the model. Raises UsageError for one that cannot be used here."""
+        self.device = usable(device)
+        for network in self.networks.values():
+            network.to(self.device)
+        return self
+
+    def __repr__(self) -> str:
+        counts = [f"{name} {count_parameters(network):,}" for name, network in self.networks.items()]
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        lines = {
+            "takes": self.takes,
+            "labels": f"{few(self.labels)} ({len(self.labels):,})" if self.labels else "",
+            "settings": settings,
+            "parameters": ", ".join(counts),
+            "device": str(self.device),
+        }
+        told = [f"  {name}: {line}" for name, line in lines.items() if line]
+        return visible("\n".join([f"Model {self.name}", *told]))
 
     def sample(self, prompt: Any = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> list[Any]:
         """``n`` decoded samples for a prompt; None asks for whatever the data holds.
@@ -155,9 +193,23 @@ class Model:
 
     def _condition(self, prompt: Any, n: int) -> Batch:
         if prompt is not None and not isinstance(prompt, getattr(self.codec, "prompt_types", str)):
-            takes = getattr(self.codec, "takes", "text")
-            raise UsageError(f"{self.name} has no use for a prompt of type {type(prompt).__name__}: it takes {takes}")
+            raise UsageError(
+                f"{self.name} has no use for a prompt of type {type(prompt).__name__}: it takes {self.takes}"
+            )
         return {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, n).items()}
+
+
+def usable(device: torch.device | str) -> torch.device:
+    """The device of a name. Raises UsageError for what is none, or none that can be computed on here."""
+    try:
+        place = torch.device(device)
+        if place.type == "meta":
+            raise RuntimeError("nothing is computed there")
+        torch.empty(0, device=place)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        why = str(error).splitlines()[0]
+        raise UsageError(f"device must be one that torch can use here, as 'cpu', got {show(device)}: {why}") from None
+    return place
 
 
 def _seed(given: int | None) -> int:

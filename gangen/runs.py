@@ -73,7 +73,7 @@ def find_runs(folder: Path) -> list[Row]:
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    if _is_run(folder):
+    if is_run(folder):
         return [_row(folder.name or str(folder), folder)]
     return [_row(path.relative_to(folder).as_posix(), path) for path in _below(folder, _DEPTH)]
 
@@ -104,13 +104,14 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
     """Runs, and folders without any; links are not followed further than to a run."""
     for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         try:
-            inner = list(_below(path, depth - 1)) if depth > 1 and not (path.is_symlink() or _is_run(path)) else []
+            inner = list(_below(path, depth - 1)) if depth > 1 and not (path.is_symlink() or is_run(path)) else []
         except OSError:
             inner = []
-        yield from inner if any(map(_is_run, inner)) else [path]
+        yield from inner if any(map(is_run, inner)) else [path]
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether a run began in ``folder``, by the files that it leaves."""
     run = RunDirectory(folder)
     try:
         return any(path.exists() for path in (run.recipe, run.metrics, run.heartbeat, run.lock, run.checkpoints))
@@ -121,7 +122,7 @@ def _is_run(folder: Path) -> bool:
 def _row(name: str, folder: Path) -> Row:
     name = shorten(name, 200)
     try:
-        if not _is_run(folder):
+        if not is_run(folder):
             return Row(name, "no run" if any(folder.iterdir()) else "empty")
         return _read(name, RunDirectory(folder))
     except (OSError, ValueError, RunError, RecipeError) as error:

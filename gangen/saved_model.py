@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
+from os import PathLike
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -22,9 +24,10 @@ from gangen.components.registry import LOCAL, Registry
 from gangen.contracts import Codec
 from gangen.errors import RunError, UsageError
 from gangen.files import digest, replacing, write_atomically
-from gangen.model import AT_ONCE, Model
+from gangen.model import AT_ONCE, Model, usable
 from gangen.names import is_name
 from gangen.networks import Players, differences, load_state, soundness, state_of, tensors_in, without_memory
+from gangen.printing import say
 from gangen.recipe.players import PLAYER_KINDS
 from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler
@@ -154,7 +157,7 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
 
 
 def load(
-    run: Path | str | None = None,
+    run: PathLike[str] | str | None = None,
     *,
     registry: Registry | None = None,
     device: str = "cpu",
@@ -167,14 +170,13 @@ def load(
     Raises RunError where there is no model, or one that is damaged or has weights that are not finite, and UsageError
     where a plugin of its is not installed, and for what is no path or device.
     """
-    folder, files = _named(run, code)
+    folder, files, words = _named(run, code)
+    if words:
+        say(words, sys.stderr)
+    place = usable(device)
     registry = registry or Registry.discover()
     for path in files:
         registry.load_code(path)
-    try:
-        place = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise UsageError(f"device must be one of torch's, as in 'cpu': {str(error).splitlines()[0]}") from None
     return read_model(folder, registry, place)
 
 
@@ -182,7 +184,7 @@ def sample(
     prompt: Any = None,
     n: int = 1,
     *,
-    run: Path | str | None = None,
+    run: PathLike[str] | str | None = None,
     seed: int | None = None,
     code: Sequence[Path | str] = (),
     **settings: Any,
@@ -192,22 +194,31 @@ def sample(
     Texts come as ``str``. ``seed`` makes them repeatable; ``settings`` are the sampler's. The model stays loaded until
     another one is asked for or its files change. See ``load`` and ``Model.sample`` for the rest, and for errors.
     """
-    folder, files = _named(run, code)
-    model = _cached(folder.absolute(), _written(folder), tuple(files))
+    folder, files, words = _named(run, code)
+    model = _cached(folder.absolute(), _written(folder), tuple(files), words)
     return model.sample(prompt, n, seed=seed, **settings)
 
 
 @lru_cache(maxsize=1)
-def _cached(folder: Path, written: int, code: Sequence[Path]) -> Model:
+def _cached(folder: Path, written: int, code: Sequence[Path], words: str) -> Model:
+    if words:
+        say(words, sys.stderr)
     return load(folder, code=code)
 
 
-def _named(run: Path | str | None, code: Sequence[Path | str]) -> tuple[Path, list[Path]]:
-    """The folder of a run's model, and the files of code. Raises UsageError for what can be no path."""
-    files = [code] if isinstance(code, str | Path) else code
+def _named(run: PathLike[str] | str | None, code: Sequence[Path | str]) -> tuple[Path, list[Path], str]:
+    """The folder of a run's model, the files of code, and where several runs might be meant, words on which it is.
+
+    Raises UsageError for what can be no path.
+    """
+    files, words = [code] if isinstance(code, str | Path) else code, ""
     try:
-        folder = _newest() if run is None else Path(run)
-        return folder / "model" if (folder / "model").is_dir() else folder, [Path(path).resolve() for path in files]
+        if run is None:
+            *others, newest = _models()
+            run, words = newest, f"gangen: taking {newest}, the newest of {len(others) + 1} runs" if others else ""
+        folder = Path(run)
+        inner = folder / "model"
+        return inner if inner.is_dir() else folder, [Path(path).resolve() for path in files], words
     except (TypeError, ValueError, OSError) as error:
         raise UsageError(f"run is the path of a folder, and code are paths of files: {error!s:.200}") from None
 
@@ -217,13 +228,14 @@ def _written(folder: Path) -> int:
     return max((path.stat().st_mtime_ns for path in folder.glob("*.safetensors")), default=0)
 
 
-def _newest() -> Path:
+def _models() -> list[Path]:
+    """The runs below ``runs/`` that have a model, the newest last. Raises RunError where there are none."""
     models = sorted((path.parent for path in Path("runs").glob("*/model/gangen.json")), key=_written)
     if not models:
         raise RunError(
             "no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR"
         )
-    return models[-1].parent
+    return [model.parent for model in models]
 
 
 def _refuse_misfit(file: Path, build: Callable[[], nn.Module]) -> None:

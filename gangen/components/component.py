@@ -11,7 +11,7 @@ from typing import Any
 import pluggy
 
 from gangen.components.options import Options
-from gangen.components.signatures import resolve
+from gangen.components.signatures import Target, resolve
 from gangen.errors import PluginError, did_you_mean
 from gangen.hookspecs import HOOKS, KINDS
 
@@ -24,7 +24,7 @@ class Component:
 
     kind: str
     name: str
-    target: str
+    target: Target
     summary: str
     distribution: str
     version: str

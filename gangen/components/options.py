@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Protocol, Self
 
 from gangen.components.messages import in_plain_words, refusal, show
-from gangen.components.signatures import REQUIRED, Parameter, keyword_parameters
+from gangen.components.signatures import REQUIRED, Parameter, Target, keyword_parameters
 from gangen.errors import PluginError, UsageError
 from gangen.hookspecs import KINDS
 from gangen.schedules import Schedule
@@ -64,7 +64,7 @@ class Options:
     parameters: list[Parameter]
 
     @classmethod
-    def of(cls, owner: str, target: str, method: str = "__init__") -> Self:
+    def of(cls, owner: str, target: Target, method: str = "__init__") -> Self:
         """The options of the component at an import string, without importing it where its source is plain enough."""
         return cls(owner, keyword_parameters(target, {"Part": Part, "Schedule": Schedule}, method))
 

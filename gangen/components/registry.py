@@ -7,10 +7,10 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from gangen import __version__
 from gangen.components.component import CORE, Component, Plugin, stage
@@ -23,7 +23,11 @@ from gangen.printing import say
 
 LOCAL = "local"
 _BUILT: dict[type, str] = {}
+_OF_THIS_PROCESS: dict[str, Callable] = {}
 _ABSENT = object()
+
+
+Type = TypeVar("Type", bound=Callable)
 
 
 class Registry:
@@ -181,14 +185,16 @@ class Registry:
     def _matches(self, kind: str, name: str) -> list[Component]:
         components = self._components[kind]
         if "/" in name:
-            return [components[name]] if name in components else []
+            of_this = _OF_THIS_PROCESS.get(name)
+            here = [Component(kind, name, of_this, "", of_this.__module__, "local")] if of_this else []
+            return [components[name]] if name in components else here
         return [component for component in components.values() if component.bare_name == name]
 
     def _hint(self, name: str, choices: Iterable[str]) -> str:
         """A near name; else the plugins that might have had it."""
         namespace, _, bare = name.rpartition("/")
         if namespace == LOCAL and LOCAL not in self._plugins:
-            return "; files of code bring such, and none was run"
+            return "; files of code bring such, and none was run; or a program, by @gangen.component"
         full_names = {choice.partition("/")[2]: choice for choice in choices}
         if namespace:
             hint = did_you_mean(name, choices) or did_you_mean(full_names.get(bare, ""), choices)
@@ -211,6 +217,25 @@ class Registry:
             self._plugins[plugin.name] = plugin
         for component in plugin.components:
             self._components[component.kind][component.name] = component
+
+
+def component(target: Type) -> Type:
+    """Decorator of a class or function: recipes that this process plays may name it as ``local/ItsName``, of any kind.
+
+    For notebooks, and whatever else is no package: see ``gangen.train``, which takes the class itself, too. One that is
+    defined again takes the place of the one before.
+
+    Raises UsageError where another module has given one by this name.
+    """
+    name = f"{LOCAL}/{target.__name__}"
+    former = _OF_THIS_PROCESS.get(name, target)
+    if (former.__module__, former.__qualname__) != (target.__module__, target.__qualname__):
+        raise UsageError(
+            f"{former.__module__}.{former.__qualname__} and {target.__module__}.{target.__qualname__} would both be "
+            f"{name!r}: rename one"
+        )
+    _OF_THIS_PROCESS[name] = target
+    return target
 
 
 def name_of(thing: object) -> str:

@@ -23,6 +23,7 @@ REQUIRED = inspect.Parameter.empty
 
 
 Definition = tuple[Callable, str]  # a function, and what is written about its parameters
+Target = str | Callable  # an import string, or a class or function of this process
 
 
 class Parameter(NamedTuple):
@@ -41,12 +42,14 @@ class _Unreadable(Exception):
     """The source alone does not tell; the module has to be imported."""
 
 
-def resolve(target: str) -> Any:
-    """The object that the import string ``"module:attribute"`` names.
+def resolve(target: Target) -> Any:
+    """The object that the import string ``"module:attribute"`` names, or the one that is given instead.
 
     Raises:
         PluginError: the module cannot be imported, or has no such attribute.
     """
+    if not isinstance(target, str):
+        return target
     try:
         return pkgutil.resolve_name(target)
     except Exception as error:
@@ -63,12 +66,14 @@ def description_of(name: str, text: str) -> str:
     return ""
 
 
-def keyword_parameters(target: str, names: Mapping[str, Any], method: str = "__init__") -> list[Parameter]:
+def keyword_parameters(target: Target, names: Mapping[str, Any], method: str = "__init__") -> list[Parameter]:
     """The options of ``target``, from its source where that is plain enough, else from the imported object.
 
     They are those of its constructor, or of another ``method``. ``names`` are what annotations may mention besides
     builtins, typing, collections.abc, annotated_types, ``Path``, and what modules of the same package assign to a name.
     """
+    if not isinstance(target, str):
+        return from_object(target, method)
     module_name, _, attribute = target.partition(":")
     try:
         return _parameters(_from_source(_parse(module_name), attribute, method, _namespace() | dict(names)))

@@ -94,13 +94,13 @@ class Result:
     run: str
     seed: int
     step: int
-    recipe: Mapping[str, Any]
-    recipe_sha256: str
-    metrics: list[Annotated[Mapping[str, Any], AfterValidator(_measured)]]
-    extractors: Mapping[str, str]
+    recipe: Mapping[str, Any] = field(repr=False)
+    recipe_sha256: str = field(repr=False)
+    metrics: list[Annotated[Mapping[str, Any], AfterValidator(_measured)]] = field(repr=False)
+    extractors: Mapping[str, str] = field(repr=False)
     figures: Mapping[str, Figure]
     warnings: list[str]
-    frontiers: list[Frontier]
+    frontiers: list[Frontier] = field(repr=False)
     remarks: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:

@@ -1,7 +1,8 @@
 """Read a recipe: YAML, overrides, local code, and every check that needs no network."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,20 @@ from pydantic import ValidationError
 
 from gangen.components.messages import problems_of
 from gangen.components.registry import Registry
-from gangen.errors import PluginError
+from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.recipe.players import PlayerSettings
 from gangen.recipe.sections import Recipe
-from gangen.recipe.source import RecipeSource
+from gangen.recipe.source import Overrides, RecipeSource
 
 
 def load_recipe(
-    path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None, *, run_code: bool = True
+    recipe: Path | str | Mapping[str, Any],
+    overrides: Overrides = (),
+    registry: Registry | None = None,
+    *,
+    run_code: bool = True,
 ) -> Recipe:
-    """Read a recipe, apply ``a.b.c=value`` overrides, run its local code and check all of it.
+    """Read a recipe, a file or a dictionary, apply ``a.b.c=value`` overrides, run its local code and check all of it.
 
     Components are looked up in ``registry``, by default among all that is installed. Without ``run_code`` nothing that
     the recipe names is run: components of its own are then those of files that the registry was told to run.
@@ -26,22 +31,51 @@ def load_recipe(
     Raises:
         RecipeError: everything that is wrong, each with its place.
     """
-    path, registry = Path(path), registry or Registry.discover()
-    source = RecipeSource.read(path, overrides, ("kind", *PlayerSettings.model_fields))
+    registry, settings = registry or Registry.discover(), ("kind", *PlayerSettings.model_fields)
+    if isinstance(recipe, Mapping):
+        source = RecipeSource.of(recipe, overrides, settings)
+    else:
+        source = RecipeSource.read(Path(recipe), overrides, settings)
+        source.tree.setdefault("run", f"runs/{source.path.stem}")
     tree = source.tree
-    tree.setdefault("run", f"runs/{path.stem}")
     _find_code(source, registry if run_code else None)
     for key in ("sampler", "guard"):  # options of what is used where a recipe names nothing
         if isinstance(tree.get(key), dict):
             tree[key].setdefault("use", Recipe.model_fields[key].default)
     try:
-        recipe = Recipe.model_validate_json(json.dumps(tree), context=registry)
+        read = Recipe.model_validate_json(json.dumps(tree), context=registry)
     except ValidationError as error:
         for keys, message in problems_of(error):
             source.wrong(keys, message)
     source.stop_if_wrong()
-    vars(recipe)["_source"] = source  # no field: where a recipe was written does not tell it from an equal one
-    return recipe
+    vars(read)["_source"] = source  # no field: where a recipe was written does not tell it from an equal one
+    return read
+
+
+def recipe_file(word: str, registry: Registry, commands: Iterable[str] = ()) -> Path:
+    """The file that a path, or the name of an installed recipe, means.
+
+    Raises UsageError where there is none; ``commands`` are what else the word might have been meant for.
+    """
+    path, installed = Path(word), registry.recipes()
+    if word in installed and not path.is_file():
+        return installed[word]
+    if path.is_file():
+        return path
+    hint = did_you_mean(word, [*commands, *installed]) or did_you_mean(path.stem, installed)
+    if path.suffix in (".yaml", ".yml") or path.exists():
+        raise UsageError(f"there is no recipe file {word}{hint}")
+    namespace, slash, _ = word.partition("/")
+    if slash and re.fullmatch(r"\w+/[\w-]+", word) and not any(it.name == namespace for it in registry.plugins()):
+        if namespace in registry.blocked or namespace in registry.broken:
+            why = registry.broken.get(namespace, "it is left out by --no-plugin")
+            raise UsageError(f"recipe {word!r} is of plugin {namespace!r}, which could not be loaded: {why}")
+        raise UsageError(
+            f"recipe {word!r} is of a plugin that is not installed\n"
+            f"where plugins are called as usual, this installs it: pip install gangen-{namespace}"
+        )
+    what = "neither a command nor a recipe" if commands else "no recipe"
+    raise UsageError(f"{word!r} is {what}{hint}\nsee: gangen --help, gangen recipes")
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

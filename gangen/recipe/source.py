@@ -1,9 +1,10 @@
 """A recipe's text: YAML to plain values, with the place of every key, and the overrides of the command line."""
 
+import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import yaml
 
@@ -12,6 +13,8 @@ from gangen.components.messages import Keys, show
 from gangen.errors import Problem, RecipeError
 
 Nodes = tuple[yaml.Node, ...]
+# As the command line writes them, `a.b.c=value`, or values of Python by their keys.
+Overrides = Sequence[str] | Mapping[str, Any]
 
 # No recipe comes near these, and what a stranger wrote must not take memory or minutes to refuse: aliases of aliases
 # stand for any number of values, and brackets are read by recursion.
@@ -82,14 +85,18 @@ for _name, (_pattern, _first, _) in SCALARS.items():
 
 
 class Place(NamedTuple):
-    """Where a key stands: a line and column of a file, or an override, whose line is 0 and whose column its number."""
+    """Where a key stands: a line and column of a file, or an override, whose line is 0 and whose column its number.
+
+    Those of a dictionary have neither, and are told by the way to them.
+    """
 
     source: str
     line: int = 0
     column: int = 0
+    whence: str = "command line"
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}:{self.column}" if self.line else f"command line: {self.source}"
+        return f"{self.source}:{self.line}:{self.column}" if self.line else f"{self.whence}: {self.source}"
 
 
 class RecipeSource:
@@ -105,7 +112,7 @@ class RecipeSource:
         self._values = 0
 
     @classmethod
-    def read(cls, path: Path, overrides: Sequence[str] = (), settings: Collection[str] = ()) -> "RecipeSource":
+    def read(cls, path: Path, overrides: Overrides = (), settings: Collection[str] = ()) -> Self:
         """Read a file and apply overrides ``a.b.c=value``; ``settings`` are what a player has besides a component.
 
         Raises:
@@ -126,9 +133,50 @@ class RecipeSource:
         if not isinstance(source.tree, dict):
             what = "is empty" if source.tree is None else "is not a mapping of keys to values"
             raise RecipeError([Problem(str(path), f"the recipe {what}")])
-        for number, override in enumerate(overrides):
-            source._override(override, number)
+        source._override_all(overrides)
         return source
+
+    @classmethod
+    def of(cls, tree: Mapping[str, Any], overrides: Overrides = (), settings: Collection[str] = ()) -> Self:
+        """The recipe that a dictionary of Python's is; the rest is as in ``read``.
+
+        Raises:
+            RecipeError: it holds what no file of YAML could.
+        """
+        source = cls(Path("recipe"), settings)
+        source.places = {(): Place("the dictionary", whence="recipe")}
+        source.tree = source._plain(tree, ())
+        source.stop_if_wrong()
+        source._override_all(overrides)
+        return source
+
+    def _plain(self, value: Any, keys: Keys) -> Any:
+        if len(keys) > DEEPEST:
+            self.wrong(keys, f"a recipe has no more than {DEEPEST} levels")
+            return None
+        if keys:
+            self.places[keys] = Place(".".join(map(str, keys)), whence="recipe")
+        match value:
+            case Mapping():
+                return {str(key): self._plain(item, (*keys, str(key))) for key, item in value.items()}
+            case list() | tuple():
+                return [self._plain(item, (*keys, index)) for index, item in enumerate(value)]
+            case Path():
+                return str(value)
+            case None | bool() | int() | float() | str():
+                return value
+        self.wrong(keys, f"{show(value)} is a {type(value).__name__}, which no recipe can hold")
+        return None
+
+    def _override_all(self, overrides: Overrides) -> None:
+        if not isinstance(overrides, Mapping):
+            written, whence = overrides, "command line"
+        else:
+            plain = {key: self._plain(value, tuple(key.split("."))) for key, value in overrides.items()}
+            written = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
+            whence = "override"
+        for number, override in enumerate(written):
+            self._override(override, number, whence)
 
     def where(self, *keys: str | int) -> Place:
         """The place of a key, or of the nearest key around it that was written down."""
@@ -205,8 +253,8 @@ class RecipeSource:
     def _place(self, node: Any) -> Place:
         return Place(str(self.path), node.start_mark.line + 1, node.start_mark.column + 1)
 
-    def _override(self, override: str, number: int) -> None:
-        place = Place(override, column=number)
+    def _override(self, override: str, number: int, whence: str = "command line") -> None:
+        place = Place(override, 0, number, whence)
         dotted, equals, text = override.partition("=")
         keys: list[str | int] = list(dotted.split("."))
         if not equals or "" in keys or len(keys) > DEEPEST:

@@ -5,9 +5,11 @@ import os
 import shlex
 from contextlib import ExitStack
 from datetime import timedelta
+from threading import Lock
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.state import AcceleratorState
 
 from gangen.account import told
 from gangen.components.registry import Registry
@@ -23,6 +25,7 @@ from gangen.training.compatibility import find_scarcity
 from gangen.training.lock import locked
 from gangen.training.trainer import Trainer
 
+_SETTING_UP = Lock()  # accelerate keeps one state for all threads
 # fp64 is not mixed: networks and noise are float64 throughout.
 _MIXED_PRECISION = {"fp32": "no", "tf32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
 
@@ -97,14 +100,19 @@ def play(recipe: Recipe, registry: Registry, run: RunDirectory, *, rehearsal: bo
 
 
 def _accelerator(recipe: Recipe, run: RunDirectory) -> Accelerator:
+    precision = _MIXED_PRECISION[recipe.trainer.precision]
     try:
-        accelerator = Accelerator(
-            cpu=not torch.accelerator.is_available(),
-            mixed_precision=_MIXED_PRECISION[recipe.trainer.precision],
-            log_with=recipe.trainer.trackers or None,
-            project_dir=run.root,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=recipe.trainer.timeout))],
-        )
+        with _SETTING_UP:
+            # A run before this one in the same process may have had another.
+            if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision:
+                AcceleratorState._reset_state()
+            accelerator = Accelerator(
+                cpu=not torch.accelerator.is_available(),
+                mixed_precision=precision,
+                log_with=recipe.trainer.trackers or None,
+                project_dir=run.root,
+                kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=recipe.trainer.timeout))],
+            )
     except (ValueError, ImportError) as error:
         raise UsageError(f"accelerate refuses this set-up: {error}") from None
     if recipe.trainer.precision == "fp16" and accelerator.scaler is None:  # accelerate would play it in fp32

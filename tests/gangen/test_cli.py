@@ -222,7 +222,7 @@ class Model:
 
 def test_samples_are_printed_or_written(recipe, monkeypatch, capsys):
 
-    monkeypatch.setattr(saved_model, "load", lambda run, registry, code: Model())
+    monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Model())
     words = ["sample", "hymn", "-n", "2", "--seed", "3", "--set", "temperature=0.5", "--set", "top_k=3"]
     assert cli.main(words) == 0
     expected = "hymn 3 {'temperature': 0.5, 'top_k': 3}\n" * 2
@@ -245,7 +245,7 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
         def write(self, samples, path, columns):
             path.write_text(f"{len(samples)} in rows of {columns}")
 
-    monkeypatch.setattr(saved_model, "load", lambda run, registry, code: Between())
+    monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Between())
     words = ["sample", "hymn", "--interpolate", "-n", "6", "--rows", "2", "--seed", "3", "--set", "bend=0.5"]
     assert cli.main([*words, "-o", "walk.txt"]) == 0
     assert Path("walk.txt").read_text() == "12 in rows of 6"
@@ -259,7 +259,7 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
 
 def test_a_sample_is_one_line_and_does_not_steer_the_terminal(recipe, monkeypatch, capsys):
     monkeypatch.setattr(
-        saved_model, "load", lambda run, registry, code: Model(made=lambda text: "one\r\ntwo\tb\x1b[2J\x9b")
+        saved_model, "load", lambda run, registry, code, device: Model(made=lambda text: "one\r\ntwo\tb\x1b[2J\x9b")
     )
     assert cli.main(["sample", "-n", "2"]) == 0
     assert capsys.readouterr().out == "one two\tb\x1b[2J\x9b\n" * 2
@@ -279,7 +279,7 @@ def test_what_an_encoding_cannot_hold_is_escaped(recipe, encoding):
 
 def test_samples_that_are_not_text_need_a_file(recipe, monkeypatch, capsys):
 
-    monkeypatch.setattr(saved_model, "load", lambda run, registry, code: Model(made=lambda text: object()))
+    monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Model(made=lambda text: object()))
     assert cli.main(["sample"]) == 2
     assert "-o FILE" in errors(capsys)
 

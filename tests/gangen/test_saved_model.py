@@ -262,9 +262,10 @@ def test_what_is_no_verb_and_no_device(run):
     for verb in (None, 3, b"sample"):
         with pytest.raises(UsageError, match="a verb is text, as in 'sample', got"):
             saved_model.load("runs/ring").draw(verb)
-    for device in (None, 3.5, "nowhere"):
-        with pytest.raises(UsageError, match="device must be one of torch's"):
+    for device in (None, 3.5, "nowhere", "meta", "cuda:99"):
+        with pytest.raises(UsageError, match="device must be one that torch can use here"):
             saved_model.load("runs/ring", device=device)
+    assert cli.main(["sample", "--run", "runs/ring", "--device", "nowhere"]) == 2
 
 
 def test_a_model_of_a_plugin_that_is_missing_names_it(run):

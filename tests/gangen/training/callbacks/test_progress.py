@@ -7,7 +7,6 @@ import shlex
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, on_main_process
 from rich.console import Console
 from safetensors.torch import load_file
@@ -168,10 +167,8 @@ def test_a_tracker_that_is_not_there_is_named(points, monkeypatch):
 
 
 def test_half_precision_is_refused_where_it_would_be_played_in_full(points):
-    AcceleratorState._reset_state()  # which remembers the precision of tests before
     with pytest.raises(RecipeError, match=r"trainer.precision=fp16: there is no fp16 on cpu; take bf16 or fp32"):
         train(points("trainer.precision=fp16"), points.registry)
-    AcceleratorState._reset_state()
 
 
 def test_a_scaler_changes_nothing_but_skips_a_step_that_overflows(trainer):

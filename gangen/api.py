@@ -1,0 +1,176 @@
+"""Training and evaluating from Python, as from a notebook: what the commands do, by functions of the same names."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gangen.components.registry import Registry, component
+from gangen.errors import RunError
+from gangen.evaluation.results import Request, Result
+from gangen.evaluation.trained import Trained
+from gangen.metrics.figures import Figure
+from gangen.model import Model
+from gangen.printing import say, visible
+from gangen.recipe.load import load_recipe, recipe_file
+from gangen.report import write_report
+from gangen.run_directory import RunDirectory
+from gangen.runs import find_runs, is_run
+from gangen.saved_model import load
+from gangen.training import run as training
+
+
+class Run(PathLike[str]):
+    """What was trained in a folder; it stands for its path wherever one is taken.
+
+    ``code`` are files of code that it was made with: they are run when they are needed, and no others are.
+
+    Raises RunError where there is no run.
+    """
+
+    def __init__(self, folder: PathLike[str] | str, *, code: Sequence[Path | str] = ()) -> None:
+        self.folder = Path(folder)
+        self.code = code
+        if not is_run(self.folder):
+            raise RunError(f"{self.folder} is no run: name the folder that a recipe was played in")
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        row = find_runs(self.folder)[0]
+        where = "" if row.step is None else f", step {row.step:,} of {row.steps:,}" if row.steps else ""
+        return visible(f"Run({str(self.folder)!r}): {row.state}{where}{f' ({row.reason})' if row.reason else ''}")
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """What was logged, a row each with its step and phase: ``pandas.DataFrame(run.metrics)`` is a table of it.
+
+        What real data have in the place of a figure is beside it by its name and ``_real``.
+        """
+        run = RunDirectory(self.folder)
+        run.refuse_ways_out()
+        return [dict(_numbers(row)) for row in run.read_metrics() if "warning" not in row]
+
+    @property
+    def samples(self) -> list[Path]:
+        """Sheets of samples, the oldest first."""
+        run = RunDirectory(self.folder)
+        run.refuse_ways_out()
+        return sorted(run.samples.glob("step-*"))
+
+    @property
+    def model(self) -> Model:
+        """The model as the newest checkpoint has it; see ``gangen.load``."""
+        return load(self.folder, code=self.code)
+
+    def resume(self, **overrides: Any) -> "Run":
+        """Go on to the end of its recipe, changed by ``overrides`` as in ``train``: more steps, say, or a phase."""
+        return train(self.folder / "recipe.yaml", **{"run": str(self.folder)} | overrides)
+
+    def evaluate(self, metrics: str | Sequence[str | Mapping[str, Any]] = (), **options: Any) -> Result:
+        """As ``gangen.evaluate`` does."""
+        return evaluate(self.folder, metrics, **{"code": self.code} | options)
+
+    def report(self) -> Path:
+        """Write ``report.html``, a page about it, and return its path."""
+        return write_report(RunDirectory(self.folder))
+
+
+def train(recipe: PathLike[str] | str | Mapping[str, Any], **overrides: Any) -> Run:
+    """Play a recipe to its end, from the newest checkpoint in its run directory if there is one.
+
+    ``recipe`` is a file, the name of a recipe that is installed, or a dictionary of what such a file says. Overrides
+    are settings by key, ``train("image_gan", seed=1, trainer={"batch_size": 32})``, of which a mapping without "use"
+    changes what it names and leaves the rest; one inside of others may be named with dots,
+    ``**{"players.generator.clip": 1.0}``. Wherever the name of a component belongs, its class may stand.
+
+    Raises:
+        RecipeError: everything that is wrong with it.
+        RunError: it cannot be played there, or was stopped, as by Ctrl-C; the same call then goes on.
+        DataError: the data cannot be read.
+    """
+    registry = Registry.discover()
+    if isinstance(recipe, Mapping):
+        given: Any = _named(recipe)
+    else:
+        given = recipe_file(str(Path(recipe)), registry)
+    changes = dict(_changes(_named(overrides)))
+    with _as_it_was():
+        loaded = load_recipe(given, changes, registry)
+        for remark in loaded.remarks:
+            say(f"gangen: {remark}", sys.stderr)
+        training.train(loaded, registry)
+    return Run(loaded.run, code=loaded.code)
+
+
+def evaluate(
+    run: PathLike[str] | str,
+    metrics: str | Sequence[str | Mapping[str, Any]] = (),
+    *,
+    samples: int | None = None,
+    sweep: Mapping[str, Sequence[float]] | None = None,
+    code: Sequence[Path | str] = (),
+) -> Result:
+    """Measure a run that was trained; what is found is written to its ``evaluation.json``, too.
+
+    ``metrics`` are taken instead of the recipe's, each a name or a mapping of ``use`` and options, on so many
+    ``samples``. ``sweep`` are settings of sampling with values, instead of those that metrics name; none if empty.
+    ``code`` are files to run, as in ``load``. ``result.figures`` has what was found by name.
+
+    Raises:
+        RunError: there is no run, none with a checkpoint, or one that is damaged.
+        UsageError: what was asked for is not there, or needs what players or data lack.
+    """
+    asked = [metrics] if isinstance(metrics, str) else [_named(metric) for metric in metrics]
+    registry = Registry.discover(code=[Path(path) for path in code])
+    with _as_it_was():
+        return Trained(Path(run), Request(asked, samples, sweep), registry).evaluate()
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Afterwards torch computes as it did: in this type, with so many threads."""
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    backends: Any = torch.backends.cudnn, torch.backends.cuda.matmul
+    allowed = [it.allow_tf32 for it in backends]
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+        for backend, allow in zip(backends, allowed, strict=True):
+            backend.allow_tf32 = allow
+
+
+def _named(value: Any) -> Any:
+    """A recipe's values, in which classes are the names by which recipes may call them."""
+    match value:
+        case Mapping():
+            return {key: _named(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_named(item) for item in value]
+    return f"local/{component(value).__name__}" if isinstance(value, type) else value
+
+
+def _changes(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """What overrides change, by keys with dots."""
+    if not isinstance(value, Mapping) or not value or "use" in value:
+        yield path, value
+        return
+    for key, item in value.items():
+        yield from _changes(item, f"{path}.{key}" if path else str(key))
+
+
+def _numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, entry in row.items():
+        if isinstance(entry, Figure):
+            yield name, entry.value
+            if entry.real is not None:
+                yield f"{name}_real", entry.real
+        else:
+            yield name, entry
