@@ -74,6 +74,10 @@ from .objectives import AdversarialGame as AdversarialGame
 from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .penalties import one_each as one_each
+from .pretrained import open_module as open_module
+from .pretrained import open_pretrained as open_pretrained
+from .pretrained import opening_pretrained as opening_pretrained
+from .pretrained import pretrained_source as pretrained_source
 from .printing import visible as visible
 from .reading.encodings import most_unpacked as most_unpacked
 from .reading.encodings import unpacked as unpacked

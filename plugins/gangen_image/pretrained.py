@@ -1,29 +1,25 @@
 """Frozen networks that know images already: of the package transformers, or any module of torch with its weights."""
 
-import importlib
-import inspect
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import isqrt
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Gt
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gangen import UsageError, differences, digest, seeded
+from gangen import UsageError, digest, open_module, open_pretrained, opening_pretrained, pretrained_source
 from gangen_image.spec import ImageSpec
 
 # What most networks for photos were trained with: those of ImageNet.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Of a model of transformers, unless a recipe names layers.
 DEPTHS = 4
-# What the libraries raise where they cannot open something, or take no such image.
-OPENING = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
+# What the libraries raise where there is no such file, or a network takes no such image.
+UNFIT = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 
 
 class FeatureNetwork(nn.Module):
@@ -37,15 +33,18 @@ class FeatureNetwork(nn.Module):
 
     ``layers`` are the names of modules in it whose outputs are looked at, float ``[n, c, h, w]``, ``[n, tokens, c]``
     of a grid or ``[n, c]``; without any, four depths of a model of transformers, spread evenly. Images are made
-    ``size`` x ``size``, bilinearly; null leaves them as they are, or as large as the model says. Channels from 0 to 1
-    have ``mean`` taken off and are divided by ``std``; null is what the model says, or else those of ImageNet. Grey
-    images are seen as three equal channels.
+    ``size`` x ``size``; null leaves them as they are, or as large as the model says. ``resize`` is how: "bicubic" is
+    that of Pillow, by which published figures in DINOv2 and CLIP are taken. Channels from 0 to 1 have ``mean`` taken
+    off and are divided by ``std``; null is what the model says, or else those of ImageNet. Grey images are seen as
+    three equal channels.
 
     Raises:
         UsageError: the network cannot be opened, or has no such layers; the message says what to change.
     """
 
     who = "image/features"
+    # What weights may be missing of: what a model makes of an image as a whole.
+    unread: str | None = "pooler"
 
     def __init__(
         self,
@@ -56,6 +55,7 @@ class FeatureNetwork(nn.Module):
         weights: Path | None = None,
         layers: Sequence[str] = (),
         size: Annotated[int, Ge(1)] | None = None,
+        resize: Literal["bilinear", "bicubic"] = "bilinear",
         mean: tuple[float, float, float] | None = None,
         std: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)], Annotated[float, Gt(0)]] | None = None,
     ) -> None:
@@ -63,10 +63,13 @@ class FeatureNetwork(nn.Module):
         if (model is None) == (network is None):
             raise UsageError(f"{self.who} looks through either a model or a network: give it one of the two")
         self.layers = tuple(layers)
+        self.resize = resize
         if model is not None:
-            net, told = self._open_model(model)
+            net, told = self._open(model)
         else:
-            net, told = self._open_network(str(network), network_options or {}, weights), {}
+            if weights is None or not self.layers:
+                raise UsageError(f"{self.who}: a network needs weights, a file of safetensors, and layers to look at")
+            net, told = open_module(str(network), self.who, weights=weights, options=network_options or {}), {}
         self.net = net.to(torch.get_default_dtype()).eval().requires_grad_(False)
         self.net.state_names = []  # type: ignore[assignment]  # it is not stored with the game, which needs it again
         self.given_size = size if size is not None else told.get("size")
@@ -87,11 +90,15 @@ class FeatureNetwork(nn.Module):
         self.net.eval()
         return self
 
+    def shown(self, images: Tensor) -> Tensor:
+        """Float ``[n, 3, given_size, given_size]`` as the network takes them, of what ``maps`` takes."""
+        if self.given_size is not None and self.given_size != images.shape[-1]:
+            images = F.interpolate(images, self.given_size, mode=self.resize, antialias=self.resize == "bicubic")
+        return ((images + 1) / 2 - self.mean) / self.std
+
     def maps(self, images: Tensor) -> list[Tensor]:
         """Float ``[n, c, h, w]`` of each depth, for images float ``[n, 1 or 3, size, size]`` in [-1, 1]."""
-        if self.given_size is not None and self.given_size != images.shape[-1]:
-            images = F.interpolate(images, size=self.given_size, mode="bilinear")
-        images = ((images + 1) / 2 - self.mean) / self.std
+        images = self.shown(images)
         if not self.layers:
             states = self.net(images, output_hidden_states=True, return_dict=True).hidden_states
             count = min(DEPTHS, len(states) - 1)
@@ -110,6 +117,10 @@ class FeatureNetwork(nn.Module):
                 hook.remove()
         return [_map(heard[name]) for name in self.layers]
 
+    def seeing(self, model: nn.Module) -> nn.Module:
+        """The part that sees images, of a model that may read texts too."""
+        return getattr(model, "vision_model", model)
+
     def tried(self, spec: ImageSpec) -> list[torch.Size]:
         """The shapes of ``maps`` of such images.
 
@@ -121,76 +132,30 @@ class FeatureNetwork(nn.Module):
         try:
             with torch.no_grad():
                 return [it.shape[1:] for it in self.maps(self.mean.new_zeros(2, *spec.shape))]
-        except OPENING as error:
+        except UNFIT as error:
             raise UsageError(
                 f"{self.who}: the network cannot take images of {spec.channels} x {spec.size} x {spec.size}, made "
                 f"{self.given_size or spec.size} pixels wide: {_first_line(error)}\n"
                 "give it another size, or other layers"
             ) from None
 
-    def _open_model(self, model: str) -> tuple[nn.Module, dict[str, Any]]:
+    def _open(self, model: str) -> tuple[nn.Module, dict[str, Any]]:
         """The network, and what its folder says of images."""
-        # A second of imports that only those pay who look through it.
-        from transformers import AutoModel, ImageProcessingMixin
+        whole = open_pretrained(model, self.who, unread=self.unread)
+        with opening_pretrained(model, self.who):
+            net: Any = self.seeing(whole)
+            if net.main_input_name != "pixel_values":
+                raise ValueError("it is no model of images")
+        try:
+            from transformers import ImageProcessingMixin
 
-        local = Path(model).expanduser()
-        if local.is_file() or (not local.exists() and (local.is_absolute() or model[0] == "." or model.count("/") > 1)):
-            raise self._refused(model, "there is no such folder")
-        where = {"local_files_only": True} if local.exists() else {}
-        name = str(local) if where else model
-        try:
-            # Weights that are not in the file, such as those of a head that nobody uses, are drawn at random.
-            with seeded(0):
-                net, report = AutoModel.from_pretrained(
-                    name, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **where
-                )
-        except OPENING as error:
-            raise self._refused(model, _first_line(error)) from None
-        missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
-        if missing:
-            raise self._refused(model, f"its weights lack {missing[0]}, among {len(missing)} in all")
-        net = getattr(net, "vision_model", net)  # of a model that reads texts too
-        if net.main_input_name != "pixel_values":
-            raise self._refused(model, "it is no model of images")
-        try:
-            processing = ImageProcessingMixin.get_image_processor_dict(name, **where)[0]
-        except OPENING:
+            source = pretrained_source(model)
+            processing = ImageProcessingMixin.get_image_processor_dict(**source)[0]
+        except UNFIT:
             processing = {}
         size = getattr(net.config, "image_size", None)
         told = {"mean": processing.get("image_mean"), "std": processing.get("image_std")}
         return net, told | {"size": size[0] if isinstance(size, list | tuple) else size}
-
-    def _open_network(self, path: str, options: dict[str, Any], weights: Path | None) -> nn.Module:
-        if weights is None or not self.layers:
-            raise UsageError(f"{self.who}: a network needs weights, a file of safetensors, and layers to look at")
-        module, _, name = path.partition(":")
-        try:
-            made = getattr(importlib.import_module(module), name)
-            returned = made if inspect.isclass(made) else inspect.signature(made, eval_str=True).return_annotation
-            # Nothing else is called: a recipe of a stranger runs no code.
-            if not (inspect.isclass(returned) and issubclass(returned, nn.Module)):
-                raise TypeError("it is neither a class of torch modules nor a function that is annotated to return one")
-            with seeded(0):
-                net = made(**options)
-        except (*OPENING, NameError) as error:
-            raise UsageError(f"{self.who} cannot open network {path!r}: {_first_line(error)}") from None
-        try:
-            kept = load_file(weights)
-        except OPENING as error:
-            raise UsageError(
-                f"{self.who} cannot read weights from {weights}, which must be safetensors: {_first_line(error)}"
-            ) from None
-        if words := differences(net, kept):
-            raise UsageError(f"{self.who}: {weights} does not hold the weights of {path}: {words}")
-        net.load_state_dict(kept)
-        return net
-
-    def _refused(self, model: str, reason: str) -> UsageError:
-        return UsageError(
-            f"{self.who} cannot open model {model!r}: {reason}\n"
-            "name a folder that save_pretrained() of a vision model wrote, or a model on the hub\nweights must be "
-            "safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to convert it"
-        )
 
 
 def _map(output: Any) -> Tensor:

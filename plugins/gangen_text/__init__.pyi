@@ -27,5 +27,5 @@ from .objectives.seqgan import SeqGAN as SeqGAN
 from .objectives.turns import TextGame as TextGame
 from .objectives.turns import moments as moments
 from .objectives.turns import token_mean as token_mean
-from .pretrained import open_pretrained as open_pretrained
+from .pretrained import open_text_model as open_text_model
 from .spec import TextSpec as TextSpec

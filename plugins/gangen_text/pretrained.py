@@ -1,23 +1,19 @@
 """Pretrained language models of the package transformers, and how texts are read with one."""
 
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from gangen import UsageError
-from gangen_text.data.tokenization import named, pretrained_tokenizer
+from gangen import open_pretrained, opening_pretrained
+from gangen_text.data.tokenization import pretrained_tokenizer
 
 Pooling = Literal["mean", "last", "first"]
 # Longer texts are cut.
 MAX_LENGTH = 256
 # Texts of like length are read so many at a time: little of it is padding.
 TOGETHER = 16
-# What the library raises where it cannot open something.
-OPENING = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
 
 
 class Reader(nn.Module):
@@ -33,14 +29,12 @@ class Reader(nn.Module):
 
     def __init__(self, model: str, pooling: Pooling, who: str, max_length: int = MAX_LENGTH) -> None:
         super().__init__()
-        self.net = open_pretrained(model, who).float()
-        try:
+        self.net = open_text_model(model, who).float()
+        with opening_pretrained(model, who):
             tokenizer = pretrained_tokenizer(model)
-        except OPENING as error:
-            raise _refused(who, model, _first_line(error)) from None
-        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-        if tokenizer.pad_token is None:
-            raise _refused(who, model, "its tokenizer has neither a padding nor an end token")
+            tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+            if tokenizer.pad_token is None:
+                raise ValueError("its tokenizer has neither a padding nor an end token")
         config = self.net.config
         limits = (max_length, tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_length))
         self.longest, self.tokenizer = min(limits), tokenizer
@@ -73,43 +67,14 @@ class Reader(nn.Module):
         return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
 
 
-def open_pretrained(model: str, who: str) -> torch.nn.Module:
+def open_text_model(model: str, who: str) -> nn.Module:
     """The network of a folder or a name on the hub, of an encoder and decoder the encoder, in evaluation mode.
 
-    Weights are read from safetensors only, and no code that comes with a model is run.
-
     Raises:
-        UsageError: the model cannot be opened, by ``who``.
+        UsageError: it cannot be opened, by ``who``, or reads more than text.
     """
-    from transformers import AutoModel  # a second of imports that only those pay who read with it
-
-    local = Path(model).expanduser()
-    if local.is_file():
-        raise _refused(who, model, "it is a file")
-    if not local.exists() and (local.is_absolute() or model.startswith(".") or model.count("/") > 1):
-        raise _refused(who, model, "there is no such folder")
-    try:
-        # Weights that are not in the file, such as those of a head that nobody uses, are drawn at random.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(0)
-            net, report = AutoModel.from_pretrained(use_safetensors=True, output_loading_info=True, **named(model))
-    except OPENING as error:
-        raise _refused(who, model, _first_line(error)) from None
-    if net.main_input_name != "input_ids" or not hasattr(net.config, "hidden_size"):
-        raise _refused(who, model, "it is no model of text alone")
-    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
-    if missing:
-        raise _refused(who, model, f"its weights lack {missing[0]}, among {len(missing)} in all")
-    return (net.get_encoder() if net.config.is_encoder_decoder else net).eval()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
-
-
-def _refused(who: str, model: str, reason: str) -> UsageError:
-    return UsageError(
-        f"{who} cannot open model {model!r}: {reason}\n"
-        "name a folder that save_pretrained() of a model and its tokenizer wrote, or a model on the hub\nweights "
-        "must be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to convert it"
-    )
+    net: Any = open_pretrained(model, who)
+    with opening_pretrained(model, who):
+        if net.main_input_name != "input_ids" or not hasattr(net.config, "hidden_size"):
+            raise ValueError("it is no model of text alone")
+    return net.get_encoder() if net.config.is_encoder_decoder else net

@@ -7,7 +7,7 @@ from gangen import UsageError
 from gangen_conditional.networks.memory import Memory
 from gangen_conditional.networks.words import text_input
 from gangen_conditional.spec import ImageFromSpec, TextFromSpec
-from gangen_text import make_codec, open_pretrained
+from gangen_text import make_codec, open_text_model
 
 NAME = "encoder conditional/transformers"
 
@@ -27,7 +27,7 @@ class Transformers(nn.Module):
     def __init__(self, spec: ImageFromSpec | TextFromSpec, *, model: str, tuned: bool = False) -> None:
         super().__init__()
         self.input = text_input(spec, NAME)
-        self.net = open_pretrained(model, NAME).to(torch.get_default_dtype()).requires_grad_(tuned)
+        self.net = open_text_model(model, NAME).to(torch.get_default_dtype()).requires_grad_(tuned)
         own = make_codec((), (), tokenizer=model, max_length=self.input.max_length).spec
         if own != self.input:
             raise UsageError(

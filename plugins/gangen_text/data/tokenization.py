@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from gangen import DataError, did_you_mean, read_bytes
+from gangen import DataError, did_you_mean, pretrained_source, read_bytes
 
 # Their numbers are 0 to 3 in every tokenizer that is trained here.
 PAD, START, END, UNKNOWN = SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>")
@@ -227,18 +227,11 @@ def pretrained_tokenizer(name: str) -> Any:
     """
     from transformers import AutoTokenizer  # a second of imports that only those pay who read with it
 
-    tokenizer = AutoTokenizer.from_pretrained(**named(name))
+    tokenizer = AutoTokenizer.from_pretrained(**pretrained_source(name))
     # Without its files the library makes one that reads every word as unknown.
     if len(tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens)) < 2:
         raise ValueError("there are no files of a tokenizer, such as tokenizer.json")
     return tokenizer
-
-
-def named(name: str) -> dict[str, Any]:
-    """What transformers is asked for: a folder, of which nothing is looked up elsewhere, or a name on the hub."""
-    local = Path(name).expanduser()
-    known = {"local_files_only": True} if local.exists() else {}
-    return {"pretrained_model_name_or_path": str(local) if known else name, "trust_remote_code": False, **known}
 
 
 def read_tokenizer(path: Path) -> Tokenizer:

@@ -3,18 +3,24 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
 from gangen import cli
 from gangen.errors import UsageError
-from gangen.networks import load_state, state_of
+from gangen.metrics.comparison import Frechet
+from gangen.metrics.context import MetricContext
+from gangen.networks import Players, load_state, state_of
+from gangen.splits import TensorSplit
+from gangen_image.codec import ImageCodec
 from gangen_image.extractors.features import Features
 from gangen_image.networks.features import FeaturesDiscriminator
-from gangen_image.pretrained import FeatureNetwork
+from gangen_image.pretrained import MEAN, STD, FeatureNetwork
 from gangen_image.spec import ImageSpec, PointSpec
 
 SPEC = ImageSpec(3, 32, ("a", "b", "c"))
@@ -94,6 +100,73 @@ def test_any_module_of_torch_is_looked_through_at_the_layers_that_are_named(own)
     assert torch.equal(first, net.first(images())) and torch.equal(second, net.second(first.relu()))
     made = FeatureNetwork(**own | {"network": "own_network:made", "network_options": {"width": 4}, "size": 16})
     assert [it.shape for it in made.maps(images())] == [(4, 4, 8, 8), (4, 8, 4, 4)]
+
+
+def published(kind):
+    """A tiny model of transformers, and what publications take of it for an image."""
+    from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model, ViTConfig, ViTModel
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    vision = sizes | {"image_size": 16, "patch_size": 4}
+    if kind == "clip":
+        net = CLIPModel(CLIPConfig(text_config=sizes | {"vocab_size": 9}, vision_config=vision, projection_dim=5))
+        return net.eval(), lambda shown: net.get_image_features(shown).pooler_output
+    if kind == "dinov2":
+        net = Dinov2Model(Dinov2Config(**vision))
+        return net.eval(), lambda shown: net(shown).last_hidden_state[:, 0]
+    net = ViTModel(ViTConfig(**vision), add_pooling_layer=kind == "vit")
+    return net.eval(), lambda shown: net(shown).pooler_output
+
+
+class Shown(nn.Module):
+    """A generator of given images."""
+
+    def __init__(self, pixels):
+        super().__init__()
+        self.images = ImageSpec(3, 32).prepare(pixels)
+
+    def sample(self, n, condition=None):
+        return self.images[:n]
+
+
+def shown_by_pillow(pixels):
+    """What ``images`` of bytes are to a network whose images are 16 x 16, made so by Pillow."""
+    small = [Image.fromarray(it.permute(1, 2, 0).numpy()).resize((16, 16), Image.Resampling.BICUBIC) for it in pixels]
+    shown = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2) / 255
+    return (shown - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+
+@pytest.mark.parametrize("kind", ["vit", "dinov2", "clip"])
+def test_frechet_distances_are_those_of_what_a_model_says_of_an_image_as_a_whole(kind, tmp_path):
+    net, look = published(kind)
+    net.save_pretrained(tmp_path / kind)
+    real, made = (torch.randint(60, 200, (40, 3, 32, 32), generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    real, made = real.to(torch.uint8), (made // 2 + 60).to(torch.uint8)
+    rows = TensorSplit(image=real)
+    data = SimpleNamespace(codec=ImageCodec(ImageSpec(3, 32)), heldout=rows, train=rows)
+    extractor = Features(model=str(tmp_path / kind), pooling="pooler", resize="bicubic")
+    evaluation = MetricContext(Players({"generator": Shown(made)}), data, device=torch.device("cpu"), batch_size=40)
+    metric = Frechet(extractor=extractor)
+    metric.check(evaluation)
+    figure = metric(evaluation)[f"frechet_{kind}_pooler"]
+    with torch.no_grad():
+        a, b = (look(shown_by_pillow(it)).double().numpy() for it in (real, made))
+    covariances = np.cov(a.T), np.cov(b.T)
+    roots = np.linalg.eigvals(covariances[0] @ covariances[1]).clip(0).real ** 0.5
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(covariances[0] + covariances[1]) - 2 * roots.sum()
+    # Pillow rounds to bytes.
+    assert figure.value == pytest.approx(expected, rel=0.03) and expected > 10 * figure.real
+    other = Features(model=str(tmp_path / kind), pooling="pooler")
+    assert len({extractor.digest, other.digest, Features(model=str(tmp_path / kind)).digest}) == 3
+
+
+def test_a_model_that_says_nothing_of_an_image_as_a_whole_has_no_pooler(own, tmp_path):
+    published("headless")[0].save_pretrained(tmp_path / "vit")
+    with pytest.raises(UsageError, match="its weights lack pooler"):
+        Features(model=str(tmp_path / "vit"), pooling="pooler")
+    with pytest.raises(UsageError, match="pooling is pooler for a model alone"):
+        Features(**own, pooling="pooler")
 
 
 @pytest.mark.parametrize(

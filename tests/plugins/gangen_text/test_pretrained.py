@@ -215,8 +215,8 @@ def test_a_model_that_cannot_be_opened_is_refused_by_name(spoil, reason, bert, d
     first, *advice = str(error.value).split("\n")
     assert first.startswith(f"discriminator text/pretrained cannot open model {str(bert)!r}: ") and reason in first
     assert " ".join(advice) == (
-        "name a folder that save_pretrained() of a model and its tokenizer wrote, or a model on the hub weights must "
-        "be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to convert it"
+        "name a folder that save_pretrained() of a model and what goes with it wrote, or a model on the hub weights "
+        "must be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to convert it"
     )
 
 

@@ -1,0 +1,123 @@
+"""Networks that others trained: of the package transformers, or any module of torch by import path. They run no code.
+
+What opens a folder, or a name on the hub, goes by ``pretrained_source``; weights are safetensors, and nothing else.
+"""
+
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from gangen.errors import UsageError
+from gangen.networks import differences, load_state
+from gangen.torch_draws import seeded
+
+# What the libraries raise where they cannot open something.
+OPENING = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
+# Seconds that a hub has to answer; the library itself asks six times, for half a minute.
+PATIENCE = 5
+
+
+def pretrained_source(model: str) -> dict[str, Any]:
+    """What ``from_pretrained`` is called with for a folder of ``save_pretrained``, or a name on the hub.
+
+    No code that comes with a model is run. Of a folder nothing is looked up elsewhere; nor of a name where the hub does
+    not answer within 5 seconds: what was fetched before is opened then.
+
+    Raises:
+        ValueError: it is a file, or a path where no folder is.
+    """
+    local = Path(model).expanduser()
+    if local.is_file():
+        raise ValueError("it is a file")
+    if not local.exists() and (local.is_absolute() or not model or model[0] == "." or model.count("/") > 1):
+        raise ValueError("there is no such folder")
+    name = str(local) if local.exists() else model
+    alone = local.exists() or not _hub_answers()
+    return {"pretrained_model_name_or_path": name, "trust_remote_code": False, "local_files_only": alone}
+
+
+@contextmanager
+def opening_pretrained(model: str, who: str) -> Iterator[None]:
+    """What libraries raise in here, and any ValueError, is a UsageError: ``who`` cannot open ``model``, and the way."""
+    try:
+        yield
+    except OPENING as error:
+        raise UsageError(
+            f"{who} cannot open model {model!r}: {_first_line(error)}\n"
+            "name a folder that save_pretrained() of a model and what goes with it wrote, or a model on the hub\n"
+            "weights must be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to "
+            "convert it"
+        ) from None
+
+
+def open_pretrained(model: str, who: str, *, unread: str | None = "pooler") -> nn.Module:
+    """The network that ``transformers.AutoModel`` opens, in evaluation mode, for ``who``.
+
+    Its file may lack weights whose names have ``unread`` in them, as those of a head that nobody looks at.
+
+    Raises:
+        UsageError: it cannot be opened, or lacks other weights.
+    """
+    with opening_pretrained(model, who):
+        from transformers import AutoModel  # a second of imports that only those pay who look through one
+
+        source = pretrained_source(model)
+        with seeded(0):  # what is not in the file is drawn at random
+            net, report = AutoModel.from_pretrained(use_safetensors=True, output_loading_info=True, **source)
+        if missing := sorted(key for key in report["missing_keys"] if unread is None or unread not in key):
+            raise ValueError(f"its weights lack {missing[0]}, among {len(missing)} in all")
+    return net.eval()
+
+
+def open_module(path: str, who: str, *, weights: Path | None, options: Mapping[str, Any]) -> nn.Module:
+    """The module of torch at an import path, "package.module:Class", called with ``options``, for ``who``.
+
+    In the place of a class there may be a function that is annotated to return one; nothing else is called. A file of
+    ``code``, my_net.py, is the module gangen_local_my_net. ``weights`` are put in, from a file of safetensors.
+
+    Raises:
+        UsageError: there is no such module, it cannot be built so, or the weights are those of another.
+    """
+    module, _, name = path.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)
+        returned = made if inspect.isclass(made) else inspect.signature(made, eval_str=True).return_annotation
+        if not (inspect.isclass(returned) and issubclass(returned, nn.Module)):
+            raise TypeError("it is neither a class of torch modules nor a function that is annotated to return one")
+        with nullcontext() if weights is None else seeded(0):
+            net = made(**options)
+    except (*OPENING, NameError) as error:
+        raise UsageError(f"{who} cannot open network {path!r}: {_first_line(error)}") from None
+    if weights is None:
+        return net
+    try:
+        kept = load_file(weights)
+    except OPENING as error:
+        raise UsageError(
+            f"{who} cannot read weights from {weights}, which must be safetensors: {_first_line(error)}"
+        ) from None
+    if words := differences(net, kept):
+        raise UsageError(f"{who}: {weights} does not hold the weights of {path}: {words}")
+    load_state(net, kept)
+    return net
+
+
+def _hub_answers() -> bool:
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
+        return True
+    except Exception:  # each version of the library has errors of its own
+        return False
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[0]

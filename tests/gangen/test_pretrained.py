@@ -1,0 +1,71 @@
+"""The one place where networks of others are opened: what is asked of a folder and of the hub, and modules by path."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from gangen.errors import UsageError
+from gangen.pretrained import PATIENCE, open_module, open_pretrained, pretrained_source
+
+
+class Line(nn.Linear):
+    def __init__(self, *, width=2):
+        super().__init__(width, 1)
+
+
+def line(width: int = 2) -> Line:
+    return Line(width=width)
+
+
+class Hub:
+    def __init__(self, answers):
+        self.answers, self.asked = answers, []
+
+    def head(self, url, timeout):
+        self.asked.append((url, timeout))
+        if not self.answers:
+            raise OSError("no route to host")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_hub_is_given_seconds_to_answer_before_the_library_waits_for_it(answers, monkeypatch):
+    hub = Hub(answers)
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: hub)
+    name = {"pretrained_model_name_or_path": "some/model", "trust_remote_code": False}
+    assert pretrained_source("some/model") == name | {"local_files_only": not answers}
+    assert len(hub.asked) == 1 and hub.asked[0][1] == PATIENCE <= 5
+
+
+def test_of_a_folder_nothing_is_looked_up_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.get_session", None)
+    assert pretrained_source(str(tmp_path)) == {
+        "pretrained_model_name_or_path": str(tmp_path),
+        "trust_remote_code": False,
+        "local_files_only": True,
+    }
+    for model, words in ((__file__, "it is a file"), ("./x", "no such folder"), ("a/b/c", "no such folder")):
+        with pytest.raises(UsageError, match=rf"extractor x cannot open model '.*': .*{words}\nname a folder"):
+            open_pretrained(model, "extractor x")
+
+
+def test_without_a_hub_what_was_never_fetched_is_refused(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: Hub(False))
+    with pytest.raises(UsageError, match=r"cannot open model 'nobody/nothing': We couldn't connect .*\nname a folder"):
+        open_pretrained("nobody/nothing", "extractor x")
+
+
+def test_a_module_is_drawn_as_the_run_says_unless_it_has_weights(tmp_path):
+    drawn = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        drawn.append(open_module(f"{__name__}:Line", "x", weights=None, options={}).weight)
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    save_file(line().state_dict(), tmp_path / "line.safetensors")
+    before = torch.get_rng_state()
+    for path in ("Line", "line"):
+        net = open_module(f"{__name__}:{path}", "x", weights=tmp_path / "line.safetensors", options={"width": 2})
+        assert isinstance(net, Line)
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(UsageError, match=r"does not hold the weights of .*: weight is \[1, 2\] there and \[1, 3\]"):
+        open_module(f"{__name__}:Line", "x", weights=tmp_path / "line.safetensors", options={"width": 3})
