@@ -4,6 +4,7 @@
 """
 
 from . import noise as noise
+from . import testing as testing
 from .account import Account as Account
 from .account import few as few
 from .account import listed as listed

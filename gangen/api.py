@@ -17,6 +17,7 @@ from gangen.metrics.figures import Figure
 from gangen.model import Model
 from gangen.printing import say, visible
 from gangen.recipe.load import load_recipe, recipe_file
+from gangen.recipe.sections import Recipe
 from gangen.report import write_report
 from gangen.run_directory import RunDirectory
 from gangen.runs import find_runs, is_run
@@ -94,16 +95,10 @@ def train(recipe: PathLike[str] | str | Mapping[str, Any], **overrides: Any) -> 
         RunError: it cannot be played there, or was stopped, as by Ctrl-C; the same call then goes on.
         DataError: the data cannot be read.
     """
-    registry = Registry.discover()
-    if isinstance(recipe, Mapping):
-        given: Any = _named(recipe)
-    else:
-        given = recipe_file(str(Path(recipe)), registry)
-    changes = dict(_changes(_named(overrides)))
-    with _as_it_was():
-        loaded = load_recipe(given, changes, registry)
-        for remark in loaded.remarks:
-            say(f"gangen: {remark}", sys.stderr)
+    loaded, registry = read(recipe, overrides)
+    for remark in loaded.remarks:
+        say(f"gangen: {remark}", sys.stderr)
+    with as_it_was():
         training.train(loaded, registry)
     return Run(loaded.run, code=loaded.code)
 
@@ -126,14 +121,21 @@ def evaluate(
         RunError: there is no run, none with a checkpoint, or one that is damaged.
         UsageError: what was asked for is not there, or needs what players or data lack.
     """
-    asked = [metrics] if isinstance(metrics, str) else [_named(metric) for metric in metrics]
+    asked = [metrics] if isinstance(metrics, str) else [named(metric) for metric in metrics]
     registry = Registry.discover(code=[Path(path) for path in code])
-    with _as_it_was():
+    with as_it_was():
         return Trained(Path(run), Request(asked, samples, sweep), registry).evaluate()
 
 
+def read(recipe: PathLike[str] | str | Mapping[str, Any], overrides: Mapping[str, Any]) -> tuple[Recipe, Registry]:
+    """What ``train`` plays, and where its components are. Raises RecipeError as it does."""
+    registry = Registry.discover()
+    given: Any = named(recipe) if isinstance(recipe, Mapping) else recipe_file(str(Path(recipe)), registry)
+    return load_recipe(given, dict(_changes(named(overrides))), registry), registry
+
+
 @contextmanager
-def _as_it_was() -> Iterator[None]:
+def as_it_was() -> Iterator[None]:
     """Afterwards torch computes as it did: in this type, with so many threads."""
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     backends: Any = torch.backends.cudnn, torch.backends.cuda.matmul
@@ -147,19 +149,19 @@ def _as_it_was() -> Iterator[None]:
             backend.allow_tf32 = allow
 
 
-def _named(value: Any) -> Any:
+def named(value: Any) -> Any:
     """A recipe's values, in which classes are the names by which recipes may call them."""
     match value:
         case Mapping():
-            return {key: _named(item) for key, item in value.items()}
+            return {key: named(item) for key, item in value.items()}
         case list() | tuple():
-            return [_named(item) for item in value]
+            return [named(item) for item in value]
     return f"local/{component(value).__name__}" if isinstance(value, type) else value
 
 
 def _changes(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """What overrides change, by keys with dots."""
-    if not isinstance(value, Mapping) or not value or "use" in value:
+    if path and (not isinstance(value, Mapping) or not value or "use" in value):
         yield path, value
         return
     for key, item in value.items():

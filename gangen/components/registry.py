@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ from gangen.printing import say
 LOCAL = "local"
 _BUILT: dict[type, str] = {}
 _OF_THIS_PROCESS: dict[str, Callable] = {}
+# Plugins by name in the place of those that are installed, where tests ask for it.
+_UNDER_TEST: dict[str, ModuleType] | None = None
 _ABSENT = object()
 
 
@@ -59,6 +62,8 @@ class Registry:
         registry = cls()
         registry._commit(stage(builtin, CORE, "gangen", __version__))
         points = sorted(importlib.metadata.entry_points(group="gangen"), key=_first_party_first)
+        if _UNDER_TEST is not None:
+            points = [point for point in points if not _first_party_first(point)[0]]
         names = {point.name for point in points}
         for name in blocked:
             if name not in names:
@@ -81,6 +86,8 @@ class Registry:
                     raise PluginError(f"plugin {point.name!r} of {distribution.name}: {reason}") from error
                 taken = point.name in registry.broken or owner != distribution.name
                 registry.broken[f"{point.name} ({distribution.name})" if taken else point.name] = reason
+        for name, module in (_UNDER_TEST or {}).items():
+            registry._commit(stage(module, name, module.__name__, "under test"))
         for path in code:
             registry.load_code(path)
         return registry
@@ -236,6 +243,23 @@ def component(target: Type) -> Type:
         )
     _OF_THIS_PROCESS[name] = target
     return target
+
+
+@contextmanager
+def instead_of_installed(modules: Mapping[str, ModuleType]) -> Iterator[None]:
+    """Within this context registries have gangen's own plugins and ``modules``, by their names, and no others.
+
+    What ``component`` is given meanwhile is forgotten.
+    """
+    global _UNDER_TEST
+    before, named = _UNDER_TEST, dict(_OF_THIS_PROCESS)
+    _UNDER_TEST = dict(modules)
+    try:
+        yield
+    finally:
+        _UNDER_TEST = before
+        _OF_THIS_PROCESS.clear()
+        _OF_THIS_PROCESS.update(named)
 
 
 def name_of(thing: object) -> str:

@@ -15,24 +15,27 @@ from gangen.training.callbacks.sheets import sheet_of
 from gangen.training.run import play
 
 
-def rehearse(recipe: Recipe, registry: Registry) -> None:
-    """Play every phase for one step, with sheet and evaluation; save, load, and sample twice by one seed.
+def rehearse(recipe: Recipe, registry: Registry, steps: int = 1) -> Model:
+    """Play every phase for some steps, with sheets and evaluations; save, load, and sample twice by one seed.
 
     What is found is printed as it is in a run. What goes wrong is raised, also where a run goes on with a warning.
+    Returns the model that was loaded.
     """
     with TemporaryDirectory() as folder:
         run = RunDirectory(folder)
         small = recipe.model_copy(
             update={
                 "run": folder,
-                "phases": {name: phase.model_copy(update={"steps": 1}) for name, phase in recipe.phases.items()},
+                "phases": {name: phase.model_copy(update={"steps": steps}) for name, phase in recipe.phases.items()},
                 "every": Every(log=1, sample=1, evaluate=1 if recipe.metrics else 0, checkpoint=1),
                 "trainer": recipe.trainer.model_copy(update={"trackers": []}),
             }
         )
         play(small, registry, run, rehearsal=True)
         trainer = play(small, registry, run, rehearsal=True)  # finds itself finished, from its checkpoint
-        _sample_twice(saved_model.load(folder, registry=registry), trainer.data, Path(folder))
+        trained = saved_model.load(folder, registry=registry)
+        _sample_twice(trained, trainer.data, Path(folder))
+    return trained
 
 
 def _sample_twice(trained: Model, data: Data, folder: Path) -> None:

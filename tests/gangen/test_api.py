@@ -76,7 +76,7 @@ def test_a_dictionary_with_classes_is_played_and_its_run_looked_at(capsys):
 def test_a_recipe_in_a_file_names_what_a_decorator_gave(tmp_path):
     gangen.component(Scaled)
     (tmp_path / "mine.yaml").write_text(dump(POINTS | {"players": POINTS["players"] | {"generator": "local/Scaled"}}))
-    run = gangen.train("mine.yaml", seed=3)
+    run = gangen.train("mine.yaml")
     assert run.folder == Path("runs/mine") and run.model.name == "local/Scaled"
 
 

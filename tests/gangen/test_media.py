@@ -80,11 +80,3 @@ def test_an_image_is_a_prompt_and_so_is_its_path(train):
         made.sample(5)
     with pytest.raises(UsageError, match="nothing to tint; give an image, or the path of one"):
         made.sample()
-
-
-@pytest.mark.parametrize("recipe", ["tones/pitch", "shade/tint"])
-def test_a_foreign_recipe_can_be_rehearsed(recipe, foreign, monkeypatch, tmp_path, capsys):
-    foreign(recipe.partition("/")[0])
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["check", recipe, "--play"]) == 0
-    assert "saved, loaded, and sampled twice alike" in capsys.readouterr().out

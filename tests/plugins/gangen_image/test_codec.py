@@ -1,12 +1,16 @@
 """Labels become conditions, samples become pictures, and a saved codec is the same codec."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from gangen import TensorSplit
 from gangen.contracts import SheetRow
 from gangen.errors import DataError, UsageError
+from gangen.testing import check_codec
 from gangen_image.codec import ImageCodec
 from gangen_image.spec import ImageSpec, PointSpec
 
@@ -183,8 +187,8 @@ def test_a_sheet_shows_input_sample_and_truth_side_by_side(tmp_path):
 
 def test_a_saved_codec_is_the_same_codec(tmp_path):
     made = codec(1, 32, ("naïve", "犬"))
-    made.save(tmp_path)
-    assert ImageCodec.load(tmp_path).spec == made.spec
+    images = TensorSplit(image=torch.randint(256, (8, 1, 32, 32), dtype=torch.uint8))
+    check_codec(SimpleNamespace(codec=made, codec_class=ImageCodec, train=images))
     (tmp_path / "codec.json").write_text("{}")
     with pytest.raises(DataError, match=r"codec\.json cannot be read"):
         ImageCodec.load(tmp_path)

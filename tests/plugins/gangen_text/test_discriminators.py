@@ -7,6 +7,7 @@ from torch import nn
 
 from gangen import noise
 from gangen.errors import UsageError
+from gangen.testing import check_discriminator
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.filters import FilterBank
 from gangen_text.networks.lstm import LSTMDiscriminator
@@ -35,6 +36,18 @@ def lstm(spec):
 def build(request):
     torch.manual_seed(0)
     return lambda spec: request.param(spec).double().eval()
+
+
+SMALL = {
+    "cnn": {"embedding_dim": 5, "filter_widths": [1, 2, 4, 8], "filter_counts": [3, 4, 2, 3]},
+    "lstm": {"embedding_dim": 5, "hidden_dim": 6},
+    "transformer": {"dim": 8, "heads": 2},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_discriminators_keep_their_contract(name, data):
+    check_discriminator(f"text/{name}", data, **SMALL[name])
 
 
 def one_hot(tokens):
