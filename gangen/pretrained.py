@@ -5,6 +5,7 @@ What opens a folder, or a name on the hub, goes by ``pretrained_source``; weight
 
 import importlib
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -76,18 +77,24 @@ def open_pretrained(model: str, who: str, *, unread: str | None = "pooler") -> n
     return net.eval()
 
 
-def open_module(path: str, who: str, *, weights: Path | None, options: Mapping[str, Any]) -> nn.Module:
+def open_module(
+    path: str, who: str, *, options: Mapping[str, Any], weights: Path | None = None, of_code: bool = False
+) -> nn.Module:
     """The module of torch at an import path, "package.module:Class", called with ``options``, for ``who``.
 
-    In the place of a class there may be a function that is annotated to return one; nothing else is called. A file of
-    ``code``, my_net.py, is the module gangen_local_my_net. ``weights`` are put in, from a file of safetensors.
+    In the place of a class there may be a function that is annotated to return one; nothing else is called. What a file
+    of ``code``, my_net.py, holds or imports is "my_net:Class"; with ``of_code`` nothing else is looked for, so that
+    nothing is imported that nobody asked for. ``weights`` are put in, from a file of safetensors.
 
     Raises:
         UsageError: there is no such module, it cannot be built so, or the weights are those of another.
     """
     module, _, name = path.partition(":")
     try:
-        made = getattr(importlib.import_module(module), name)
+        found = sys.modules.get(f"gangen_local_{module}")
+        if found is None and of_code:
+            raise ValueError(f"there is no {module}.py among the recipe's code")
+        made = getattr(found or importlib.import_module(module), name)
         returned = made if inspect.isclass(made) else inspect.signature(made, eval_str=True).return_annotation
         if not (inspect.isclass(returned) and issubclass(returned, nn.Module)):
             raise TypeError("it is neither a class of torch modules nor a function that is annotated to return one")

@@ -149,6 +149,8 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         for name, network in built.items():
             load_state(network, _weights(folder / f"{name}.safetensors"))
             _stop_unless_finite(network, name, folder / f"{name}.safetensors")
+    except UsageError as error:
+        raise UsageError(f"{error}{unasked_code(folder, registry)}") from None
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
         raise RunError(f"the model in {folder} is damaged: {error}") from None
     sampler = registry.build(use, players=Players(built))

@@ -30,6 +30,7 @@ SMALLER = {
     "my_images": ["data.path={photos}", "data.size=16", *NARROW],
     "cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],
     "r3gan_cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],
+    "finish": ["start_from=null"],  # what it starts from, a run before it makes
     "stacked_mnist": ["data.size=100", "data.heldout_size=64", *NARROW],
     "r3gan_stacked_mnist": ["data.size=100", "data.heldout_size=64", *NARROW],
 }
@@ -65,6 +66,14 @@ def test_a_recipe_plays_two_steps_of_each_phase_and_its_model_opens(recipe, file
     model = gangen.load(tmp_path / "run")
     if not hasattr(model.codec.spec, "input"):  # which a prompt would have to be
         assert len(model.sample(n=2, seed=1)) == 2
+
+
+def test_what_is_finished_is_what_its_recipe_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    short = ["phases.adversarial.steps=1", "every.evaluate=0", "every.sample=0", "trainer.batch_size=8"]
+    before = [str(RECIPES / "vaegan.yaml"), "phases.adversarial.turns={autoencode: 1}", "run=runs/vae"]
+    assert main([*before, *short]) == 0
+    assert main(["check", str(RECIPES / "finish.yaml")]) == 0
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)

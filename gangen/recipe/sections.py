@@ -100,7 +100,8 @@ class Recipe(Section, title="the recipe"):
 
     ``keep_best`` names the figure by which evaluations are compared: the best model is kept beside the newest.
     ``guard`` is the callback that warns of what usually ends badly; null turns it off. ``start_from`` is the run whose
-    networks and averages those of this one begin as: all that its newest checkpoint has, or, by player, from one each.
+    networks and averages those of this one begin as: all that its newest checkpoint has, or, by player, from one each,
+    or from a file of safetensors.
 
     ``sampler`` says how the game is drawn from once it is trained, and with which players: by default the player
     "generator", by itself.
@@ -141,6 +142,8 @@ class Recipe(Section, title="the recipe"):
                     yield (section, name), message
                 elif (other := alike.setdefault(unicodedata.normalize("NFKC", name).casefold(), name)) != name:
                     yield (section, name), f"{name!r} and {other!r} are one name to some file systems; rename one"
+        if isinstance(self.start_from, str) and self.start_from.endswith(".safetensors"):
+            yield ("start_from",), "a file has the weights of one player; name it, as in {generator: FILE}"
         for name in self.start_from if isinstance(self.start_from, dict) else ():
             if name not in self.players:
                 yield ("start_from", name), f"there is no player {name!r}{did_you_mean(name, self.players)}"

@@ -195,26 +195,31 @@ def build_game(
 
 
 def start_players(recipe: Recipe, players: dict[str, Player], device: torch.device) -> list[str]:
-    """Begin with networks of other runs where the recipe says so; returns which of their checkpoints are damaged.
+    """Begin with networks of other runs, or from files, where the recipe says so; returns what checkpoints are damaged.
 
     Raises RecipeError where there are none that fit.
     """
     start, started, problems = recipe.start_from, [], []
     runs = dict.fromkeys(players, start) if isinstance(start, str) else start or {}
-    newest = {it: checkpoint.newest_whole(RunDirectory(it).checkpoints, device) for it in dict.fromkeys(runs.values())}
-    for name, folder in runs.items():
-        place = recipe.where("start_from", name) if isinstance(start, dict) else recipe.where("start_from")
-        found, _ = newest[folder]
-        if found is None:
-            problems.append(Problem(place, f"{folder} has no checkpoint to start from"))
-        elif (found / name).is_dir():
-            try:
+    folders = dict.fromkeys(it for it in runs.values() if not it.endswith(".safetensors"))
+    newest = {it: checkpoint.newest_whole(RunDirectory(it).checkpoints, device) for it in folders}
+    for name, whence in runs.items():
+        found, _ = newest.get(whence, (None, ()))
+        try:
+            if whence not in newest:
+                checkpoint.start_from_file(players[name], Path(whence))
+            elif found is None:
+                raise CheckpointError(f"{whence} has no checkpoint to start from")
+            elif (found / name).is_dir():
                 checkpoint.start_from(players[name], found, recipe.trainer.batch_size)
-                started.append(name)
-            except CheckpointError as error:
-                problems.append(Problem(place, str(error)))
-        elif isinstance(start, dict) or not any((found / it).is_dir() for it in players):
-            problems.append(Problem(place, f"{found} keeps no player '{name}'"))
+            elif isinstance(start, dict) or not any((found / it).is_dir() for it in players):
+                raise CheckpointError(f"{found} keeps no player '{name}'")
+            else:
+                continue
+            started.append(name)
+        except CheckpointError as error:
+            place = recipe.where("start_from", name) if isinstance(start, dict) else recipe.where("start_from")
+            problems.append(Problem(place, str(error)))
     if problems:
         raise RecipeError(dict.fromkeys(problems))
     for name, chosen in recipe.players.items():

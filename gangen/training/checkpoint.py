@@ -239,6 +239,26 @@ def start_from(player: Player, checkpoint: Path, batch_size: int) -> None:
         load_state(player.average, average)
 
 
+def start_from_file(player: Player, file: Path) -> None:
+    """Begin with the weights in a file of safetensors: of an exported model, or of a module that somebody else trained.
+
+    Where all names of the network begin with the same word, as those of a module that it wraps, the file's need not.
+
+    Raises CheckpointError for one that cannot be read, or whose tensors have other names or shapes.
+    """
+    try:
+        kept = load_file(file)
+    except FAULTS as error:
+        raise CheckpointError(f"{file} holds no weights of safetensors: {_reason(error)}") from None
+    first = {name.partition(".")[0] for name in state_of(player.net)}
+    if len(first) == 1 and not any(name.partition(".")[0] in first for name in kept):
+        kept = {f"{next(iter(first))}.{name}": tensor for name, tensor in kept.items()}
+    if differ := differences(player.net, kept):
+        raise CheckpointError(f"{file} does not fit player '{player.name}': {differ}")
+    for net in [player.net] if player.average is None else [player.net, player.average]:
+        load_state(net, kept)
+
+
 def _read_state(checkpoint: Path, batch_size: int = 1) -> dict:
     text = (checkpoint / "state.json").read_bytes()
     saved = json.loads(text)

@@ -27,8 +27,8 @@ class FeatureNetwork(nn.Module):
 
     ``model`` is a folder of ``save_pretrained`` of a vision model of the package transformers, or a name on the hub. In
     its place ``network`` is a class of torch modules, or a function that is annotated to return one, by import path:
-    "package.module:Class", or "gangen_local_FILE:Class" of a file of ``code``. ``network_options`` are what it is
-    called with. ``weights`` is the file of safetensors that has its weights. No pickle is read, and no code that comes
+    "package.module:Class", or "my_net:Class" of my_net.py among ``code``. ``network_options`` are what it is called
+    with. ``weights`` is the file of safetensors that has its weights. No pickle is read, and no code that comes
     with a model is run.
 
     ``layers`` are the names of modules in it whose outputs are looked at, float ``[n, c, h, w]``, ``[n, tokens, c]``

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from gangen.errors import RecipeError
 from gangen.training.assemble import check, start_players
@@ -69,6 +69,30 @@ def test_one_player_may_start_so_and_a_frozen_one_is_kept(play, tmp_path):
     assert same(after["generator/model"], scratch["generator/model"])
     again = play("after", start, *STILL[:3], "phases.adversarial.steps=4", *teacher)  # goes on, from its checkpoint
     assert same(again["teacher/model"], before["discriminator/model"])
+
+
+def test_a_player_may_start_from_a_file_of_weights(play, recipe, tmp_path):
+    """That of an exported model, whose average both start as; or of a module, whose names lack the player's first."""
+    play("before")
+    exported = tmp_path / "before/model/generator.safetensors"
+    after = play("after", f"start_from={{generator: {exported}}}", *STILL)
+    assert same(after["generator/model"], load_file(exported)) and same(after["generator/average"], load_file(exported))
+    first = {name.partition(".")[0] for name in load_file(exported)}
+    assert len(first) == 1
+    save_file({name.partition(".")[2]: it for name, it in load_file(exported).items()}, tmp_path / "bare.safetensors")
+    bare = play("bare", f"start_from={{generator: {tmp_path / 'bare.safetensors'}}}", *STILL)
+    assert same(bare["generator/model"], load_file(exported))
+    save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
+    (tmp_path / "text.safetensors").write_text("weights")
+    for file, words in (
+        ("other.safetensors", r"other.safetensors does not fit player 'generator': .* is absent there and"),
+        ("text.safetensors", "text.safetensors holds no weights of safetensors: "),
+        ("none.safetensors", "none.safetensors holds no weights of safetensors: No such file"),
+    ):
+        with pytest.raises(RecipeError, match=rf"start_from.*: .*{words}"):
+            check(recipe("again", f"start_from={{generator: {tmp_path / file}}}"), recipe.registry)
+    with pytest.raises(RecipeError, match=r"a file has the weights of one player; name it, as in {generator: FILE}"):
+        recipe("again", f"start_from={exported}")
 
 
 def test_what_does_not_fit_is_told_of_in_words(play, recipe, tmp_path):

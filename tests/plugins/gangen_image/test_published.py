@@ -2,6 +2,7 @@
 
 import copy
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +10,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from gangen import noise
+from gangen.components.registry import Registry
 from gangen.contracts import Clock
 from gangen.errors import UsageError
-from gangen.networks import Players
+from gangen.networks import Players, count_parameters
 from gangen.optimizers import adam
+from gangen.recipe.load import load_recipe
 from gangen.schedules import Schedule
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gangen_image.networks.resnet import DownBlock, ResNetDiscriminator, ResNetGenerator
@@ -399,3 +402,27 @@ def test_what_layers_say_is_clamped():
     judge.minibatch_std.register_forward_hook(lambda module, given, out: seen.append(given[0] * math.sqrt(2) / 2))
     judge(made.sample(4))
     assert len(seen) == 6 and all(0 < x.abs().max() <= 0.01 for x in seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "images", "burn_in", "sizes"),
+    [
+        ("r3gan_cifar10", LABELS, 250e6, 20e6, {"generator": 20.78e6, "discriminator": 21.28e6}),
+        ("r3gan_stacked_mnist", (), 10e6, 2e6, {"generator": 20.73e6, "discriminator": 20.68e6}),
+    ],
+)
+def test_recipes_of_r3gan_are_as_large_and_as_long_as_published(name, labels, images, burn_in, sizes):
+    """Huang et al., 2024, table 9."""
+    registry = Registry.discover()
+    recipe = load_recipe(Path(__file__).parents[3] / f"recipes/{name}.yaml", registry=registry)
+    (phase,), batch = recipe.phases.values(), recipe.trainer.batch_size
+    assert batch == 512 and phase.steps * batch == pytest.approx(images, abs=batch)
+    schedules = [it.options["weight"] for it in recipe.objective.options["penalties"]]
+    for player, size in sizes.items():
+        chosen = recipe.players[player]
+        schedules.append(chosen.optimizer.component.options["betas"][1])
+        with torch.device("meta"):
+            net = registry.build(chosen.component, spec=ImageSpec(3, 32, labels))
+        assert count_parameters(net) == pytest.approx(size, abs=5e3)
+    schedules.append(recipe.players["generator"].ema.half_life)
+    assert all(Schedule.of(it).until * images == pytest.approx(burn_in) for it in schedules)
