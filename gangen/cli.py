@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 import traceback
 from collections import Counter
@@ -148,10 +149,17 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--no-sweep", action="store_true", help="take figures only, at no other setting")
     page = "write the runs side by side on one page"
     evaluating.add_argument("-o", "--output", type=Path, metavar="FILE", help=page)
-    command("plugins", "what is installed, and what could not be loaded")
+    listed = command("plugins", "what is installed, and what could not be loaded")
+    listed.add_argument("--json", action="store_true", help="for programs, with summaries")
     showing = command("show", "a component, or a section of recipes, and what can be told to it")
     showing.add_argument("name", help="a component's name, as in gangen/hinge, or a section's, as in trainer")
     command("recipes", "the recipes that come with gangen and its plugins")
+    copying = command("copy", "write a recipe that is installed to a file of your own, to be changed")
+    copying.add_argument("recipe", help="its name, as in text_gan")
+    copying.add_argument("file", type=Path, help="the file to write, or a folder for it")
+    starting = command("new-plugin", "write a package with a plugin: a network, a game, a recipe, tests")
+    starting.add_argument("name", help="what its components are called by, as acme in acme/warp")
+    starting.add_argument("folder", nargs="?", type=Path, help="where to (default: gangen-NAME)")
     command("schema", "JSON Schema of recipes, for editors")
     return parser
 
@@ -266,9 +274,15 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
 
 
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.components.catalogue import plugin_lines
+    from gangen.components.catalogue import catalogue, plugin_lines
 
-    say("\n".join(plugin_lines(_registry(blocked))))
+    registry = _registry(blocked)
+    if options.json:
+        from gangen.files import to_json
+
+        say(to_json(catalogue(registry), indent=2).rstrip())
+    else:
+        say("\n".join(plugin_lines(registry)))
 
 
 def _show(options: argparse.Namespace, blocked: list[str]) -> None:
@@ -287,6 +301,22 @@ def _recipes(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.components.catalogue import recipe_lines
 
     say("\n".join(recipe_lines(_registry(blocked))))
+
+
+def _copy(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.scaffold.recipe import copy_recipe
+
+    path = copy_recipe(options.recipe, options.file, _registry(blocked))
+    say(f"{path}\nnext:    gangen {shlex.quote(str(path))}")
+
+
+def _new_plugin(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.scaffold.plugin import write_plugin
+
+    folder = options.folder or Path(f"gangen-{options.name.replace('_', '-')}")
+    write_plugin(options.name, folder, _registry(blocked))
+    steps = f'cd {shlex.quote(str(folder))} && pip install -e ".[test]" && pytest && gangen {options.name}/demo'
+    say(f"{folder}\nnext:    {steps}")
 
 
 def _schema(options: argparse.Namespace, blocked: list[str]) -> None:
@@ -308,6 +338,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "plugins": _plugins,
     "show": _show,
     "recipes": _recipes,
+    "copy": _copy,
+    "new-plugin": _new_plugin,
     "schema": _schema,
 }
 

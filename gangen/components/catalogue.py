@@ -46,6 +46,25 @@ def plugin_lines(registry: Registry) -> Iterator[str]:
         yield f"  {name}: {reason}"
 
 
+def catalogue(registry: Registry) -> dict[str, Any]:
+    """As ``plugin_lines``, for programs: components by kind with their summaries, recipes with their files."""
+    plugins = [
+        {
+            "name": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "components": [
+                {"kind": KINDS[it.kind].singular, "name": it.name, "summary": it.summary} for it in plugin.components
+            ],
+            "recipes": [
+                {"name": name, "summary": _opening(path), "file": str(path)} for name, path in plugin.recipes.items()
+            ],
+        }
+        for plugin in registry.plugins()
+    ]
+    return {"plugins": plugins, "left_out": list(registry.blocked), "kept_out": registry.broken}
+
+
 def recipe_lines(registry: Registry) -> Iterator[str]:
     """Every recipe with its file and the first line of its opening comment."""
     recipes = registry.recipes()

@@ -9,7 +9,7 @@ import pytest
 
 from gangen import cli, saved_model
 
-FAST = [["--help"], ["--version"], [], ["plugins"], ["recipes"], ["show", "hinge"], ["schema"]]
+FAST = [["--help"], ["--version"], [], ["plugins", "--json"], ["recipes"], ["show", "hinge"], ["schema"]]
 FAST += [["runs", "."], ["recipe.yaml"]]
 
 # A whole plugin in a file: its networks are never built here.
@@ -293,6 +293,12 @@ def test_plugins_are_listed_with_the_broken_ones(install, capsys):
     assert lines[-2:] == ["kept out:", "worse: ValueError: no licence"]
     assert cli.main(["plugins", "--no-plugin", "worse"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "left out by --no-plugin: worse"
+    assert cli.main(["plugins", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["kept_out"] == {"worse": "ValueError: no licence"}
+    metrics = [{"kind": "metric", "name": f"acme/{name}", "summary": ""} for name in ("speed", "size")]
+    acme = {"name": "acme", "distribution": "gangen-acme", "version": "1.2", "components": metrics, "recipes": []}
+    assert acme in listed["plugins"]
 
 
 def test_show_lists_options_with_types_and_defaults(echo, capsys):

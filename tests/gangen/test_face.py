@@ -12,12 +12,13 @@ import pytest
 import gangen
 
 ROOT = Path(__file__).parents[2]
-FOREIGN = sorted([*ROOT.glob("plugins/**/*.py"), *ROOT.glob("tests/fixtures/**/*.py")])
+TEMPLATE = ROOT / "gangen/scaffold/template"
+FOREIGN = sorted([*ROOT.glob("plugins/**/*.py"), *ROOT.glob("tests/fixtures/**/*.py"), *TEMPLATE.glob("**/*.py")])
 
 # From top to bottom: a module may import from its own floor and from those below, never from above.
 FLOORS = (
     {"__main__", "cli"},
-    {"api", "testing"},
+    {"api", "testing", "scaffold"},
     {"report"},
     {"evaluation"},
     {"training"},
