@@ -72,16 +72,11 @@ def test_one_player_may_start_so_and_a_frozen_one_is_kept(play, tmp_path):
 
 
 def test_a_player_may_start_from_a_file_of_weights(play, recipe, tmp_path):
-    """That of an exported model, whose average both start as; or of a module, whose names lack the player's first."""
+    """That of an exported model, which network and average both start as."""
     play("before")
     exported = tmp_path / "before/model/generator.safetensors"
     after = play("after", f"start_from={{generator: {exported}}}", *STILL)
     assert same(after["generator/model"], load_file(exported)) and same(after["generator/average"], load_file(exported))
-    first = {name.partition(".")[0] for name in load_file(exported)}
-    assert len(first) == 1
-    save_file({name.partition(".")[2]: it for name, it in load_file(exported).items()}, tmp_path / "bare.safetensors")
-    bare = play("bare", f"start_from={{generator: {tmp_path / 'bare.safetensors'}}}", *STILL)
-    assert same(bare["generator/model"], load_file(exported))
     save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
     (tmp_path / "text.safetensors").write_text("weights")
     for file, words in (
