@@ -25,7 +25,7 @@ from gangen.recipe.sections import Recipe
 # What may differ when a run goes on, as keys of a recipe begin: none of it changes the mathematics of training. What
 # stands in files of `code` is compared by its digest.
 _FREE = (
-    *("run:", "resume:", "code", "every.", "metrics", "keep_best", "guard", "callbacks", "sampler"),
+    *("run:", "resume:", "requires", "code", "every.", "metrics", "keep_best", "guard", "callbacks", "sampler"),
     *(
         "trainer.threads:",
         "trainer.trackers",

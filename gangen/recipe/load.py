@@ -12,6 +12,7 @@ from gangen.components.messages import problems_of
 from gangen.components.registry import Registry
 from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.recipe.players import PlayerSettings
+from gangen.recipe.requirements import unmet
 from gangen.recipe.sections import Recipe
 from gangen.recipe.source import Overrides, RecipeSource
 
@@ -38,6 +39,7 @@ def load_recipe(
         source = RecipeSource.read(Path(recipe), overrides, settings)
         source.tree.setdefault("run", f"runs/{source.path.stem}")
     tree = source.tree
+    _check_requirements(source, registry)
     _find_code(source, registry if run_code else None)
     for key in ("sampler", "guard"):  # options of what is used where a recipe names nothing
         if isinstance(tree.get(key), dict):
@@ -83,6 +85,16 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, after = _flat(old), _flat(new)
     changed = [key for key in {**before, **after} if before.get(key, "absent") != after.get(key, "absent")]
     return [f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}" for key in changed]
+
+
+def _check_requirements(source: RecipeSource, registry: Registry) -> None:
+    """Before anything else: what comes of a plugin that is not there is no fault of the recipe."""
+    required = source.tree.get("requires")
+    if isinstance(required, list) and all(isinstance(text, str) for text in required):
+        for index, text in enumerate(required):
+            if problem := unmet(text, registry):
+                source.wrong(("requires", index), problem)
+        source.stop_if_wrong()
 
 
 def _find_code(source: RecipeSource, registry: Registry | None) -> None:

@@ -92,6 +92,7 @@ class Recipe(Section, title="the recipe"):
     """A complete, valid recipe: every default is filled in, every component known.
 
     ``run`` is the folder of the run; without it, runs/ and the name of the recipe. ``seed`` decides all that is drawn.
+    ``requires`` are packages with their versions that must be installed, as in [gangen-acme>=1.2].
     ``code`` are local files that hold components, relative to the recipe. ``data`` says what is learned
     from. ``players`` are the networks in the game. ``objective`` is the game. ``phases`` say how often its turns are
     played. ``trainer`` says how all of it is computed. ``every`` says how often something else is done. With ``resume``
@@ -111,6 +112,7 @@ class Recipe(Section, title="the recipe"):
 
     run: Annotated[str, MinLen(1)]
     seed: Annotated[int, Interval(ge=0, lt=2**63)] = 0
+    requires: list[str] = Field(default=[])
     code: list[Path] = Field(default=[])
     data: Annotated[Use, Part("data")]
     players: Annotated[dict[str, PlayerRecipe], MinLen(1), BeforeValidator(with_kinds), WithJsonSchema(PLAYERS_SCHEMA)]

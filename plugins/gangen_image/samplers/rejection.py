@@ -88,14 +88,16 @@ class Rejection(ChoosingSampler):
         """
         networks = (self.generator, self.discriminator)
         state = settings, [it.double().sum().item() for net in networks for it in (*net.parameters(), *net.buffers())]
-        if self._scales is None or self._scales[0] != state:
+        kept = self._scales
+        if kept is None or kept[0] != state:
             logits = self._burnt_in(settings)
             bound = logits.max().item()
             gamma = 0.0
             if self.percentile is not None:
                 gamma = acceptance(logits, bound).quantile(self.percentile / 100).item()
-            self._scales = state, (bound, gamma)
-        return self._scales[1]
+            # By a name of this call's own: another thread may have other settings.
+            kept = self._scales = state, (bound, gamma)
+        return kept[1]
 
     def _burnt_in(self, settings: Mapping[str, Any]) -> Tensor:
         """Logits of images of the generator, float64 ``[burn_in]``, the same for any seed of sampling."""

@@ -472,6 +472,20 @@ def test_code_is_relative_to_the_recipe_and_on_the_command_line_to_where_one_sta
         assert load_recipe(recipe, [override], echo).code == [tmp_path / "here" / "here_code.py"]
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("gangen-acme>=1.2", "gangen-acme>=1.2 is not installed; install it: pip install 'gangen-acme>=1.2'"),
+        ("gangen-echo>=1.2", "gangen-echo 0.3.1 is installed, and gangen-echo>=1.2 is required; install it: pip"),
+        ("echo >> 1", "'echo >> 1' is no requirement: write the name of a package and its versions"),
+        ("echo @ https://somewhere/echo.whl", "says more than a package and its versions"),
+    ],
+)
+def test_what_is_required_and_not_there_is_all_that_is_told(problems, text, why):
+    (found,) = problems(f"{TINY}requires: ['Gangen_Echo~=0.3', {text!r}]\nmetrics: [acme/nothing]\n")
+    assert found.startswith("tiny.yaml:12:32: ") and why in found
+
+
 def test_local_code_that_fails_has_a_place(problems, tmp_path):
     (tmp_path / "mine.py").write_text("raise ValueError('no')")
     (found,) = problems(TINY + "code: [mine.py]\nmetrics: [local/own]\n")

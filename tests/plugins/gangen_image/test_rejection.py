@@ -1,6 +1,8 @@
 """Discriminator rejection sampling, on a generator of eight points whose law is known."""
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -112,6 +114,26 @@ def test_the_largest_logit_is_that_of_what_the_settings_make(players):
     sampler = Rejection(players, burn_in=400)
     assert sampler.scales({"least": True})[0] == min(LOGITS)
     assert sampler.scales({})[0] == max(LOGITS)
+
+
+def test_threads_with_settings_of_their_own_have_scales_of_their_own(players):
+    meeting = threading.Barrier(2, timeout=60)
+
+    class Meeting(Rejection):
+        @property
+        def _scales(self):
+            return vars(self).get("kept")
+
+        @_scales.setter
+        def _scales(self, kept):
+            vars(self)["kept"] = kept
+            if kept:
+                meeting.wait()
+
+    sampler = Meeting(players, burn_in=400)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(sampler.scales, [{"least": True}, {}]))
+    assert [bound for bound, _ in found] == [min(LOGITS), max(LOGITS)]
 
 
 def test_no_proposals_are_refused(players):
