@@ -75,6 +75,7 @@ from .objectives import AdversarialGame as AdversarialGame
 from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .penalties import one_each as one_each
+from .pretrained import from_code as from_code
 from .pretrained import open_module as open_module
 from .pretrained import open_pretrained as open_pretrained
 from .pretrained import opening_pretrained as opening_pretrained

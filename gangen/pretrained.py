@@ -1,9 +1,8 @@
-"""Networks that others trained: of the package transformers, or any module of torch by import path. They run no code.
+"""Networks that others trained: of the package transformers, or any module of torch in a file of ``code``.
 
 What opens a folder, or a name on the hub, goes by ``pretrained_source``; weights are safetensors, and nothing else.
 """
 
-import importlib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
@@ -77,24 +76,32 @@ def open_pretrained(model: str, who: str, *, unread: str | None = "pooler") -> n
     return net.eval()
 
 
-def open_module(
-    path: str, who: str, *, options: Mapping[str, Any], weights: Path | None = None, of_code: bool = False
-) -> nn.Module:
-    """The module of torch at an import path, "package.module:Class", called with ``options``, for ``who``.
+def from_code(path: str) -> Any:
+    """What my_net.py, a file of the recipe's ``code``, holds or imports, of "my_net:name".
 
-    In the place of a class there may be a function that is annotated to return one; nothing else is called. What a file
-    of ``code``, my_net.py, holds or imports is "my_net:Class"; with ``of_code`` nothing else is looked for, so that
-    nothing is imported that nobody asked for. ``weights`` are put in, from a file of safetensors.
+    Nothing is imported here: what a stranger's recipe or model names runs only where its code is asked for.
+
+    Raises:
+        ValueError: there is no such file among the code.
+        AttributeError: it has nothing of this name.
+    """
+    module, _, name = path.partition(":")
+    if (found := sys.modules.get(f"gangen_local_{module}")) is None:
+        raise ValueError(f"there is no {module}.py among the recipe's code")
+    return getattr(found, name)
+
+
+def open_module(path: str, who: str, *, options: Mapping[str, Any], weights: Path | None = None) -> nn.Module:
+    """The module of torch that ``from_code`` finds, called with ``options``, for ``who``.
+
+    In the place of a class there may be a function that is annotated to return one; nothing else is called.
+    ``weights`` are put in, from a file of safetensors.
 
     Raises:
         UsageError: there is no such module, it cannot be built so, or the weights are those of another.
     """
-    module, _, name = path.partition(":")
     try:
-        found = sys.modules.get(f"gangen_local_{module}")
-        if found is None and of_code:
-            raise ValueError(f"there is no {module}.py among the recipe's code")
-        made = getattr(found or importlib.import_module(module), name)
+        made = from_code(path)
         returned = made if inspect.isclass(made) else inspect.signature(made, eval_str=True).return_annotation
         if not (inspect.isclass(returned) and issubclass(returned, nn.Module)):
             raise TypeError("it is neither a class of torch modules nor a function that is annotated to return one")

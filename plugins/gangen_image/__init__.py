@@ -30,7 +30,7 @@ def gangen_generators(register: Callable) -> None:
     register("resnet", ".networks.resnet:ResNetGenerator", summary="residual blocks (SNGAN, BigGAN)")
     register("r3gan", ".networks.r3gan:R3GANGenerator", summary="modern residual blocks: Huang et al., 2024")
     register("style", ".networks.style:StyleGenerator", summary="modulated convolutions: StyleGAN2")
-    register("module", ".networks.module:ModuleGenerator", summary="any module of torch, by import path")
+    register("module", ".networks.module:ModuleGenerator", summary="any module of torch, of a file of code")
 
 
 @hookimpl
@@ -41,7 +41,7 @@ def gangen_discriminators(register: Callable) -> None:
     register("r3gan", ".networks.r3gan:R3GANDiscriminator", summary="modern residual blocks: Huang et al., 2024")
     register("style", ".networks.style:StyleDiscriminator", summary="residual convolutions: StyleGAN2")
     register("features", ".networks.features:FeaturesDiscriminator", summary="sees with a pretrained network")
-    register("module", ".networks.module:ModuleDiscriminator", summary="any module of torch, by import path")
+    register("module", ".networks.module:ModuleDiscriminator", summary="any module of torch, of a file of code")
 
 
 @hookimpl

@@ -26,10 +26,9 @@ class FeatureNetwork(nn.Module):
     """What a frozen network makes of images at several depths.
 
     ``model`` is a folder of ``save_pretrained`` of a vision model of the package transformers, or a name on the hub. In
-    its place ``network`` is a class of torch modules, or a function that is annotated to return one, by import path:
-    "package.module:Class", or "my_net:Class" of my_net.py among ``code``. ``network_options`` are what it is called
-    with. ``weights`` is the file of safetensors that has its weights. No pickle is read, and no code that comes
-    with a model is run.
+    its place ``network`` is a class of torch modules, or a function that is annotated to return one, "my_net:Class" of
+    what my_net.py holds or imports, a file of ``code``. ``network_options`` are what it is called with. ``weights`` is
+    the file of safetensors that has its weights. No pickle is read, and no code that comes with a model is run.
 
     ``layers`` are the names of modules in it whose outputs are looked at, float ``[n, c, h, w]``, ``[n, tokens, c]``
     of a grid or ``[n, c]``; without any, four depths of a model of transformers, spread evenly. Images are made

@@ -1,5 +1,7 @@
 """The one place where networks of others are opened: what is asked of a folder and of the hub, and modules by path."""
 
+import sys
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -55,17 +57,26 @@ def test_without_a_hub_what_was_never_fetched_is_refused(monkeypatch):
         open_pretrained("nobody/nothing", "extractor x")
 
 
-def test_a_module_is_drawn_as_the_run_says_unless_it_has_weights(tmp_path):
+def test_a_module_is_drawn_as_the_run_says_unless_it_has_weights(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gangen_local_mine", sys.modules[__name__])
     drawn = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        drawn.append(open_module(f"{__name__}:Line", "x", weights=None, options={}).weight)
+        drawn.append(open_module("mine:Line", "x", weights=None, options={}).weight)
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
     save_file(line().state_dict(), tmp_path / "line.safetensors")
     before = torch.get_rng_state()
     for path in ("Line", "line"):
-        net = open_module(f"{__name__}:{path}", "x", weights=tmp_path / "line.safetensors", options={"width": 2})
+        net = open_module(f"mine:{path}", "x", weights=tmp_path / "line.safetensors", options={"width": 2})
         assert isinstance(net, Line)
     assert torch.equal(torch.get_rng_state(), before)
     with pytest.raises(UsageError, match=r"does not hold the weights of .*: weight is \[1, 2\] there and \[1, 3\]"):
-        open_module(f"{__name__}:Line", "x", weights=tmp_path / "line.safetensors", options={"width": 3})
+        open_module("mine:Line", "x", weights=tmp_path / "line.safetensors", options={"width": 3})
+
+
+def test_nothing_is_imported_that_is_no_code_of_the_recipe(tmp_path, monkeypatch):
+    """Importing what is installed may run it."""
+    (tmp_path / "idle.py").write_text("raise SystemExit('this was run')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError, match=r"x cannot open network 'idle:Net': there is no idle.py among the recipe's"):
+        open_module("idle:Net", "x", options={})

@@ -1,6 +1,5 @@
 """Autoencoders as latent diffusion wants them: sharpened by a game, whose gradient weighs as much as that of errors."""
 
-import importlib
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
@@ -9,7 +8,19 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, l1_loss, mse_loss
 
-from gangen import AdversarialGame, Batch, Clock, Part, Players, Stats, UsageError, all_mean, at_least_float32, updates
+from gangen import (
+    AdversarialGame,
+    Batch,
+    Clock,
+    Part,
+    Players,
+    Stats,
+    UsageError,
+    all_mean,
+    at_least_float32,
+    from_code,
+    updates,
+)
 from gangen_image import ImageSpec
 
 # The largest weight of the adversarial term, and what keeps it finite: section 3.1 of the paper, and its code.
@@ -27,9 +38,9 @@ class Autoencoder(AdversarialGame):
     ``reconstruct`` alone before the one of ``discriminate`` and ``generate``.
 
     ``features`` are those of a player, as "discriminator", by its ``features(images, condition)``; or of a module, as
-    "my_features:vgg": the attribute of a Python module that is one, or the class of one, from images in [-1, 1] to
-    a tensor or several. It stays as it is. Turn ``classify`` teaches a player "classifier" the labels of images, for
-    features that know what images show.
+    "my_features:vgg": what my_features.py holds or imports, a file of ``code``, that is one, or the class of one, from
+    images in [-1, 1] to a tensor or several. It stays as it is. Turn ``classify`` teaches a player "classifier" the
+    labels of images, for features that know what images show.
 
     ``loss`` is played on logits of images and reconstructions.
 
@@ -52,7 +63,7 @@ class Autoencoder(AdversarialGame):
         self.features = features
         self.adversarial = adversarial
         # Beside the modules of this one: what a path names is no state of the game, and in no checkpoint.
-        self._module = [imported(features)] if perceptual and ":" in features else []
+        self._module = [of_code(features)] if perceptual and ":" in features else []
         self.needs = {} if self._module or not perceptual else {features: ("features",)}
 
     @updates("classifier")
@@ -120,16 +131,15 @@ def several(features: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [at_least_float32(it) for it in found]
 
 
-def imported(path: str) -> nn.Module:
-    """The module at an import path "module:attribute", or a new one of the class there, in evaluation mode and frozen.
+def of_code(path: str) -> nn.Module:
+    """The module "my_features:name" of the recipe's code, or a new one of the class there, in evaluation mode, frozen.
 
     Raises UsageError where there is neither: functions are not called, whatever a recipe names.
     """
-    name, _, attribute = path.partition(":")
     try:
-        found = getattr(importlib.import_module(name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"features {path!r} cannot be imported: {error}") from None
+        found = from_code(path)
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"features {path!r} cannot be found: {error}") from None
     if isinstance(found, type) and issubclass(found, nn.Module):
         found = found()
     if not isinstance(found, nn.Module):

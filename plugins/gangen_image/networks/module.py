@@ -1,4 +1,4 @@
-"""Networks that people already have: any module of torch by import path, as generator or discriminator."""
+"""Networks that people already have: any module of torch in a file of ``code``, as generator or discriminator."""
 
 from collections.abc import Sequence
 from math import prod
@@ -44,7 +44,7 @@ class ModuleGenerator(LatentGenerator):
         super().__init__(spec, latent_dim=prod(latent_shape), latent=latent, condition="none")
         self.labels = _labels(spec, labelled, "generator")
         self.latent_shape = tuple(latent_shape)
-        self.net = open_module(network, "generator image/module", options=network_options or {}, of_code=True)
+        self.net = open_module(network, "generator image/module", options=network_options or {})
         self.net.to(torch.get_default_dtype())
         label = torch.zeros(2, dtype=torch.int64) if labelled else None
         made = _tried(self, f"generator image/module: {network}", torch.zeros(2, self.prior.dim), label)
@@ -80,7 +80,7 @@ class ModuleDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.labels = _labels(spec, labelled, "discriminator")
-        self.net = open_module(network, "discriminator image/module", options=network_options or {}, of_code=True)
+        self.net = open_module(network, "discriminator image/module", options=network_options or {})
         self.net.to(torch.get_default_dtype())
         label = {"label": torch.zeros(2, dtype=torch.int64)}
         _tried(self, f"discriminator image/module: {network}", torch.zeros(2, *spec.shape), label)

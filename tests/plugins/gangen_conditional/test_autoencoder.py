@@ -127,7 +127,7 @@ def test_gaussian_codes_are_drawn_and_pay_for_each_number_of_the_image():
 
 def test_features_may_be_those_of_any_module(players, monkeypatch):
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Dropout(0.9))
-    monkeypatch.setitem(sys.modules, "my_features", SimpleNamespace(small=module, call=lambda: module))
+    monkeypatch.setitem(sys.modules, "gangen_local_my_features", SimpleNamespace(small=module, call=lambda: module))
     game = Autoencoder(SPEC, loss=Hinge(), features="my_features:small")
     assert not game.state_dict() and game.needs == {}
     assert not any(it.requires_grad for it in module.parameters())
@@ -136,8 +136,8 @@ def test_features_may_be_those_of_any_module(players, monkeypatch):
     assert_same(game.distance(players, BATCH, IMAGES, again), expected)
     assert torch.autograd.grad(game.distance(players, BATCH, IMAGES, again), again)[0].abs().sum() > 0
     for path, message in {
-        "my_features:large": "'my_features:large' cannot be imported",
-        "my_feature:small": "'my_feature:small' cannot be imported: No module named 'my_feature'",
+        "my_features:large": "'my_features:large' cannot be found",
+        "my_feature:small": "'my_feature:small' cannot be found: there is no my_feature.py among the recipe's code",
         "my_features:call": "is neither a torch module nor the class of one",
     }.items():
         with pytest.raises(UsageError, match=message):
@@ -149,7 +149,7 @@ def test_several_features_add_up(players, monkeypatch):
         def forward(self, images):
             return [images, 2 * images]
 
-    monkeypatch.setitem(sys.modules, "my_features", SimpleNamespace(Both=Both))
+    monkeypatch.setitem(sys.modules, "gangen_local_my_features", SimpleNamespace(Both=Both))
     game = Autoencoder(SPEC, loss=Hinge(), features="my_features:Both")
     assert_same(game.distance(players, BATCH, IMAGES, IMAGES + 1), torch.tensor(1.0 + 4.0))
 

@@ -1,7 +1,8 @@
 """Pretrained networks of images: how they are opened, what they see, who is taught with them and who measures."""
 
 import json
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,10 +63,9 @@ def vit(tmp_path_factory):
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """Options of a network of one's own."""
-    (tmp_path / "own_network.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    import own_network
-
+    own_network = ModuleType("gangen_local_own_network")
+    exec(MODULE, vars(own_network))
+    monkeypatch.setitem(sys.modules, own_network.__name__, own_network)
     torch.manual_seed(0)
     save_file(own_network.Net().state_dict(), tmp_path / "own.safetensors")
     return {"network": "own_network:Net", "weights": tmp_path / "own.safetensors", "layers": ["first", "second"]}
@@ -91,9 +91,7 @@ def test_a_model_of_transformers_is_looked_through_at_four_depths_as_its_folder_
 
 
 def test_any_module_of_torch_is_looked_through_at_the_layers_that_are_named(own):
-    import own_network
-
-    net = own_network.Net()
+    net = sys.modules["gangen_local_own_network"].Net()
     network = FeatureNetwork(**own, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     net.load_state_dict(network.net.state_dict())
     first, second = network.maps(images())
@@ -176,10 +174,10 @@ def test_a_model_that_says_nothing_of_an_image_as_a_whole_has_no_pooler(own, tmp
         ({"network": None}, "either a model or a network"),
         ({"layers": []}, "needs weights, a file of safetensors, and layers"),
         ({"layers": ["third"]}, "there is no layer 'third'; there are, among others: first, second, head"),
-        ({"network": "own_network:Nets"}, "cannot open network 'own_network:Nets': module 'own_network' has no"),
-        ({"network": "no_such_package:Net"}, "No module named 'no_such_package'"),
+        ({"network": "own_network:Nets"}, "cannot open network 'own_network:Nets': module '.*own_network' has no"),
+        ({"network": "no_such_package:Net"}, "there is no no_such_package.py among the recipe's code"),
         ({"network": "own_network:unsaid"}, "neither a class of torch modules nor a function that is annotated"),
-        ({"network": "os:system", "network_options": {"command": "exit"}}, "neither a class of torch modules"),
+        ({"network": "os:system", "network_options": {"command": "exit"}}, "no os.py among the recipe's code"),
         ({"network_options": {"width": 6}}, r"own.safetensors does not hold the weights of .*: first.weight is \[4, "),
         ({"network_options": {"depth": 6}}, "unexpected keyword argument 'depth'"),
         ({"weights": __file__}, "cannot read weights from .*test_features.py, which must be safetensors"),
