@@ -59,6 +59,7 @@ def gangen_metrics(register: Register) -> None:
     register("divergence_frontier", f"{against}:DivergenceFrontier", summary="after MAUVE: shares of cells of features")
     register("nearest_neighbour", f"{against}:NearestNeighbour", summary="whether nearest neighbours are of one side")
     register("memorised", "gangen.metrics.memorised:Memorised", summary="how near samples come to training rows")
+    register("path_length", "gangen.metrics.path_length:PathLength", summary="how evenly samples go into each other")
     register("judge", "gangen.metrics.judge:HeldOutJudge", summary="what a fresh discriminator can tell samples by")
     register("label_accuracy", f"{labels}:LabelAccuracy", summary="samples that carry the label they were asked for")
     register("reverse_label_accuracy", f"{labels}:ReverseLabelAccuracy", summary="train on samples, test on real rows")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, wraps
 from typing import Any, TypeVar
 
@@ -111,6 +112,18 @@ class MetricContext:
             rows = self.training.batch(counter, count, self.batch_size, seed=self.seed, device=self.device)
             yield self._draw(len(count), self.conditioned_on(rows), mix(self.seed, "training", counter))
 
+    def ways(self, n: int, length: int) -> Iterator[Tensor]:
+        """``n`` ways from one sample to another of ``length`` samples each, way by way, in batches of whole ways.
+
+        They are conditioned as held-out rows are. The sampler has ``interpolate(rows, n, condition)``.
+        """
+        sampler: Any = self.sampler
+        condition, at_once = self.conditions(n), max(1, self.batch_size // length)
+        for start in range(0, n, at_once):
+            here = {name: column[start : start + at_once] for name, column in condition.items()}
+            with self._drawing(mix(self.seed, "ways", start)):
+                yield sampler.interpolate(min(at_once, n - start), length, here)
+
     def conditioned_on(self, rows: Batch) -> Batch:
         """What of ``rows`` samplers are handed, going by the rows of sheets; the rest, as the truth, is for metrics."""
         return {name: rows[name] for name in rows if name in self._conditioned_on}
@@ -158,9 +171,11 @@ class MetricContext:
         return self.conditioned_on(rows)
 
     def _draw(self, n: int, condition: Batch, seed: int) -> Tensor:
-        networks = [self.players.averaged(name) for name in self.sampler.networks]
-        with drawing(seed, self.device, *networks):
+        with self._drawing(seed):
             return drawn(self.sampler.sample, n, condition, self.settings)
+
+    def _drawing(self, seed: int) -> AbstractContextManager[None]:
+        return drawing(seed, self.device, *(self.players.averaged(name) for name in self.sampler.networks))
 
 
 def once_a_run(method: Callable[[Any, MetricContext], T]) -> Callable[[Any, MetricContext], T]:

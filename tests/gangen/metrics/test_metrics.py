@@ -29,6 +29,7 @@ from gangen.metrics.figures import Figure
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy, inception_score
 from gangen.metrics.memorised import Memorised
 from gangen.metrics.neighbours import nearest_neighbour_test, overlap
+from gangen.metrics.path_length import PathLength
 from gangen.splits import StreamSplit, TensorSplit
 
 CPU = torch.device("cpu")
@@ -608,6 +609,34 @@ def test_what_holds_no_statistics_is_refused(content, tmp_path):
         kept(tmp_path / "nowhere" / "x").check(evaluation)
     with pytest.raises(UsageError, match="statistics are those of all training rows, and held-out ones are compared"):
         kept(tmp_path / "y", against="held_out").check(evaluation)
+
+
+class Walking(Varied):
+    """Straight ways to a corner, of lengths that are known; or ways that jump, half way."""
+
+    jumps = False
+
+    def interpolate(self, rows, n, condition=None):
+        ends = noise.normal(rows, 1, 1, 2, 2)
+        self.ends = [*getattr(self, "ends", []), *ends.flatten(1)]
+        fraction = torch.linspace(0, 1, n)[:, None, None, None]
+        return (ends * (fraction.round() if self.jumps else fraction)).flatten(0, 1)
+
+
+def test_path_lengths_are_squared_speeds_without_the_extremes():
+    walking, metric = Walking(), PathLength(samples=120, steps=9, extractor=Pixels())
+    evaluation = bench(walking, split(20), split(40), batch_size=55)
+    evaluation._sampler = walking
+    walking.networks = ("generator",)
+    metric.check(evaluation)
+    figure = metric(evaluation)["path_length_pixels"]
+    squares = np.sort([float(end.double().square().sum()) for end in walking.ends]).repeat(9)
+    assert figure.value == pytest.approx(squares[10:-10].mean(), rel=1e-5) and figure.good == "low"
+    assert len(walking.ends) == 120 and metric.protocol(evaluation)["samples"] == 120
+    walking.jumps = True  # one step of nine is the whole way
+    assert metric(evaluation)["path_length_pixels"].value > 5 * figure.value
+    with pytest.raises(UsageError, match="needs a generator that interpolates"):
+        metric.check(bench(Drawn(), split(20), split(40)))
 
 
 def test_the_divergence_frontier_is_that_of_the_features():
