@@ -2,12 +2,9 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from gangen.components.registry import Registry, component
 from gangen.errors import RunError
@@ -23,6 +20,7 @@ from gangen.run_directory import RunDirectory
 from gangen.runs import find_runs, is_run
 from gangen.saved_model import load
 from gangen.training import run as training
+from gangen.training.process import sharing
 
 
 class Run(PathLike[str]):
@@ -98,7 +96,7 @@ def train(recipe: PathLike[str] | str | Mapping[str, Any], **overrides: Any) -> 
     loaded, registry = read(recipe, overrides)
     for remark in loaded.remarks:
         say(f"gangen: {remark}", sys.stderr)
-    with as_it_was():
+    with sharing(loaded):
         training.train(loaded, registry)
     return Run(loaded.run, code=loaded.code)
 
@@ -123,8 +121,9 @@ def evaluate(
     """
     asked = [metrics] if isinstance(metrics, str) else [named(metric) for metric in metrics]
     registry = Registry.discover(code=[Path(path) for path in code])
-    with as_it_was():
-        return Trained(Path(run), Request(asked, samples, sweep), registry).evaluate()
+    trained = Trained(Path(run), Request(asked, samples, sweep), registry)
+    with sharing(trained.recipe):
+        return trained.evaluate()
 
 
 def read(recipe: PathLike[str] | str | Mapping[str, Any], overrides: Mapping[str, Any]) -> tuple[Recipe, Registry]:
@@ -132,21 +131,6 @@ def read(recipe: PathLike[str] | str | Mapping[str, Any], overrides: Mapping[str
     registry = Registry.discover()
     given: Any = named(recipe) if isinstance(recipe, Mapping) else recipe_file(str(Path(recipe)), registry)
     return load_recipe(given, dict(_changes(named(overrides))), registry), registry
-
-
-@contextmanager
-def as_it_was() -> Iterator[None]:
-    """Afterwards torch computes as it did: in this type, with so many threads."""
-    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    backends: Any = torch.backends.cudnn, torch.backends.cuda.matmul
-    allowed = [it.allow_tf32 for it in backends]
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-        torch.set_num_threads(threads)
-        for backend, allow in zip(backends, allowed, strict=True):
-            backend.allow_tf32 = allow
 
 
 def named(value: Any) -> Any:

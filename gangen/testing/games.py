@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gangen import saved_model
-from gangen.api import as_it_was, read
+from gangen.api import read
 from gangen.components.registry import Registry
 from gangen.contracts import Clock
 from gangen.metrics.context import measure
@@ -27,6 +27,7 @@ from gangen.samplers import drawing, drawn
 from gangen.testing.subject import Contract, Subject, alike, by_rows, part_of
 from gangen.training.assemble import build_context, build_game, distributions_of
 from gangen.training.players import learning
+from gangen.training.process import sharing
 from gangen.training.rehearsal import rehearse
 from gangen.training.run import train
 from gangen.training.trainer import Trainer
@@ -192,8 +193,9 @@ def same_on_processes(recipe: Given, processes: int = 2, steps: int = 2, **overr
 @contextmanager
 def _reading(recipe: Given, overrides: Mapping[str, Any]) -> Iterator[tuple[Recipe, Registry]]:
     """A recipe, which need not say where its run goes."""
-    with as_it_was():
-        yield read({"run": "runs/test"} | dict(recipe) if isinstance(recipe, Mapping) else recipe, overrides)
+    loaded, registry = read({"run": "runs/test"} | dict(recipe) if isinstance(recipe, Mapping) else recipe, overrides)
+    with sharing(loaded):
+        yield loaded, registry
 
 
 Gradients = dict[str, dict[str, dict[str, Tensor | None]]]

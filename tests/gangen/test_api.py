@@ -148,6 +148,30 @@ def test_precision_and_threads_of_a_run_are_its_own():
     torch.set_num_threads(threads)
 
 
+def test_threads_that_play_at_once_are_of_one_precision_and_leave_torch_as_it_was():
+    there, done = threading.Event(), threading.Event()
+
+    class Hold(Callback):
+        def start(self, trainer):
+            there.set()
+            done.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(
+            lambda: gangen.train(POINTS, run="runs/held", trainer={"precision": "fp64"}, callbacks=[Hold])
+        )
+        try:
+            there.wait(60)
+            gangen.train(POINTS, run="runs/beside", trainer={"precision": "fp64"})
+            assert torch.get_default_dtype() == torch.float64  # of the one that still plays
+            with pytest.raises(RecipeError, match="another thread of this process plays in fp64: play one after the"):
+                gangen.train(POINTS, run="runs/other")
+        finally:
+            done.set()
+        held.result()
+    assert torch.get_default_dtype() == torch.float32
+
+
 def test_where_several_runs_might_be_meant_it_is_said_which_is_taken(capsys):
     gangen.train(POINTS, run="runs/one")
     capsys.readouterr()
