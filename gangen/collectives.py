@@ -1,5 +1,6 @@
 """What processes tell each other; where there is only one, it hears itself."""
 
+import os
 from collections.abc import Mapping
 
 import torch
@@ -7,6 +8,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gangen.files import digest
+
+
+def launched() -> bool:
+    """Whether torchrun or accelerate started this process, alone or as one of several."""
+    return bool(os.environ.keys() & {"TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION"})
 
 
 def world_size() -> int:

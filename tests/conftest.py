@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -30,15 +31,23 @@ def root() -> Path:
 def python():
     """Run this interpreter with ``arguments``, in ``processes`` processes where more than one; returns what it said."""
 
-    def run(*arguments: object, processes: int = 1, check: bool = True, cwd: Path | None = None, **extra: str):
-        command = [sys.executable, *map(str, arguments)]
-        if processes > 1:
-            launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-            command = [sys.executable, *launcher, *map(str, arguments)]
-            extra |= {"ACCELERATE_USE_CPU": "1"}
-        done = subprocess.run(command, env=environment(**extra), capture_output=True, text=True, timeout=300, cwd=cwd)
+    def run(*arguments: object, processes: int = 1, check: bool = True, cwd: Path = ROOT, **extra: str):
+        several = {"ACCELERATE_USE_CPU": "1"} if processes > 1 else {}
+        done = forked.run(list(map(str, arguments)), environment(**several, **extra), cwd, processes)
         assert not check or done.returncode == 0, done.stderr[-4000:]
         return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def torchrun():
+    """Run this interpreter with ``arguments`` as torchrun starts two processes; returns what they said."""
+
+    def run(*arguments: object, cwd: Path, **extra: str):
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        known = environment(ACCELERATE_USE_CPU="1", **extra)
+        return subprocess.run([*launcher, *arguments], env=known, capture_output=True, text=True, timeout=300, cwd=cwd)
 
     return run
 

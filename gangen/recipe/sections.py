@@ -56,11 +56,12 @@ class TrainerRecipe(Section, title="the trainer"):
     ``accumulate`` parts, to save memory. ``precision`` is that of networks: fp32 is all of float32 on GPUs too, tf32
     lets them round what is multiplied to 10 bits, and bf16 and fp16 are mixed with fp32. ``trackers`` are what
     accelerate logs to, as in [tensorboard]. ``noise`` is drawn for the batch of all processes, or by each for itself
-    with "local". ``keep_checkpoints`` is how many of the newest are kept. Without ``threads``, the processes on a
-    machine that trains on its CPU share its cores. ``compile`` compiles what can be compiled to the same result, of
-    networks and of the slopes in penalties, and says what it leaves as it is. ``eval_batch_size`` is how many samples
-    are drawn at once for metrics, and later from the model. Processes wait for each other for ``timeout`` seconds,
-    which must be more than an evaluation takes.
+    with "local". ``keep_checkpoints`` is how many of the newest are kept. Without ``threads``, those that a launcher
+    starts on a machine that trains on its CPU share its cores, and one that is started alone has as many as torch
+    takes, which OMP_NUM_THREADS says. ``compile`` compiles what can be compiled to the same result, of networks and of
+    the slopes in penalties, and says what it leaves as it is. ``eval_batch_size`` is how many samples are drawn at once
+    for metrics, and later from the model. Processes wait for each other for ``timeout`` seconds, which must be more
+    than an evaluation takes.
     """
 
     batch_size: Annotated[int, Ge(1)] = 64

@@ -12,6 +12,7 @@ from torch import nn
 
 from gangen import saved_model
 from gangen.account import told
+from gangen.collectives import launched
 from gangen.components.messages import any_of
 from gangen.components.registry import Registry
 from gangen.console import Console
@@ -138,7 +139,7 @@ def build_game(
     Raises RecipeError for turns, players and sizes that do not fit each other.
     """
     settings = recipe.trainer
-    if settings.threads or device.type == "cpu":
+    if settings.threads or (device.type == "cpu" and launched()):
         torch.set_num_threads(settings.threads or _fair_share_of_cores())
     torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
     # Convolutions have it by torch's default, products of matrices have not.

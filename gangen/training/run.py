@@ -12,6 +12,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
 
 from gangen.account import told
+from gangen.collectives import launched
 from gangen.components.registry import Registry
 from gangen.console import Console
 from gangen.errors import RunError, UsageError
@@ -37,7 +38,7 @@ class Stopped(RunError):
     """
 
     word = "preempted"
-    exit_code = 0 if os.environ.keys() & {"TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION"} else 130
+    exit_code = 0 if launched() else 130
 
 
 def train(recipe: Recipe, registry: Registry) -> None:

@@ -5,7 +5,6 @@ write:3 while the third safetensors file is written; call:1000 at the thousandth
 process 1 of two; with count:0 nobody is killed, and the file GANGEN_COUNT says how many calls there were.
 """
 
-import atexit
 import os
 import signal
 import sys
@@ -30,6 +29,10 @@ class Killer(Callback):
             die()
         if moment == "term" and trainer.state.total == int(count):
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def close(self, trainer) -> None:
+        if moment == "count":
+            Path(os.environ["GANGEN_COUNT"]).write_text(str(next(calls)))
 
 
 if moment == "write":
@@ -56,15 +59,13 @@ if moment.startswith("metric"):
     evaluations.measure = measure_none
 
 
+calls = counter()
 if moment in ("call", "count") and os.environ.get("RANK", "1") == "1":
-    calls = counter()
 
     def look(frame, event, argument) -> None:
         if next(calls) == int(count) and moment == "call":
             die()
 
-    if moment == "count":
-        atexit.register(lambda: Path(os.environ["GANGEN_COUNT"]).write_text(str(next(calls))))
     sys.setprofile(look)
 
 

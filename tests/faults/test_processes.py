@@ -48,13 +48,13 @@ every: {sample: 0}
 
 
 @pytest.fixture
-def play(tmp_path, python):
+def play(tmp_path, torchrun):
     """Play the recipe on two processes where the environment says what goes wrong in process 1."""
     (tmp_path / "mine.py").write_text(CODE)
     (tmp_path / "game.yaml").write_text(RECIPE)
 
     def play(*overrides, **environment):
-        return python("-m", "gangen", "game.yaml", *overrides, processes=2, check=False, cwd=tmp_path, **environment)
+        return torchrun("-m", "gangen", "game.yaml", *overrides, cwd=tmp_path, **environment)
 
     play.run = tmp_path / "run"
     return play

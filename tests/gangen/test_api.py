@@ -1,5 +1,6 @@
 """Training from Python: recipes as files, names and dictionaries, parts that are classes, runs as objects, threads."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -170,6 +171,22 @@ def test_threads_that_play_at_once_are_of_one_precision_and_leave_torch_as_it_wa
             done.set()
         held.result()
     assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("threads", [None, 3])
+@pytest.mark.parametrize("launcher", [None, "ACCELERATE_MIXED_PRECISION"])
+def test_threads_are_those_that_torch_has_but_for_the_one_that_a_launcher_leaves(threads, launcher, monkeypatch):
+    class Count(Callback):
+        def after_step(self, trainer):
+            counted.add(torch.get_num_threads())
+
+    counted = set()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8), raising=False)
+    if launcher:
+        monkeypatch.setenv(launcher, "no")
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    gangen.train(POINTS, run="runs/threads", trainer={"threads": threads, "batch_size": 8}, callbacks=[Count])
+    assert counted == {threads or (2 if launcher else torch.get_num_threads())}
 
 
 def test_where_several_runs_might_be_meant_it_is_said_which_is_taken(capsys):
