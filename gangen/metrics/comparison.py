@@ -24,10 +24,7 @@ from gangen.metrics.distances import (
 )
 from gangen.metrics.divergence import frontier_score
 from gangen.metrics.extraction import (
-    AgainstHeldOut,
     AgainstReal,
-    generated_features,
-    held_out_features,
     training_features,
     training_rows_like,
 )
@@ -189,57 +186,68 @@ class MIND(Comparison):
         return {"mind": sliced_distance(real, generated, directions=self.directions)}
 
 
-class IntraFrechet(AgainstHeldOut):
+class IntraFrechet(AgainstReal):
     """The mean over labels of the Frechet distance among samples and rows of one label (Miyato and Koyama, 2018).
 
     ``intra_frechet_NAME``, NAME being the extractor's; intra FID where features are Inception's. Samples are asked for
-    the labels of held-out rows, each label counts alike, and beside it stands what training rows of the same labels
-    reach, where there are enough of each. It sees labels that are mixed up, or that have few samples of their own.
-    As of ``frechet``, a label wants more rows than there are features.
+    the labels of the real rows, each label counts alike, and beside held-out rows stands what training rows of the same
+    labels reach, where there are enough of each. It sees labels that are mixed up, or that have few samples of their
+    own. As of ``frechet``, a label wants more rows than there are features.
 
     Raises:
-        UsageError: the data have no labels, or a label has fewer than 2 held-out rows among those compared.
+        UsageError: the data have no labels, or one of which fewer than 2 rows are compared.
     """
 
     def check(self, context: MetricContext) -> None:
-        """Raises UsageError where ``AgainstHeldOut.check`` does, and for lack of labels or rows of one."""
+        """Raises UsageError where ``AgainstReal.check`` does, and for lack of labels or rows of one."""
         if "label" not in context.conditions(1):
             raise UsageError(f"{name_of(self)} needs data with labels; take it out of the recipe")
         super().check(context)
-        if (fewest := self._fewest(context)) < 2:
+        if (fewest := _fewest(*self._labels(context))) < 2:
             raise UsageError(
-                f"{name_of(self)} compares a label of which there is {fewest} held-out row, and needs at least 2 of "
-                "each; raise heldout of the data, or samples of the metric"
+                f"{name_of(self)} compares {fewest} of the rarest label, and needs at least 2 of each; raise heldout "
+                "of the data, or samples of the metric"
             )
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
-        extractor, n = self.fitted_extractor(context), self.count(context)
-        held_out, floor = self._real(context)
-        if (fewest := self._fewest(context)) <= (features := held_out.shape[1]):
+        extractor, generated = self.fitted_extractor(context), self.features(context)
+        (real, labels, floor), asked = self._real(context), self._labels(context)[1]
+        if (fewest := _fewest(labels, asked)) <= (features := generated.shape[1]):
             context.warn(
                 f"{name_of(self)} is coarse: it compares as few as {fewest} samples of a label in the {features} "
                 f"features of '{extractor.name}' and wants {features + 1}; raise samples of the metric, or heldout of "
                 "the data"
             )
-        labels = self._labels(context)
-        found = _within_labels(held_out, labels, generated_features(context, extractor, n), labels)
+        found = _within_labels(real, labels, generated, asked)
         return {f"intra_frechet_{extractor.name}": Figure(found, floor, "low")}
 
     @once_a_run
-    def _real(self, context: MetricContext) -> tuple[Tensor, float | None]:
-        """Features of held-out rows, and the floor."""
-        extractor, n, labels = self.fitted_extractor(context), self.count(context), self._labels(context)
-        held_out, others = held_out_features(context, extractor, n), training_rows_like(context, n)["label"].cpu()
-        if not torch.equal(others.bincount(), labels.bincount()):
-            return held_out, None
-        return held_out, _within_labels(held_out, labels, training_features(context, extractor, n), others)
+    def _real(self, context: MetricContext) -> tuple[Tensor, Tensor, float | None]:
+        """Features and labels of real rows, and the floor."""
+        real, (labels, _), floor = self.real_features(context), self._labels(context), None
+        if self.against == "held_out":
+            n = self.count(context)
+            others = training_rows_like(context, n)["label"].cpu()
+            if torch.equal(others.bincount(), labels.bincount()):
+                floor = _within_labels(
+                    real, labels, training_features(context, self.fitted_extractor(context), n), others
+                )
+        return real, labels, floor
 
-    def _labels(self, context: MetricContext) -> Tensor:
-        return context.conditions(self.count(context))["label"].cpu()
+    def _labels(self, context: MetricContext) -> tuple[Tensor, Tensor]:
+        """Those of real rows and of samples, int64 on the CPU."""
+        n = self.count(context)
+        if self.against == "held_out":
+            asked = context.conditions(n)["label"].cpu()
+            return asked, asked
+        real = cast(HeldOut, context.training).rows()["label"]
+        return real, torch.cat([it["label"].cpu() for it in context.training_conditions(n)])
 
-    def _fewest(self, context: MetricContext) -> int:
-        """How many rows the rarest label has among those compared."""
-        return int(self._labels(context).unique(return_counts=True)[1].min())
+
+def _fewest(real: Tensor, asked: Tensor) -> int:
+    """How many rows the rarest of the labels of ``real`` has, on the side where there are fewer."""
+    counts = [labels.bincount(minlength=int(real.max()) + 1) for labels in (real, asked)]
+    return int(torch.minimum(counts[0], counts[1][: len(counts[0])])[real.unique()].min())
 
 
 def _within_labels(real: Tensor, labels: Tensor, other: Tensor, others: Tensor) -> float:

@@ -105,12 +105,18 @@ class MetricContext:
             parts.append(self._draw(min(self.batch_size, n - start), rows, mix(seed, start)))
         return torch.cat(parts)
 
-    def samples_like_training(self, n: int) -> Iterator[Tensor]:
-        """``n`` samples in batches, on the conditions of training rows as they are drawn."""
+    def training_conditions(self, n: int) -> Iterator[Batch]:
+        """What ``n`` training rows ask for, as they are drawn, in batches."""
         for counter, start in enumerate(range(0, n, self.batch_size)):
-            count = range(min(self.batch_size, n - start))
-            rows = self.training.batch(counter, count, self.batch_size, seed=self.seed, device=self.device)
-            yield self._draw(len(count), self.conditioned_on(rows), mix(self.seed, "training", counter))
+            rows = range(min(self.batch_size, n - start))
+            batch = self.training.batch(counter, rows, self.batch_size, seed=self.seed, device=self.device)
+            yield self.conditioned_on(batch)
+
+    def samples_like_training(self, n: int) -> Iterator[Tensor]:
+        """``n`` samples in batches, conditioned as training rows are drawn."""
+        for counter, condition in enumerate(self.training_conditions(n)):
+            count = min(self.batch_size, n - counter * self.batch_size)
+            yield self._draw(count, condition, mix(self.seed, "training", counter))
 
     def ways(self, n: int, length: int) -> Iterator[Tensor]:
         """``n`` ways from one sample to another of ``length`` samples each, way by way, in batches of whole ways.

@@ -142,7 +142,7 @@ class ReverseLabelAccuracy(Labelled):
         return _accuracy(*self.held_out(context, student))
 
 
-class InceptionScore(Classified, AgainstReal):
+class InceptionScore(AgainstReal, Classified):
     """exp of the mean KL(p(y|x) | p(y)) (Salimans et al., 2016), of n samples.
 
     ``inception_score_NAME``, NAME being the extractor's, is high where each sample has one label, surely, and all

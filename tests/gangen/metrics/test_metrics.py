@@ -185,9 +185,25 @@ def test_the_frechet_distance_within_labels_sees_labels_that_are_mixed_up():
     assert wrong["intra_frechet_pixels"].value == pytest.approx(8)  # two pixels, each by 2
 
 
+def test_within_labels_all_training_rows_may_be_compared():
+    """On the labels that they are drawn with, 700 samples in two batches."""
+    evaluation, train = bench(Varied(), split(20), spelled(30, 20, 10)), spelled(30, 20, 10)
+    metric = IntraFrechet(samples=700, against="training", extractor=Pixels())
+    metric.check(evaluation)
+    samples = torch.cat(list(evaluation.samples_like_training(700))).flatten(1)
+    asked = torch.cat([it["label"] for it in evaluation.training_conditions(700)])
+    rows, labels = prepared(train.rows()["x"]).flatten(1), train.rows()["label"]
+    each = [frechet_distance(gaussian(rows[labels == it]), gaussian(samples[asked == it])) for it in range(3)]
+    assert metric(evaluation)["intra_frechet_pixels"] == Figure(pytest.approx(sum(each) / 3), None, "low")
+    with pytest.raises(UsageError, match=r"compares \d of the rarest label"):
+        IntraFrechet(samples=9, against="training", extractor=Pixels()).check(
+            bench(Varied(), split(20), spelled(900, 2, 2))
+        )
+
+
 def test_a_label_of_one_held_out_row_has_no_frechet_distance():
     metric = IntraFrechet(extractor=Pixels())
-    with pytest.raises(UsageError, match="a label of which there is 1 held-out row, and needs at least 2 of each"):
+    with pytest.raises(UsageError, match="compares 1 of the rarest label, and needs at least 2 of each; raise heldout"):
         metric.check(bench(Drawn(), spelled(5, 10, 1), split(40)))
     with pytest.raises(UsageError, match="needs data with labels"):
         metric.check(bench(Drawn(), TensorSplit(x=split(30).rows()["x"]), split(40)))
