@@ -89,7 +89,7 @@ class ModuleDiscriminator(nn.Module):
         """Logits float ``[n]`` or ``[n, parts]`` of samples float ``[n, *shape]``."""
         label = label_of(condition, self.labels)
         logits = self.net(samples) if label is None else self.net(samples, label)
-        return logits.flatten(1).squeeze(1) if logits.dim() > 1 else logits
+        return logits.flatten(1).squeeze(1) if isinstance(logits, Tensor) and logits.dim() > 1 else logits
 
 
 def _labels(spec: ImageSpec | PointSpec, labelled: bool, kind: str) -> tuple[str, ...]:
@@ -102,10 +102,10 @@ def _tried(network: nn.Module, who: str, rows: Tensor, label: Any) -> Tensor:
     """What comes of two rows. Raises UsageError where that is nothing for each of them."""
     try:
         with evaluating(network):
-            made = network(rows, label)
-        if len(made) == 2:
+            made: Any = network(rows, label)
+        if isinstance(made, Tensor) and made.shape[:1] == (2,):
             return made
-        reason = f"they become {list(made.shape)}"
+        reason = f"they become {list(made.shape) if isinstance(made, Tensor) else type(made).__name__}"
     except UNFIT as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     raise UsageError(f"{who} cannot take two rows of {list(rows.shape[1:])}: {reason}")
