@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from gangen.contracts import Batch, Data
-from gangen.metrics.comparison import KID, PRDC, DivergenceFrontier, Frechet, NearestNeighbour
+from gangen.metrics.comparison import CMMD, KID, MIND, PRDC, DivergenceFrontier, Frechet, IntraFrechet, NearestNeighbour
 from gangen.metrics.context import MetricContext, evaluate
 from gangen.metrics.labels import InceptionScore, LabelAccuracy, ReverseLabelAccuracy
 from gangen.metrics.memorised import Memorised
@@ -29,7 +29,10 @@ from gangen_image.extractors.classifier import Classifier
 COUNT, PER_LABEL = 500, 50
 METRICS = (
     Frechet,
+    IntraFrechet,
     KID,
+    CMMD,
+    MIND,
     PRDC,
     DivergenceFrontier,
     NearestNeighbour,
@@ -40,7 +43,10 @@ METRICS = (
 )
 COLUMNS = {
     "Fréchet": ("frechet_classifier", 1),
+    "within labels": ("intra_frechet_classifier", 1),
     "KID": ("kid_classifier", 3),
+    "CMMD": ("cmmd_classifier", 4),
+    "MIND": ("mind_classifier", 1),
     "precision": ("precision_classifier", 2),
     "recall": ("recall_classifier", 2),
     "density": ("density_classifier", 2),
