@@ -1,0 +1,46 @@
+"""What the documentation shows is what runs."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from gangen import cli
+
+ROOT = Path(__file__).parents[1]
+RECIPE = """
+code: [my_gan.py]
+data: {{use: image/points, size: 100, heldout_size: 10}}
+players: {{generator: image/mlp, discriminator: image/mlp}}
+objective: {objective}
+phases: {{adversarial: {{steps: 1, turns: {{discriminate: 1, generate: 1}}}}}}
+"""
+
+
+def blocks(page: str) -> list[str]:
+    """What is set apart on a page, as code or as commands."""
+    found = re.findall(r"(?:^(?: {4}.*)?\n)+", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.M)
+    return [textwrap.dedent(block) for block in found if block.strip()]
+
+
+@pytest.mark.parametrize("objective", ["local/duel", "{use: adversarial, loss: local/margin}"])
+def test_a_part_of_ones_own_fits(objective, tmp_path):
+    [code] = [block for block in blocks("plugins.md") if "class Duel" in block]
+    (tmp_path / "my_gan.py").write_text(code)
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(objective=objective))
+    assert cli.main(["check", str(tmp_path / "recipe.yaml")]) == 0
+
+
+def test_a_session_in_python(tmp_path, python):
+    session = [block for block in blocks("python.md") if "runs/text_gan" not in block]
+    (tmp_path / "session.py").write_text("".join(session) + "print(len(run.metrics), len(model.sample(n=3)))")
+    assert python("session.py", cwd=tmp_path).stdout.endswith("2 3\n")
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
