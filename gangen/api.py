@@ -4,10 +4,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from gangen.components.registry import Registry, component
-from gangen.errors import RunError
+from gangen.errors import RunError, UsageError
 from gangen.evaluation.results import Request, Result
 from gangen.evaluation.trained import Trained
 from gangen.metrics.figures import Figure
@@ -22,17 +23,19 @@ from gangen.saved_model import load
 from gangen.training import run as training
 from gangen.training.process import sharing
 
+Metrics = str | type | Mapping[str, Any] | Sequence[str | type | Mapping[str, Any]]
+
 
 class Run(PathLike[str]):
     """What was trained in a folder; it stands for its path wherever one is taken.
 
     ``code`` are files of code that it was made with: they are run when they are needed, and no others are.
 
-    Raises RunError where there is no run.
+    Raises RunError where there is no run, UsageError for what can be no path.
     """
 
     def __init__(self, folder: PathLike[str] | str, *, code: Sequence[Path | str] = ()) -> None:
-        self.folder = Path(folder)
+        self.folder = _path(folder)
         self.code = code
         if not is_run(self.folder):
             raise RunError(f"{self.folder} is no run: name the folder that a recipe was played in")
@@ -71,7 +74,7 @@ class Run(PathLike[str]):
         """Go on to the end of its recipe, changed by ``overrides`` as in ``train``: more steps, say, or a phase."""
         return train(self.folder / "recipe.yaml", **{"run": str(self.folder)} | overrides)
 
-    def evaluate(self, metrics: str | Sequence[str | Mapping[str, Any]] = (), **options: Any) -> Result:
+    def evaluate(self, metrics: Metrics = (), **options: Any) -> Result:
         """As ``gangen.evaluate`` does."""
         return evaluate(self.folder, metrics, **{"code": self.code} | options)
 
@@ -90,6 +93,7 @@ def train(recipe: PathLike[str] | str | Mapping[str, Any], **overrides: Any) -> 
 
     Raises:
         RecipeError: everything that is wrong with it.
+        UsageError: there is no such recipe.
         RunError: it cannot be played there, or was stopped, as by Ctrl-C; the same call then goes on.
         DataError: the data cannot be read.
     """
@@ -103,7 +107,7 @@ def train(recipe: PathLike[str] | str | Mapping[str, Any], **overrides: Any) -> 
 
 def evaluate(
     run: PathLike[str] | str,
-    metrics: str | Sequence[str | Mapping[str, Any]] = (),
+    metrics: Metrics = (),
     *,
     samples: int | None = None,
     sweep: Mapping[str, Sequence[float]] | None = None,
@@ -111,17 +115,17 @@ def evaluate(
 ) -> Result:
     """Measure a run that was trained; what is found is written to its ``evaluation.json``, too.
 
-    ``metrics`` are taken instead of the recipe's, each a name or a mapping of ``use`` and options, on so many
-    ``samples``. ``sweep`` are settings of sampling with values, instead of those that metrics name; none if empty.
-    ``code`` are files to run, as in ``load``. ``result.figures`` has what was found by name.
+    ``metrics``, one or several, are taken instead of the recipe's, on so many ``samples``: names, classes or mappings
+    of ``use`` and options. ``sweep`` are settings of sampling with values, instead of those that metrics name; none if
+    empty. ``code`` are files to run, as in ``load``. ``result.figures`` has what was found by name.
 
     Raises:
         RunError: there is no run, none with a checkpoint, or one that is damaged.
         UsageError: what was asked for is not there, or needs what players or data lack.
     """
-    asked = [metrics] if isinstance(metrics, str) else [named(metric) for metric in metrics]
+    asked = [named(metric) for metric in ([metrics] if isinstance(metrics, str | type | Mapping) else metrics)]
     registry = Registry.discover(code=[Path(path) for path in code])
-    trained = Trained(Path(run), Request(asked, samples, sweep), registry)
+    trained = Trained(_path(run), Request(asked, samples, sweep), registry)
     with sharing(trained.recipe):
         return trained.evaluate()
 
@@ -129,7 +133,12 @@ def evaluate(
 def read(recipe: PathLike[str] | str | Mapping[str, Any], overrides: Mapping[str, Any]) -> tuple[Recipe, Registry]:
     """What ``train`` plays, and where its components are. Raises RecipeError as it does."""
     registry = Registry.discover()
-    given: Any = named(recipe) if isinstance(recipe, Mapping) else recipe_file(str(Path(recipe)), registry)
+    if isinstance(recipe, Mapping):
+        given: Any = named(recipe)
+    elif isinstance(recipe, str | PathLike):
+        given = recipe_file(str(recipe), registry)
+    else:
+        raise UsageError(f"a recipe is a file, the name of one that is installed, or a dictionary, got {recipe!r:.60}")
     return load_recipe(given, dict(_changes(named(overrides))), registry), registry
 
 
@@ -140,7 +149,14 @@ def named(value: Any) -> Any:
             return {key: named(item) for key, item in value.items()}
         case list() | tuple():
             return [named(item) for item in value]
-    return f"local/{component(value).__name__}" if isinstance(value, type) else value
+    return f"local/{component(value).__name__}" if isinstance(value, type | FunctionType) else value
+
+
+def _path(run: PathLike[str] | str) -> Path:
+    try:
+        return Path(run)
+    except TypeError:
+        raise UsageError(f"a run is the path of its folder, got {run!r:.60}") from None
 
 
 def _changes(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

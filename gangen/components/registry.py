@@ -232,8 +232,10 @@ def component(target: Type) -> Type:
     For notebooks, and whatever else is no package: see ``gangen.train``, which takes the class itself, too. One that is
     defined again takes the place of the one before.
 
-    Raises UsageError where another module has given one by this name.
+    Raises UsageError for what is neither, and where another module has given one by this name.
     """
+    if not inspect.isclass(target) and not inspect.isfunction(target):
+        raise UsageError(f"a component is a class or a function, got {target!r:.60}")
     name = f"{LOCAL}/{target.__name__}"
     former = _OF_THIS_PROCESS.get(name, target)
     if (former.__module__, former.__qualname__) != (target.__module__, target.__qualname__):

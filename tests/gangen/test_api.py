@@ -81,9 +81,15 @@ def test_a_recipe_in_a_file_names_what_a_decorator_gave(tmp_path):
     assert run.folder == Path("runs/mine") and run.model.name == "local/Scaled"
 
 
+class Constant:
+    def __call__(self, context):
+        return {"constant": 1.0}
+
+
 def test_a_run_is_evaluated_by_what_is_asked_for():
     run = gangen.train(POINTS, run="runs/mine", metrics=["frechet"], every={"evaluate": 3})
     assert run.metrics[-1]["frechet_identity"] >= 0 <= run.metrics[-1]["frechet_identity_real"]
+    assert list(run.evaluate(Constant).figures) == ["constant"]
     for result in (run.evaluate("frechet", samples=8), gangen.evaluate(run, [{"use": "frechet", "samples": 8}])):
         assert list(result.figures) == ["frechet_identity"] and "recipe" not in repr(result)
     with pytest.raises(UsageError, match="no metric is called 'frechett'; did you mean 'frechet'"):
@@ -135,9 +141,19 @@ def test_two_classes_of_one_name_are_not_confused():
     gangen.component(Margin)
 
 
-def test_what_is_no_run_is_refused(tmp_path):
-    with pytest.raises(RunError, match="nowhere is no run"):
-        gangen.Run("nowhere")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: gangen.Run("nowhere"), "nowhere is no run"),
+        (lambda: gangen.Run(3), "a run is the path of its folder, got 3"),
+        (lambda: gangen.evaluate(None), "a run is the path of its folder, got None"),
+        (lambda: gangen.train(3), "a recipe is a file, the name of one that is installed, or a dictionary, got 3"),
+        (lambda: gangen.component("margin"), "a component is a class or a function, got 'margin'"),
+    ],
+)
+def test_what_means_nothing_is_refused(call, message):
+    with pytest.raises((RunError, UsageError), match=message):
+        call()
 
 
 def test_precision_and_threads_of_a_run_are_its_own():
