@@ -16,6 +16,7 @@ from torch import nn
 
 from gangen.errors import UsageError
 from gangen.networks import differences, load_state
+from gangen.printing import silent
 from gangen.torch_draws import seeded
 
 # What the libraries raise where they cannot open something.
@@ -67,9 +68,11 @@ def open_pretrained(model: str, who: str, *, unread: str | None = "pooler") -> n
     """
     with opening_pretrained(model, who):
         from transformers import AutoModel  # a second of imports that only those pay who look through one
+        from transformers.utils import logging
 
         source = pretrained_source(model)
-        with seeded(0):  # what is not in the file is drawn at random
+        # What is not in the file is drawn at random; it is told of by its name here, or read by nobody.
+        with seeded(0), silent(logging):
             net, report = AutoModel.from_pretrained(use_safetensors=True, output_loading_info=True, **source)
         if missing := sorted(key for key in report["missing_keys"] if unread is None or unread not in key):
             raise ValueError(f"its weights lack {missing[0]}, among {len(missing)} in all")

@@ -1,9 +1,12 @@
 """Words that others wrote, shown to people: what would steer a terminal or turn text around is written as escapes."""
 
 import io
+import logging
 import re
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 # Control characters but tab and newline; what overrides the direction of text; halves of characters.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -21,6 +24,20 @@ def visible(text: str) -> str:
 def say(text: str, file: TextIO | None = None) -> None:
     """Print ``text`` as it is visible, to standard output where no other file is given."""
     print(visible(text), file=file or sys.stdout)
+
+
+@contextmanager
+def silent(library: Any) -> Iterator[None]:
+    """Keep ``datasets`` or ``transformers`` from talking and from showing bars, by its module ``utils.logging``."""
+    verbosity, bars = library.get_verbosity(), library.is_progress_bar_enabled()
+    library.set_verbosity(logging.CRITICAL)
+    library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        library.set_verbosity(verbosity)
+        if bars:
+            library.enable_progress_bar()
 
 
 def escape_what_cannot_be_encoded() -> None:

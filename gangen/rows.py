@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 from gangen.account import Account, few, listed
 from gangen.errors import DataError, did_you_mean
 from gangen.labels import label_name
+from gangen.printing import silent
 from gangen.reading.folders import read_media
 from gangen.reading.formats import READERS, ROWS_AT_ONCE, Chunk, named
 from gangen.reading.paths import Found, find, has_split, suffix_of
@@ -261,11 +262,9 @@ class Rows:
         """Turn what ``datasets`` raises into one DataError, and keep it from talking meanwhile."""
         from datasets.utils import logging
 
-        verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        logging.set_verbosity(logging.CRITICAL)
-        logging.disable_progress_bar()
         try:
-            yield
+            with silent(logging):
+                yield
         except DataError:
             raise
         except Exception as error:  # each format raises its own library's errors
@@ -273,10 +272,6 @@ class Rows:
             if not self._is_saved():
                 what = f"no file or folder {self.path}, nor can it be fetched from the hub"
             raise DataError(f"{what}: {_innermost(error)}") from error
-        finally:
-            logging.set_verbosity(verbosity)
-            if bars:
-                logging.enable_progress_bar()
 
 
 def _innermost(error: BaseException) -> str:

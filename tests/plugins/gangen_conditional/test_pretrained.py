@@ -50,6 +50,12 @@ def test_states_are_those_of_the_model_for_the_text_by_its_own_tokenizer(bert, d
         assert not found[~within].any()
 
 
+def test_opening_a_model_says_nothing(bert, data, capfd):
+    capfd.readouterr()
+    Transformers(data.codec.spec, model=bert)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("tuned", [False, True])
 def test_what_is_frozen_is_neither_learned_nor_stored_within_another_network_too(bert, data, tuned):
     spec = data.codec.spec
