@@ -83,7 +83,7 @@ class Run(PathLike[str]):
         return write_report(RunDirectory(self.folder))
 
 
-def train(recipe: PathLike[str] | str | Mapping[str, Any], **overrides: Any) -> Run:
+def train(recipe: PathLike[str] | str | Mapping[str, Any], /, **overrides: Any) -> Run:
     """Play a recipe to its end, from the newest checkpoint in its run directory if there is one.
 
     ``recipe`` is a file, the name of a recipe that is installed, or a dictionary of what such a file says. Overrides

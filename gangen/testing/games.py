@@ -36,7 +36,7 @@ Given = os.PathLike[str] | str | Mapping[str, Any]
 _CPU = torch.device("cpu")
 
 
-def play(recipe: Given, steps: int = 2, **overrides: Any) -> Model:
+def play(recipe: Given, /, steps: int = 2, **overrides: Any) -> Model:
     """Play each phase for some steps, with sheets and metrics; save, load, sample twice by one seed; all in a folder
     that is thrown away. Returns the model. Recipes and overrides are as in ``gangen.train``, and so are errors.
     """
@@ -44,7 +44,7 @@ def play(recipe: Given, steps: int = 2, **overrides: Any) -> Model:
         return rehearse(loaded, registry, steps)
 
 
-def check_objective(recipe: Given, *, micro_batches: bool = True, **overrides: Any) -> None:
+def check_objective(recipe: Given, /, *, micro_batches: bool = True, **overrides: Any) -> None:
     """In each turn that the recipe plays a gradient reaches every player that the turn declares, it is the same when it
     is played again, and that of two micro-batches; and what the game remembers are buffers. Other players cannot be
     reached: they are frozen.
@@ -80,7 +80,7 @@ def check_objective(recipe: Given, *, micro_batches: bool = True, **overrides: A
             it.expect(not differ, contract, ", ".join(differ[:5]))
 
 
-def check_sampler(recipe: Given, **overrides: Any) -> None:
+def check_sampler(recipe: Given, /, **overrides: Any) -> None:
     """The recipe's sampler makes as many finite rows as it is asked for, each a function of its own noise and
     condition; and after the model was saved and loaded it makes the same. Raises AssertionError where that is not so.
     """
@@ -113,7 +113,7 @@ def check_sampler(recipe: Given, **overrides: Any) -> None:
         )
 
 
-def check_metric(metric: str | type, recipe: Given, **options: Any) -> None:
+def check_metric(metric: str | type, recipe: Given, /, **options: Any) -> None:
     """Figures of the recipe's game are numbers by name, the same when they are taken again, and taking them leaves the
     networks as they were. Raises AssertionError where that is not so.
     """
@@ -140,7 +140,7 @@ def check_metric(metric: str | type, recipe: Given, **options: Any) -> None:
         it.expect(not changed, "a metric leaves networks as they were", changed)
 
 
-def same_on_processes(recipe: Given, processes: int = 2, steps: int = 2, **overrides: Any) -> None:
+def same_on_processes(recipe: Given, /, processes: int = 2, steps: int = 2, **overrides: Any) -> None:
     """The recipe, played for some steps of each phase by plain gradient descent, ends with the same networks on one
     process and on several of this machine's CPUs, which torchrun starts: they know of plugins that are installed, and
     of files of ``code``, but not of classes of this process. Raises AssertionError where that is not so.

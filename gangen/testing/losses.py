@@ -13,7 +13,7 @@ from gangen.testing.subject import Subject, alike
 _CLOCK = Clock("test", 1, 4, 8, run_step=1, run_steps=4)
 
 
-def check_loss(loss: str | type, **options: Any) -> None:
+def check_loss(loss: str | type, /, **options: Any) -> None:
     """``discriminator(real, fake)`` and ``generator(real, fake)`` of logits, float ``[B]`` or ``[B, parts]``, are
     finite scalars that pull the right way; one that is not ``relativistic`` does not look at ``real`` for the
     generator, and one with ``log_ratio`` is least where logits are log-ratios. Raises AssertionError where that is not
@@ -52,17 +52,18 @@ def check_loss(loss: str | type, **options: Any) -> None:
 
 
 def check_penalty(
-    penalty: str | type, *, shape: tuple[int, ...] = (3,), micro_batches: bool = True, **options: Any
+    penalty: str | type, /, *, row_shape: tuple[int, ...] = (3,), micro_batches: bool = True, **options: Any
 ) -> None:
-    """``penalty(discriminator, real, fake, clock)`` of rows float ``[B, *shape]`` is a finite scalar, repeatable by its
-    noise, whose gradient reaches the discriminator; of two micro-batches it is the mean. What it remembers are buffers.
+    """``penalty(discriminator, real, fake, clock)`` of rows float ``[B, *row_shape]`` is a finite scalar, repeatable by
+    its noise, whose gradient reaches the discriminator; of two micro-batches it is the mean. What it remembers are
+    buffers.
 
     ``micro_batches=False`` is for one that looks across rows. Raises AssertionError where that is not so.
     """
     it = Subject("penalties", penalty, options)
     chance = torch.Generator().manual_seed(0)
-    real, fake = (torch.rand(8, *shape, generator=chance) * 2 - 1 for _ in range(2))
-    net = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0))
+    real, fake = (torch.rand(8, *row_shape, generator=chance) * 2 - 1 for _ in range(2))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(row_shape), 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0))
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=chance))

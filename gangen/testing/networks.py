@@ -22,20 +22,23 @@ Ask = Callable[[nn.Module, slice], Tensor]
 def check_generator(
     generator: str | type,
     data: Any,
+    /,
     *,
-    real: str | None = None,
+    real_column: str | None = None,
     spec: str | None = None,
-    conditional: bool = True,
+    heeds_condition: bool = True,
+    elsewhere: Sequence[str] = (),
     **options: Any,
 ) -> None:
     """``sample(n, condition)`` makes rows as those of ``data``: finite, repeatable, each a function of its own noise
     and condition, with a gradient to all weights where they are floats; and a saved one makes the same.
 
-    It must heed what prompts say, labels or an input, but with ``conditional=False``. ``real`` is the column of real
-    rows, where that is neither the codec's ``samples_of`` nor the first; ``spec`` the part of the data's description
-    that it is built for, where that has parts. Raises AssertionError where it breaks its contract.
+    It must heed what prompts say, labels or an input, but with ``heeds_condition=False``. ``real_column`` has the real
+    rows of a batch, where these are neither the codec's ``samples_of`` nor the first column; ``spec`` is the part of
+    the data's description that it is built for, where that has parts; names of weights that other methods use begin as
+    ``elsewhere`` says. Raises AssertionError where it breaks its contract.
     """
-    it = _Checked("generators", generator, data, real, spec, options)
+    it = _Checked("generators", generator, data, real_column, spec, elsewhere, options)
     net, size = it.net, it.size
     it.expect(hasattr(net, "sample"), "a generator has sample(n, condition)")
 
@@ -55,7 +58,7 @@ def check_generator(
             "samples have the form of real rows",
             f"{list(made.shape[1:])} of {made.dtype}, and real are {list(it.real.shape[1:])} of {it.real.dtype}",
         )
-    it.check(ask, ["condition"] if conditional else [])
+    it.check(ask, ["condition"] if heeds_condition else [])
     with evaluating(net):
         with noise.shared(7):
             whole = ask(net, slice(size))
@@ -73,20 +76,22 @@ def check_generator(
 def check_discriminator(
     discriminator: str | type,
     data: Any,
+    /,
     *,
-    real: str | None = None,
+    real_column: str | None = None,
     spec: str | None = None,
-    conditional: bool = True,
+    heeds_condition: bool = True,
+    elsewhere: Sequence[str] = (),
     **options: Any,
 ) -> None:
     """``forward(rows, condition)``, or of ``rows`` alone, judges each row, or each pack of neighbours, by itself:
     finite floats, with a gradient to all weights and to rows of floats; and a saved one says the same.
 
-    Rows count in multiples of its ``batch_multiple``. With ``conditional=False`` it is asked about rows alone. The rest
-    is as in ``check_generator``.
+    Rows count in multiples of its ``batch_multiple``. With ``heeds_condition=False`` it is asked about rows alone. The
+    rest is as in ``check_generator``.
     """
-    it = _Checked("discriminators", discriminator, data, real, spec, options)
-    conditional = conditional and it.positions > 1
+    it = _Checked("discriminators", discriminator, data, real_column, spec, elsewhere, options)
+    conditional = heeds_condition and it.positions > 1
     ask = it.forward(conditional)
     logits = ask(it.net, slice(it.size))
     it.expect(
@@ -98,23 +103,50 @@ def check_discriminator(
 
 
 def check_encoder(
-    encoder: str | type, data: Any, *, real: str | None = None, spec: str | None = None, **options: Any
+    encoder: str | type,
+    data: Any,
+    /,
+    *,
+    real_column: str | None = None,
+    spec: str | None = None,
+    elsewhere: Sequence[str] = (),
+    **options: Any,
 ) -> None:
-    """``forward(rows)``, or of rows and a condition, maps each row by itself to latent variables; the rest is as in
-    ``check_discriminator``.
+    """``forward(rows)``, or of rows and a condition, maps each row by itself to latent variables, a tensor or several;
+    the rest is as in ``check_discriminator``.
     """
-    it = _Checked("encoders", encoder, data, real, spec, options)
-    ask = it.forward(it.positions > 1)
-    made = ask(it.net, slice(it.size))
-    it.expect(isinstance(made, Tensor) and len(made) == it.size, "forward(rows) returns a tensor of as many rows")
+    it = _Checked("encoders", encoder, data, real_column, spec, elsewhere, options)
+    said = it.forward(it.positions > 1)
+    made: Any = said(it.net, slice(it.size))
+    several = made if isinstance(made, tuple | list) else [made]
+    it.expect(
+        several and all(isinstance(part, Tensor) and part.shape[:1] == (it.size,) for part in several),
+        "forward(rows) returns tensors of as many rows, or one",
+        ", ".join(str(list(part.shape)) if isinstance(part, Tensor) else type(part).__name__ for part in several),
+    )
+
+    def ask(net: nn.Module, rows: slice) -> Tensor:
+        made: Any = said(net, rows)
+        return torch.cat([it.flatten(1) for it in made], dim=1) if isinstance(made, tuple | list) else made
+
     it.check(ask, ["rows"])
 
 
 class _Checked(Subject):
     """A network with weights of no special value, and a batch for it."""
 
-    def __init__(self, kind: str, component: Any, data: Any, real: str | None, spec: str | None, options: Any) -> None:
+    def __init__(
+        self,
+        kind: str,
+        component: Any,
+        data: Any,
+        real: str | None,
+        spec: str | None,
+        elsewhere: Sequence[str],
+        options: Any,
+    ) -> None:
         super().__init__(kind, component, options)
+        self.elsewhere = tuple(elsewhere)
         self.data = data_of(data)
         description = self.data.codec.spec
         self.at_hand = {"spec": description if spec is None else description[spec]}
@@ -186,9 +218,14 @@ class _Checked(Subject):
             self.real = real
         names = {id(parameter): name for name, parameter in net.named_parameters()}
         found = dict(zip([names[id(parameter)] for parameter in learning], gradients, strict=False))
-        if lost := [name for name, gradient in found.items() if gradient is None]:
-            self.expect(False, "a gradient reaches all weights that learn", f"none at {', '.join(lost[:5])}")
-        if odd := [name for name, gradient in found.items() if not gradient.isfinite().all()]:
+        lost = [name for name, it in found.items() if it is None and not name.startswith(self.elsewhere)]
+        self.expect(
+            not lost,
+            "a gradient reaches all weights that learn (elsewhere=[...] has the beginnings of the names of those that "
+            "other methods use)",
+            f"none at {', '.join(lost[:5])}",
+        )
+        if odd := [name for name, it in found.items() if it is not None and not it.isfinite().all()]:
             self.expect(False, "gradients are finite", f"not those of {', '.join(odd[:5])}")
         if looked_at:
             self.expect(
@@ -216,7 +253,7 @@ class _Checked(Subject):
             differs = differs or not alike(before[:second], after[:second])
             if differs:
                 return
-        hint = "" if what == "rows" else " (conditional=False for one that has no use for it)"
+        hint = "" if what == "rows" else " (heeds_condition=False for one that has no use for it)"
         self.expect(False, f"what it makes depends on the {what}{hint}")
 
     def _other_conditions(self, half: int) -> dict[str, Tensor]:

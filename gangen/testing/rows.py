@@ -16,9 +16,10 @@ from gangen.training.data_digests import digests_of
 _CPU = torch.device("cpu")
 
 
-def check_data(data: str | type, *, real: str | None = None, **options: Any) -> None:
+def check_data(data: str | type, /, *, real_column: str | None = None, **options: Any) -> None:
     """Batches are functions of (seed, counter), of which a process may ask for some rows; held-out rows are counted and
-    in order; the same options give the same rows; and the codec is as in ``check_codec``, which says what ``real`` is.
+    in order; the same options give the same rows; and the codec is as in ``check_codec``, which says what
+    ``real_column`` is.
 
     Raises AssertionError where that is not so.
     """
@@ -56,18 +57,18 @@ def check_data(data: str | type, *, real: str | None = None, **options: Any) -> 
         digests_of(built) == digests_of(again),
         "the same options give the same codec and rows, also in another process: what is random in them has a seed",
     )
-    _check_codec(it, built, real)
+    _check_codec(it, built, real_column)
 
 
-def check_codec(data: Any, *, real: str | None = None) -> None:
+def check_codec(data: Any, /, *, real_column: str | None = None) -> None:
     """The codec of data: it encodes its own prompts, refuses what means nothing, decodes one object for each sample,
     writes files, and is the same after it was saved and loaded.
 
-    ``real`` is the column of real rows, where it is neither the codec's ``samples_of`` nor the first. Raises
+    ``real_column`` has real rows, where these are neither the codec's ``samples_of`` nor the first. Raises
     AssertionError where that is not so.
     """
     source = data_of(data)
-    _check_codec(Contract(f"codec {type(source.codec).__name__}"), source, real)
+    _check_codec(Contract(f"codec {type(source.codec).__name__}"), source, real_column)
 
 
 def _check_codec(it: Contract, data: Data, real: str | None) -> None:

@@ -100,13 +100,18 @@ def test_networks_keep_their_contracts(name, shape):
 @pytest.mark.parametrize(("name", "condition"), CONDITIONS)
 def test_generators_keep_their_contract_with_every_condition(name, condition):
     small = GENERATORS[name][1]
-    check_generator(f"image/{name}", data(labels=LABELS), conditional=condition != "none", condition=condition, **small)
+    check_generator(
+        f"image/{name}", data(labels=LABELS), heeds_condition=condition != "none", condition=condition, **small
+    )
 
 
-@pytest.mark.parametrize("options", [{"condition": "concat"}, {"condition": "projection", "pac": 2}], ids=str)
+@pytest.mark.parametrize(("condition", "pac"), [("concat", 1), ("projection", 2), ("classifier", 1)])
 @pytest.mark.parametrize("name", DISCRIMINATORS)
-def test_discriminators_keep_their_contract_with_every_condition(name, options):
-    check_discriminator(f"image/{name}", data(labels=LABELS), **DISCRIMINATORS[name][1] | options)
+def test_discriminators_keep_their_contract_with_every_condition(name, condition, pac):
+    heeded = {"heeds_condition": condition != "classifier", "elsewhere": ["head.classifier"]}
+    check_discriminator(
+        f"image/{name}", data(labels=LABELS), condition=condition, pac=pac, **heeded, **DISCRIMINATORS[name][1]
+    )
 
 
 @pytest.mark.parametrize("make", [generator, discriminator])
