@@ -8,8 +8,14 @@ from pathlib import Path
 
 import forked
 import pytest
+import torch
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    """Games of tests are so small that a second thread is waited for longer than it helps."""
+    torch.set_num_threads(1)
 
 
 def environment(**extra: str) -> dict[str, str]:
