@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from numbers import Integral
+from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -71,6 +73,22 @@ class Model:
         for network in self.networks.values():
             network.to(self.device)
         return self
+
+    def save_pretrained(self, folder: PathLike[str] | str) -> None:
+        """Write the one network that can be so written to a folder as others open it, such as transformers.
+
+        Raises UsageError for a model without such a network, or with several, and for what can be no folder.
+        """
+        able: list[Any] = [it for it in self.networks.values() if hasattr(it, "save_pretrained")]
+        if len(able) != 1:
+            which = "several of its networks are" if able else "none of its networks is"
+            raise UsageError(f"{self.name} cannot be written as a pretrained model: {which} one")
+        try:
+            place = Path(folder)
+            place.mkdir(parents=True, exist_ok=True)
+            able[0].save_pretrained(place)
+        except (OSError, TypeError, ValueError) as error:
+            raise UsageError(f"cannot write a pretrained model to {show(folder)}: {error}") from None
 
     def __repr__(self) -> str:
         counts = [f"{name} {count_parameters(network):,}" for name, network in self.networks.items()]

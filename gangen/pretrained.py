@@ -58,8 +58,9 @@ def opening_pretrained(model: str, who: str) -> Iterator[None]:
         ) from None
 
 
-def open_pretrained(model: str, who: str, *, unread: str | None = "pooler") -> nn.Module:
-    """The network that ``transformers.AutoModel`` opens, in evaluation mode, for ``who``.
+def open_pretrained(model: str, who: str, *, unread: str | None = "pooler", auto: str = "AutoModel") -> nn.Module:
+    """The network that ``transformers.AutoModel`` opens, or another class called ``auto``, in evaluation mode,
+    for ``who``.
 
     Its file may lack weights whose names have ``unread`` in them, as those of a head that nobody looks at.
 
@@ -67,13 +68,13 @@ def open_pretrained(model: str, who: str, *, unread: str | None = "pooler") -> n
         UsageError: it cannot be opened, or lacks other weights.
     """
     with opening_pretrained(model, who):
-        from transformers import AutoModel  # a second of imports that only those pay who look through one
+        import transformers  # a second of imports that only those pay who look through one
         from transformers.utils import logging
 
-        source = pretrained_source(model)
+        source, opening = pretrained_source(model), getattr(transformers, auto).from_pretrained
         # What is not in the file is drawn at random; it is told of by its name here, or read by nobody.
         with seeded(0), silent(logging):
-            net, report = AutoModel.from_pretrained(use_safetensors=True, output_loading_info=True, **source)
+            net, report = opening(use_safetensors=True, output_loading_info=True, **source)
         if missing := sorted(key for key in report["missing_keys"] if unread is None or unread not in key):
             raise ValueError(f"its weights lack {missing[0]}, among {len(missing)} in all")
     return net.eval()

@@ -22,6 +22,7 @@ def gangen_data(register: Callable) -> None:
 
 @hookimpl
 def gangen_generators(register: Callable) -> None:
+    register("causal_lm", ".networks.causal_lm:CausalLM", summary="any causal language model of transformers")
     register("lstm", ".networks.lstm:LSTMGenerator", summary="recurrent language model")
     register("relational_memory", ".networks.relational:RelationalMemory", summary="relational memory core: RelGAN")
     register("transformer", ".networks.transformer:TransformerGenerator", summary="causal decoder with a cache")

@@ -51,6 +51,10 @@ class Autoregressive(nn.Module, ABC):
     def begin(self, n: int, condition: Condition | None) -> Any:
         """The state before the first token of ``n`` rows."""
 
+    def before(self, n: int, condition: Condition | None) -> Tensor:
+        """The token that each of ``n`` rows comes after, int64 ``[n]``."""
+        return torch.full((n,), self.spec.start, device=self.penalty.device)
+
     @abstractmethod
     def step(self, state: Any, embedded: Tensor) -> tuple[Tensor, Any]:
         """Read one embedded token per row, float ``[n, e]``; features of the next, float ``[n, d]``, and the state."""
@@ -209,18 +213,19 @@ class Autoregressive(nn.Module, ABC):
             rows.append(row)
             before = row.argmax(-1)
             if t + 1 < spec.max_length:
-                features, state = self.step(state, row.to(self.embedding.weight.dtype) @ self.embedding.weight)
+                weight = self.embedding.weight[: spec.vocab_size]
+                features, state = self.step(state, row.to(weight.dtype) @ weight)
         return torch.stack(rows, dim=1)
 
     def _features(self, tokens: Tensor, condition: Condition | None) -> Tensor:
         """Features of each token by those before it, float ``[batch, length, d]``."""
-        before = torch.cat([tokens.new_full((len(tokens), 1), self.spec.start), tokens[:, :-1]], dim=1)
+        before = torch.cat([self.before(len(tokens), condition)[:, None], tokens[:, :-1]], dim=1)
         return self.read(self.embedding(before), condition)
 
     def _first(self, n: int, condition: Condition | None) -> tuple[Tensor, Tensor, Any]:
-        """The start token of ``n`` rows, int64 ``[n]``, and what ``step`` makes of it."""
-        start = torch.full((n,), self.spec.start, device=self.penalty.device)
-        return start, *self.step(self.begin(n, condition), self.embedding(start))
+        """What ``n`` rows come after, int64 ``[n]``, and what ``step`` makes of it."""
+        before = self.before(n, condition)
+        return before, *self.step(self.begin(n, condition), self.embedding(before))
 
     def _empty(self, n: int) -> Tensor:
         fill = 0 if self.spec.pad is None else self.spec.pad

@@ -1,0 +1,239 @@
+"""Language models of transformers as generators: likelihoods that no padding changes, samples, folders."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import gangen
+from gangen import UsageError, noise
+from gangen_text.codec import TextCodec
+from gangen_text.data.corpus import make_codec
+from gangen_text.networks.causal_lm import CausalLM
+from gangen_text.spec import TextSpec
+
+SHAPE = {"hidden_size": 16, "num_attention_heads": 2}
+PLAIN = TextSpec(vocab_size=9, max_length=5, start=0, end=1, pad=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompted(TextSpec):
+    input: TextSpec
+
+
+SPEC = Prompted(vocab_size=9, max_length=5, start=0, end=1, pad=2, input=replace(PLAIN, max_length=7))
+PROMPTS = torch.tensor([[3, 1, 2, 2, 2, 2, 2], [4, 5, 1, 6, 7, 8, 1], [8, 3, 4, 1, 2, 2, 2]])
+TEXTS = torch.tensor([[4, 6, 1, 2, 2], [5, 5, 6, 7, 8], [1, 2, 2, 2, 2]])
+BATCH = {"input": PROMPTS, "tokens": TEXTS}
+
+
+def network(architecture="llama", spec=SPEC, dtype=torch.float64, **options):
+    torch.manual_seed(0)
+    net = CausalLM(spec, architecture=architecture, **{**SHAPE, "config": {"initializer_range": 0.5}, **options})
+    return net.to(dtype)
+
+
+def by_hand(net, prompt, text):
+    """log p of the tokens of one text behind its prompt, by the whole network without padding."""
+    length = (text != 2).sum()
+    logits = net.net(input_ids=torch.cat([prompt, text[:length]])[None]).logits[0, len(prompt) - 1 : -1]
+    logits[:, [0, 2]] = -torch.inf
+    found = logits.log_softmax(-1).gather(1, text[:length, None]).squeeze(1)
+    return F.pad(found, (0, len(text) - length))
+
+
+ARCHITECTURES = ["llama", "gpt2", "qwen2", "gpt_neox", "opt", "phi", "bloom"]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+def test_likelihoods_of_a_padded_batch_are_those_of_each_row_alone(architecture, dtype, tolerance):
+    options = {"word_embed_proj_dim": 16, "init_std": 0.5} if architecture == "opt" else {"initializer_range": 0.5}
+    net = network(architecture, dtype=dtype, config=options)
+    together = net.log_prob(TEXTS, BATCH)
+    assert together[0, :3].std() > 0.1
+    for row, prompt in enumerate(([3], [4, 5, 1, 6, 7, 8], [8, 3, 4])):
+        alone = net.log_prob(TEXTS[row, None], {"input": PROMPTS[row, None]})[0]
+        torch.testing.assert_close(together[row], alone, atol=tolerance, rtol=0)
+        expected = by_hand(net, torch.tensor(prompt), TEXTS[row])
+        torch.testing.assert_close(together[row], expected, atol=tolerance, rtol=0)
+    net.log_prob(TEXTS, BATCH).sum().backward()
+    assert all(it.grad is not None for it in net.parameters())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_is_sampled_has_the_probability_that_it_is_said_to_have(architecture):
+    net = network(architecture, config={"word_embed_proj_dim": 16} if architecture == "opt" else {})
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    _, features, state = net._first(3, BATCH)
+    for t in range(4):
+        expected = net._features(TEXTS, BATCH)[:, t]
+        read = SPEC.mask(TEXTS)[:, t]
+        # Some networks normalise in float32, whatever their weights are.
+        torch.testing.assert_close(features[read], expected[read], atol=2e-6, rtol=0)
+        features, state = net.step(state, net.embedding(TEXTS[:, t]))
+
+
+def test_samples_of_a_row_do_not_depend_on_the_batch_around_it():
+    net = network()
+    seeds = [5, 6, 7]
+    with noise.by_row(seeds):
+        together = net.sample(3, BATCH)
+    for row, seed in enumerate(seeds):
+        with noise.by_row([seed]):
+            assert torch.equal(net.sample(1, {"input": PROMPTS[row, None]})[0], together[row])
+    with noise.by_row(seeds):
+        likeliest = net.sample(3, BATCH, top_k=1)
+    state = torch.cat([torch.tensor([3]), likeliest[0]])
+    logits = net.net(input_ids=state[None]).logits[0]
+    logits[:, [0, 2]] = -torch.inf
+    assert logits.argmax(-1)[0] == likeliest[0, 0]
+
+
+def test_rollouts_keep_what_is_there_and_go_on_by_the_same_law():
+    net = network()
+    with noise.shared(0):
+        ways = dict(net.rollout(TEXTS[1:2], {"input": PROMPTS[1:2]}, count=4000, stride=3))
+    assert list(ways) == [3]
+    assert torch.equal(ways[3][:, :3], TEXTS[1:2, :3].expand(4000, -1))
+    tokens = torch.tensor([[5, 5, 6, token, 1] for token in range(9)])
+    law = net.log_prob(tokens, {"input": PROMPTS[1:2].expand(9, -1)})[:, 3].exp()
+    drawn = torch.bincount(ways[3][:, 3], minlength=9) / 4000
+    torch.testing.assert_close(drawn.double()[3:], law[3:], atol=0.03, rtol=0)
+
+
+def test_checkpointing_has_the_same_gradients():
+    gradients = []
+    for checkpointing in (False, True):
+        net = network("gpt2", checkpointing=checkpointing).train()
+        net.log_prob(TEXTS, BATCH).sum().backward()
+        gradients.append(torch.cat([it.grad.flatten() for it in net.parameters()]))
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small model with its tokenizer, as transformers saves both; its table has more rows than there are tokens."""
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    codec = make_codec(["a b c d e f g"], [], tokenizer="words", vocab_size=30, max_length=8)
+    PreTrainedTokenizerFast(
+        tokenizer_object=codec.tokenizer, bos_token="<start>", eos_token="<end>", pad_token="<pad>", unk_token="<unk>"
+    ).save_pretrained(tmp_path / "model")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    net = LlamaForCausalLM(LlamaConfig(vocab_size=16, max_position_embeddings=12, initializer_range=0.5, **shape))
+    net.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def codec_of(folder, length=8):
+    return make_codec([], [], tokenizer=str(folder), max_length=length)
+
+
+def test_a_pretrained_model_writes_tokens_of_its_tokenizer_alone(folder):
+    codec = codec_of(folder)
+    net = CausalLM(codec.spec, model=str(folder))
+    assert codec.spec.vocab_size == 11 < net.embedding.num_embeddings
+    with noise.shared(0):
+        rows = net.sample(64)
+    assert rows.max() < 11 and all(set(text.split()) <= {*"abcdefg", "<unk>"} for text in codec.decode(rows))
+    tokens = codec.pack(codec.tokenize(["a b c"]))
+    logits = net.net(input_ids=torch.tensor([[codec.spec.start, *tokens[0, :3]]])).logits[0, :, :11]
+    logits[:, [codec.spec.start, codec.spec.pad]] = -torch.inf
+    expected = logits.log_softmax(-1).gather(1, tokens[0, :4, None]).squeeze(1)
+    torch.testing.assert_close(net.log_prob(tokens)[0, :4], expected)
+    rows = net.relaxed(2, straight_through=True)
+    rows[..., 4].sum().backward()
+    assert rows.shape == (2, 8, 11) and net.embedding.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_what_was_saved_is_opened_by_transformers(fresh, folder, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    codec = codec_of(folder)
+    net = CausalLM(codec.spec, **({"architecture": "gpt2", **SHAPE} if fresh else {"model": str(folder)}))
+    with torch.no_grad():
+        net.embedding.weight.mul_(1.5)
+    net.save_pretrained(tmp_path / "student")
+    assert not [file for file in (tmp_path / "student").iterdir() if file.suffix in (".bin", ".pt", ".pkl")]
+    opened, tokenizer = (it.from_pretrained(tmp_path / "student") for it in (AutoModelForCausalLM, AutoTokenizer))
+    read = tokenizer("a b c", add_special_tokens=False)["input_ids"]
+    assert read == codec.tokenize(["a b c"])[0] and tokenizer.eos_token_id == codec.spec.end
+    ids = torch.tensor([[codec.spec.start, *read]])
+    torch.testing.assert_close(opened(input_ids=ids).logits, net.net(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "needs either a model, a folder or a name on the hub, or an architecture"),
+        ({"architecture": "lama"}, "transformers has no causal model 'lama'; did you mean 'llama'"),
+        ({"architecture": "llama", "config": {"rope": 1}}, "a configuration of 'llama' has no 'rope'"),
+        ({"architecture": "llama", "config": {"vocab_size": 1}}, "vocab_size is no further field"),
+        ({"architecture": "llama", "hidden_size": 15}, "transformers cannot make such a 'llama'"),
+        ({"architecture": "mamba", **SHAPE}, "'mamba' keeps other states than keys and values"),
+        ({"architecture": "bert", **SHAPE}, "'bert' reads texts in both directions"),
+        ({"architecture": "gemma2", **SHAPE}, "'gemma2' changes the logits of its output layer"),
+        ({"architecture": "mistral", **SHAPE, "config": {"sliding_window": 4}}, "attends to the last 4 tokens"),
+        ({"model": "./nowhere"}, "cannot open model './nowhere': there is no such folder"),
+    ],
+)
+def test_networks_that_cannot_be_are_refused(options, message):
+    if options.get("architecture") in ("bert", "gemma2"):
+        options = options | {"config": {"initializer_range": 0.5}}
+    with pytest.raises(UsageError, match=message):
+        CausalLM(PLAIN, **options)
+
+
+def test_data_that_do_not_fit_a_pretrained_model_are_refused(folder):
+    with pytest.raises(UsageError, match=r"reads 12 tokens at most, and these data have up to 21; set data.max_length"):
+        CausalLM(codec_of(folder, 20).spec, model=str(folder))
+    other = make_codec(["x y"], [], tokenizer="words", vocab_size=30, max_length=8)
+    with pytest.raises(UsageError, match=r"these data have others: set data.tokenizer to it"):
+        CausalLM(other.spec, model=str(folder))
+    with pytest.raises(UsageError, match="knows no labels"):
+        CausalLM(replace(PLAIN, labels=("a", "b")), architecture="llama")
+    with pytest.raises(UsageError, match="these data have others for what they start from; take text/prompts"):
+        CausalLM(replace(SPEC, input=replace(PLAIN, vocab_size=8)), architecture="llama")
+    with pytest.raises(UsageError, match="reads prompts: its condition needs an input"):
+        network().sample(1)
+    assert isinstance(codec_of(folder), TextCodec)
+
+
+RECIPE = """
+data: {{use: text/lines, path: {path}, tokenizer: {tokenizer}, max_length: 8}}
+players:
+  generator: {{use: text/causal_lm, {network}, ema: 0.5, optimizer: {{lr: 0.01}}}}
+  reference: {{kind: generators, copy_of: generator}}
+objective: text/ddo
+phases: {{pretrain: {{steps: 2, turns: {{imitate: 1}}}}, adversarial: {{steps: 2, turns: {{discriminate: 1}}}}}}
+trainer: {{batch_size: 4, threads: 1}}
+"""
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_run_is_played_opened_and_given_away(fresh, folder, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    (tmp_path / "lines.txt").write_text("a b\nb c d\nc\nd e f\ng a\nf f a\n")
+    network = "architecture: gpt2, hidden_size: 16, num_attention_heads: 2" if fresh else f"model: {folder}"
+    text = RECIPE.format(path=tmp_path / "lines.txt", tokenizer="words" if fresh else folder, network=network)
+    (tmp_path / "game.yaml").write_text(text)
+    gangen.train(tmp_path / "game.yaml", run=str(tmp_path / "run"))
+    model = gangen.load(tmp_path / "run")
+    texts = model.sample(n=6, seed=1, temperature=0.7)
+    assert texts == model.sample(n=6, seed=1, temperature=0.7) and len(set(texts)) > 1
+    assert model.sample("a b", seed=1)[0].startswith("a b")
+    model.save_pretrained(tmp_path / "student")
+    opened = AutoModelForCausalLM.from_pretrained(tmp_path / "student").state_dict()
+    ours = model.networks["generator"].net.state_dict()
+    assert ours.keys() == opened.keys() and all(torch.equal(ours[name], opened[name]) for name in ours)
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot write a pretrained model to"):
+        model.save_pretrained(tmp_path / "file")
