@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+import gangen
+
 RECIPE = """
 data: {use: text/oracle, vocab_size: 12, length: 5, train_size: 64, heldout_size: 30}
 players:
@@ -29,9 +31,10 @@ def test_figures_of_two_processes_are_those_of_one(tmp_path, python):
     recipe = tmp_path / "game.yaml"
     recipe.write_text(RECIPE)
     rows, best = {}, {}
-    for name, processes in (("one", 1), ("two", 2)):
-        # What they wrote is what counts: gloo now and then aborts a process that is done, at the interpreter's exit.
-        python("-m", "gangen", recipe, f"run={tmp_path / name}", processes=processes, check=processes == 1)
+    gangen.train(recipe, run=str(tmp_path / "one"))
+    # What they wrote is what counts: gloo now and then aborts a process that is done, at the interpreter's exit.
+    python("-m", "gangen", recipe, f"run={tmp_path / 'two'}", processes=2, check=False)
+    for name in ("one", "two"):
         rows[name] = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         rows[name] = [row for row in rows[name] if "warning" not in row]
         best[name] = json.loads((tmp_path / name / "best/best.json").read_text())
