@@ -33,6 +33,11 @@ _ABSENT = object()
 Type = TypeVar("Type", bound=Callable)
 
 
+def how_to_install(namespace: str) -> str:
+    """In words, the command that brings what a plugin that nobody has here is called by."""
+    return f"where plugins are called as usual, this installs it: pip install gangen-{namespace}"
+
+
 class Registry:
     """Components and recipes of all plugins.
 
@@ -148,6 +153,10 @@ class Registry:
         """The plugins that were loaded, gangen's own components first."""
         return list(self._plugins.values())
 
+    def has(self, namespace: str) -> bool:
+        """Whether a plugin of this name was loaded."""
+        return any(plugin.name == namespace for plugin in self._plugins.values())
+
     def build(self, use: Use, **at_hand: Any) -> Any:
         """Construct a component with its options; options that are components themselves are built first.
 
@@ -209,8 +218,10 @@ class Registry:
             hint = did_you_mean(name, full_names)
         absent = {key: f"could not be loaded: {reason}" for key, reason in self.broken.items()}
         absent |= {key: "is left out by --no-plugin" for key in self.blocked}
-        likely = {key: why for key, why in absent.items() if key.partition(" ")[0] == namespace} or absent
-        return hint + "".join(f"; plugin {key!r} {why}" for key, why in likely.items())
+        named = {key: why for key, why in absent.items() if key.partition(" ")[0] == namespace}
+        if not hint and not named and namespace.isidentifier() and not self.has(namespace):
+            return f"; no plugin {namespace!r} is installed: {how_to_install(namespace)}"
+        return hint + "".join(f"; plugin {key!r} {why}" for key, why in (named or absent).items())
 
     def _commit(self, plugin: Plugin) -> None:
         before = self._plugins.get(plugin.name)

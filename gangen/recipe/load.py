@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gangen.components.messages import problems_of
-from gangen.components.registry import Registry
+from gangen.components.registry import Registry, how_to_install
 from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.recipe.players import PlayerSettings
 from gangen.recipe.requirements import unmet
@@ -68,14 +68,11 @@ def recipe_file(word: str, registry: Registry, commands: Iterable[str] = ()) -> 
     if path.suffix in (".yaml", ".yml") or path.exists():
         raise UsageError(f"there is no recipe file {word}{hint}")
     namespace, slash, _ = word.partition("/")
-    if slash and re.fullmatch(r"\w+/[\w-]+", word) and not any(it.name == namespace for it in registry.plugins()):
+    if slash and re.fullmatch(r"\w+/[\w-]+", word) and not registry.has(namespace):
         if namespace in registry.blocked or namespace in registry.broken:
             why = registry.broken.get(namespace, "it is left out by --no-plugin")
             raise UsageError(f"recipe {word!r} is of plugin {namespace!r}, which could not be loaded: {why}")
-        raise UsageError(
-            f"recipe {word!r} is of a plugin that is not installed\n"
-            f"where plugins are called as usual, this installs it: pip install gangen-{namespace}"
-        )
+        raise UsageError(f"recipe {word!r} is of a plugin that is not installed\n{how_to_install(namespace)}")
     what = "neither a command nor a recipe" if commands else "no recipe"
     raise UsageError(f"{word!r} is {what}{hint}\nsee: gangen --help, gangen recipes")
 

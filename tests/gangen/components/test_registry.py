@@ -76,6 +76,8 @@ def test_bare_names_are_allowed_where_unique(install):
         ("acme/shrap", r"did you mean 'acme/sharp'\?"),
         ("acem/sharp", r"did you mean 'acme/sharp'\?"),
         ("game", "'acme/game' is among the objectives, not the losses"),
+        ("tones/loud", "no plugin 'tones' is installed: where plugins .* installs it: pip install gangen-tones$"),
+        ("acme/loud", "no loss is called 'acme/loud'$"),
     ],
 )
 def test_a_look_up_that_fails_says_what_there_is(install, name, message):
