@@ -17,6 +17,7 @@ __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 def gangen_data(register: Callable) -> None:
     register("lines", ".data.lines:Lines", summary="any text that `datasets` reads: files, columns, folders, hub names")
     register("verses", ".data.verses:Verses", summary="built in: Bible verses (American Standard) by group or book")
+    register("prompts", ".data.prompts:Prompts", summary="prompts with answers; built in: small tasks in words")
     register("oracle", ".data.oracle:OracleData", summary="synthetic sequences of an oracle LSTM (SeqGAN)")
 
 
@@ -78,4 +79,5 @@ def gangen_metrics(register: Callable) -> None:
     register("self_bleu", ".metrics.bleu:SelfBleu", summary="BLEU-2 to 5 of samples against each other")
     register("copied", ".metrics.copying:Copied", summary="how much of samples stands in the training texts")
     register("invented", ".metrics.invented:Invented", summary="words that stand in no training text")
+    register("exact_match", ".metrics.exact_match:ExactMatch", summary="share of answers that are the true one")
     register("lengths", ".metrics.lengths:Lengths", summary="distance of samples' lengths from held-out texts'")

@@ -11,10 +11,16 @@ from .data.corpus import without as without
 from .data.files import READERS as READERS
 from .data.files import TextRows as TextRows
 from .data.files import texts_of as texts_of
+from .data.sentences import SentenceRows as SentenceRows
+from .data.sentences import Sentences as Sentences
+from .data.sheets import ROWS_SHOWN as ROWS_SHOWN
+from .data.sheets import sheet_of as sheet_of
 from .data.tokenization import is_full as is_full
 from .data.unknown import unknown_parts as unknown_parts
 from .data.unknown import unknown_token as unknown_token
 from .metrics.bleu import References as References
+from .metrics.exact_match import ExactMatch as ExactMatch
+from .metrics.exact_match import OfAnswers as OfAnswers
 from .metrics.kneser_ney import KneserNey as KneserNey
 from .networks.draws import gumbel_softmax as gumbel_softmax
 from .networks.draws import inverse_cdf as inverse_cdf
@@ -29,3 +35,5 @@ from .objectives.turns import moments as moments
 from .objectives.turns import token_mean as token_mean
 from .pretrained import open_text_model as open_text_model
 from .spec import TextSpec as TextSpec
+from .text_input import TextInput as TextInput
+from .text_input import refuse_unknown as refuse_unknown

@@ -50,3 +50,22 @@ class TextSpec:
         # The special tokens are gone by now but for <unk>, which a reader should see.
         with refusing(DataError, "the tokenizer of these data cannot write what its tokens say"):
             return self.tokenizer.decode_batch(rows, skip_special_tokens=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptedSpec(TextSpec):
+    """Description of answers to prompts: rows have "tokens", and "input", the prompt in the same tokens.
+
+    A prompt goes up to its last token that is neither end nor padding, as a chat template may have ends of its own; the
+    answer's first token is the next.
+    """
+
+    input: TextSpec
+
+
+def prompt_lengths(rows: Tensor, spec: TextSpec) -> Tensor:
+    """How many tokens prompts have, int64 ``[n]``: up to the last that is neither end nor padding, as a chat template
+    may have ends of its own.
+    """
+    within = (rows != spec.end) & (rows != spec.pad)
+    return (within * torch.arange(1, rows.shape[1] + 1, device=rows.device)).amax(1)

@@ -9,9 +9,8 @@ from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
 from gangen import UsageError
-from gangen_conditional.codecs.inputs import refuse_unknown
 from gangen_conditional.spec import HolesSpec
-from gangen_text import TextCodec, unknown_token
+from gangen_text import TextCodec, refuse_unknown, unknown_token
 
 HOLE = "[...]"
 # As people and their keyboards write it; several in a row are one.

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from gangen import DataError, Extractor, SheetRow, UsageError, read_fields, write_atomically
 from gangen_conditional.codecs.holes import HolesInput
-from gangen_conditional.codecs.inputs import ImageInput, Input, TextInput
+from gangen_conditional.codecs.inputs import ImageInput, Input
 from gangen_conditional.spec import ImageFromSpec, TextFromSpec
 from gangen_image import Fit, ImageCodec, ImageSpec, Rotations, captioned, save_image
-from gangen_text import TextCodec, TextSpec
+from gangen_text import TextCodec, TextInput, TextSpec
 
 KINDS: dict[str, type[Input]] = {"image": ImageInput, "text": TextInput, "holes": HolesInput}
 

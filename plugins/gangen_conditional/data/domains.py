@@ -10,9 +10,9 @@ from gangen import Data, DataError, Part, SheetRow, TensorSplit
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
 from gangen_conditional.data.derived import edges, grey, inverted
-from gangen_conditional.data.sheets import SHOWN
 from gangen_conditional.data.unpaired import AsInputs, Images, as_inputs, in_memory
 from gangen_image import ImageSpec, SideBySide
+from gangen_text import ROWS_SHOWN
 
 
 def _in_colour(*colour: float) -> Callable[[Tensor], Tensor]:
@@ -68,7 +68,7 @@ class Domains:
         """Inputs that are held out, each called by its label, with what is made of it for every label in turn."""
         labels, rows, sheet = self.codec.spec.labels, self.heldout.rows(), []
         n = len(labels)
-        for place in torch.linspace(0, len(self.heldout) - 1, min(SHOWN, len(self.heldout))).long():
+        for place in torch.linspace(0, len(self.heldout) - 1, min(ROWS_SHOWN, len(self.heldout))).long():
             pixels = rows["input"][place : place + 1]
             condition = {"input": pixels.expand(n, -1, -1, -1), "label": torch.arange(n)}
             (shown,) = self.codec.input.decode(pixels)

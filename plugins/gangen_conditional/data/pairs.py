@@ -11,8 +11,8 @@ from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
 from gangen_conditional.data.derived import DERIVED, mask_halves
 from gangen_conditional.data.pair_rows import AUTO, DEFAULT, PairRows
-from gangen_conditional.data.sheets import sheet_of
 from gangen_image import Digits, ImageSpec, Pictures, hold_out, tell_copies, tell_sizes
+from gangen_text import sheet_of
 
 CHANNELS = {"grey": 1, "rgb": 3}
 MASK = "mask"

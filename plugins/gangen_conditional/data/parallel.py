@@ -6,12 +6,22 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 
 from gangen import Account, DataError, SheetRow, TensorSplit
-from gangen_conditional.codecs.inputs import TextInput
 from gangen_conditional.codecs.output import TextFromCodec
 from gangen_conditional.data import grammar
-from gangen_conditional.data.sentences import SentenceRows, Sentences
-from gangen_conditional.data.sheets import sheet_of
-from gangen_text import Fitting, TextCodec, Texts, chosen, is_full, make_codec, to_rows, without
+from gangen_text import (
+    Fitting,
+    SentenceRows,
+    Sentences,
+    TextCodec,
+    TextInput,
+    Texts,
+    chosen,
+    is_full,
+    make_codec,
+    sheet_of,
+    to_rows,
+    without,
+)
 
 # Of so many the shortest stands as an example for what the model takes.
 SHOWN = 100

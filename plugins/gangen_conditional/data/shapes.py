@@ -8,12 +8,12 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 
 from gangen import DataError, SheetRow, TensorSplit
-from gangen_conditional.codecs.inputs import ImageInput, TextInput
+from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import FromInput, ImageFromCodec, TextFromCodec
 from gangen_conditional.data.captions import EXAMPLE, WORDS, write
 from gangen_conditional.data.scenes import COLOURS, MOST, SHAPES, SIZES, paint, random_scenes
 from gangen_image import ImageCodec, ImageSpec, hold_out
-from gangen_text import TextCodec, make_codec
+from gangen_text import TextCodec, TextInput, make_codec
 
 # Rows of a sheet, and samples in each where these are pictures.
 SHOWN, SAMPLES = 8, 4

@@ -12,8 +12,8 @@ from gangen import Account, Data, DataError, Part, SheetRow, Split, TensorSplit,
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
 from gangen_conditional.data.derived import DERIVED
-from gangen_conditional.data.sheets import sheet_of
 from gangen_image import ImageCodec, ImageSpec, SideBySide
+from gangen_text import sheet_of
 
 # So many times as many rows as the other side has are worth a warning.
 UNEVEN = 4

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gangen import UsageError, did_you_mean, evaluating, open_pretrained
 from gangen_text.data.tokenization import open_tokenizer
 from gangen_text.networks.generation import Condition
-from gangen_text.spec import TextSpec
+from gangen_text.spec import TextSpec, prompt_lengths
 
 
 class LanguageModel(nn.Module):
@@ -153,14 +153,6 @@ class LanguageModel(nn.Module):
             raise UsageError(
                 f"{self.who}: the tokenizer of {self.model!r} has no token for the end of a text that it knows"
             )
-
-
-def prompt_lengths(rows: Tensor, spec: TextSpec) -> Tensor:
-    """How many tokens prompts have, int64 ``[n]``: up to the last that is neither end nor padding, as a chat template
-    may have ends of its own.
-    """
-    within = (rows != spec.end) & (rows != spec.pad)
-    return (within * torch.arange(1, rows.shape[1] + 1, device=rows.device)).amax(1)
 
 
 def _rows_at(rows: Tensor, index: Tensor) -> Tensor:

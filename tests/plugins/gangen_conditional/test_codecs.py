@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from gangen import DataError, SheetRow, UsageError
-from gangen_conditional.codecs.inputs import ImageInput, TextInput
+from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec, TextFromCodec
 from gangen_image import ImageSpec
-from gangen_text import make_codec
+from gangen_text import TextInput, make_codec
 
 SENTENCES = ["a red circle", "a blue square", "two green circles"]
 

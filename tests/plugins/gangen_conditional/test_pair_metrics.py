@@ -11,9 +11,9 @@ from torch import nn
 from gangen import MetricContext, Players, TensorSplit, UsageError
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
-from gangen_conditional.data.sheets import sheet_of
 from gangen_conditional.metrics.pairs import Pairs
 from gangen_image import ImageSpec
+from gangen_text import sheet_of
 
 
 class Brighter(nn.Module):

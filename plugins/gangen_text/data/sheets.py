@@ -1,16 +1,17 @@
 """What sheets show of data whose rows are made from something."""
 
+from typing import Any
+
 import torch
 
 from gangen import SheetRow, TensorSplit
-from gangen_conditional.codecs.output import ImageFromCodec, TextFromCodec
 
-SHOWN = 8
+ROWS_SHOWN = 8
 
 
-def sheet_of(codec: ImageFromCodec | TextFromCodec, heldout: TensorSplit, n: int = 1) -> list[SheetRow]:
-    """``SHOWN`` held-out rows, spread evenly: the input, ``n`` samples and the truth, which is the first column."""
-    places = torch.linspace(0, len(heldout) - 1, min(SHOWN, len(heldout))).long()
+def sheet_of(codec: Any, heldout: TensorSplit, n: int = 1) -> list[SheetRow]:
+    """``ROWS_SHOWN`` held-out rows, spread evenly: input, ``n`` samples and the truth, which is the first column."""
+    places = torch.linspace(0, len(heldout) - 1, min(ROWS_SHOWN, len(heldout))).long()
     rows = {name: column[places] for name, column in heldout.rows().items()}
     given = {name: rows[name] for name in ("input", "mask") if name in rows}
     inputs, truths = codec.input.decode(rows["input"]), codec.decode(next(iter(rows.values())))

@@ -6,7 +6,7 @@ from itertools import compress
 from typing import Any, NamedTuple, Self
 
 from gangen import Account, Chunk, DataError, Rows, listed
-from gangen_text import READERS, texts_of
+from gangen_text.data.files import READERS, texts_of
 
 TABLES = {suffix: reader for suffix, reader in READERS.items() if reader != "text"}
 
@@ -39,6 +39,10 @@ class SentenceRows(Rows):
         names = self.source_column, self.target_column
         return list(dict.fromkeys(name if name in features else name.partition(".")[0] for name in names))
 
+    def sources(self, chunk: Chunk) -> list[str]:
+        """The sentences, stripped; "" for cells that hold nothing. Raises DataError for a cell that is no text."""
+        return texts_of(_with(chunk, self.source_column), self.source_column)
+
     def read(self, account: Account) -> Sentences:
         """All sentences, stripped, in the order of the files; those without a translation are left out.
 
@@ -47,7 +51,7 @@ class SentenceRows(Rows):
         """
         whole, names = Sentences([], []), (self.source_column, self.target_column)
         for chunk in self.chunks(account):
-            sides = Sentences(*(texts_of(_with(chunk, name), name) for name in names))
+            sides = Sentences(self.sources(chunk), texts_of(_with(chunk, names[1]), names[1]))
             filled = [bool(source and target) for source, target in zip(*sides, strict=True)]
             account.leave_out("with an empty cell", [chunk.place(row) for row, it in enumerate(filled) if not it])
             for side, more in zip(whole, sides.where(filled), strict=True):
