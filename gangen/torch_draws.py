@@ -15,7 +15,7 @@ _THREAD = local()
 def undisturbed() -> Iterator[None]:
     """Within this context no other thread seeds torch's own generators by the functions here; waits for one that has.
 
-    Who seeds them may then draw what belongs to the seed.
+    Who seeds them then draws what belongs to the seed, unless another thread draws from them without any of these.
     """
     with _OWNER:
         yield

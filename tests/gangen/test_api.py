@@ -223,7 +223,6 @@ def test_games_that_are_played_in_threads_are_those_that_are_played_alone():
 
     class Meet(Callback):
         def after_step(self, trainer):
-            torch.rand(3), noise.uniform(3)
             meeting.wait()
 
     def play(seed, name, **changes):
