@@ -131,8 +131,9 @@ class PlayerSettings(Section, title="a player"):
     ``ema`` is the decay of a moving average of the weights, or its half-life; ``clip`` is the largest norm of a
     gradient; ``weight_clip`` keeps every weight between minus that and that after each step, as in WGAN.
 
-    A ``frozen`` player never learns. ``init`` names another whose weights this one begins with. ``copy_of`` makes it a
-    snapshot of another, frozen but for being taken anew. A player with ``init`` or ``copy_of`` needs no ``use``.
+    A ``frozen`` player never learns. ``init`` names another whose weights this one begins with; networks of another
+    kind take over what they have in common, where they can. ``copy_of`` makes it a snapshot of another, frozen but for
+    being taken anew. A player with ``init`` or ``copy_of`` needs no ``use``.
 
     ``spec`` names the part of the data's description that the network is built for, where that has parts.
     """

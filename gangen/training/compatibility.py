@@ -158,6 +158,12 @@ def _unlike_copies(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Pr
     """Players that are to take over weights of another one whose network is built otherwise."""
     for name, player in recipe.players.items():
         if player.original and (differ := differences(players[name].net, state_of(players[player.original].net))):
+            if player.init and hasattr(players[name].net, "begin_as"):
+                try:
+                    players[name].take_over(players[player.original])
+                    continue
+                except UsageError as error:
+                    differ = str(error)
             message = f"'{name}' cannot take over the weights of '{player.original}': {differ}"
             yield Problem(recipe.where("players", name, "copy_of" if player.copy_of else "init"), message)
 

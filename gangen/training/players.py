@@ -12,7 +12,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gangen.collectives import broadcast, world_size
 from gangen.contracts import Clock, Stats
-from gangen.networks import Players, load_state, state_of, trainable
+from gangen.networks import Players, differences, load_state, state_of, trainable
 from gangen.optimizers import Learning
 from gangen.recipe.players import CopyOf, HalfLife
 
@@ -75,9 +75,18 @@ class Player:
             broadcast([tensor for net in nets for tensor in (*net.parameters(), *net.buffers())])
 
     def take_over(self, other: "Player") -> None:
-        """Set the weights and buffers to those that ``other`` has now, whose network is built alike."""
+        """Set the weights and buffers to those that ``other`` has now, whose network is built alike.
+
+        A network of another kind takes what of these it has, by its method ``begin_as``.
+
+        Raises UsageError where that cannot be.
+        """
+        alike = not differences(self.net, state_of(other.net))
         for net in [self.net] if self.average is None else [self.net, self.average]:
-            load_state(net, state_of(other.net))
+            if alike:
+                load_state(net, state_of(other.net))
+            else:
+                net.begin_as(other.net)  # type: ignore[operator]
 
     def share_gradients(self) -> None:
         """Replace every gradient by its mean over all processes, in one flat reduction per dtype.

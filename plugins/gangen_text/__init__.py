@@ -34,6 +34,9 @@ def gangen_discriminators(register: Callable) -> None:
     register("cnn", ".networks.cnn:CNNDiscriminator", summary="TextCNN: convolutions of many widths, a highway layer")
     register("lstm", ".networks.lstm:LSTMDiscriminator", summary="recurrent, with a logit for each prefix of a text")
     register("transformer", ".networks.transformer:TransformerDiscriminator", summary="bidirectional encoder")
+    register(
+        "sequence_classifier", ".networks.sequence_classifier:SequenceClassifier", summary="a causal_lm with one logit"
+    )
     register("pretrained", ".networks.pretrained:PretrainedDiscriminator", summary="any encoder of transformers")
 
 

@@ -1,16 +1,19 @@
 """Causal language models of the package transformers: pretrained ones, and fresh ones from a configuration."""
 
 import inspect
+import logging
 from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import UsageError, did_you_mean, evaluating, open_pretrained
-from gangen_text.data.tokenization import open_tokenizer
+from gangen import UsageError, did_you_mean, evaluating, open_pretrained, opening_pretrained
+from gangen_text.data.tokenization import open_tokenizer, pretrained_tokenizer
 from gangen_text.networks.generation import Condition
 from gangen_text.spec import TextSpec, prompt_lengths
+
+log = logging.getLogger(__name__)
 
 
 class LanguageModel(nn.Module):
@@ -32,6 +35,7 @@ class LanguageModel(nn.Module):
     who: ClassVar[str]
     auto: ClassVar[str] = "AutoModel"
     retokenizes: ClassVar[bool] = False
+    own_tokenizer: Any = None  # where it reads texts again, whose tokens are others than its own
     spec: TextSpec
 
     def __init__(
@@ -85,6 +89,19 @@ class LanguageModel(nn.Module):
                 if isinstance(module, nn.Dropout):
                     module.p = 0.0
 
+    def _tokenizer_of_its_own(self) -> Any:
+        """What reads texts again. Raises UsageError where tokens stand for none."""
+        if self.spec.tokenizer is None:
+            raise UsageError(f"{self.who} reads texts, and the tokens of these data stand for none")
+        with opening_pretrained(self.model or "", self.who):
+            tokenizer = pretrained_tokenizer(self.model or "")
+            tokenizer.truncation_side = "left"
+            tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+            if tokenizer.pad_token is None:
+                raise ValueError("its tokenizer has neither a padding nor an end token")
+        log.warning("%s has other tokens than the data: it reads prompts and answers again as texts", self.who)
+        return tokenizer
+
     @property
     def body(self) -> Any:
         """The network without its head."""
@@ -135,17 +152,19 @@ class LanguageModel(nn.Module):
         """Raises UsageError where a pretrained network reads other tokens than the data have, or fewer."""
         if self.model is None:
             return
+        tokenizer, special = open_tokenizer(self.model)
+        ours, own = (it and it.get_vocab(with_added_tokens=True) for it in (self.spec.tokenizer, tokenizer))
+        alike = ours == own and special == (self.spec.start, self.spec.end, self.spec.pad)
+        if not alike and self.retokenizes:
+            self.own_tokenizer = self._tokenizer_of_its_own()
+            return
         most = getattr(self.net.config, "max_position_embeddings", None)
         if most is not None and self.longest > most:
             raise UsageError(
                 f"{self.who}: {self.model!r} reads {most} tokens at most, and these data have up to {self.longest}; "
                 f"set {self.too_long} to less"
             )
-        if self.retokenizes:
-            return
-        tokenizer, special = open_tokenizer(self.model)
-        ours, own = (it and it.get_vocab(with_added_tokens=True) for it in (self.spec.tokenizer, tokenizer))
-        if ours != own or special != (self.spec.start, self.spec.end, self.spec.pad):
+        if not alike:
             raise UsageError(
                 f"{self.who} reads the tokens of {self.model!r}, and these data have others: set data.tokenizer to it"
             )
