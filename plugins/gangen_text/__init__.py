@@ -51,6 +51,13 @@ def gangen_objectives(register: Callable) -> None:
     register("cot", ".objectives.cot:CoT", summary="follows a mediator; turns imitate, mediate, cooperate")
     register("jsdgan", ".objectives.jsdgan:JSDGAN", summary="closed-form discriminator; turns imitate, generate")
     register("ddo", ".objectives.ddo:DDO", summary="its own discriminator; turns imitate, discriminate")
+    register("sequence_kd", ".objectives.sequence_kd:SequenceKD", summary="imitates a teacher: the control")
+    register(
+        "adversarial_distillation",
+        ".objectives.adversarial_distillation:AdversarialDistillation",
+        summary="GAD; turns imitate, discriminate, policy",
+    )
+    register("self_play", ".objectives.self_play:SelfPlay", summary="SPIN: prefers real texts; turns imitate, policy")
     register("rankgan", ".objectives.rankgan:RankGAN", summary="seqgan whose discriminator ranks texts beside others")
     register("sentigan", ".objectives.sentigan:SentiGAN", summary="penalties by label; turns as seqgan's")
     register("scratchgan", ".objectives.scratchgan:ScratchGAN", summary="a reward for each token; turns as seqgan's")

@@ -79,6 +79,26 @@ OTHERS = {
     "cot": "mediator: {kind: generators, init: generator, optimizer: {lr: 0.01, eps: 1e-4}}",
     "ddo": "reference: {kind: generators, copy_of: generator}",
 }
+# Games of a language model that answers prompts; its layers are of one precision, as those of others are not.
+DISTILLATION = """
+data: {use: text/prompts, size: 60, max_length: 10, max_prompt_length: 12}
+players:
+  generator: {use: text/causal_lm, architecture: gpt2, hidden_size: 16, optimizer: {lr: 0.01, eps: 1e-4}}
+  discriminator: {use: text/sequence_classifier, architecture: gpt2, hidden_size: 16, init: generator,
+                  optimizer: {lr: 0.01, eps: 1e-4}}
+  reference: {kind: generators, copy_of: generator}
+objective: OBJECTIVE
+phases:
+  warmup: {steps: 1, turns: {imitate: 1, discriminate: 1}}
+  adversarial: {steps: 2, turns: {discriminate: 1, policy: 2}}
+trainer: {batch_size: 8, precision: fp64, threads: 1}
+"""
+DISTILLING = {
+    "text/adversarial_distillation": "{use: text/adversarial_distillation, group: 3, kl: 0.5}",
+    "text/self_play": "text/self_play",
+    "text/sequence_kd": "text/sequence_kd",
+    "text/ddo": "text/ddo",
+}
 
 
 def recipe(path, generator, discriminator, objective, phases, accumulate=1, other=""):
@@ -103,6 +123,7 @@ def played(play_on_one_and_two, labelled_csv):
         objective = "{use: text/seqgan, rollouts: 2, baseline: none, whiten: false}"
         phases = "{adversarial: {steps: 4, turns: {discriminate: 1}}}"
         games[f"in {accumulate}"] = recipe(labelled_csv, LSTM, CNN, objective, phases, accumulate)
+    games |= {name.replace("/", "."): DISTILLATION.replace("OBJECTIVE", it) for name, it in DISTILLING.items()}
     return play_on_one_and_two(games)
 
 
@@ -110,6 +131,12 @@ def played(play_on_one_and_two, labelled_csv):
 def test_two_processes_have_the_gradients_of_one(name, played):
     assert played.turns(name) == {"imitate", *GAMES[name][-1]}
     assert played.differences(name) == []
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_two_processes_distil_as_one_does(name, played):
+    assert "imitate" in played.turns(name.replace("/", "."))
+    assert played.differences(name.replace("/", ".")) == []
 
 
 def test_micro_batches_have_the_gradient_of_the_whole_batch(played):

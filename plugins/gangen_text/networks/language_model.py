@@ -51,7 +51,7 @@ class LanguageModel(nn.Module):
         config: dict[str, Any] | None = None,
         checkpointing: bool = False,
     ) -> None:
-        super().__init__(spec)  # type: ignore[call-arg]  # of the network that this is a part of
+        super().__init__(spec)  # of the network that this is a part of
         if (model is None) == (architecture is None):
             raise UsageError(f"{self.who} needs either a model, a folder or a name on the hub, or an architecture")
         if spec.labels:

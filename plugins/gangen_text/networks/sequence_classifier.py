@@ -80,7 +80,7 @@ class SequenceClassifier(LanguageModel, TextDiscriminator):
         texts = self.spec.texts(tokens)
         if self.input is not None:
             rows = [row[:length].tolist() for row, length in zip(prompts.cpu(), lengths.tolist(), strict=True)]
-            asked = self.spec.tokenizer.decode_batch(rows, skip_special_tokens=True)  # type: ignore[union-attr]
+            asked = self.spec.tokenizer.decode_batch(rows, skip_special_tokens=True)
             texts = [f"{prompt}\n{text}" for prompt, text in zip(asked, texts, strict=True)]
         longest = getattr(self.net.config, "max_position_embeddings", None) or self.own_tokenizer.model_max_length
         texts = [text if text.strip() else self.own_tokenizer.pad_token for text in texts]

@@ -24,6 +24,12 @@ from gangen import (
 from gangen_text.spec import TextSpec
 
 
+@updates()
+def idle(self: Any, players: Players, batch: Batch, clock: Clock) -> tuple[None, Stats]:
+    """A turn that teaches nobody: what others do in it this game does elsewhere, or not at all."""
+    return None, {}
+
+
 class TextGame(AdversarialGame):
     """Base of text objectives. Real rows are tokens int64 ``[B, L]``; fakes are such too, or float ``[B, L, V]``."""
 
