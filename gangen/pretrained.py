@@ -50,12 +50,7 @@ def opening_pretrained(model: str, who: str) -> Iterator[None]:
     try:
         yield
     except OPENING as error:
-        raise UsageError(
-            f"{who} cannot open model {model!r}: {_first_line(error)}\n"
-            "name a folder that save_pretrained() of a model and what goes with it wrote, or a model on the hub\n"
-            "weights must be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to "
-            "convert it"
-        ) from None
+        raise UsageError(f"{who} cannot open model {model!r}: {_explained(error, model)}") from None
 
 
 def open_pretrained(model: str, who: str, *, unread: str | None = "pooler", auto: str = "AutoModel") -> nn.Module:
@@ -135,6 +130,26 @@ def _hub_answers() -> bool:
         return True
     except Exception:  # each version of the library has errors of its own
         return False
+
+
+def _explained(error: Exception, model: str) -> str:
+    """What went wrong, and what to do."""
+    if "trust_remote_code" in str(error):
+        return (
+            "it brings code of its own, which would run here, and no code that comes with a model is run\n"
+            "take a model of an architecture that transformers has itself"
+        )
+    if "couldn't connect" in str(error).lower():
+        return (
+            "it was not fetched before, and the hub does not answer\n"
+            f"where there is a network: hf download {model} --local-dir FOLDER; then name that folder"
+        )
+    return (
+        f"{_first_line(error)}\n"
+        "name a folder that save_pretrained() of a model and what goes with it wrote, or a model on the hub\n"
+        "weights must be safetensors, as pickles (pytorch_model.bin) can run code: save such a model again to "
+        "convert it"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -53,7 +53,7 @@ def test_of_a_folder_nothing_is_looked_up_elsewhere(tmp_path, monkeypatch):
 
 def test_without_a_hub_what_was_never_fetched_is_refused(monkeypatch):
     monkeypatch.setattr("huggingface_hub.get_session", lambda: Hub(False))
-    with pytest.raises(UsageError, match=r"cannot open model 'nobody/nothing': We couldn't connect .*\nname a folder"):
+    with pytest.raises(UsageError, match=r"model 'nobody/nothing': it was not fetched before, .*\n.*: hf download nob"):
         open_pretrained("nobody/nothing", "extractor x")
 
 

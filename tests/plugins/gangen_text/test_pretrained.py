@@ -204,7 +204,6 @@ def a_model_of_images(folder):
         (no_tokenizer, "there are no files of a tokenizer, such as tokenizer.json"),
         (a_pickle, "no file named model.safetensors"),
         (half_of_its_weights, "incomplete metadata"),
-        (code_of_its_own, "contains custom code"),
         (a_model_of_images, "it is no model of text alone"),
     ],
 )
@@ -220,11 +219,17 @@ def test_a_model_that_cannot_be_opened_is_refused_by_name(spoil, reason, bert, d
     )
 
 
+def test_a_model_that_brings_code_is_refused_for_that(bert, data):
+    code_of_its_own(bert)
+    with pytest.raises(UsageError, match=r"it brings code of its own, .* is run\ntake a model of an architecture that"):
+        made(data, bert)
+
+
 def test_without_a_network_a_name_on_the_hub_is_refused_with_the_way_by_a_folder(data, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UsageError, match=r"cannot open model 'nobody/nothing': .*connect.*\nname a folder"):
+    with pytest.raises(UsageError, match=r"(?s)'nobody/nothing': it was not fetched before, .*; then name that folder"):
         made(data, "nobody/nothing")
 
 
