@@ -57,6 +57,7 @@ def gangen_objectives(register: Callable) -> None:
         ".objectives.adversarial_distillation:AdversarialDistillation",
         summary="GAD; turns imitate, discriminate, policy",
     )
+    register("imitation_rl", ".objectives.imitation_rl:ImitationRL", summary="TextGAIL; PPO with demonstrations")
     register("self_play", ".objectives.self_play:SelfPlay", summary="SPIN: prefers real texts; turns imitate, policy")
     register("rankgan", ".objectives.rankgan:RankGAN", summary="seqgan whose discriminator ranks texts beside others")
     register("sentigan", ".objectives.sentigan:SentiGAN", summary="penalties by label; turns as seqgan's")

@@ -95,6 +95,7 @@ trainer: {batch_size: 8, precision: fp64, threads: 1}
 """
 DISTILLING = {
     "text/adversarial_distillation": "{use: text/adversarial_distillation, group: 3, kl: 0.5}",
+    "text/imitation_rl": "text/imitation_rl",
     "text/self_play": "text/self_play",
     "text/sequence_kd": "text/sequence_kd",
     "text/ddo": "text/ddo",

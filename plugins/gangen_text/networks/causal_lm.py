@@ -41,10 +41,10 @@ class CausalLM(LanguageModel, Autoregressive):
     """Any causal language model of transformers; see ``networks.generation``.
 
     A text comes after its prompt, "input" of the condition, whose length may differ from row to row, and where the data
-    have none, after their start token. What tokenizer there is, is that of the data; ``data.tokenizer`` is to be that
-    of a pretrained ``model``. Its ``save_pretrained`` writes a folder that transformers opens.
+    have none, after their start token. Tokens are those of the data, whose tokenizer is to be that of a pretrained one:
+    ``data.tokenizer=NAME``. Its ``save_pretrained`` writes a folder that transformers opens.
 
-    ``model`` and the options after it are those of every language model, see ``gangen_text.networks.language_model``.
+    Options are those of every language model, see ``gangen_text.networks.language_model``.
 
     Raises:
         UsageError: the model cannot be opened, or does not fit the data; or logits are not linear in its last states.

@@ -20,9 +20,10 @@ class LanguageModel(nn.Module):
     """What networks have in common that are causal language models of transformers.
 
     ``model`` is a folder of ``save_pretrained`` with its tokenizer, or a name on the hub; runs go on, and are sampled
-    from, where it is. Without one, a fresh network is of an ``architecture``, as transformers calls it ("llama",
-    "gpt2", "qwen2"), with ``num_hidden_layers`` layers of ``num_attention_heads`` heads on ``hidden_size`` numbers per
-    token; ``intermediate_size`` is the width of feed-forward layers, four times that where nothing is said.
+    from, where it is. Without one a fresh network is made, of an ``architecture`` as transformers calls it, such as
+    "llama", "gpt2" or "qwen2". There are ``hidden_size`` numbers per token. ``num_hidden_layers`` is how many layers it
+    has, ``num_attention_heads`` how many heads each of these. ``intermediate_size`` is the width of feed-forward
+    layers, four times ``hidden_size`` where nothing is said.
     ``config`` has further fields of its configuration. ``checkpointing`` keeps less for the backward pass, and
     computes that again: less memory, more time. Dropout is off. Weights are read from safetensors only, and no code
     that comes with a model is run.

@@ -18,11 +18,11 @@ AT_ONCE = 256
 class SequenceClassifier(LanguageModel, TextDiscriminator):
     """A linear layer on the state of a text's last token, which is its end where it has one, behind its prompt.
 
-    With ``init: generator`` it begins with the network of a ``text/causal_lm`` of the same shape. A pretrained
-    ``model`` with a tokenizer other than that of the data reads prompts and answers as texts again, which is said; of
-    what is too long for it the beginning is cut off.
+    With ``init: generator`` it begins with the network of a ``text/causal_lm`` of the same shape. One that is
+    pretrained, with a tokenizer other than that of the data, reads prompts and answers as texts again, which is said;
+    of what is too long for it the beginning is cut off.
 
-    ``model`` and the options after it are those of every language model, see ``gangen_text.networks.language_model``.
+    Options are those of every language model, see ``gangen_text.networks.language_model``.
 
     Raises:
         UsageError: the model cannot be opened, or does not fit the data.

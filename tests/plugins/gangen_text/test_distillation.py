@@ -21,6 +21,7 @@ from gangen.training.assemble import assemble
 from gangen_text.networks.lstm import LSTMGenerator
 from gangen_text.objectives.adversarial_distillation import AdversarialDistillation
 from gangen_text.objectives.estimators import clipped_gain, group_advantages, kl_estimate
+from gangen_text.objectives.imitation_rl import ImitationRL
 from gangen_text.objectives.self_play import SelfPlay
 from gangen_text.objectives.sequence_kd import SequenceKD
 from gangen_text.spec import TextSpec
@@ -131,6 +132,25 @@ def test_played_again_in_a_step_the_same_answers_are_learned_from_with_clipped_r
     torch.testing.assert_close(loss, -clipped_gain(log_prob, before, answers.advantages[:, None], 0.2).mean())
 
 
+def test_imitation_rewards_what_passes_for_real_and_mixes_real_texts_in():
+    players = Players({"generator": network(), "discriminator": Table()})
+    game = ImitationRL(SPEC, loss=RelativisticPaired(), demonstrations=0.4, reward=0.9, kl=0)
+    batch = {"tokens": TEXTS[torch.arange(2000) % 9]}
+    loss, figures = of(game, batch, "policy", players)
+    with noise.shared(1):
+        own = players.generator.sample(2000)
+        shown = noise.uniform(2000, dtype=torch.float64) < 0.4
+    passed = (Table()(own) - Table()(batch["tokens"])).sigmoid()
+    rewards = torch.where(shown, 0.9, passed)
+    advantages = (rewards - rewards.mean()) / rewards.std(correction=0)
+    log_prob = players.generator.log_prob(torch.where(shown[:, None], batch["tokens"], own))
+    expected = -(advantages[:, None] * log_prob).mean()
+    found, right = (gradient(it, *players.generator.parameters()) for it in (loss, expected))
+    torch.testing.assert_close(found, right)
+    assert 0.35 < shown.double().mean() < 0.45
+    assert figures["reward"].item() == pytest.approx(passed.mean().item())
+
+
 def test_self_play_has_the_loss_of_preferring_real_texts():
     players = Players({"generator": network(), "reference": network(1)})
     real = torch.tensor([[1, 2], [0, 1], [2, 2]])
@@ -171,7 +191,7 @@ phases:
 trainer: {batch_size: 8, threads: 1}
 every: {sample: 0, checkpoint: 0}
 """
-GAMES = ["text/adversarial_distillation", "text/self_play", "text/sequence_kd", "text/ddo"]
+GAMES = ["text/adversarial_distillation", "text/imitation_rl", "text/self_play", "text/sequence_kd", "text/ddo"]
 REGISTRY = Registry.discover()
 
 
@@ -201,7 +221,7 @@ def test_games_play_one_recipe_and_go_on_to_the_bit(objective, tmp_path):
 LEARNING = "players.reference={kind: generators, init: generator}"
 
 
-@pytest.mark.parametrize("objective", ["text/adversarial_distillation", "text/self_play"])
+@pytest.mark.parametrize("objective", ["text/adversarial_distillation", "text/imitation_rl", "text/self_play"])
 def test_a_reference_that_learns_is_refused(objective, tmp_path):
     with pytest.raises(RecipeError, match=r"players.reference=\{kind: generators, copy_of: generator\}"):
         trainer_of(tmp_path, objective, LEARNING)
