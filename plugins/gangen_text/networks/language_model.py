@@ -21,12 +21,13 @@ class LanguageModel(nn.Module):
 
     ``model`` is a folder of ``save_pretrained`` with its tokenizer, or a name on the hub; runs go on, and are sampled
     from, where it is. Without one a fresh network is made, of an ``architecture`` as transformers calls it, such as
-    "llama", "gpt2" or "qwen2". There are ``hidden_size`` numbers per token. ``num_hidden_layers`` is how many layers it
-    has, ``num_attention_heads`` how many heads each of these. ``intermediate_size`` is the width of feed-forward
-    layers, four times ``hidden_size`` where nothing is said.
-    ``config`` has further fields of its configuration. ``checkpointing`` keeps less for the backward pass, and
-    computes that again: less memory, more time. Dropout is off. Weights are read from safetensors only, and no code
-    that comes with a model is run.
+    "llama", "gpt2" or "qwen2"; what follows is of this one alone. There are ``hidden_size`` numbers per token.
+    ``num_hidden_layers`` is how many layers it has, ``num_attention_heads`` how many heads each of these.
+    ``intermediate_size`` is the width of feed-forward layers, four times ``hidden_size`` where nothing is said.
+    ``config`` has further fields of its configuration.
+
+    ``checkpointing`` keeps less for the backward pass, and computes that again: less memory, more time. Dropout is off.
+    Weights are read from safetensors only, and no code that comes with a model is run.
 
     Raises:
         UsageError: the model cannot be opened, or is no causal language model; it reads other tokens than the data
@@ -53,8 +54,8 @@ class LanguageModel(nn.Module):
         checkpointing: bool = False,
     ) -> None:
         super().__init__(spec)  # of the network that this is a part of
-        if (model is None) == (architecture is None):
-            raise UsageError(f"{self.who} needs either a model, a folder or a name on the hub, or an architecture")
+        if model is None and architecture is None:
+            raise UsageError(f"{self.who} needs a model, a folder or a name on the hub, or an architecture")
         if spec.labels:
             raise UsageError(f"{self.who} knows no labels, and these data have some; leave out data.label_column")
         self.model = model
