@@ -24,6 +24,10 @@ SMALLER = {
     ],
     "captioning": ["data.scenes=100", "data.heldout=20", "players.generator.hidden_dim=16"],
     "text_to_image": ["data.scenes=100", "data.heldout=20", *NARROW],
+    "distill": [
+        *("data.size=200", "objective.group=2"),
+        *(f"players.{name}.hidden_size=16" for name in ("generator", "discriminator")),
+    ],
     "translation": ["data.size=200", "players.generator.hidden_dim=16"],
     "lines": ["data.path={text}", "data.vocab_size=280", "data.max_length=64", "players.generator.hidden_dim=16"],
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
