@@ -61,7 +61,7 @@ class AttentiveGenerator(Autoregressive):
         if condition is None or "input" not in condition:
             raise UsageError("this generator makes texts from something: its condition needs an input")
         memory = self.encoder(condition["input"])
-        states = self.first(memory.mean()).tanh().to(self.output.weight.dtype)
+        states = self.first(memory.mean(memory.states)).tanh().to(self.output.weight.dtype)
         hidden, cell = states.unflatten(1, (2, self.lstm.num_layers, -1)).unbind(1)
         return DecoderState(tuple(zip(hidden.unbind(1), cell.unbind(1), strict=True)), memory)
 

@@ -51,7 +51,7 @@ class Matcher(nn.Module):
     def read(self, tokens: Tensor) -> Views:
         """Texts, int64 ``[n, length]``, by words."""
         memory = self.encoder(tokens)
-        return Views(self.word(memory.states), memory.mask, self.sentence(memory.mean()))
+        return Views(self.word(memory.states), memory.mask, self.sentence(memory.mean(memory.states)))
 
     def look(self, images: Tensor) -> Views:
         """Images, float ``[n, channels, size, size]`` in [-1, 1], by places."""

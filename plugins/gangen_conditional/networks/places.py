@@ -51,7 +51,7 @@ class Places(nn.Module):
                 f"encoder conditional/places halves pictures: halving {given.size} pixels does not lead to grid={grid}"
             )
         self.input = given
-        self.dim = dim
+        self.dim = self.alone_dim = dim
         layers: list[nn.Module] = []
         before = given.channels
         for halving in range(halvings):
@@ -65,9 +65,11 @@ class Places(nn.Module):
         finish(self, spectral_norm=False)
 
     def forward(self, rows: Tensor) -> Memory:
-        """States float ``[n, grid * grid, dim]``, row by row of the grid, of pixels uint8 ``[n, channels, s, s]``."""
-        states = self.layers(self.input.prepare(rows)).flatten(2).transpose(1, 2) + self.places
+        """States float ``[n, grid * grid, dim]``, row by row of the grid, of pixels uint8 ``[n, channels, s, s]``; what
+        is at a place alone is what convolutions see there.
+        """
+        alone = states = self.layers(self.input.prepare(rows)).flatten(2).transpose(1, 2) + self.places
         for block in self.blocks:
             states = block(states, dropout=0.0)
         states = self.norm(states)
-        return Memory(states, states.new_ones(states.shape[:2], dtype=torch.bool))
+        return Memory(states, states.new_ones(states.shape[:2], dtype=torch.bool), alone)

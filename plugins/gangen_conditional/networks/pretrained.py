@@ -42,6 +42,7 @@ class Transformers(nn.Module):
             raise UsageError(f"{NAME}: {model!r} reads {longest} tokens at most; set data.max_length to less")
         self.tuned = tuned
         self.dim = self.net.config.hidden_size
+        self.alone_dim = self.net.get_input_embeddings().embedding_dim
         if not tuned:
             self.state_names: list[str] = []
 
@@ -52,11 +53,13 @@ class Transformers(nn.Module):
         return self
 
     def forward(self, tokens: Tensor) -> Memory:
-        """States float ``[n, length, dim]`` of tokens int64 ``[n, length]``, zero where there is padding."""
+        """States and embeddings, float ``[n, length, dim]`` and ``[n, length, alone_dim]``, of tokens int64
+        ``[n, length]``; states are zero where there is padding.
+        """
         mask, read = self.input.mask(tokens), tokens
         within = mask
         if self.begins:
             read = torch.cat([torch.full_like(tokens[:, :1], self.input.start), tokens], dim=1)
             within = torch.cat([torch.ones_like(mask[:, :1]), mask], dim=1)
         states = self.net(input_ids=read, attention_mask=within.long()).last_hidden_state[:, -tokens.shape[1] :]
-        return Memory(states * mask.unsqueeze(2), mask)
+        return Memory(states * mask.unsqueeze(2), mask, self.net.get_input_embeddings()(tokens))

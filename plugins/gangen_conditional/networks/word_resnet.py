@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gangen import Batch, Part, UsageError
 from gangen_conditional.networks.gaussian import Gaussian
-from gangen_conditional.networks.memory import Memory, attend
+from gangen_conditional.networks.memory import Encoder, Memory, attend
 from gangen_conditional.networks.words import text_input
 from gangen_conditional.spec import ImageFromSpec
 from gangen_image import LatentGenerator, double, finish, normalization, resolutions, widths
@@ -18,6 +18,7 @@ from gangen_image import LatentGenerator, double, finish, normalization, resolut
 SMALLEST = 4
 SLOPE = 0.2
 HIDDEN = 128
+HEADS, HEAD_DIM = 4, 16
 
 
 class Modulation(nn.Module):
@@ -34,24 +35,29 @@ class Modulation(nn.Module):
 
 
 class LookAtWords(nn.Module):
-    """Every place looks at the words (Xu et al. 2018, section 3.1); what it sees is added to what it has."""
+    """Every place looks at words (as in Xu et al. 2018, section 3.1); what it sees is added to what it has.
 
-    def __init__(self, channels: int, dim: int) -> None:
+    Where to look follows from words in their context, what is seen are words alone, one by each head: so a blue square
+    is drawn by what is known of blue and of squares, also where it is the first one.
+    """
+
+    def __init__(self, channels: int, encoder: Encoder) -> None:
         super().__init__()
-        self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Linear(dim, channels)
-        self.value = nn.Linear(dim, channels)
+        self.query = nn.Conv2d(channels, HEADS * HEAD_DIM, 1)
+        self.key = nn.Linear(encoder.dim, HEADS * HEAD_DIM)
+        self.value = nn.Linear(encoder.alone_dim, HEADS * HEAD_DIM)
+        self.output = nn.Conv2d(HEADS * HEAD_DIM, channels, 1)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         query = self.query(x).flatten(2).transpose(1, 2)
-        seen = attend(query, self.key(memory.states), self.value(memory.states), memory.mask)
-        return x + seen.transpose(1, 2).reshape(x.shape)
+        seen = attend(query, self.key(memory.states), self.value(memory.alone), memory.mask, HEADS)
+        return x + self.output(seen.transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
 class UpBlock(nn.Module):
     """norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; around it doubling and 1x1; then a look at the words."""
 
-    def __init__(self, before: int, after: int, norm: str, dim: int, words: int | None) -> None:
+    def __init__(self, before: int, after: int, norm: str, dim: int, words: Encoder | None) -> None:
         super().__init__()
         self.norms = nn.ModuleList([Modulation(norm, before, dim), Modulation(norm, after, dim)])
         self.convolutions = nn.ModuleList(nn.Conv2d(it, after, 3, padding=1) for it in (before, after))
@@ -85,9 +91,10 @@ class DownBlock(nn.Module):
 class WordResNetGenerator(LatentGenerator):
     """Images from a text and a latent: a linear layer onto 4x4, a doubling block per resolution, 3x3 and tanh.
 
-    ``encoder`` makes states of the words of the text. Their mean and the latent, of ``latent_dim`` numbers, enter the
-    first layer and modulate every norm (as in Zhang et al. 2019, section 3.2: there by labels). From 8x8 up to
-    ``attention`` pixels, every place looks at the words themselves, as in AttnGAN (Xu et al. 2018).
+    ``encoder`` makes states of the words of the text. The mean of the words alone and the latent, of ``latent_dim``
+    numbers, enter the first layer and modulate every norm (as in Zhang et al. 2019, section 3.2: there by labels). From
+    8x8 up to ``attention`` pixels, every place looks at the words themselves, as in AttnGAN (Xu et al. 2018): by their
+    states it finds those that speak of it.
 
     What is said of an image is not left to chance: before, latents are moved and stretched by a network of one hidden
     layer that knows the text, the prior network of conditional variational autoencoders (Sohn et al. 2015).
@@ -113,11 +120,11 @@ class WordResNetGenerator(LatentGenerator):
         stages = resolutions(spec, "conditional/word_resnet")
         super().__init__(spec, latent_dim=latent_dim, condition="none")
         text_input(spec, "conditional/word_resnet")
-        channels, dim = widths(stages, width, max_width), latent_dim + encoder.dim
+        channels, dim = widths(stages, width, max_width), latent_dim + encoder.alone_dim
         self.expect = nn.Sequential(nn.Linear(encoder.dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * latent_dim))
         self.input = nn.Linear(dim, channels[0] * SMALLEST**2)
         self.blocks = nn.ModuleList(
-            UpBlock(before, after, norm, dim, encoder.dim if stage <= attention else None)
+            UpBlock(before, after, norm, dim, encoder if stage <= attention else None)
             for stage, (before, after) in zip(stages[1:], pairwise(channels), strict=True)
         )
         self.norm = Modulation(norm, channels[-1], dim)
@@ -129,7 +136,7 @@ class WordResNetGenerator(LatentGenerator):
         """Images float ``[n, channels, size, size]`` of latents float ``[n, latent_dim]`` and what was read."""
         expected = self.expected(memory)
         latent = expected.mean + (expected.log_variance / 2).exp() * latent
-        vector = torch.cat([latent, memory.mean()], dim=1)
+        vector = torch.cat([latent, memory.mean(memory.alone)], dim=1)
         x = self.input(vector).reshape(len(latent), -1, SMALLEST, SMALLEST)
         for block in self.blocks:
             x = block(x, vector, memory)
@@ -137,7 +144,7 @@ class WordResNetGenerator(LatentGenerator):
 
     def expected(self, memory: Memory) -> Gaussian:
         """What latents become where nothing but the text is known, ``[n, latent_dim]``: theirs are moved to it."""
-        return Gaussian.of(self.expect(memory.mean()))
+        return Gaussian.of(self.expect(memory.mean(memory.states)))
 
     def relative(self, code: Gaussian, condition: Batch) -> Gaussian:
         """The latents, as ``sample`` takes them, that become ``code``, ``[n, latent_dim]``, by the condition's texts.
@@ -205,14 +212,14 @@ class WordResNetDiscriminator(nn.Module):
         return self._whole(F.leaky_relu(x, SLOPE), memory) + self._parts(F.leaky_relu(before, SLOPE), memory)
 
     def _whole(self, x: Tensor, memory: Memory) -> Tensor:
-        sentence = memory.mean()[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        sentence = memory.mean(memory.states)[:, :, None, None].expand(-1, -1, *x.shape[2:])
         return self.whole(F.leaky_relu(self.joint(torch.cat([x, sentence], dim=1)), SLOPE).flatten(1)).squeeze(1)
 
     def _parts(self, x: Tensor, memory: Memory) -> Tensor:
         word = self.word(memory.states)
         seen = attend(word, self.key(x).flatten(2).transpose(1, 2), x.flatten(2).transpose(1, 2))
         compared = F.leaky_relu(self.compare(torch.cat([word, seen, word * seen], dim=2)), SLOPE)
-        return Memory(self.part(compared), memory.mask).mean().squeeze(1)
+        return memory.mean(self.part(compared)).squeeze(1)
 
 
 def tokens_of(condition: Batch | None) -> Tensor:

@@ -35,17 +35,19 @@ class Words(nn.Module):
         self.input = text_input(spec, "encoder conditional/words")
         self.embedding = nn.Embedding(self.input.vocab_size, embedding_dim)
         self.lstm = nn.LSTM(embedding_dim, hidden_dim, layers, batch_first=True, bidirectional=True)
-        self.dim = 2 * hidden_dim
+        self.dim, self.alone_dim = 2 * hidden_dim, embedding_dim
 
     def forward(self, tokens: Tensor) -> Memory:
-        """States float ``[n, length, dim]`` of tokens int64 ``[n, length]``, zero where there is padding."""
+        """States and embeddings, float ``[n, length, dim]`` and ``[n, length, alone_dim]``, of tokens int64
+        ``[n, length]``; states are zero where there is padding.
+        """
         mask = self.input.mask(tokens)
         embedded, lengths = self.embedding(tokens), mask.sum(1).cpu()
         # Packed, a row is read backwards from its own end. Not every CPU has an LSTM in half precision.
         with torch.autocast(embedded.device.type, enabled=False):
             packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
             states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=tokens.shape[1])
-        return Memory(states, mask)
+        return Memory(states, mask, embedded)
 
 
 def text_input(spec: ImageFromSpec | TextFromSpec, reader: str) -> TextSpec:

@@ -24,7 +24,7 @@ CONDITION = {"input": INPUT}
 class Embedded(nn.Module):
     """A state for each token of the source."""
 
-    dim = 6
+    dim = alone_dim = 6
 
     def __init__(self, spec):
         super().__init__()
@@ -32,7 +32,8 @@ class Embedded(nn.Module):
         self.embedding = nn.Embedding(spec.input.vocab_size, self.dim)
 
     def forward(self, rows):
-        return Memory(self.embedding(rows), self.spec.mask(rows))
+        states = self.embedding(rows)
+        return Memory(states, self.spec.mask(rows), states)
 
 
 @pytest.fixture(params=[AttentiveGenerator, CaptionGenerator])

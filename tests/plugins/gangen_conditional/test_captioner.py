@@ -4,7 +4,6 @@ import torch
 
 from gangen_conditional.networks.attentive import AttentiveGenerator
 from gangen_conditional.networks.captioner import CaptionGenerator
-from gangen_conditional.networks.memory import Memory
 from gangen_conditional.networks.places import Places
 from gangen_conditional.spec import TextFromSpec
 from gangen_image import ImageSpec
@@ -18,7 +17,7 @@ def test_what_was_seen_before_is_remembered():
         generator = network(spec, encoder=Places(spec, dim=8, width=2))
         state = generator.begin(1, {"input": torch.zeros(1, 1, 16, 16, dtype=torch.uint8)})
         _, here = generator.step(state, embedded)
-        elsewhere = state._replace(memory=Memory(-state.memory.states, state.memory.mask))
+        elsewhere = state._replace(memory=state.memory._replace(states=-state.memory.states))
         _, there = generator.step(elsewhere, embedded)
         features = [generator.step(it._replace(memory=state.memory), embedded)[0] for it in (here, there)]
         assert torch.equal(*features) != remembers

@@ -38,11 +38,13 @@ def test_the_same_sight_at_two_places_is_two_states():
 
 
 def test_with_blocks_every_place_knows_of_every_other():
-    encoder = Places(spec(ImageSpec(1, 32)), dim=8, width=4, grid=8, blocks=1)
+    encoder = Places(spec(ImageSpec(1, 32)), dim=8, width=4, grid=8, norm="none", blocks=1)
     blank = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
     dotted = blank.clone()
     dotted[:, :, 28:, :4] = 255
-    assert (encoder(blank).states != encoder(dotted).states).any(2).all()
+    before, after = encoder(blank), encoder(dotted)
+    assert (before.states != after.states).any(2).all()
+    assert not (before.alone != after.alone).any(2).all()
 
 
 @pytest.mark.parametrize(

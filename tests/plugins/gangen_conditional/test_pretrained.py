@@ -40,7 +40,7 @@ def test_states_are_those_of_the_model_for_the_text_by_its_own_tokenizer(bert, d
 
     encoder = Transformers(data.codec.spec, model=bert).train()
     rows = data.heldout.rows()["input"]
-    states, mask = encoder(rows)
+    states, mask, alone = encoder(rows)
     net, tokenizer = AutoModel.from_pretrained(bert).eval(), AutoTokenizer.from_pretrained(bert)
     for text, found, within in zip(data.codec.input.decode(rows), states, mask, strict=True):
         ids = torch.tensor([[tokenizer.cls_token_id, *tokenizer(text)["input_ids"], tokenizer.sep_token_id]])
@@ -48,6 +48,7 @@ def test_states_are_those_of_the_model_for_the_text_by_its_own_tokenizer(bert, d
             expected = net(input_ids=ids).last_hidden_state[0, 1:]
         torch.testing.assert_close(found[within], expected, atol=1e-5, rtol=1e-5)
         assert not found[~within].any()
+    torch.testing.assert_close(alone, AutoModel.from_pretrained(bert).embeddings.word_embeddings(rows))
 
 
 def test_opening_a_model_says_nothing(bert, data, capfd):

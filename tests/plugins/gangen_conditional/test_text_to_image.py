@@ -164,7 +164,8 @@ def with_encoder():
 
 def expected(generator):
     """What is expected of codes by the texts of BATCH, their means and deviations."""
-    mean, log_variance = generator.expect(generator.encoder(ROWS).mean()).chunk(2, dim=1)
+    memory = generator.encoder(ROWS)
+    mean, log_variance = generator.expect(memory.mean(memory.states)).chunk(2, dim=1)
     return mean, (log_variance / 2).exp()
 
 
