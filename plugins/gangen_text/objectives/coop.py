@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -30,7 +30,7 @@ class Coop(LogRatioGame):
         spec: TextSpec,
         *,
         loss: Annotated[Any, Part("losses")] = "non_saturating",
-        candidates: Annotated[int, Ge(2)] = 8,
+        candidates: Annotated[int, Interval(ge=2, le=10_000)] = 8,
         by: Literal["choice", "weights"] = "weights",
         real: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
     ) -> None:
