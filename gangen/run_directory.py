@@ -95,7 +95,9 @@ class RunDirectory:
             before, after = (it["phases"][begun[-1]] for it in (old, new))
             if before["steps"] != after["steps"] >= rest:
                 lengths = f"{after['steps']:,} steps instead of {before['steps']:,}"
-                remarks += [f"phase {begun[-1]} has {lengths}: its schedules are stretched from step {rest:,} on"]
+                remarks += [
+                    f"phase {begun[-1]} has {lengths}: schedules that it has are stretched from step {rest:,} on"
+                ]
                 before["steps"] = after["steps"]
         changes = [change for change in difference(old, new) if not change.startswith(_FREE)]
         if changes:

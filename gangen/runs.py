@@ -242,8 +242,10 @@ def _steps(recipe: Path) -> int:
 
 
 def _duration(seconds: float) -> str:
-    minutes = int(min(seconds, 1e9) / 60)
-    return f"{minutes // 1440}d {minutes // 60 % 24}h" if minutes >= 1440 else f"{minutes // 60}:{minutes % 60:02}"
+    hours, minutes = divmod(int(min(seconds, 1e9) / 60), 60)
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _moment(seconds: float) -> str:

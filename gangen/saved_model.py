@@ -106,6 +106,8 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f"batch_size is {show(batch_size)}")
     except FileNotFoundError:
+        if not folder.exists():
+            raise RunError(f"there is no folder {folder}\nsee: gangen runs") from None
         raise RunError(
             f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint"
         ) from None
@@ -233,6 +235,10 @@ def _written(folder: Path) -> int:
 def _models() -> list[Path]:
     """The runs below ``runs/`` that have a model, the newest last. Raises RunError where there are none."""
     models = sorted((path.parent for path in Path("runs").glob("*/model/gangen.json")), key=_written)
+    if not models and any(Path("runs").glob("*/recipe.yaml")):
+        raise RunError(
+            "no run below runs/ has a model yet\na run writes its model with the first checkpoint; see: gangen runs"
+        )
     if not models:
         raise RunError(
             "no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR"

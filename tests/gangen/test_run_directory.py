@@ -59,7 +59,7 @@ def test_steps_that_were_played_stay(recipe, played):
 @pytest.mark.parametrize("steps", [3, 4, 9])
 def test_a_phase_that_is_played_may_have_another_end_and_says_what_that_means(steps, recipe, played):
     [said] = played.claim(recipe(steps))
-    assert said == f"phase pretrain has {steps} steps instead of 5: its schedules are stretched from step 3 on"
+    assert said == f"phase pretrain has {steps} steps instead of 5: schedules that it has are stretched from step 3 on"
 
 
 def test_where_schedules_go_over_the_run_another_length_of_it_is_said(recipe, played):

@@ -10,7 +10,7 @@ import torch
 from gangen import cli
 from gangen.errors import UsageError
 from gangen.run_directory import RunDirectory
-from gangen.runs import find_runs
+from gangen.runs import Row, find_runs, table
 from gangen.training import lock
 from gangen.training.run import Stopped
 
@@ -139,3 +139,13 @@ def test_the_command_shows_a_table_or_json_in_which_nothing_acts(folder, tmp_pat
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="there is no folder"):
         find_runs(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(59, "0 min"), (185, "3 min"), (47_870, "13 h 17 min"), (90_000, "1 d 1 h")]
+)
+def test_the_time_that_is_left_cannot_be_taken_for_a_time_of_day(seconds, words):
+    columns = {
+        column.header: list(column.cells) for column in table([Row("one", "training", seconds_left=seconds)]).columns
+    }
+    assert columns["left"] == [words]

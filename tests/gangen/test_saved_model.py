@@ -220,8 +220,15 @@ every: {sample: 0}
 def test_no_run_no_model_no_sense(run, tmp_path):
     with pytest.raises(RunError, match="no run with a model below runs/"):
         saved_model.sample()
-    with pytest.raises(RunError, match=r"no model in .*nowhere"):
+    with pytest.raises(RunError, match=r"there is no folder .*nowhere"):
         saved_model.sample(run=tmp_path / "nowhere")
+    (tmp_path / "runs/begun").mkdir(parents=True)
+    (tmp_path / "runs/begun/recipe.yaml").touch()
+    with pytest.raises(RunError, match="no run below runs/ has a model yet\na run writes its model with the first"):
+        saved_model.sample()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"no model in .*empty: gangen.json is missing"):
+        saved_model.sample(run=tmp_path / "empty")
     run("ring")
     with pytest.raises(UsageError, match="points have no labels"):
         saved_model.sample("psalms")

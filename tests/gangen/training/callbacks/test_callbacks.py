@@ -309,7 +309,7 @@ def test_a_run_that_ended_can_be_played_longer(play, capsys):
     capsys.readouterr()
     play("phases.adversarial.steps=14")
     said = capsys.readouterr().out
-    assert "from step 12" in said and "phase adversarial has 14 steps instead of 8: its schedules are stretched" in said
+    assert "from step 12" in said and "phase adversarial has 14 steps instead of 8: schedules that" in said
     assert rows(run)[-1]["step"] == 18 and (run / "checkpoints/latest").read_text() == "step-00000018\n"
     play("phases.adversarial.steps=14", "phases.more={steps: 3, turns: {generate: 1}}")
     assert rows(run)[-1]["step"] == 21 and rows(run)[-1]["phase"] == "more"
