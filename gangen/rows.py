@@ -170,7 +170,7 @@ class Rows:
         if Path(self.path).expanduser().exists():
             raise DataError(f"{self.path} is neither a file nor a folder; write what it gives into a file")
         if suffix_of(Path(self.path)) in self.readers or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", self.path):
-            raise DataError(f"no file or folder {self.path}")
+            raise DataError(f"no file or folder {self.path}{_near(Path(self.path).expanduser())}")
         return None
 
     def _of_files(self, found: Found, account: Account, order: Random | None, buffer: int) -> Iterator[Chunk]:
@@ -272,6 +272,14 @@ class Rows:
             if not self._is_saved():
                 what = f"no file or folder {self.path}, nor can it be fetched from the hub"
             raise DataError(f"{what}: {_innermost(error)}") from error
+
+
+def _near(path: Path) -> str:
+    """What stands beside a path that leads nowhere, and is called nearly so."""
+    try:
+        return did_you_mean(path.name, (it.name for it in path.parent.iterdir()))
+    except OSError:
+        return ""
 
 
 def _innermost(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from pathlib import Path
@@ -89,7 +90,8 @@ def _read_table(path: Path, encoding: str, choose: Choose, account: Account, **d
         header[0] = header[0].lstrip("\ufeff")  # a second byte order mark, which programs add to one that is there
         wanted = _chosen(choose, header, f" (line {line}, which should name the columns){_separator(header, comma)}")
         _refuse_double(path, wanted, header)
-        where = [header.index(name) for name in wanted]
+        places = {name: place for place, name in enumerate(header)}
+        where = [places[name] for name in wanted]
         begun = False
         while some := list(islice(rows, ROWS_AT_ONCE)):
             for number, cells in some:
@@ -119,7 +121,8 @@ def _chosen(choose: Choose, names: Iterable[str], where: str) -> Sequence[str]:
 
 
 def _refuse_double(path: Path, wanted: Iterable[str], names: Sequence[str]) -> None:
-    if double := [name for name in wanted if names.count(name) > 1]:
+    counts = Counter(names)
+    if double := [name for name in wanted if counts[name] > 1]:
         raise DataError(f"{path} has several columns {double[0]!r}; rename all but one")
 
 

@@ -114,7 +114,8 @@ def assemble(
     if main:
         callbacks.append(Sheets(run, every.sample, sampler, console))
         best = BestModel(recipe.keep_best, run.best, export) if recipe.keep_best else None
-        callbacks.append(Evaluations(run, every.evaluate, metrics, context, console, best))
+        if metrics:
+            callbacks.append(Evaluations(run, every.evaluate, metrics, context, console, best))
     callbacks.append(StopOnSignal())
     if main:
         callbacks.append(Heartbeat(run))  # the last, so that what it says of the end is true of all

@@ -129,7 +129,8 @@ def test_labels_are_names(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nowhere.csv", {}, "no file or folder"),
+        ("nowhere.csv", {}, r"no file or folder \S*nowhere\.csv"),
+        ("haeder.csv", {}, r"no file or folder \S*haeder\.csv; did you mean 'header\.csv'\?$"),
         ("nothing*.csv", {}, "no file matches"),
         ("empty", {}, r"folder .*empty holds no table of numbers"),
         ("notes.md", {}, "holds no table of numbers"),

@@ -319,12 +319,14 @@ def test_a_run_that_ended_can_be_played_longer(play, capsys):
     assert weights(run / "phases/adversarial") == weights(run.parent / "whole/phases/adversarial")
 
 
-def test_a_run_goes_on_with_another_way_of_looking_at_it(play):
+def test_a_run_goes_on_with_another_way_of_looking_at_it(play, capsys):
     with pytest.raises(Killed):
         play(until=8)
+    capsys.readouterr()
     run = play(
         "every={log: 3, evaluate: 3, checkpoint: 2}", "trainer.keep_checkpoints=1", "metrics=[]", "keep_best=null"
     )
+    assert "evaluation after" not in capsys.readouterr().out
     assert [folder.name for folder in (run / "checkpoints").glob("step*")] == ["step-00000012"]
     assert weights(run / "model") == weights(play(run="whole") / "model")
 

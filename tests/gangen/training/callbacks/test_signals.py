@@ -13,6 +13,14 @@ from gangen.training.run import Stopped
 SIX = "phases={adversarial: {steps: 6, turns: {discriminate: 1, generate: 1}}}", "every.checkpoint=100"
 
 
+@pytest.fixture(autouse=True)
+def hangups():
+    """A hangup is heeded, also where these tests were started with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def play(points, interrupted):
     """Play six steps; signals are sent to this process in the third."""
