@@ -41,6 +41,7 @@ from .contracts import updates as updates
 from .errors import DataError as DataError
 from .errors import GangenError as GangenError
 from .errors import PluginError as PluginError
+from .errors import RecipeError as RecipeError
 from .errors import RunError as RunError
 from .errors import UsageError as UsageError
 from .errors import did_you_mean as did_you_mean

@@ -173,6 +173,10 @@ class RecipeSource:
             written, whence = overrides, "command line"
         else:
             plain = {key: self._plain(value, tuple(key.split("."))) for key, value in overrides.items()}
+            for key in plain:
+                if "=" in key:  # which is the end of a key below
+                    self.wrong(tuple(key.split(".")), "the key of a setting has no '='")
+            self.stop_if_wrong()
             written = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
             whence = "override"
         for number, override in enumerate(written):

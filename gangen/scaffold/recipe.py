@@ -15,8 +15,9 @@ def copy_recipe(name: str, target: Path, registry: Registry) -> Path:
     source = recipe_file(name, registry)
     path = target / source.name if target.is_dir() else target
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(source.read_text(encoding="utf-8"))
+        text = source.read_bytes()
+        with path.open("xb") as file:
+            file.write(text)
     except FileExistsError:
         raise UsageError(f"{path} is there already: name another file") from None
     except OSError as error:

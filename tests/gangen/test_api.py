@@ -132,6 +132,11 @@ def test_a_recipe_that_is_not_there(word, message):
         gangen.train(word)
 
 
+def test_an_override_is_a_key_of_a_recipe():
+    with pytest.raises(gangen.RecipeError, match="recipe: run=x: the key of a setting has no '='"):
+        gangen.train(POINTS, **{"run=x": 1})
+
+
 def test_two_classes_of_one_name_are_not_confused():
     gangen.component(Margin)
     other = type("Margin", (), {"__module__": "elsewhere"})

@@ -62,7 +62,7 @@ class Parallel:
         source_column: str = "source",
         target_column: str = "target",
         encoding: str = "utf-8",
-        size: Annotated[int, Ge(2)] = 10_000,
+        size: Annotated[int, Interval(ge=2, le=1_000_000)] = 10_000,
         source_tokenizer: Tokenizer = "words",
         target_tokenizer: Tokenizer = "words",
         vocab_size: Annotated[int, Ge(1)] = 8000,

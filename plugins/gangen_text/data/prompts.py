@@ -71,7 +71,7 @@ class Prompts:
         prompt_column: str = "prompt",
         answer_column: str = "answer",
         encoding: str = "utf-8",
-        size: Annotated[int, Ge(2)] = 3000,
+        size: Annotated[int, Interval(ge=2, le=tasks.MOST)] = 3000,
         tokenizer: Literal["byte_bpe", "bpe", "words", "characters"] | str = "words",
         vocab_size: Annotated[int, Ge(1)] = 4000,
         chat: bool | None = None,

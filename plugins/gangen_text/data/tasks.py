@@ -7,6 +7,8 @@ UNITS = (*SMALL.split(), "seventeen", "eighteen", "nineteen")
 TENS = {2: "twenty", 3: "thirty", 4: "forty"}
 WORDS = ("red", "blue", "green", "black", "white", "brown", "grey", "pink")
 LARGEST = 24
+# There are some 28,000 different tasks, of which the last are not met with for long.
+MOST = 20_000
 ASKED = {
     "reverse": lambda words: words[::-1],
     "sort": sorted,
@@ -18,7 +20,7 @@ ASKED = {
 
 
 def tasks(count: int, seed: int) -> list[tuple[str, str]]:
-    """``count`` different tasks with their answers, by ``seed``."""
+    """``count`` different tasks with their answers, by ``seed``; ``MOST`` at most."""
     chance = Random(seed)
     found: dict[str, str] = {}
     while len(found) < count:

@@ -174,6 +174,13 @@ def test_built_in_tasks_are_a_function_of_the_seed_and_held_out_unseen():
     assert {(row.beside["input"], row.beside["truth"]) for row in first.sheet()} <= set(heldout.items())
 
 
+def test_no_more_tasks_can_be_asked_for_than_are_found():
+    assert len(tasks.tasks(tasks.MOST, 0)) == tasks.MOST
+    game = {"players": {"generator": "text/lstm"}, "objective": "text/sequence_kd", "phases": {}}
+    with pytest.raises(gangen.RecipeError, match=f"data.size: .* {tasks.MOST}"):
+        gangen.train({"data": {"use": "text/prompts", "size": tasks.MOST + 1}, **game})
+
+
 def test_exact_match_counts_the_likeliest_answers_that_are_the_true_ones():
     data = Prompts(size=300)
     rows = data.heldout.rows()
