@@ -22,8 +22,11 @@ def visible(text: str) -> str:
 
 
 def say(text: str, file: TextIO | None = None) -> None:
-    """Print ``text`` as it is visible, to standard output where no other file is given."""
-    print(visible(text), file=file or sys.stdout)
+    """Print ``text`` as it is visible, to standard output where no other file is given.
+
+    It is written with its line break at once, so that what several processes say stays in lines.
+    """
+    (file or sys.stdout).write(f"{visible(text)}\n")
 
 
 @contextmanager

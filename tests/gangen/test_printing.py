@@ -9,7 +9,7 @@ from rich.table import Table
 
 from gangen import cli
 from gangen.console import Console
-from gangen.printing import visible
+from gangen.printing import say, visible
 
 ROOT = Path(__file__).parents[2]
 TITLE, CLEAR, CLIPBOARD, C1, AROUND = "\x1b]0;owned\x07", "\x1b[2J", "\x1b]52;c;cm0=\x07", "\x9b31m", "\u202etxt\u2066"
@@ -22,6 +22,20 @@ def test_nothing_in_a_text_acts_and_all_of_it_is_shown():
     assert visible(harmless) == harmless
     assert visible("\x1b[31m\x9b\u202e\ud800\r") == r"\x1b[31m\x9b\u202e\ud800\r"
     assert not set(visible("".join(map(chr, range(0x110000))))) & set(ACTS)
+
+
+def test_what_is_said_is_written_at_once_so_that_processes_do_not_interrupt_each_other():
+    class Raw(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, content):
+            written.append(bytes(content))
+            return len(content)
+
+    written = []
+    say("what is wrong\nwhat to do", io.TextIOWrapper(io.BufferedWriter(Raw()), line_buffering=True))  # as stderr is
+    assert written == [b"what is wrong\nwhat to do\n"]
 
 
 @pytest.mark.parametrize("terminal", [True, False])

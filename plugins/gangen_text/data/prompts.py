@@ -12,6 +12,7 @@ from gangen_text.data import tasks
 from gangen_text.data.corpus import chosen, make_codec, without
 from gangen_text.data.sentences import SentenceRows, Sentences
 from gangen_text.data.sheets import sheet_of
+from gangen_text.data.tasks import MOST
 from gangen_text.data.tokenization import KINDS, is_full, pretrained_tokenizer
 from gangen_text.data.unknown import of_texts
 from gangen_text.prompts import Form, PromptCodec, PromptInput
@@ -71,7 +72,7 @@ class Prompts:
         prompt_column: str = "prompt",
         answer_column: str = "answer",
         encoding: str = "utf-8",
-        size: Annotated[int, Interval(ge=2, le=tasks.MOST)] = 3000,
+        size: Annotated[int, Interval(ge=2, le=MOST)] = 3000,
         tokenizer: Literal["byte_bpe", "bpe", "words", "characters"] | str = "words",
         vocab_size: Annotated[int, Ge(1)] = 4000,
         chat: bool | None = None,
