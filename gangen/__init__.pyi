@@ -81,6 +81,7 @@ from .pretrained import open_module as open_module
 from .pretrained import open_pretrained as open_pretrained
 from .pretrained import opening_pretrained as opening_pretrained
 from .pretrained import pretrained_source as pretrained_source
+from .printing import silent as silent
 from .printing import visible as visible
 from .reading.encodings import most_unpacked as most_unpacked
 from .reading.encodings import unpacked as unpacked

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gangen import UsageError, evaluating
+from gangen import UsageError, evaluating, silent
 from gangen_text.data.tokenization import pretrained_tokenizer
+from gangen_text.networks.adapter import merged_state
 from gangen_text.networks.generation import Autoregressive, Condition
 from gangen_text.networks.language_model import LanguageModel
 from gangen_text.spec import TextSpec
@@ -103,8 +104,13 @@ class CausalLM(LanguageModel, Autoregressive):
         return self.read_packed(embedded, prompts, lengths - 1)
 
     def save_pretrained(self, folder: Path | str) -> None:
-        """Write a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` open; weights are safetensors."""
-        self.net.save_pretrained(folder)
+        """Write a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` open; weights are safetensors, those of an
+        adapter added to the others.
+        """
+        from transformers.utils import logging
+
+        with silent(logging):
+            self.net.save_pretrained(folder, state_dict=merged_state(self.net))
         if self.model is not None:
             pretrained_tokenizer(self.model).save_pretrained(folder)
         elif self.spec.tokenizer is not None:

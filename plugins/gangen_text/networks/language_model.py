@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gangen import UsageError, did_you_mean, evaluating, open_pretrained, opening_pretrained
 from gangen_text.data.tokenization import open_tokenizer, pretrained_tokenizer
+from gangen_text.networks.adapter import add_adapter
 from gangen_text.networks.generation import Condition
 from gangen_text.spec import TextSpec, prompt_lengths
 
@@ -26,12 +27,16 @@ class LanguageModel(nn.Module):
     ``intermediate_size`` is the width of feed-forward layers, four times ``hidden_size`` where nothing is said.
     ``config`` has further fields of its configuration.
 
+    With ``adapter: {rank: 8, alpha: 16}`` nothing of a pretrained model learns, or is kept with the run, but low-rank
+    matrices beside its linear layers; see ``gangen_text.networks.adapter``. That takes the package peft.
+
     ``checkpointing`` keeps less for the backward pass, and computes that again: less memory, more time. Dropout is off.
     Weights are read from safetensors only, and no code that comes with a model is run.
 
     Raises:
         UsageError: the model cannot be opened, or is no causal language model; it reads other tokens than the data
-            have, or too few of them; or there is no such architecture, or one without a key-value cache.
+            have, or too few of them; or there is no such architecture, or one without a key-value cache; or an adapter
+            is for no pretrained model, or lacks its package.
     """
 
     who: ClassVar[str]
@@ -51,11 +56,14 @@ class LanguageModel(nn.Module):
         num_attention_heads: Annotated[int, Ge(1)] = 4,
         intermediate_size: Annotated[int, Ge(1)] | None = None,
         config: dict[str, Any] | None = None,
+        adapter: dict[Literal["rank", "alpha"], Annotated[int, Ge(1)]] | None = None,
         checkpointing: bool = False,
     ) -> None:
         super().__init__(spec)  # of the network that this is a part of
         if model is None and architecture is None:
             raise UsageError(f"{self.who} needs a model, a folder or a name on the hub, or an architecture")
+        if model is None and adapter is not None:
+            raise UsageError(f"{self.who}: an adapter is for a pretrained model, and none is named; leave out adapter")
         if spec.labels:
             raise UsageError(f"{self.who} knows no labels, and these data have some; leave out data.label_column")
         self.model = model
@@ -73,6 +81,8 @@ class LanguageModel(nn.Module):
             }
             self.net = _fresh(architecture or "", shape, config or {}, spec, longest, self.auto, self.who)
         self.net.to(torch.get_default_dtype())
+        if adapter is not None:
+            add_adapter(self.net, **{"rank": 8, "alpha": 16, **adapter}, who=self.who)
         body = inspect.signature(self.body.forward).parameters
         # Versions of transformers call it differently.
         self.cache_name = next((name for name in ("cache", "past_key_values") if name in body), "")

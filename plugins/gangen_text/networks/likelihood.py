@@ -39,13 +39,15 @@ class TokenLogLikelihood(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None]:
         # d log p(y) / d logits = onehot(y) - softmax
         rows, among, weight, targets, exponentials, sums = ctx.saved_tensors
         targets, gradient = targets.squeeze(1), gradient[rows, None]
         scaled = gradient / sums
         for_rows = torch.addcmul(gradient * weight[targets], scaled, exponentials @ weight, value=-1)
         for_features = for_rows.new_zeros(ctx.count, for_rows.shape[1]).index_copy_(0, rows, for_rows)
-        for_weight = (exponentials.t() @ (scaled * among)).neg_().index_add_(0, targets, gradient * among)
+        for_weight = None  # of a frozen layer, as beside an adapter
+        if ctx.needs_input_grad[1]:
+            for_weight = (exponentials.t() @ (scaled * among)).neg_().index_add_(0, targets, gradient * among)
         for_bias = (exponentials.t() @ scaled).neg_().index_add_(0, targets, gradient).squeeze(1)
         return for_features, for_weight, for_bias, None

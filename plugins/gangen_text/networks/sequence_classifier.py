@@ -45,7 +45,8 @@ class SequenceClassifier(LanguageModel, TextDiscriminator):
             self.body.load_state_dict(other.body.state_dict())
         except (AttributeError, RuntimeError):
             raise UsageError(
-                f"{self.who} can begin as a text/causal_lm of the same model, or the same architecture and size"
+                f"{self.who} can begin as a text/causal_lm of the same model and adapter, or the same architecture and "
+                "size"
             ) from None
 
     def forward(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:

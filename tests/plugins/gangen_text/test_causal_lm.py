@@ -1,13 +1,22 @@
 """Language models of transformers as generators: likelihoods that no padding changes, samples, folders."""
 
+import sys
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from accelerate import Accelerator
+from rich.console import Console
+from safetensors.torch import load_file
 
 import gangen
 from gangen import UsageError, noise
+from gangen.components.registry import Registry
+from gangen.recipe.load import load_recipe
+from gangen.run_directory import RunDirectory
+from gangen.training import checkpoint
+from gangen.training.assemble import assemble
 from gangen_text.codec import TextCodec
 from gangen_text.data.corpus import make_codec
 from gangen_text.networks.causal_lm import CausalLM
@@ -181,6 +190,7 @@ def test_what_was_saved_is_opened_by_transformers(fresh, folder, tmp_path):
         ({"architecture": "bert", **SHAPE}, "'bert' reads texts in both directions"),
         ({"architecture": "gemma2", **SHAPE}, "'gemma2' changes the logits of its output layer"),
         ({"architecture": "mistral", **SHAPE, "config": {"sliding_window": 4}}, "attends to the last 4 tokens"),
+        ({"architecture": "llama", "adapter": {}}, "an adapter is for a pretrained model, and none is named"),
         ({"model": "./nowhere"}, "cannot open model './nowhere': there is no such folder"),
     ],
 )
@@ -237,3 +247,59 @@ def test_a_run_is_played_opened_and_given_away(fresh, folder, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot write a pretrained model to"):
         model.save_pretrained(tmp_path / "file")
+
+
+@pytest.fixture
+def adapted(folder, tmp_path):
+    """A recipe whose generator is the model of ``folder`` with an adapter."""
+    pytest.importorskip("peft")
+    (tmp_path / "lines.txt").write_text("a b\nb c d\nc\nd e f\ng a\nf f a\n")
+    network = f"model: {folder}, adapter: {{rank: 2}}"
+    path = tmp_path / "game.yaml"
+    path.write_text(RECIPE.format(path=tmp_path / "lines.txt", tokenizer=folder, network=network))
+    return path
+
+
+def test_of_a_model_with_an_adapter_nothing_else_learns_or_is_kept(adapted, folder, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    run = RunDirectory(gangen.train(adapted, run=str(tmp_path / "run")).folder)
+    kept = {file.name: load_file(file) for file in run.root.glob("checkpoints/*4/generator/*.safetensors")}
+    assert kept.keys() == {"model.safetensors", "average.safetensors", "optimizer.safetensors"}
+    size = 14 * 2 * (2 * 16)  # two matrices of rank 2 beside each of the 14 layers, which are all [16, 16]
+    for tensors in (*kept.values(), load_file(run.root / "model" / "generator.safetensors")):
+        assert sum(it.numel() for it in tensors.values() if it.dim() == 2) in (size, 2 * size)
+    assert all("lora_" in name for name in kept["model.safetensors"].keys() | kept["average.safetensors"].keys())
+    model = gangen.load(run.root)
+    net, base = model.networks["generator"].net, load_file(folder / "model.safetensors")
+    state = {name.replace(".base_layer.", "."): it for name, it in net.state_dict().items()}
+    assert all(torch.equal(it, state[name]) for name, it in base.items())
+    assert any(it.abs().sum() > 0 for name, it in state.items() if "lora_B" in name)
+    model.save_pretrained(tmp_path / "student")
+    opened, tokens = AutoModelForCausalLM.from_pretrained(tmp_path / "student"), torch.arange(9)[None]
+    assert opened.state_dict().keys() == base.keys() | {"lm_head.weight"}
+    torch.testing.assert_close(opened(input_ids=tokens).logits, net(input_ids=tokens).logits)
+    assert (opened(input_ids=tokens).logits - AutoModelForCausalLM.from_pretrained(folder)(tokens).logits).std() > 1e-3
+
+
+def test_a_run_with_an_adapter_goes_on_to_the_bit(adapted, tmp_path):
+    def trainer(name):
+        registry = Registry.discover()
+        recipe = load_recipe(adapted, [f"run={tmp_path / name}"], registry)
+        return assemble(recipe, registry, Accelerator(cpu=True), RunDirectory(recipe.run), Console(quiet=True))
+
+    whole, resumed = trainer("whole"), trainer("resumed")
+    for step in range(4):
+        if step == 3:
+            half = checkpoint.save(whole, tmp_path / "half", keep=1)
+        whole.play_step(whole.phases[whole.state.phase])
+    checkpoint.restore(resumed, half)
+    resumed.play_step(resumed.phases[resumed.state.phase])
+    for one, other in zip(whole.players.values(), resumed.players.values(), strict=True):
+        assert all(map(torch.equal, one.net.state_dict().values(), other.net.state_dict().values()))
+
+
+def test_an_adapter_without_its_package_says_what_brings_it(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(UsageError, match=r'needs the package peft for an adapter: pip install "gangen\[lm\]"'):
+        CausalLM(codec_of(folder).spec, model=str(folder), adapter={"rank": 2})
