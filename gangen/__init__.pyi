@@ -73,6 +73,7 @@ from .networks import Players as Players
 from .networks import differences as differences
 from .networks import evaluating as evaluating
 from .objectives import AdversarialGame as AdversarialGame
+from .objectives import Mean as Mean
 from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .penalties import one_each as one_each

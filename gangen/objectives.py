@@ -1,17 +1,37 @@
 """The game of two: a discriminator tells real rows from those of a generator, and the generator fools it."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from gangen.collectives import all_mean
 from gangen.components.options import Part
 from gangen.contracts import Batch, Clock, Stats, updates
 from gangen.errors import UsageError
 from gangen.losses import accuracy, at_least_float32
 from gangen.networks import Players
 from gangen.penalties import Judge
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A loss that is a mean over what rows have different numbers of, as over tokens: ``total`` over ``weight``.
+
+    Both are scalars, sums over the rows at hand. A turn that returns it teaches the total of the whole batch over the
+    weight of the whole batch, however processes and micro-batches share its rows. A mean over rows needs nothing of the
+    kind: all shares have as many.
+    """
+
+    total: Tensor
+    weight: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """The mean over the rows at hand: once gradients are averaged, over those of all processes."""
+        return self.total / all_mean(self.weight)
 
 
 class AdversarialGame(nn.Module):

@@ -49,9 +49,9 @@ def check_objective(recipe: Given, /, *, micro_batches: bool = True, **overrides
     is played again, and that of two micro-batches; and what the game remembers are buffers. Other players cannot be
     reached: they are frozen.
 
-    ``micro_batches=False`` is for games whose rows depend on each other, as by a mean over all tokens, and for players
-    that look across rows or change as they are asked, as by batch norm, spectral norm or dropout of torch's. Raises
-    AssertionError where that is not so.
+    ``micro_batches=False`` is for games whose rows depend on each other, as by a deviation over the batch, and for
+    players that look across rows or change as they are asked, as by batch norm, spectral norm or dropout of torch's.
+    Raises AssertionError where that is not so.
     """
     with _reading(recipe, overrides) as (loaded, registry):
         it = Contract(str(registry.find("objectives", loaded.objective.name)))
@@ -65,8 +65,8 @@ def check_objective(recipe: Given, /, *, micro_batches: bool = True, **overrides
         contracts = {1: "a turn is a function of batch, weights and noise: played again, it has the same gradient"}
         if micro_batches:
             contracts[2] = (
-                "two micro-batches have the gradient of one batch: a loss is a mean over rows (micro_batches=False for "
-                "games and players that look across rows)"
+                "two micro-batches have the gradient of one batch: a loss is a mean over rows, or a gangen.Mean "
+                "(micro_batches=False for games and players that look across rows)"
             )
         for accumulate, contract in contracts.items():
             again = _gradients(it, loaded, registry, accumulate)

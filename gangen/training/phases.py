@@ -13,6 +13,7 @@ from gangen.components.registry import name_of
 from gangen.contracts import Batch, Clock, Stats
 from gangen.errors import PluginError
 from gangen.networks import Players
+from gangen.objectives import Mean
 from gangen.optimizers import Learning
 from gangen.recipe.balance import Balance
 
@@ -35,8 +36,8 @@ class Turn:
     def times_at(self, step: int) -> int:
         return self.times if step % self.every == 0 else 0
 
-    def loss(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor | None, Stats]:
-        """The scalar loss, None where the turn teaches nobody and has none, and the figures to log with it.
+    def loss(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor | Mean | None, Stats]:
+        """The loss, None where the turn teaches nobody and has none, and the figures to log with it.
 
         Raises PluginError for anything else.
         """
@@ -52,9 +53,10 @@ class Turn:
                 raise self.complaint(f"its figure '{name}' must be a number or a scalar tensor, got {_show(figure)}")
         if loss is None and not self.updates:
             return None, stats
-        if not isinstance(loss, Tensor) or loss.ndim:
-            raise self.complaint(f"its loss must be a scalar tensor, such as a mean, got {_show(loss)}")
-        return loss, {"loss": loss, **stats}
+        figure = loss.value if isinstance(loss, Mean) else loss
+        if not isinstance(figure, Tensor) or figure.ndim:
+            raise self.complaint(f"its loss must be a scalar tensor, such as a mean, got {_show(figure)}")
+        return loss, {"loss": figure, **stats}
 
     def complaint(self, what: str) -> PluginError:
         """The error about a turn that does not keep to the contract, with the place where it is written."""

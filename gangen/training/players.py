@@ -88,6 +88,10 @@ class Player:
             else:
                 net.begin_as(other.net)  # type: ignore[operator]
 
+    def divide_gradients(self, weight: Tensor) -> None:
+        """Divide every gradient by ``weight``, a scalar."""
+        torch._foreach_div_([parameter.grad for parameter in self.trainable if parameter.grad is not None], weight)
+
     def share_gradients(self) -> None:
         """Replace every gradient by its mean over all processes, in one flat reduction per dtype.
 

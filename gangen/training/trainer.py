@@ -19,6 +19,7 @@ from gangen.contracts import Callback, Clock, Data, Stats
 from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.failures import during
 from gangen.noise import mix
+from gangen.objectives import Mean
 from gangen.recipe.balance import Balance
 from gangen.torch_draws import undisturbed
 from gangen.training.data_digests import digests_of
@@ -272,15 +273,26 @@ class Trainer:
                 self.meter.add(turn, {"skipped": float(skipped)})
 
     def compute_gradients(self, turn: Turn, clock: Clock) -> None:
-        """Leave in ``.grad`` the mean over this process's micro-batches of the gradient of the turn's loss."""
+        """Leave in ``.grad`` the gradient of the turn's loss: its mean over processes is that of the whole batch."""
+        weights = []
         for loss in self.losses(turn, clock):
+            if isinstance(loss, Mean):
+                weights.append(loss.weight)
+                loss = loss.total
             if not loss.requires_grad:
                 who = " and ".join(turn.updates)
                 raise turn.complaint(f"its loss does not depend on the weights of {who}, which is to learn from it")
             (loss if self.accelerator.scaler is None else self.accelerator.scaler.scale(loss)).backward()
+        if weights:
+            whole = all_mean(torch.stack(weights).sum())
+            for name in turn.updates:
+                self.players[name].divide_gradients(whole)
 
-    def losses(self, turn: Turn, clock: Clock) -> Iterator[Tensor]:
-        """This process's micro-batches: of each the turn's loss as its share of their mean; figures go to the meter."""
+    def losses(self, turn: Turn, clock: Clock) -> Iterator[Tensor | Mean]:
+        """This process's micro-batches: of each the turn's loss as its share of their mean; figures go to the meter.
+
+        What the share of a ``Mean`` is among several is known when all have been seen.
+        """
         parts = world_size() * self.accumulate
         whole = self.phases[self.state.phase].batch_size
         size = whole // parts
@@ -299,7 +311,9 @@ class Trainer:
             with draws, self._watching(turn, parts), self._autocast():
                 loss, stats = turn.loss(self.networks, batch, replace(clock, micro=micro) if micro else clock)
             self.meter.add(turn, stats)
-            if loss is not None:
+            if isinstance(loss, Mean):
+                yield loss if self.accumulate > 1 else loss.value
+            elif loss is not None:
                 yield loss / self.accumulate if self.accumulate > 1 else loss
 
     def _watching(self, turn: Turn, parts: int) -> AbstractContextManager:

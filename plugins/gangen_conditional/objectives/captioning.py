@@ -34,7 +34,7 @@ class Captioning(MatchingGame):
         players.discriminator.begin_as(generator)
         with evaluating(generator):
             log_prob = generator.log_prob(batch["tokens"], batch)
-        return None, {"nll": -token_mean(log_prob, self.spec.mask(batch["tokens"]))}
+        return None, {"nll": token_mean(-log_prob, self.spec.mask(batch["tokens"])).value}
 
     @updates("generator")
     @needs(generator="relaxed")

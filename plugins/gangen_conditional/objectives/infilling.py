@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import Batch, Clock, Players, Stats, at_least_float32, evaluating, needs, updates
+from gangen import Batch, Clock, Mean, Players, Stats, at_least_float32, evaluating, needs, updates
 from gangen_conditional.networks.infilling import holes_of
 from gangen_conditional.spec import TextFromSpec
 from gangen_text import moments, token_mean
@@ -46,10 +46,10 @@ class Infilling(nn.Module):
 
     @updates("generator")
     @needs(generator="log_prob")
-    def imitate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def imitate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Maximum likelihood of the words that were hidden."""
         log_prob = players.generator.log_prob(batch["tokens"], batch)
-        return -token_mean(log_prob, self.holes.chosen(batch["tokens"], batch["input"])), {}
+        return token_mean(-log_prob, self.holes.chosen(batch["tokens"], batch["input"])), {}
 
     @updates()
     @needs(discriminator="begin_as")
@@ -62,7 +62,7 @@ class Infilling(nn.Module):
         players.discriminator.begin_as(generator)
         with evaluating(generator):
             log_prob = generator.log_prob(batch["tokens"], batch)
-        return None, {"nll": -token_mean(log_prob, self.holes.chosen(batch["tokens"], batch["input"]))}
+        return None, {"nll": token_mean(-log_prob, self.holes.chosen(batch["tokens"], batch["input"])).value}
 
     @updates("discriminator")
     @needs(generator="sample")
@@ -76,13 +76,13 @@ class Infilling(nn.Module):
         logits = at_least_float32(players.discriminator(both, {"input": input.repeat_interleave(2, dim=0)}))
         said_real, said_fake = logits.unflatten(0, (-1, 2)).unbind(1)
         true, made = self.holes.chosen(real, input), self.holes.chosen(fake, input)
-        loss = token_mean(F.softplus(-said_real), true) + token_mean(F.softplus(said_fake), made)
-        right = token_mean((said_real > 0).float(), true) + token_mean((said_fake < 0).float(), made)
-        return loss, {"accuracy": right.detach() / 2}
+        loss = token_mean(F.softplus(-said_real), true).value + token_mean(F.softplus(said_fake), made).value
+        right = token_mean((said_real > 0).float(), true).value + token_mean((said_fake < 0).float(), made).value
+        return loss, {"accuracy": right / 2}
 
     @updates("generator")
     @needs(generator=("sample", "log_prob"))
-    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Make words likelier whose return is above that of others in their place: REINFORCE."""
         condition = {"input": batch["input"].repeat_interleave(self.fills, dim=0)}
         with torch.no_grad():
@@ -94,8 +94,9 @@ class Infilling(nn.Module):
             advantages = self.advantages(rewards)
             advantages = advantages / moments(advantages, chosen)[1].clamp(min=1e-8)
         log_prob = players.generator.log_prob(tokens, condition)
-        words = token_mean((tokens != self.holes.pad).float(), chosen)
-        return -token_mean(advantages * log_prob, chosen), {"reward": token_mean(rewards, chosen), "words": words}
+        figures = {"reward": rewards, "words": (tokens != self.holes.pad).float()}
+        loss = token_mean(-advantages * log_prob, chosen)
+        return loss, {name: token_mean(figure, chosen).value for name, figure in figures.items()}
 
     def advantages(self, rewards: Tensor) -> Tensor:
         """Returns less their baseline, float of the shape of ``rewards`` ``[n * fills, length]``."""

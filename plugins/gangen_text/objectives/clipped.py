@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import Batch, Clock, Players, Stats, UsageError, evaluating, needs, updates
+from gangen import Batch, Clock, Mean, Players, Stats, UsageError, evaluating, needs, updates
 from gangen_text.objectives.estimators import KL, clipped_gain, kl_estimate
 from gangen_text.objectives.reference import refuse_learning
 from gangen_text.objectives.turns import TextGame, token_mean
@@ -62,7 +62,7 @@ class ClippedPolicyGame(TextGame):
 
     @updates("generator")
     @needs(generator=("sample", "log_prob"), discriminator="forward")
-    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Make answers likelier that are better than others to their prompt: minus the clipped gain of a token, and
         the divergence from the reference.
         """
@@ -76,12 +76,12 @@ class ClippedPolicyGame(TextGame):
         if before is None:
             before = log_prob.detach()
             self._answers[clock.micro] = answers, before
-        loss = -token_mean(clipped_gain(log_prob, before, advantages[:, None], self.clip), mask)
+        losses = -clipped_gain(log_prob, before, advantages[:, None], self.clip)
         beyond = ((log_prob - before).exp() - 1).abs() > self.clip
-        stats = figures | {"clipped": token_mean(beyond.to(log_prob.dtype), mask).detach()}
+        stats = figures | {"clipped": token_mean(beyond.to(log_prob.dtype), mask).value}
         if self.kl:
             with evaluating(players.reference):
                 reference = players.reference.log_prob(tokens, rows)
-            divergence = token_mean(kl_estimate(log_prob, reference, self.kl_form), mask)
-            loss, stats = loss + self.kl * divergence, stats | {"kl": divergence.detach()}
-        return loss, stats
+            divergence = kl_estimate(log_prob, reference, self.kl_form)
+            losses, stats = losses + self.kl * divergence, stats | {"kl": token_mean(divergence, mask).value}
+        return token_mean(losses, mask), stats

@@ -58,7 +58,7 @@ class Coop(LogRatioGame):
         own = {name: rows[taken] for name, rows in own.items()}
         loss = (1 - self.share) * self._imitated(players, own, weights[taken])
         if self.share:
-            loss = loss + self.share * self.imitate(players, batch, clock)[0]
+            loss = loss + self.share * self.imitate(players, batch, clock)[0].value
         return loss, figures
 
     def _imitated(self, players: Players, batch: Batch, weights: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gangen import Batch, Clock, NonSaturating, Players, Stats, all_mean, evaluating, needs, updates
+from gangen import Batch, Clock, Mean, NonSaturating, Players, Stats, all_mean, evaluating, needs, updates
 from gangen_text.objectives.turns import TextGame, token_mean
 from gangen_text.spec import TextSpec
 
@@ -27,7 +27,7 @@ class CoT(TextGame):
 
     @updates("mediator")
     @needs(generator="sample", mediator="log_prob")
-    def mediate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def mediate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Learn the mixture: minus the mean log-probability of a token, of real texts and of as many generated."""
         with torch.no_grad():
             fake = players.generator.sample(len(batch["tokens"]), batch)
@@ -35,7 +35,7 @@ class CoT(TextGame):
         said = [-players.mediator.log_prob(tokens, batch) for tokens in (batch["tokens"], fake)]
         # Over the tokens of both: a mean of each would count texts for more the shorter they are on their side.
         loss = token_mean(torch.cat(said), torch.cat(masks))
-        real, generated = (token_mean(*side).detach() for side in zip(said, masks, strict=True))
+        real, generated = (token_mean(*side).value for side in zip(said, masks, strict=True))
         return loss, {"real": real, "fake": generated}
 
     @updates("generator")

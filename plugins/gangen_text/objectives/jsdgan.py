@@ -4,10 +4,9 @@ import math
 from typing import Annotated
 
 from annotated_types import Ge
-from torch import Tensor
 from torch.nn.functional import softplus
 
-from gangen import Batch, Clock, NonSaturating, Players, Stats, all_mean, evaluating, needs, updates
+from gangen import Batch, Clock, Mean, NonSaturating, Players, Stats, all_mean, evaluating, needs, updates
 from gangen_text.objectives.turns import TextGame, normalised, token_mean
 from gangen_text.spec import TextSpec
 
@@ -34,7 +33,7 @@ class JSDGAN(TextGame):
 
     @updates("generator")
     @needs(generator="log_prob")
-    def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Imitate real texts by weight: ``-E[w log p(token)]`` over tokens."""
         tokens = batch["tokens"]
         with evaluating(players.generator):
@@ -42,5 +41,5 @@ class JSDGAN(TextGame):
             log_odds = -math.log(self.texts) - players.generator.log_prob(tokens, batch).sum(1)
         weights = normalised(softplus(log_odds).log() - log_odds)
         log_prob = players.generator.log_prob(tokens, batch)
-        loss = -token_mean(weights.unsqueeze(1) * log_prob, self.spec.mask(tokens))
+        loss = token_mean(-weights.unsqueeze(1) * log_prob, self.spec.mask(tokens))
         return loss, {"log_odds": log_odds.mean(), "effective": 1 / all_mean(weights.square().mean())}

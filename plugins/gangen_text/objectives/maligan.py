@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Interval
-from torch import Tensor
 
-from gangen import Batch, Clock, Part, Players, Schedule, Stats, all_mean, needs, updates
+from gangen import Batch, Clock, Mean, Part, Players, Schedule, Stats, all_mean, needs, updates
 from gangen_text.objectives.turns import LogRatioGame, normalised, token_mean
 from gangen_text.spec import TextSpec
 
@@ -34,13 +33,13 @@ class MaliGAN(LogRatioGame):
 
     @updates("generator")
     @needs(generator=("sample", "log_prob"), discriminator="forward")
-    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Make texts whose weights are above the baseline more likely: ``-E[(w - b) log p(token)]`` over tokens."""
         with torch.no_grad():
             texts = players.generator.sample(len(batch["tokens"]), batch)
         log_ratios = self.log_ratios(players, texts, batch)
         weights = normalised(log_ratios)
         advantages = (weights - self.baseline(clock)).unsqueeze(1)
-        loss = -token_mean(advantages * players.generator.log_prob(texts, batch), self.spec.mask(texts))
+        loss = token_mean(-advantages * players.generator.log_prob(texts, batch), self.spec.mask(texts))
         # Kish's effective sample size, as a share: near 0 a few texts have all the weight.
         return loss, {"log_ratio": log_ratios.mean(), "effective": 1 / all_mean(weights.square().mean())}

@@ -7,7 +7,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import Batch, Clock, Players, Stats, needs, updates
+from gangen import Batch, Clock, Mean, Players, Stats, needs, updates
 from gangen_text.objectives.turns import TextGame, moments, token_mean
 from gangen_text.spec import TextSpec
 
@@ -83,7 +83,7 @@ class PolicyGradient(RolloutGame):
 
     @updates("generator")
     @needs(generator=("sample", "log_prob", "rollout"))
-    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Make tokens whose values are above the baseline more likely: ``-E[advantage * log p(token)]`` over tokens."""
         with torch.no_grad():
             tokens = players.generator.sample(len(batch["tokens"]), batch)
@@ -91,7 +91,7 @@ class PolicyGradient(RolloutGame):
             values = self.values(players, tokens, batch)
             advantages = self.advantages(values, mask)
         log_prob = players.generator.log_prob(tokens, batch)
-        return -token_mean(advantages * log_prob, mask), {
+        return token_mean(-advantages * log_prob, mask), {
             "reward": values[:, -1].mean(),
             "length": mask.sum(1).float().mean(),
         }

@@ -8,7 +8,19 @@ from annotated_types import Interval
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gangen import Batch, Clock, NonSaturating, Players, Stats, all_sum, at_least_float32, evaluating, needs, updates
+from gangen import (
+    Batch,
+    Clock,
+    Mean,
+    NonSaturating,
+    Players,
+    Stats,
+    all_sum,
+    at_least_float32,
+    evaluating,
+    needs,
+    updates,
+)
 from gangen_text.objectives.turns import TextGame, token_mean
 from gangen_text.spec import TextSpec
 
@@ -48,18 +60,20 @@ class ScratchGAN(TextGame):
 
     def tell_apart(
         self, players: Players, batch: Batch, real: Tensor, fake: Tensor, clock: Clock
-    ) -> tuple[Tensor, Stats]:
+    ) -> tuple[Mean, Stats]:
         said_real, said_fake = self.verdicts(players, batch, real, fake)
         of_real, of_fake = self.spec.mask(real), self.spec.mask(fake)
         # Over the prefixes of both: a mean of each would take every prefix for one of the side with shorter texts.
-        loss = 2 * token_mean(torch.cat([softplus(-said_real), softplus(said_fake)]), torch.cat([of_real, of_fake]))
-        right = token_mean((said_real > 0).double(), of_real) + token_mean((said_fake < 0).double(), of_fake)
-        means = token_mean(said_real.detach(), of_real), token_mean(said_fake.detach(), of_fake)
+        loss = token_mean(torch.cat([softplus(-said_real), softplus(said_fake)]) * 2, torch.cat([of_real, of_fake]))
+        right = (
+            token_mean((said_real > 0).double(), of_real).value + token_mean((said_fake < 0).double(), of_fake).value
+        )
+        means = token_mean(said_real, of_real).value, token_mean(said_fake, of_fake).value
         return loss, {"accuracy": right / 2, "real": means[0], "fake": means[1]}
 
     @updates("generator")
     @needs(generator=("sample", "log_prob"))
-    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Make tokens whose value is above the moving average more likely."""
         with torch.no_grad():
             tokens = players.generator.sample(len(batch["tokens"]), batch)
@@ -73,8 +87,8 @@ class ScratchGAN(TextGame):
             self.earned += all_sum(torch.stack([(values * mask).sum(), mask.sum()]))
             advantages = values - self.baseline
         log_prob = players.generator.log_prob(tokens, batch)
-        return -token_mean(advantages * log_prob, mask), {
-            "reward": token_mean(rewards, mask),
+        return token_mean(-advantages * log_prob, mask), {
+            "reward": token_mean(rewards, mask).value,
             "length": mask.sum(1).float().mean(),
         }
 

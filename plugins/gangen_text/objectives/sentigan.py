@@ -8,6 +8,7 @@ from torch import Tensor
 from gangen import (
     Batch,
     Clock,
+    Mean,
     NonSaturating,
     Players,
     Stats,
@@ -57,7 +58,7 @@ class SentiGAN(RolloutGame):
 
     @updates("generator")
     @needs(generator=("sample", "log_prob", "rollout"))
-    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
+    def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Make tokens of high penalty less likely: ``E[p(token) penalty(token)]`` over tokens."""
         with torch.no_grad():
             tokens = players.generator.sample(len(batch["tokens"]), batch)

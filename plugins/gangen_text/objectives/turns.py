@@ -9,6 +9,7 @@ from gangen import (
     AdversarialGame,
     Batch,
     Clock,
+    Mean,
     Players,
     Stats,
     UsageError,
@@ -37,11 +38,11 @@ class TextGame(AdversarialGame):
 
     @updates("generator")
     @needs(generator="log_prob")
-    def imitate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
-        """Maximum likelihood: minus the mean log-probability of a true token, over the tokens of all processes."""
+    def imitate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
+        """Maximum likelihood: minus the mean log-probability of a true token, over the tokens of the batch."""
         tokens = batch["tokens"]
         log_prob = players.generator.log_prob(tokens, batch)
-        return -token_mean(log_prob, self.spec.mask(tokens)), {}
+        return token_mean(-log_prob, self.spec.mask(tokens)), {}
 
     def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         if fake.is_floating_point():
@@ -73,9 +74,9 @@ class LogRatioGame(TextGame):
             return one_each(self.judge(players, condition)(texts))
 
 
-def token_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of ``values`` ``[B, L]`` where ``mask``: once gradients are averaged, that over all processes' tokens."""
-    return (values * mask).sum() / all_mean(mask.sum().to(values.dtype))
+def token_mean(values: Tensor, mask: Tensor) -> Mean:
+    """The mean of ``values`` ``[B, L]`` over the tokens of the batch where ``mask``."""
+    return Mean((values * mask).sum(), mask.sum().to(values.dtype))
 
 
 def moments(values: Tensor, mask: Tensor, dim: int | None = None) -> tuple[Tensor, Tensor]:

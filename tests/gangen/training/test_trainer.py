@@ -7,13 +7,14 @@ from accelerate import Accelerator
 from torch import nn
 
 from gangen import noise
-from gangen.contracts import updates
+from gangen.contracts import Clock, updates
 from gangen.errors import PluginError
+from gangen.objectives import Mean
 from gangen.optimizers import Learning, sgd
 from gangen.schedules import Schedule
 from gangen.splits import TensorSplit
 from gangen.training.phases import Phase, Turn
-from gangen.training.players import Player
+from gangen.training.players import Player, learning
 from gangen.training.trainer import Trainer
 
 
@@ -70,6 +71,28 @@ def test_the_clock_tells_repeats_and_micro_batches_apart():
     play_step(trainer)
     play_step(trainer)
     assert seen == [(step, repeat, micro) for step in (0, 1) for repeat in (0, 1) for micro in (0, 1)]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_a_mean_over_parts_is_that_of_the_whole_batch_however_many_of_them_are_in_a_micro_batch(accumulate):
+    rows, parts = [], []
+
+    @updates("pupil")
+    def learn(players, batch, clock):
+        x = batch["x"]
+        weights = (x > x.new_tensor(2.0)).squeeze(1) * x.squeeze(1)
+        rows.append(x)
+        parts.append(weights)
+        return Mean((players.pupil(x).squeeze(1) * weights).sum(), weights.sum()), {}
+
+    trainer = trainer_of(learn, accumulate=accumulate)
+    pupil = trainer.players["pupil"]
+    with learning(trainer.players, ["pupil"]):
+        trainer.compute_gradients(trainer.phases[0].turns[0], Clock("all", 0, 5, 4))
+    x, weights = torch.cat(rows), torch.cat(parts)
+    assert len({float(it.sum()) for it in parts}) > 1 or accumulate == 1
+    assert pupil.net.weight.grad.item() == pytest.approx(((x.squeeze(1) * weights).sum() / weights.sum()).item())
+    assert pupil.net.bias.grad.item() == pytest.approx(1.0)
 
 
 def test_the_clock_tells_how_far_the_run_is_over_all_phases():

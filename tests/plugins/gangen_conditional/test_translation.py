@@ -73,7 +73,7 @@ def test_policy_gradient_makes_what_the_discriminator_believes_of_this_source_li
         with noise.shared(step):
             loss, _ = objective.policy(both, batch, Clock("adversarial", step, 60))
         optimizer.zero_grad()
-        loss.backward()
+        loss.value.backward()
         optimizer.step()
     with noise.shared(99):
         first = both.generator.sample(64, batch)[:, 0]

@@ -77,7 +77,7 @@ def test_with_a_perfect_discriminator_maligan_follows_the_likelihood_of_real_tex
     with noise.shared(1):
         loss, figures = MaliGAN(FIXED, loss=NonSaturating(), baseline=baseline).policy(perfect, batch(40_000), CLOCK)
     expected = of_likelihood(perfect.generator)
-    assert (gradient(loss, perfect.generator) - expected).norm() < 0.05 * expected.norm()
+    assert (gradient(loss.value, perfect.generator) - expected).norm() < 0.05 * expected.norm()
     law = (REAL / perfect.discriminator.table.flatten().exp()).double()
     effective = 1 / (REAL.square() / law).sum()
     assert figures["effective"].item() == pytest.approx(effective.item(), rel=0.05)
@@ -88,7 +88,7 @@ def test_the_baseline_of_maligan_takes_variance_away(perfect):
         objective, found = MaliGAN(FIXED, loss=NonSaturating(), baseline=baseline), []
         for seed in range(50):
             with noise.shared(seed):
-                found.append(gradient(objective.policy(perfect, batch(50), CLOCK)[0], perfect.generator))
+                found.append(gradient(objective.policy(perfect, batch(50), CLOCK)[0].value, perfect.generator))
         return torch.stack(found).var(0).sum()
 
     assert spread(1.0) < spread(0.0)
@@ -131,7 +131,7 @@ def test_the_mediator_learns_real_and_generated_texts_alike():
     with noise.shared(2):
         fake = players.generator.sample(2)
     both = torch.cat([real, fake])
-    assert loss.item() == pytest.approx(-players.mediator.log_prob(both).mean().item())
+    assert loss.value.item() == pytest.approx(-players.mediator.log_prob(both).mean().item())
     assert figures["fake"].item() == pytest.approx(-players.mediator.log_prob(fake).mean().item())
 
 
@@ -146,7 +146,7 @@ def test_the_mediator_counts_every_token_alike_where_texts_differ_in_length():
         fake = players.generator.sample(4, rows)
     assert ENDING.mask(fake).sum() > 4
     likelihood = sum(players.mediator.log_prob(texts, rows).sum() for texts in (real, fake))
-    assert loss.item() == pytest.approx(-(likelihood / (4 + ENDING.mask(fake).sum())).item())
+    assert loss.value.item() == pytest.approx(-(likelihood / (4 + ENDING.mask(fake).sum())).item())
 
 
 def test_the_generator_follows_the_mediator_token_by_token():
@@ -179,7 +179,7 @@ def test_real_texts_alone_have_the_direction_of_the_whole_jensen_shannon_diverge
     divergence = (p * (p / mixture).log()).sum() / 2 + (0.25 * (0.25 / mixture[real]).log()).sum() / 2
     expected = gradient(divergence, generator)
     loss, _ = JSDGAN(FIXED, texts=4).generate(Players({"generator": generator}), {"tokens": TEXTS[real]}, CLOCK)
-    found = gradient(loss, generator)
+    found = gradient(loss.value, generator)
     assert torch.allclose(found / found.norm(), expected / expected.norm())
 
 

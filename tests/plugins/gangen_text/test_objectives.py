@@ -104,7 +104,7 @@ def test_policy_gradient_is_the_gradient_of_the_expected_reward():
 
     with noise.shared(7):
         loss, _ = objective.policy(players, {"tokens": torch.zeros(40_000, 2, dtype=torch.long)}, CLOCK)
-    found = torch.autograd.grad(loss, parameters)
+    found = torch.autograd.grad(loss.value, parameters)
     flat_found, flat_expected = (torch.cat([gradient.flatten() for gradient in it]) for it in (found, expected))
     assert (flat_found - flat_expected).norm() < 0.05 * flat_expected.norm()
 
@@ -175,7 +175,7 @@ def test_imitation_is_the_mean_negative_log_likelihood_per_true_token():
     condition = {"label": torch.tensor([0, 1])}
     loss, _ = SeqGAN(ENDING, loss=NonSaturating()).imitate(players, {"tokens": tokens, **condition}, CLOCK)
     log_prob = players.generator.log_prob(tokens, condition)
-    assert loss.item() == pytest.approx(-(log_prob[0, :3].sum() + log_prob[1].sum()).item() / 9)
+    assert loss.value.item() == pytest.approx(-(log_prob[0, :3].sum() + log_prob[1].sum()).item() / 9)
 
 
 @pytest.mark.parametrize("loss", [NonSaturating(), RelativisticAverage()])

@@ -88,7 +88,7 @@ def test_the_ranker_learns_to_rank_and_the_generator_from_its_ranks():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] and stats["accuracy"] > 0.9
-    objective.policy(players, {"tokens": real}, CLOCK)[0].backward()
+    objective.policy(players, {"tokens": real}, CLOCK)[0].value.backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in players.generator.parameters())
 
 

@@ -61,7 +61,7 @@ def test_the_policy_gradient_is_that_of_the_expected_discounted_reward():
     with noise.shared(7):
         batch = {"tokens": torch.zeros(40_000, 2, dtype=torch.long)}
         loss, stats = ScratchGAN(spec, discount=1.0).policy(players, batch, CLOCK)
-    found = torch.autograd.grad(loss, parameters)
+    found = torch.autograd.grad(loss.value, parameters)
     flat_found, flat_expected = (torch.cat([gradient.flatten() for gradient in it]) for it in (found, expected))
     assert (flat_found - flat_expected).norm() < 0.05 * flat_expected.norm()
     assert stats["reward"].item() == pytest.approx((log_prob.sum(1).exp() * rewards.mean(1)).sum().item(), abs=0.01)
@@ -74,7 +74,7 @@ def test_the_discriminators_loss_is_the_cross_entropy_of_true_prefixes():
     real, made = (players.discriminator.prefixes(rows, BATCH).sigmoid() for rows in (BATCH["tokens"], fake))
     real, made = torch.cat([real[0, :3], real[1]]), torch.cat([made[0, :2], made[1, :4]])
     # Each prefix counts alike: else one that both sides have would be taken for one of the side with shorter texts.
-    assert loss.item() == pytest.approx(-2 * torch.cat([real.log(), (1 - made).log()]).mean().item())
+    assert loss.value.item() == pytest.approx(-2 * torch.cat([real.log(), (1 - made).log()]).mean().item())
     right = (real > 0.5).double().mean() + (made < 0.5).double().mean()
     assert stats["accuracy"].item() == pytest.approx(right.item() / 2)
 
@@ -101,7 +101,8 @@ def test_micro_batches_of_one_play_have_one_baseline():
             objectives[1].policy(players, {"tokens": half}, replace(CLOCK, micro=micro))[0]
             for micro, half in enumerate(texts.split(2))
         ]
-        assert (sum(parts) / 2).item() == pytest.approx(whole.item())
+        mean = sum(part.total for part in parts) / sum(part.weight for part in parts)
+        assert mean.item() == pytest.approx(whole.value.item())
     assert objectives[0].baseline.item() != 0
 
 
