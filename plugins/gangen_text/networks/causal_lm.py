@@ -157,7 +157,7 @@ class CausalLM(LanguageModel, Autoregressive):
             layer: nn.Linear = self.net.get_output_embeddings()
             expected = layer(self.body(input_ids=tokens).last_hidden_state)
             made = self.net(input_ids=tokens).logits
-        if not torch.allclose(expected, made, atol=1e-4, rtol=1e-3):
+        if not torch.allclose(expected, made, atol=1e-4, rtol=max(1e-3, 2 * torch.finfo(made.dtype).eps)):
             raise UsageError(
                 f"{self.who}: {self.net.config.model_type!r} changes the logits of its output layer, as a soft cap "
                 "does, or a scale, which is not done here; take another model"

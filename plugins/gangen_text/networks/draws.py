@@ -1,11 +1,24 @@
 """From logits to tokens: exact draws from given uniforms, truncation, Gumbel-softmax rows."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+class Decoding(NamedTuple):
+    """Settings of sampling: logits are divided by the ``temperature``, and then ``truncated`` by the others."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+
+PLAIN = Decoding()
 
 
 def inverse_cdf(logits: Tensor, uniforms: Tensor) -> Tensor:
@@ -40,14 +53,21 @@ def _first_above(cumulative: Tensor, targets: Tensor) -> Tensor:
     return torch.searchsorted(cumulative, targets.contiguous(), right=True).minimum(last)
 
 
-def truncated(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+def truncated(logits: Tensor, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> Tensor:
     """Logits with -inf for all but the ``top_k`` likeliest tokens (0: all), and then for all outside of the nucleus.
 
     The nucleus is the smallest set of likeliest tokens that holds at least ``top_p`` of the probability
-    (Holtzman et al., 2020). logits float ``[rows, vocabulary]``; ties are broken by the token's number.
+    (Holtzman et al., 2020); ties are broken by the token's number. So it is for tokens that are less likely than
+    ``min_p`` times the likeliest (Nguyen et al., 2025). logits float ``[rows, vocabulary]``.
     """
-    if not top_k and top_p >= 1.0:
-        return logits
+    if top_k or top_p < 1.0:
+        logits = _likeliest(logits, top_k, top_p)
+    if min_p:
+        logits = logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(min_p), -torch.inf)
+    return logits
+
+
+def _likeliest(logits: Tensor, top_k: int, top_p: float) -> Tensor:
     descending = _descending(logits)
     if 0 < top_k < logits.shape[-1]:
         descending[:, top_k:] = -torch.inf

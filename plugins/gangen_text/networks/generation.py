@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import UsageError, evaluating, noise
-from gangen_text.networks.draws import gumbel_softmax, inverse_cdf, truncated
+from gangen import UsageError, at_least_float32, evaluating, noise
+from gangen_text.networks.draws import PLAIN, Decoding, gumbel_softmax, inverse_cdf, truncated
 from gangen_text.networks.likelihood import TokenLogLikelihood
 from gangen_text.spec import TextSpec
 
@@ -72,7 +72,7 @@ class Autoregressive(nn.Module, ABC):
 
     def logits(self, features: Tensor) -> Tensor:
         """float ``[..., vocabulary]`` of features float ``[..., d]``; -inf for tokens that are no text."""
-        return F.linear(features, self.output.weight, self.output.bias + self.penalty)
+        return at_least_float32(F.linear(features, self.output.weight, self.output.bias)) + self.penalty
 
     def log_prob(self, tokens: Tensor, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
         """log p(token | tokens before it), float ``[batch, length]`` for tokens int64 of that shape; 0 for padding.
@@ -101,13 +101,14 @@ class Autoregressive(nn.Module, ABC):
         temperature: float = 1.0,
         top_k: Annotated[int, Ge(0)] = 0,
         top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0,
+        min_p: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         best_of: Annotated[int, Interval(ge=1, le=10_000)] = 1,
     ) -> Tensor:
         """``n`` rows, int64 ``[n, length]``, without gradient.
 
         Logits are divided by ``temperature``; then all but the ``top_k`` likeliest tokens (0: all), and those
-        outside of the likeliest ``top_p`` of the probability, are left out. A condition's "prefix",
-        int64 ``[n, p]``, is kept and continued.
+        outside of the likeliest ``top_p`` of the probability, are left out. Tokens less likely than ``min_p`` times
+        the likeliest one are left out too. A condition's "prefix", int64 ``[n, p]``, is kept and continued.
 
         Of ``best_of`` such rows the one is kept to which the network itself, at temperature 1, gives the highest
         likelihood, often a short one: rejection by the generator (Caccia et al., 2020).
@@ -115,11 +116,12 @@ class Autoregressive(nn.Module, ABC):
         Raises:
             UsageError: a temperature out of range, a label missing or a prefix longer than rows are.
         """
-        rows = self._sample(n, condition, temperature, top_k, top_p)
+        decoding = Decoding(temperature, top_k, top_p, min_p)
+        rows = self._sample(n, condition, decoding)
         if best_of > 1:
             scores = self._score(rows, condition)
             for _ in range(best_of - 1):
-                others = self._sample(n, condition, temperature, top_k, top_p)
+                others = self._sample(n, condition, decoding)
                 theirs = self._score(others, condition)
                 better = theirs > scores
                 rows[better], scores[better] = others[better], theirs[better]
@@ -130,10 +132,11 @@ class Autoregressive(nn.Module, ABC):
         with evaluating(self):
             return self.log_prob(rows, condition).sum(1)
 
-    def _sample(self, n: int, condition: Condition | None, temperature: float, top_k: int, top_p: float) -> Tensor:
-        if not 1e-6 <= temperature <= 1e6:  # beyond, quotients of logits are no numbers in float32
+    def _sample(self, n: int, condition: Condition | None, decoding: Decoding) -> Tensor:
+        if not 1e-6 <= decoding.temperature <= 1e6:  # beyond, quotients of logits are no numbers in float32
             raise UsageError(
-                f"temperature must be from 0.000001 to 1,000,000, got {temperature}; the likeliest text is top_k=1"
+                f"temperature must be from 0.000001 to 1,000,000, got {decoding.temperature}; "
+                "the likeliest text is top_k=1"
             )
         uniforms = self._uniforms(n, self.spec.max_length)
         tokens = self._empty(n)
@@ -154,8 +157,8 @@ class Autoregressive(nn.Module, ABC):
             if len(live) < n:
                 before, features, state, uniforms = before[live], features[live], state.select(live), uniforms[live]
             barred = self.barred(state, before)
-            drawn = self._draw(features, uniforms[:, start : start + 1], barred, temperature, top_k, top_p).flatten()
-            self._complete(tokens, live, start, drawn, state, uniforms[:, start:], temperature, top_k, top_p)
+            drawn = self._draw(features, uniforms[:, start : start + 1], barred, decoding).flatten()
+            self._complete(tokens, live, start, drawn, state, uniforms[:, start:], decoding)
         return tokens
 
     @torch.no_grad()
@@ -247,9 +250,7 @@ class Autoregressive(nn.Module, ABC):
         features: Tensor,
         uniforms: Tensor,
         barred: Tensor | None,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
+        decoding: Decoding = PLAIN,
     ) -> Tensor:
         """Next tokens, int64 ``[n, draws]``, for features float ``[n, d]`` and uniforms float ``[n, draws]``.
 
@@ -258,9 +259,10 @@ class Autoregressive(nn.Module, ABC):
         if barred is not None and (certain := barred.sum(1) == self.spec.vocab_size - 1).any():
             drawn = (~barred).int().argmax(1, keepdim=True).expand_as(uniforms).clone()
             if len(free := (~certain).nonzero().flatten()):
-                drawn[free] = self._draw(features[free], uniforms[free], barred[free], temperature, top_k, top_p)
+                drawn[free] = self._draw(features[free], uniforms[free], barred[free], decoding)
             return drawn
-        weight, bias = self.output.weight, self.output.bias + self.penalty
+        weight = self.output.weight
+        bias = (self.output.bias + self.penalty).to(weight.dtype)
         at_once = max(1, LOGITS_AT_ONCE.get(features.device.type, LOGITS_AT_ONCE_ON_A_DEVICE) // self.spec.vocab_size)
         # One buffer for all groups: fresh memory of this size costs more than the arithmetic.
         buffer = weight.new_empty(min(at_once, len(features)), self.spec.vocab_size)
@@ -271,13 +273,20 @@ class Autoregressive(nn.Module, ABC):
             logits = torch.addmm(bias, some, weight.t(), out=buffer[: len(some)]).to(uniforms.dtype)
             if out is not None:
                 logits.masked_fill_(out, -torch.inf)
-            if temperature != 1.0:
-                logits /= temperature
-            drawn.append(inverse_cdf(truncated(logits, top_k, top_p), uniform))
+            if decoding.temperature != 1.0:
+                logits /= decoding.temperature
+            drawn.append(inverse_cdf(truncated(logits, *decoding[1:]), uniform))
         return torch.cat(drawn)
 
     def _complete(
-        self, tokens: Tensor, rows: Tensor, t: int, drawn: Tensor, state: Any, uniforms: Tensor, *settings: float
+        self,
+        tokens: Tensor,
+        rows: Tensor,
+        t: int,
+        drawn: Tensor,
+        state: Any,
+        uniforms: Tensor,
+        decoding: Decoding = PLAIN,
     ) -> None:
         """Write ``drawn`` into ``tokens[rows, t]`` and go on from there to the end of each row.
 
@@ -299,6 +308,6 @@ class Autoregressive(nn.Module, ABC):
                     state = state.select(going)
             features, state = self.step(state, self.embedding(drawn))
             barred = self.barred(state, drawn)
-            drawn = self._draw(features, uniforms[:, position + 1 - t, None], barred, *settings).flatten()
+            drawn = self._draw(features, uniforms[:, position + 1 - t, None], barred, decoding).flatten()
             if self.spec.end is not None:
                 drawn = drawn.masked_fill(ended, self.spec.pad)

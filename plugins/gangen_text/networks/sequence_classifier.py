@@ -67,7 +67,7 @@ class SequenceClassifier(LanguageModel, TextDiscriminator):
         read = self._read if self.own_tokenizer is None else self._read_again
         at_once = len(tokens) if torch.is_grad_enabled() else AT_ONCE
         groups = zip(*(it.split(at_once) for it in (tokens, prompts, lengths)), strict=True)
-        return torch.cat([read(*group) for group in groups])
+        return torch.cat([read(*group) for group in groups]).to(self.output.weight.dtype)
 
     def _read(self, tokens: Tensor, prompts: Tensor, lengths: Tensor) -> Tensor:
         """The states of the last tokens of texts, float ``[n, d]``."""

@@ -37,10 +37,10 @@ TEXTS = torch.tensor([[4, 6, 1, 2, 2], [5, 5, 6, 7, 8], [1, 2, 2, 2, 2]])
 BATCH = {"input": PROMPTS, "tokens": TEXTS}
 
 
-def network(architecture="llama", spec=SPEC, dtype=torch.float64, **options):
+def network(architecture="llama", precision=torch.float64, **options):
     torch.manual_seed(0)
-    net = CausalLM(spec, architecture=architecture, **{**SHAPE, "config": {"initializer_range": 0.5}, **options})
-    return net.to(dtype)
+    net = CausalLM(SPEC, architecture=architecture, **{**SHAPE, "config": {"initializer_range": 0.5}, **options})
+    return net.to(precision)
 
 
 def by_hand(net, prompt, text):
@@ -59,7 +59,7 @@ ARCHITECTURES = ["llama", "gpt2", "qwen2", "gpt_neox", "opt", "phi", "bloom"]
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_likelihoods_of_a_padded_batch_are_those_of_each_row_alone(architecture, dtype, tolerance):
     options = {"word_embed_proj_dim": 16, "init_std": 0.5} if architecture == "opt" else {"initializer_range": 0.5}
-    net = network(architecture, dtype=dtype, config=options)
+    net = network(architecture, dtype, config=options)
     together = net.log_prob(TEXTS, BATCH)
     assert together[0, :3].std() > 0.1
     for row, prompt in enumerate(([3], [4, 5, 1, 6, 7, 8], [8, 3, 4])):
@@ -113,6 +113,34 @@ def test_rollouts_keep_what_is_there_and_go_on_by_the_same_law():
     law = net.log_prob(tokens, {"input": PROMPTS[1:2].expand(9, -1)})[:, 3].exp()
     drawn = torch.bincount(ways[3][:, 3], minlength=9) / 4000
     torch.testing.assert_close(drawn.double()[3:], law[3:], atol=0.03, rtol=0)
+
+
+def test_tokens_below_a_share_of_the_likeliest_are_not_drawn():
+    net = network()
+    with noise.shared(0):
+        rows = net.sample(300, {"input": PROMPTS[:1].expand(300, -1)}, temperature=2.0, min_p=0.5)
+    logits = net.net(input_ids=torch.tensor([[3]])).logits[0, -1] / 2
+    logits[[0, 2]] = -torch.inf
+    law = logits.softmax(-1)
+    assert set(rows[:, 0].tolist()) == set((law >= 0.5 * law.max()).nonzero().flatten().tolist())
+    assert 1 < len(rows[:, 0].unique()) < 7
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_weights_in_half_precision_are_near_full_ones(architecture):
+    options = {"word_embed_proj_dim": 16} if architecture == "opt" else {}
+    full, half = (network(architecture, None, config=options, dtype=it) for it in (None, "bfloat16"))
+    assert {it.dtype for it in half.parameters()} == {torch.bfloat16}
+    with noise.shared(0):
+        rows = half.sample(3, BATCH)
+        assert half.relaxed(3, BATCH).shape == (3, 5, 9)
+    log_prob = half.log_prob(rows, BATCH)
+    assert log_prob.dtype == torch.float32
+    torch.testing.assert_close(log_prob, full.log_prob(rows, BATCH), atol=0.03, rtol=0.03)
+    log_prob.sum().backward()
+    full.log_prob(rows, BATCH).sum().backward()
+    ours, theirs = (torch.cat([it.grad.flatten().float() for it in net.parameters()]) for net in (half, full))
+    assert (ours - theirs).norm() < 0.1 * theirs.norm()
 
 
 def test_checkpointing_has_the_same_gradients():

@@ -411,17 +411,20 @@ def test_draws_from_large_vocabularies_keep_to_tokens_with_mass(vocabulary):
     assert (running.gather(1, drawn) >= edges - 1e-5).all()
 
 
-def test_top_k_and_nucleus():
+def test_top_k_and_nucleus_and_min_p():
     logits = torch.tensor([[0.1, 0.4, 0.3, 0.2]]).log()
-    settings = (2, 1.0), (0, 0.65), (0, 0.75), (1, 0.1)
+    settings = (2, 1.0), (0, 0.65), (0, 0.75), (1, 0.1), (0, 1.0, 0.7), (0, 0.65, 0.2), (3, 1.0, 0.2)
     kept = [truncated(logits, *setting).isfinite()[0].tolist() for setting in settings]
     assert kept == [
         [False, True, True, False],
         [False, True, True, False],
         [False, True, True, True],
         [False, True, False, False],
+        [False, True, True, False],
+        [False, True, True, False],
+        [False, True, True, True],
     ]
-    assert truncated(logits, 0, 1.0) is logits
+    assert truncated(logits, 0, 1.0, 0.0) is logits
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(3, 1.0), (0, 0.6), (5, 0.9), (1, 1.0)])
