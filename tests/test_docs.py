@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from gangen import cli
+from gangen.components.registry import Registry
+from gangen.hookspecs import KINDS
 
 ROOT = Path(__file__).parents[1]
 RECIPE = """
@@ -38,9 +40,22 @@ def test_a_session_in_python(tmp_path, python):
     assert python("session.py", cwd=tmp_path).stdout.endswith("2 3\n")
 
 
-@pytest.mark.parametrize(
+PAGES = pytest.mark.parametrize(
     "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
 )
+
+
+@PAGES
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([\w./-]+\.\w+)\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@PAGES
+def test_what_is_named_is_there(page):
+    registry = Registry.discover()
+    there = {component.name for kind in KINDS for component in registry.all(kind)}
+    named = set(re.findall(r"`((?:conditional|gangen|image|text)/\w+)`", page.read_text(encoding="utf-8")))
+    assert named - there == set()
+    recipes = set(re.findall(r"`(\w+)\.yaml`", page.read_text(encoding="utf-8")))
+    assert recipes - registry.recipes().keys() == set()
