@@ -161,6 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument("name", help="what its components are called by, as acme in acme/warp")
     starting.add_argument("folder", nargs="?", type=Path, help="where to (default: gangen-NAME)")
     command("schema", "JSON Schema of recipes, for editors")
+    reading = command("docs", "the documentation: its pages, or one of them")
+    reading.add_argument("page", nargs="?", help="its name, as in primer")
     return parser
 
 
@@ -327,6 +329,12 @@ def _schema(options: argparse.Namespace, blocked: list[str]) -> None:
     say(json.dumps(recipe_schema(_registry(blocked)), indent=2))
 
 
+def _docs(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.components.pages import page_lines, read_page
+
+    say(read_page(options.page) if options.page else "\n".join(page_lines()))
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "train": _train,
     "check": _check,
@@ -341,6 +349,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "copy": _copy,
     "new-plugin": _new_plugin,
     "schema": _schema,
+    "docs": _docs,
 }
 
 

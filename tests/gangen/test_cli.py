@@ -401,3 +401,13 @@ def test_every_option_of_what_is_shipped_has_a_sentence():
     silent = [f"{it} {option.name}" for it in ours for option in it.options.parameters if not option.about]
     silent += [f"{key} {it.name}" for key, section in SECTIONS.items() for it in section.parameters() if not it.about]
     assert silent == []
+
+
+def test_the_documentation_can_be_read_where_there_is_only_the_package(capsys):
+    assert cli.main(["docs"]) == 0
+    listed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line)
+    assert listed["metrics"] == "Metrics"
+    assert cli.main(["docs", "metrics"]) == 0
+    assert capsys.readouterr().out.startswith("# Metrics\n")
+    assert cli.main(["docs", "metrix"]) == 2
+    assert "no page is called 'metrix'; did you mean 'metrics'?" in capsys.readouterr().err
