@@ -95,6 +95,8 @@ from .samplers import settings_of as settings_of
 from .saved_model import load as load
 from .saved_model import sample as sample
 from .schedules import Schedule as Schedule
+from .sharing.folder import export as export
+from .sharing.folder import publish as publish
 from .splits import StreamSplit as StreamSplit
 from .splits import TensorSplit as TensorSplit
 from .splits import held_out as held_out

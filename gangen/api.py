@@ -20,6 +20,7 @@ from gangen.report import write_report
 from gangen.run_directory import RunDirectory
 from gangen.runs import find_runs, is_run
 from gangen.saved_model import load
+from gangen.sharing.folder import publish
 from gangen.training import run as training
 from gangen.training.process import sharing
 
@@ -77,6 +78,10 @@ class Run(PathLike[str]):
     def evaluate(self, metrics: Metrics = (), **options: Any) -> Result:
         """As ``gangen.evaluate`` does."""
         return evaluate(self.folder, metrics, **{"code": self.code} | options)
+
+    def publish(self, name: str, **options: Any) -> dict[str, int]:
+        """As ``gangen.publish`` does."""
+        return publish(self.folder, name, **{"code": self.code} | options)
 
     def report(self) -> Path:
         """Write ``report.html``, a page about it, and return its path."""

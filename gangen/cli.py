@@ -120,7 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     between = "rows of N samples that go from one to another, where the model knows a way"
     sampling.add_argument("--interpolate", action="store_true", help=between)
     sampling.add_argument("--rows", type=int, default=4, metavar="N", help="how many of these rows (default 4)")
-    sampling.add_argument("--run", metavar="DIR", help="a run directory or model folder (default: the newest run)")
+    whence = "a run directory, a model folder, or user/name on the hub (default: the newest run)"
+    sampling.add_argument("--run", metavar="DIR", help=whence)
     sampling.add_argument("--seed", type=int, metavar="N", help="get the same samples again")
     device = "where to compute, as in cuda (default: cpu)"
     sampling.add_argument("--device", default="cpu", metavar="NAME", help=device)
@@ -149,6 +150,21 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--no-sweep", action="store_true", help="take figures only, at no other setting")
     page = "write the runs side by side on one page"
     evaluating.add_argument("-o", "--output", type=Path, metavar="FILE", help=page)
+    exporting = command("export", "write a model to a folder for others, with a card")
+    exporting.add_argument("run", metavar="RUN", help="a run directory or model folder")
+    exporting.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to write")
+    publishing = command("publish", "put a model on the hub of Hugging Face, with a card")
+    publishing.add_argument("run", metavar="RUN", help="a run directory, or a folder that export wrote")
+    publishing.add_argument("name", metavar="USER/NAME", help="what it is called there")
+    publishing.add_argument("--private", action="store_true", help="for you, or your organisation, alone")
+    publishing.add_argument("--dry-run", action="store_true", help="show the files, and send nothing")
+    for giving in (exporting, publishing):
+        terms = "under which licence others may use {}, as apache-2.0"
+        giving.add_argument("--license", metavar="NAME", help=terms.format("the model"))
+        giving.add_argument("--data-license", metavar="NAME", help=terms.format("the data"))
+        further = "a player beside those that it draws with, to go on training, as discriminator (repeatable)"
+        giving.add_argument("--with", dest="players", action="append", default=[], metavar="PLAYER", help=further)
+        giving.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
     listed = command("plugins", "what is installed, and what could not be loaded")
     listed.add_argument("--json", action="store_true", help="for programs, with summaries")
     showing = command("show", "a component, or a section of recipes, and what can be told to it")
@@ -275,6 +291,29 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
         say(f"comparison: {write_side_by_side(results, options.output)}")
 
 
+def _export(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.sharing.folder import export
+
+    say(str(export(options.run, options.folder, **_given_away(options, blocked))))
+
+
+def _publish(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.hub import address_of
+    from gangen.sharing.folder import publish
+
+    asked = {"private": options.private, "dry_run": options.dry_run}
+    files = publish(options.run, options.name, **asked, **_given_away(options, blocked))
+    if options.dry_run:
+        say("\n".join(f"{size:12,}  {name}" for name, size in files.items()))
+    say(f"{'nothing was sent to ' if options.dry_run else ''}{address_of(options.name)}")
+
+
+def _given_away(options: argparse.Namespace, blocked: list[str]) -> dict[str, Any]:
+    """What exporting and publishing have in common."""
+    common = {name: getattr(options, name) for name in ("license", "data_license", "players", "code")}
+    return common | {"registry": _registry(blocked)}
+
+
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.components.catalogue import catalogue, plugin_lines
 
@@ -343,6 +382,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "eval": _eval,
     "runs": _runs,
     "report": _report,
+    "export": _export,
+    "publish": _publish,
     "plugins": _plugins,
     "show": _show,
     "recipes": _recipes,

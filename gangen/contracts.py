@@ -214,6 +214,7 @@ class Data(Protocol):
 
     ``accounts``, a ``gangen.Account`` or more, say what became of all that it was given; they are told before training.
     ``describe()`` has further lines for ``gangen data``. A source of rows made of another source's has its accounts.
+    ``license``, of the class, is in words that of data which are the same for everybody: cards of models say it.
     """
 
     codec_class: type[Codec]

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from gangen import hub
 from gangen.errors import UsageError
 from gangen.networks import differences, load_state
 from gangen.printing import silent
@@ -21,8 +22,6 @@ from gangen.torch_draws import seeded
 
 # What the libraries raise where they cannot open something.
 OPENING = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
-# Seconds that a hub has to answer; the library itself asks six times, for half a minute.
-PATIENCE = 5
 
 
 def pretrained_source(model: str) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def pretrained_source(model: str) -> dict[str, Any]:
     if not local.exists() and (local.is_absolute() or not model or model[0] == "." or model.count("/") > 1):
         raise ValueError("there is no such folder")
     name = str(local) if local.exists() else model
-    alone = local.exists() or not _hub_answers()
+    alone = local.exists() or not hub.answers()
     return {"pretrained_model_name_or_path": name, "trust_remote_code": False, "local_files_only": alone}
 
 
@@ -120,16 +119,6 @@ def open_module(path: str, who: str, *, options: Mapping[str, Any], weights: Pat
         raise UsageError(f"{who}: {weights} does not hold the weights of {path}: {words}")
     load_state(net, kept)
     return net
-
-
-def _hub_answers() -> bool:
-    from huggingface_hub import constants, get_session
-
-    try:
-        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
-        return True
-    except Exception:  # each version of the library has errors of its own
-        return False
 
 
 def _explained(error: Exception, model: str) -> str:

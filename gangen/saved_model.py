@@ -24,11 +24,12 @@ from gangen.components.registry import LOCAL, Registry
 from gangen.contracts import Codec
 from gangen.errors import RunError, UsageError
 from gangen.files import digest, replacing, write_atomically
+from gangen.hub import fetch, is_hub_name
 from gangen.model import AT_ONCE, Model, usable
 from gangen.names import is_name
 from gangen.networks import Players, differences, load_state, soundness, state_of, tensors_in, without_memory
 from gangen.printing import say
-from gangen.recipe.players import PLAYER_KINDS
+from gangen.recipe.players import PLAYER_KINDS, PlayerRecipe
 from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler
 from gangen.torch_draws import seeded
@@ -60,14 +61,10 @@ def export(
         export(new, players, sampler, codec, recipe, distributions, code)
         new.rename(folder)
         return
-    chosen = {name: recipe.players[name] for name in sampler.networks}
     about = {
         "format": FORMAT,
         "sampler": recipe.sampler.to_plain(),
-        "networks": {
-            name: {"kind": player.kind, "spec": player.spec, **player.component.to_plain()}
-            for name, player in chosen.items()
-        },
+        "networks": {name: describe(recipe.players[name]) for name in sampler.networks},
         "batch_size": recipe.trainer.eval_batch_size,
         "data": recipe.data.name,
         "plugins": distributions,
@@ -78,10 +75,19 @@ def export(
         write_atomically(folder / "code" / name, text)
     write_atomically(folder / "gangen.json", json.dumps(about, indent=1) + "\n")
     for name in sampler.networks:
-        with replacing(folder / f"{name}.safetensors") as temporary:
-            state = state_of(players.averaged(name))
-            plain = {key: it.detach().cpu().contiguous().clone() for key, it in state.items()}
-            save_file(plain, temporary, {DIGEST: digest(plain)})
+        write_weights(folder, name, state_of(players.averaged(name)))
+
+
+def describe(player: PlayerRecipe) -> dict[str, Any]:
+    """A network of a model, as gangen.json says how to build it."""
+    return {"kind": player.kind, "spec": player.spec, **player.component.to_plain()}
+
+
+def write_weights(folder: Path, name: str, state: Mapping[str, torch.Tensor]) -> None:
+    """Write the weights of a network of a model to its folder, in the place of those that were there."""
+    plain = {key: it.detach().cpu().contiguous().clone() for key, it in state.items()}
+    with replacing(folder / f"{name}.safetensors") as temporary:
+        save_file(plain, temporary, {DIGEST: digest(plain)})
 
 
 def read_model(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
@@ -120,7 +126,9 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         except UsageError as error:
             namespace = name.partition("/")[0]
             whence = f"\nthe model was made with {plugins[namespace]}; install it" if namespace in plugins else ""
-            raise UsageError(f"{error}{unasked_code(folder, registry) if namespace == LOCAL else whence}") from None
+            if namespace == LOCAL:
+                whence = unasked_code(folder, registry, "which does not come with it: get it from whoever made it")
+            raise UsageError(f"{error}{whence}") from None
 
     def read(kind: str, plain: dict[str, Any]) -> Use:
         component = find(kind, str(plain.get("use")))
@@ -169,12 +177,13 @@ def load(
 ) -> Model:
     """The model of a run directory or model folder; of the newest run below ``runs/`` where none is named.
 
-    ``code`` are local files to run, as a recipe names them: a model that was made with such files needs them.
+    Where no such folder is, user/name is a model on the hub, which is fetched unless it is here already; never any code
+    of it. ``code`` are local files to run, as a recipe names them: a model that was made with such files needs them.
 
     Raises RunError where there is no model, or one that is damaged or has weights that are not finite, and UsageError
     where a plugin of its is not installed, and for what is no path or device.
     """
-    folder, files, words = _named(run, code)
+    folder, files, words = find_model(run, code)
     if words:
         say(words, sys.stderr)
     place = usable(device)
@@ -198,7 +207,7 @@ def sample(
     Texts come as ``str``. ``seed`` makes them repeatable; ``settings`` are the sampler's. The model stays loaded until
     another one is asked for or its files change. See ``load`` and ``Model.sample`` for the rest, and for errors.
     """
-    folder, files, words = _named(run, code)
+    folder, files, words = find_model(run, code)
     model = _cached(folder.absolute(), _written(folder), tuple(files), words)
     return model.sample(prompt, n, seed=seed, **settings)
 
@@ -210,13 +219,15 @@ def _cached(folder: Path, written: int, code: Sequence[Path], words: str) -> Mod
     return load(folder, code=code)
 
 
-def _named(run: PathLike[str] | str | None, code: Sequence[Path | str]) -> tuple[Path, list[Path], str]:
+def find_model(run: PathLike[str] | str | None, code: Sequence[Path | str]) -> tuple[Path, list[Path], str]:
     """The folder of a run's model, the files of code, and where several runs might be meant, words on which it is.
 
-    Raises UsageError for what can be no path.
+    Raises UsageError for what can be no path, and RunError for a name on the hub that cannot be fetched.
     """
     files, words = [code] if isinstance(code, str | Path) else code, ""
     try:
+        if isinstance(run, str) and is_hub_name(run):
+            run = fetch(run)
         if run is None:
             *others, newest = _models()
             run, words = newest, f"gangen: taking {newest}, the newest of {len(others) + 1} runs" if others else ""
@@ -280,11 +291,16 @@ def _stop_unless_finite(network: nn.Module, name: str, file: Path) -> None:
             )
 
 
-def unasked_code(folder: Path, registry: Registry) -> str:
-    """How to ask for the code that the model in ``folder`` was made with; nothing where ``registry`` has run any."""
+def unasked_code(folder: Path, registry: Registry, elsewhere: str = "") -> str:
+    """How to ask for the code that the model in ``folder`` was made with; nothing where ``registry`` has run any.
+
+    ``elsewhere`` is what to say of it where it is not in the folder.
+    """
     files = sorted((folder / "code").glob("*.py"))
-    if not files or any(plugin.name == LOCAL for plugin in registry.plugins()):
+    if any(plugin.name == LOCAL for plugin in registry.plugins()) or not (files or elsewhere):
         return ""
+    if not files:
+        return f"\nthe model was made with code of its own, {elsewhere}; if you trust it add --code FILE"
     flags = " ".join(f"--code {quote(str(path))}" for path in files)  # a stranger chose the names
     return (
         "\nthe model was made with code of its own, which is not run unasked; read it, and if you trust it add "

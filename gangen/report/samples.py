@@ -47,6 +47,13 @@ def over_time(folder: Path) -> tuple[list[Sheet], int]:
     return [_sheet(paths, _step_of(paths), folder.parent) for paths in shown], len(sheets)
 
 
+def last(folder: Path, step: int) -> tuple[str, list[Path]] | None:
+    """The newest sheet of ``step`` or before: its title and files; None where there is none."""
+    steps = [(paths[0].stem.split("-")[1], paths) for paths in _by_step(folder)]
+    known = [paths for number, paths in steps if number.isdecimal() and int(number) <= step]
+    return (_step_of(known[-1]), known[-1]) if known else None
+
+
 def of_real_data(folder: Path) -> Sheet | None:
     real = _real(folder)
     return _sheet(real, "real data", folder.parent) if real else None

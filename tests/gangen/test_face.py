@@ -19,6 +19,7 @@ FOREIGN = sorted([*ROOT.glob("plugins/**/*.py"), *ROOT.glob("tests/fixtures/**/*
 FLOORS = (
     {"__main__", "cli"},
     {"api", "testing", "scaffold"},
+    {"sharing"},
     {"report"},
     {"evaluation"},
     {"training"},

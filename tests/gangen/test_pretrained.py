@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from gangen.errors import UsageError
-from gangen.pretrained import PATIENCE, open_module, open_pretrained, pretrained_source
+from gangen.hub import PATIENCE
+from gangen.pretrained import open_module, open_pretrained, pretrained_source
 
 
 class Line(nn.Linear):

@@ -33,6 +33,8 @@ class Verses(Corpus):
         DataError: the package is missing, or no verse fits ``max_length``.
     """
 
+    license = "public domain"
+
     def __init__(self, *, labels: Literal["groups", "books"] = "groups", **options: Any) -> None:
         verses = read_verses(labels)
         super().__init__(verses, list(dict.fromkeys(verses.labels)), Account("text/verses", "verses"), **options)

@@ -1,0 +1,1 @@
+"""A trained model for others: as a folder with a card, and on the hub."""
