@@ -83,7 +83,7 @@ def test_what_is_finished_is_what_its_recipe_says(tmp_path, monkeypatch):
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_recipe_opens_with_what_it_is_and_its_command(recipe):
     lines = recipe.read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("# ")
+    assert lines[0].startswith("# ") and lines[0].endswith(".")  # it is what lists of recipes show
     assert f"accelerate launch -m gangen recipes/{recipe.name}" in "\n".join(lines[:6])
 
 
