@@ -33,6 +33,7 @@ SMALLER = {
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
     "my_images": ["data.path={photos}", "data.size=16", *NARROW],
     "cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],
+    "r3gan_ffhq64": ["data.path={photos}", "data.heldout=0.5", *NARROW],
     "r3gan_cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],
     "finish": ["start_from=null"],  # what it starts from, a run before it makes
     "stacked_mnist": ["data.size=100", "data.heldout_size=64", *NARROW],
