@@ -26,6 +26,7 @@ from .contracts import Batch as Batch
 from .contracts import Callback as Callback
 from .contracts import Clock as Clock
 from .contracts import Codec as Codec
+from .contracts import Command as Command
 from .contracts import Data as Data
 from .contracts import Extractor as Extractor
 from .contracts import Generator as Generator

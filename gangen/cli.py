@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -15,6 +16,7 @@ from gangen.failures import exited, explain
 from gangen.printing import escape_what_cannot_be_encoded, say
 
 if TYPE_CHECKING:
+    from gangen.components.component import Component
     from gangen.components.registry import Registry
     from gangen.recipe.sections import Recipe
 
@@ -27,6 +29,7 @@ examples:
   gangen runs                                                    how far what is trained here is, and what has ended
   gangen sample -n 5 --run runs/text_gan                         what it learned
   gangen eval runs/text_gan                                      how well: figures, and quality against diversity
+  gangen plugins                                                 what else there is: components, and further commands
 """
 
 
@@ -47,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return 0
         if words[0] not in COMMANDS and not words[0].startswith("-"):
+            if command := _brought(words[0], flags.no_plugin):
+                together = False
+                _play(words[0], command, words[1:], flags.no_plugin)
+                return 0
             words = ["train", *words]
         together = words[0] == "train"
         options, rest = parser.parse_known_args(words)
@@ -374,6 +381,51 @@ def _docs(options: argparse.Namespace, blocked: list[str]) -> None:
     say(read_page(options.page) if options.page else "\n".join(page_lines()))
 
 
+def _brought(word: str, blocked: list[str]) -> "Component | None":
+    """The command of a plugin that a word means."""
+    if not re.fullmatch(r"[\w/-]+", word) or Path(word).is_file():
+        return None
+    return next((it for it in _registry(blocked).all("commands") if word in (it.name, it.bare_name)), None)
+
+
+def _play(word: str, command: "Component", words: list[str], blocked: list[str]) -> None:
+    """A command of a plugin: ``words`` are its options."""
+    from pydantic import ValidationError
+
+    from gangen.components.catalogue import option_lines
+    from gangen.components.messages import problems_of
+    from gangen.components.options import read_use
+    from gangen.components.signatures import REQUIRED
+    from gangen.recipe.source import read_assignments
+
+    parameters = command.options.parameters
+    parser = _Parser(
+        prog=f"gangen {word}",
+        description=command.summary,
+        epilog="\n".join(option_lines(parameters)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for parameter in parameters:
+        if parameter.name == "output":
+            parser.add_argument("-o", "--output", required=parameter.default is REQUIRED, metavar="FILE")
+        elif parameter.default is REQUIRED:
+            parser.add_argument(parameter.name)
+    parser.add_argument("settings", nargs="*", default=[], metavar="NAME=VALUE", help="options, as listed below")
+    options, rest = parser.parse_known_args(words)
+    if unknown := [word for word in rest if word.startswith("-")]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = read_assignments(given.pop("settings") + rest)  # those that stand behind a flag, too
+    registry = _registry(blocked)
+    try:
+        use = read_use("commands", {"use": command.name, **given, **settings}, registry)
+    except ValidationError as error:
+        raise UsageError("\n".join(message for _, message in problems_of(error))) from None
+    for line in registry.build(use)():
+        say(line)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "train": _train,
     "check": _check,
@@ -428,7 +480,8 @@ def _read(options: argparse.Namespace, blocked: list[str]) -> tuple["Recipe", "R
     from gangen.recipe.load import load_recipe, recipe_file
 
     registry = _registry(blocked)
-    path, run_code = recipe_file(options.recipe, registry, COMMANDS), not getattr(options, "no_code", False)
+    commands = [*COMMANDS, *(it.bare_name for it in registry.all("commands"))]
+    path, run_code = recipe_file(options.recipe, registry, commands), not getattr(options, "no_code", False)
     recipe = load_recipe(path, options.overrides, registry, run_code=run_code)
     if os.environ.get("RANK", "0") == "0":
         for remark in recipe.remarks:

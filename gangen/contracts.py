@@ -300,6 +300,15 @@ class Metric(Protocol):
         """
 
 
+class Command(Protocol):
+    """What ``gangen NAME`` does. Its options without a default are words behind the name, in order, and others are
+    settings, ``NAME=VALUE``; one called "output" is ``-o FILE``.
+    """
+
+    def __call__(self) -> Iterable[str]:
+        """Do it; what is to be said on the way."""
+
+
 class Callback:
     """Called by the trainer on every process; override what you need. Never changes what is trained."""
 

@@ -50,6 +50,7 @@ _ALL = (
     Kind("metrics", "metric", "measures of a trained game", (), ("__call__",)),
     Kind("extractors", "extractor", "what metrics compare in", (), ("name", "key", "check", "fit", "features")),
     Kind("callbacks", "callback", "observers of a run", (), ("start", "after_step", "watch", "finish", "close")),
+    Kind("commands", "command", "what gangen does from the command line besides", (), ("__call__",)),
 )
 KINDS = {kind.name: kind for kind in _ALL}
 

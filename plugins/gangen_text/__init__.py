@@ -92,3 +92,8 @@ def gangen_metrics(register: Callable) -> None:
     register("invented", ".metrics.invented:Invented", summary="words that stand in no training text")
     register("exact_match", ".metrics.exact_match:ExactMatch", summary="share of answers that are the true one")
     register("lengths", ".metrics.lengths:Lengths", summary="distance of samples' lengths from held-out texts'")
+
+
+@hookimpl
+def gangen_commands(register: Callable) -> None:
+    register("answers", ".commands.answers:Answers", summary="answers of a language model to prompts, as a table")

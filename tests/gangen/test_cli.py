@@ -4,10 +4,11 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from gangen import cli, saved_model
+from gangen import cli, hookimpl, saved_model, testing
 
 FAST = [["--help"], ["--version"], [], ["plugins", "--json"], ["recipes"], ["show", "hinge"], ["schema"]]
 FAST += [["runs", "."], ["recipe.yaml"]]
@@ -411,3 +412,44 @@ def test_the_documentation_can_be_read_where_there_is_only_the_package(capsys):
     assert capsys.readouterr().out.startswith("# Metrics\n")
     assert cli.main(["docs", "metrix"]) == 2
     assert "no page is called 'metrix'; did you mean 'metrics'?" in capsys.readouterr().err
+
+
+class Greeting:
+    """``name`` is greeted, 100% politely, ``times`` times. ``output`` is a file for it."""
+
+    def __init__(self, *, name: str, output: Path | None = None, times: int = 1):
+        self.name, self.output, self.times = name, output, times
+
+    def __call__(self):
+        yield from [f"hello {self.name}"] * self.times
+        if self.output:
+            self.output.write_text(self.name)
+
+
+def test_a_plugin_brings_a_command(capsys, tmp_path, monkeypatch):
+    acme = ModuleType("acme")
+
+    @hookimpl
+    def gangen_commands(register):
+        register("greet", "acme:Greeting", summary="says hello")
+
+    acme.gangen_commands, acme.Greeting = gangen_commands, Greeting
+    monkeypatch.setitem(sys.modules, "acme", acme)
+
+    def said(*words):
+        code = cli.main(words)
+        return code, "".join(capsys.readouterr())
+
+    with testing.installed(acme=acme):
+        assert said("greet", "bob") == said("acme/greet", "bob") == (0, "hello bob\n")
+        assert said("greet", "-o", str(tmp_path / "out"), "bob", "times=2") == (0, "hello bob\nhello bob\n")
+        assert (tmp_path / "out").read_text() == "bob"
+        assert "name is greeted, 100% politely, times times" in said("greet", "--help")[1]
+        assert said("greet", "-o", "out")[1].startswith("gangen: error: the following arguments are required: name\n")
+        assert "error: unrecognized arguments: --loud" in said("greet", "bob", "--loud")[1]
+        assert "times must be an integer, got 'x'" in said("greet", "bob", "times=x")[1]
+        assert (
+            "unknown option 'time' for command 'acme/greet'; did you mean 'times'?" in said("greet", "a", "time=2")[1]
+        )
+        assert "'gret' is neither a command nor a recipe; did you mean 'greet'?" in said("gret", "bob")[1]
+        assert said("greet", "bob", "--no-plugin", "acme")[0] == 2

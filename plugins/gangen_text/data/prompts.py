@@ -86,7 +86,7 @@ class Prompts:
     ) -> None:
         if path is None and heldout_path is not None:
             raise DataError("heldout_path goes with a path; of the built-in tasks the share heldout is held out")
-        template = _template(tokenizer, chat)
+        template = template_of(tokenizer, chat)
         if system is not None and template is None:
             raise DataError("system goes with the chat template of a tokenizer, and there is none here")
         form: Form = "chat" if template is not None else "separated" if tokenizer in KINDS else "plain"
@@ -175,7 +175,7 @@ class Prompts:
         }
 
 
-def _template(tokenizer: str, chat: bool | None) -> str | None:
+def template_of(tokenizer: str, chat: bool | None) -> str | None:
     """The chat template of a saved tokenizer, where it is to be used. Raises DataError where one is asked for."""
     template = None
     if tokenizer not in KINDS and not tokenizer.endswith(".json") and chat is not False:

@@ -43,6 +43,7 @@ class LanguageModel(nn.Module):
     """
 
     who: ClassVar[str]
+    lengths: ClassVar[str] = "data."  # before the names of options that say how long prompts and texts may be
     auto: ClassVar[str] = "AutoModel"
     retokenizes: ClassVar[bool] = False
     own_tokenizer: Any = None  # where it reads texts again, whose tokens are others than its own
@@ -73,7 +74,8 @@ class LanguageModel(nn.Module):
         self.model = model
         self.input = _prompts_of(spec, self.who)
         self.longest = longest = (self.input.max_length - 1 if self.input else 1) + spec.max_length
-        self.too_long = "data.max_length or data.max_prompt_length" if self.input else "data.max_length"
+        names = ["max_length", "max_prompt_length"] if self.input else ["max_length"]
+        self.too_long = " or ".join(f"{self.lengths}{name}" for name in names)
         if model is not None:
             self.net: Any = open_pretrained(model, self.who, auto=self.auto, unread=None)
         else:

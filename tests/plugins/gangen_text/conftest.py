@@ -123,3 +123,20 @@ def gpt2(tmp_path, data):
             GPT2Config(vocab_size=size, n_positions=12, n_embd=16, n_layer=2, n_head=2, initializer_range=0.5)
         ).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def llama(tmp_path):
+    """A small model with its tokenizer, as transformers saves both; its table has more rows than there are tokens."""
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path / "tiny-llama"
+    codec = make_codec(["a b c d e f g"], [], tokenizer="words", vocab_size=30, max_length=8)
+    PreTrainedTokenizerFast(
+        tokenizer_object=codec.tokenizer, bos_token="<start>", eos_token="<end>", pad_token="<pad>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    net = LlamaForCausalLM(LlamaConfig(vocab_size=16, max_position_embeddings=12, initializer_range=0.5, **shape))
+    net.save_pretrained(folder)
+    return folder

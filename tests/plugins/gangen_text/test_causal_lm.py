@@ -152,29 +152,13 @@ def test_checkpointing_has_the_same_gradients():
     torch.testing.assert_close(*gradients)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A small model with its tokenizer, as transformers saves both; its table has more rows than there are tokens."""
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    codec = make_codec(["a b c d e f g"], [], tokenizer="words", vocab_size=30, max_length=8)
-    PreTrainedTokenizerFast(
-        tokenizer_object=codec.tokenizer, bos_token="<start>", eos_token="<end>", pad_token="<pad>", unk_token="<unk>"
-    ).save_pretrained(tmp_path / "model")
-    torch.manual_seed(0)
-    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    net = LlamaForCausalLM(LlamaConfig(vocab_size=16, max_position_embeddings=12, initializer_range=0.5, **shape))
-    net.save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
+def codec_of(llama, length=8):
+    return make_codec([], [], tokenizer=str(llama), max_length=length)
 
 
-def codec_of(folder, length=8):
-    return make_codec([], [], tokenizer=str(folder), max_length=length)
-
-
-def test_a_pretrained_model_writes_tokens_of_its_tokenizer_alone(folder):
-    codec = codec_of(folder)
-    net = CausalLM(codec.spec, model=str(folder), architecture="gpt2")  # which is for where there is none
+def test_a_pretrained_model_writes_tokens_of_its_tokenizer_alone(llama):
+    codec = codec_of(llama)
+    net = CausalLM(codec.spec, model=str(llama), architecture="gpt2")  # which is for where there is none
     assert codec.spec.vocab_size == 11 < net.embedding.num_embeddings
     with noise.shared(0):
         rows = net.sample(64)
@@ -190,11 +174,11 @@ def test_a_pretrained_model_writes_tokens_of_its_tokenizer_alone(folder):
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_what_was_saved_is_opened_by_transformers(fresh, folder, tmp_path):
+def test_what_was_saved_is_opened_by_transformers(fresh, llama, tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    codec = codec_of(folder)
-    net = CausalLM(codec.spec, **({"architecture": "gpt2", **SHAPE} if fresh else {"model": str(folder)}))
+    codec = codec_of(llama)
+    net = CausalLM(codec.spec, **({"architecture": "gpt2", **SHAPE} if fresh else {"model": str(llama)}))
     with torch.no_grad():
         net.embedding.weight.mul_(1.5)
     net.save_pretrained(tmp_path / "student")
@@ -229,19 +213,19 @@ def test_networks_that_cannot_be_are_refused(options, message):
         CausalLM(PLAIN, **options)
 
 
-def test_data_that_do_not_fit_a_pretrained_model_are_refused(folder):
+def test_data_that_do_not_fit_a_pretrained_model_are_refused(llama):
     with pytest.raises(UsageError, match=r"reads 12 tokens at most, and these data have up to 21; set data.max_length"):
-        CausalLM(codec_of(folder, 20).spec, model=str(folder))
+        CausalLM(codec_of(llama, 20).spec, model=str(llama))
     other = make_codec(["x y"], [], tokenizer="words", vocab_size=30, max_length=8)
     with pytest.raises(UsageError, match=r"these data have others: set data.tokenizer to it"):
-        CausalLM(other.spec, model=str(folder))
+        CausalLM(other.spec, model=str(llama))
     with pytest.raises(UsageError, match="knows no labels"):
         CausalLM(replace(PLAIN, labels=("a", "b")), architecture="llama")
     with pytest.raises(UsageError, match="these data have others for what they start from; take text/prompts"):
         CausalLM(replace(SPEC, input=replace(PLAIN, vocab_size=8)), architecture="llama")
     with pytest.raises(UsageError, match="reads prompts: its condition needs an input"):
         network().sample(1)
-    assert isinstance(codec_of(folder), TextCodec)
+    assert isinstance(codec_of(llama), TextCodec)
 
 
 RECIPE = """
@@ -256,12 +240,12 @@ trainer: {{batch_size: 4, threads: 1}}
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_a_run_is_played_opened_and_given_away(fresh, folder, tmp_path):
+def test_a_run_is_played_opened_and_given_away(fresh, llama, tmp_path):
     from transformers import AutoModelForCausalLM
 
     (tmp_path / "lines.txt").write_text("a b\nb c d\nc\nd e f\ng a\nf f a\n")
-    network = "architecture: gpt2, hidden_size: 16, num_attention_heads: 2" if fresh else f"model: {folder}"
-    text = RECIPE.format(path=tmp_path / "lines.txt", tokenizer="words" if fresh else folder, network=network)
+    network = "architecture: gpt2, hidden_size: 16, num_attention_heads: 2" if fresh else f"model: {llama}"
+    text = RECIPE.format(path=tmp_path / "lines.txt", tokenizer="words" if fresh else llama, network=network)
     (tmp_path / "game.yaml").write_text(text)
     gangen.train(tmp_path / "game.yaml", run=str(tmp_path / "run"))
     model = gangen.load(tmp_path / "run")
@@ -278,17 +262,17 @@ def test_a_run_is_played_opened_and_given_away(fresh, folder, tmp_path):
 
 
 @pytest.fixture
-def adapted(folder, tmp_path):
-    """A recipe whose generator is the model of ``folder`` with an adapter."""
+def adapted(llama, tmp_path):
+    """A recipe whose generator is the model of ``llama`` with an adapter."""
     pytest.importorskip("peft")
     (tmp_path / "lines.txt").write_text("a b\nb c d\nc\nd e f\ng a\nf f a\n")
-    network = f"model: {folder}, adapter: {{rank: 2}}"
+    network = f"model: {llama}, adapter: {{rank: 2}}"
     path = tmp_path / "game.yaml"
-    path.write_text(RECIPE.format(path=tmp_path / "lines.txt", tokenizer=folder, network=network))
+    path.write_text(RECIPE.format(path=tmp_path / "lines.txt", tokenizer=llama, network=network))
     return path
 
 
-def test_of_a_model_with_an_adapter_nothing_else_learns_or_is_kept(adapted, folder, tmp_path):
+def test_of_a_model_with_an_adapter_nothing_else_learns_or_is_kept(adapted, llama, tmp_path):
     from transformers import AutoModelForCausalLM
 
     run = RunDirectory(gangen.train(adapted, run=str(tmp_path / "run")).folder)
@@ -299,7 +283,7 @@ def test_of_a_model_with_an_adapter_nothing_else_learns_or_is_kept(adapted, fold
         assert sum(it.numel() for it in tensors.values() if it.dim() == 2) in (size, 2 * size)
     assert all("lora_" in name for name in kept["model.safetensors"].keys() | kept["average.safetensors"].keys())
     model = gangen.load(run.root)
-    net, base = model.networks["generator"].net, load_file(folder / "model.safetensors")
+    net, base = model.networks["generator"].net, load_file(llama / "model.safetensors")
     state = {name.replace(".base_layer.", "."): it for name, it in net.state_dict().items()}
     assert all(torch.equal(it, state[name]) for name, it in base.items())
     assert any(it.abs().sum() > 0 for name, it in state.items() if "lora_B" in name)
@@ -307,7 +291,7 @@ def test_of_a_model_with_an_adapter_nothing_else_learns_or_is_kept(adapted, fold
     opened, tokens = AutoModelForCausalLM.from_pretrained(tmp_path / "student"), torch.arange(9)[None]
     assert opened.state_dict().keys() == base.keys() | {"lm_head.weight"}
     torch.testing.assert_close(opened(input_ids=tokens).logits, net(input_ids=tokens).logits)
-    assert (opened(input_ids=tokens).logits - AutoModelForCausalLM.from_pretrained(folder)(tokens).logits).std() > 1e-3
+    assert (opened(input_ids=tokens).logits - AutoModelForCausalLM.from_pretrained(llama)(tokens).logits).std() > 1e-3
 
 
 def test_a_run_with_an_adapter_goes_on_to_the_bit(adapted, tmp_path):
@@ -327,7 +311,7 @@ def test_a_run_with_an_adapter_goes_on_to_the_bit(adapted, tmp_path):
         assert all(map(torch.equal, one.net.state_dict().values(), other.net.state_dict().values()))
 
 
-def test_an_adapter_without_its_package_says_what_brings_it(folder, monkeypatch):
+def test_an_adapter_without_its_package_says_what_brings_it(llama, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(UsageError, match=r'needs the package peft for an adapter: pip install "gangen\[lm\]"'):
-        CausalLM(codec_of(folder).spec, model=str(folder), adapter={"rank": 2})
+        CausalLM(codec_of(llama).spec, model=str(llama), adapter={"rank": 2})
