@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -114,15 +114,17 @@ def soundness(net: nn.Module) -> dict[str, Tensor]:
 def tensors_in(file: Path) -> dict[str, Tensor]:
     """The names and shapes in a safetensors file, as tensors without memory.
 
-    Raises OSError where it cannot be read, SafetensorError where it is damaged, ValueError where it holds more tensors
-    than any network has.
+    Raises OSError where it cannot be read, ValueError where it is damaged or holds more tensors than any network has.
     """
     with file.open("rb") as start:
         size = int.from_bytes(start.read(8), "little")
     if size > MOST_HEADER:
         raise ValueError(f"{file.name} says that it lists {size:,} bytes of names")
-    with safe_open(file, "pt") as header:
-        return {name: torch.empty(header.get_slice(name).get_shape(), device="meta") for name in header.keys()}  # noqa: SIM118
+    try:
+        with safe_open(file, "pt") as header:
+            return {name: torch.empty(header.get_slice(name).get_shape(), device="meta") for name in header.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{file.name} is cut off, or no safetensors file: {error}") from None
 
 
 class without_memory(TorchFunctionMode):

@@ -458,6 +458,13 @@ def test_a_list_of_tensors_is_of_a_bounded_size(texts, tmp_path, header):
         saved_model.load(copy)
 
 
+def test_weights_that_were_not_copied_whole_are_named(run):
+    file = run("ring") / "generator.safetensors"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(RunError, match=r"damaged: generator\.safetensors is cut off, or no safetensors file"):
+        saved_model.sample()
+
+
 def test_a_million_tensors_without_content_are_refused(texts, tmp_path):
     copy = shutil.copytree(texts, tmp_path / "model")
     empty = '{"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}'
