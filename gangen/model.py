@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,7 @@ from gangen.contracts import Batch, Codec
 from gangen.errors import RunError, UsageError, did_you_mean
 from gangen.networks import count_parameters
 from gangen.printing import visible
-from gangen.samplers import Sampler, defaults_of, drawing, drawn, settings_of
+from gangen.samplers import Drawing, Sampler, defaults_of, drawn, settings_of
 
 # How many samples are drawn at once, at most, where a model does not say, as those of format 1 do not.
 AT_ONCE = 500
@@ -136,58 +137,98 @@ class Model:
         def ways(count: int, condition: Batch, chosen: Mapping[str, Any]) -> Tensor:
             return method(count, n, condition, **chosen)
 
-        with drawing(seed := _seed(seed), self.device, *self.networks.values()):
-            return list(self._decoded(ways, rows, self._condition(prompt, rows), settings, seed, range(1)))
+        around = Drawing(seed := _seed(seed), self.device, *self.networks.values())
+        with around.going_on():
+            condition = self._condition(prompt, rows)
+        return list(self._decoded(ways, around, [(condition, rows)], settings, lambda row: (seed, 0, row)))
 
     def draw(self, verb: str, prompt: Any = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> list[Any]:
         """What a method of the sampler's makes, decoded: ``draw("reconstruct", image)``. The rest is as in ``sample``.
 
         Raises UsageError where ``sample`` does, and where the sampler has no such method.
         """
-        n = _count("n", n)
-        if not isinstance(verb, str):
-            raise UsageError(f"a verb is text, as in 'sample', got {verb!r:.60}")
         if verb == "interpolate":
             return self.interpolate(prompt, n, seed=seed, **settings)
+        return list(self._drawn(verb, prompt, n, seed, settings))
+
+    def stream(self, prompt: Any = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> Iterator[Any]:
+        """The samples of ``sample``, one by one: the first are there before the last are drawn, and none is kept.
+
+        Raises UsageError where ``sample`` does, before anything is drawn.
+        """
+        return self._drawn("sample", prompt, n, seed, settings)
+
+    def sample_each(self, asked: Sequence[tuple[Any, int, int | None]], **settings: Any) -> list[list[Any]]:
+        """Several draws at once, each a prompt, ``n`` and a seed: what each gives is what ``sample`` gives for it.
+
+        That is so of noise that comes from ``gangen.noise``. Raises UsageError where ``sample`` does for one of them.
+        """
+        chosen = [(prompt, _count("n", n), _seed(seed)) for prompt, n, seed in asked]
+        noise_of = [(seed, 0, row) for _, n, seed in chosen for row in range(n)]
+        prompts = [(prompt, n) for prompt, n, _ in chosen]
+        made = self._made("sample", prompts, chosen[0][2] if chosen else 0, noise_of.__getitem__, settings)
+        return [list(islice(made, n)) for _, n, _ in chosen]
+
+    def _drawn(self, verb: str, prompt: Any, n: int, seed: int | None, settings: Mapping[str, Any]) -> Iterator[Any]:
+        n, seed, prompts = _count("n", n), _seed(seed), prompt if isinstance(prompt, list) else [prompt]
+        each = [(it, n) for it in prompts]
+        return self._made(verb, each, seed, lambda row: (seed, row // n, row % n), settings)
+
+    def _made(
+        self,
+        verb: str,
+        prompts: Sequence[tuple[Any, int]],
+        seed: int,
+        noise_of: Callable[[int], Sequence[int]],
+        settings: Mapping[str, Any],
+    ) -> Iterator[Any]:
+        """So many samples for each prompt, once they are asked for; what is wrong with these is raised at once."""
+        if not isinstance(verb, str):
+            raise UsageError(f"a verb is text, as in 'sample', got {verb!r:.60}")
         method: Callable[..., Any] | None = None if verb.startswith("_") else getattr(self.sampler, verb, None)
         if not callable(method):
             raise UsageError(f"{self.name} cannot {verb}")
-        prompts = prompt if isinstance(prompt, list) else [prompt]
-        self._check(method, settings, n * len(prompts))
-        made: list[Any] = []
-        with drawing(seed := _seed(seed), self.device, *self.networks.values()):
-            for which, condition in _together([self._condition(each, n) for each in prompts]):
-                here = _rows_of(settings, slice(len(made), len(made) + n * len(which)))
-                made += self._decoded(partial(drawn, method), n, condition, here, seed, which)
-        return made
+        self._check(method, settings, sum(n for _, n in prompts))
+        around = Drawing(seed, self.device, *self.networks.values())
+        with around.going_on():
+            conditions = [(self._condition(prompt, n), n) for prompt, n in prompts]
+        return self._decoded(partial(drawn, method), around, _together(conditions), settings, noise_of)
 
     def _decoded(
         self,
         make: Callable[[int, Batch, Mapping[str, Any]], Tensor],
-        n: int,
-        condition: Batch,
+        around: Drawing,
+        conditions: Sequence[tuple[Batch, int]],
         settings: Mapping[str, Any],
-        seed: int,
-        prompts: range,
+        noise_of: Callable[[int], Sequence[int]],
     ) -> Iterator[Any]:
-        """What ``make`` makes of ``n`` rows of ``condition`` for each of the prompts with these numbers, decoded.
+        """What ``make`` makes of so many rows of each of the ``conditions``, decoded.
 
-        The noise of a row follows from ``seed``, the number of its prompt and its own behind this prompt. Rows are made
-        in parts, so that memory grows by no more than what is decoded.
+        Row i of all of them has the noise ``noise_of(i)``: numbers from 0. Rows are made in parts, each in a context of
+        its own, so that memory grows by no more than what is decoded, and who takes the samples may draw in between.
         """
-        start, total, at_once = 0, n * len(prompts), FIRST_AT_ONCE
-        while start < total:
-            count = min(at_once, self.batch_size, total - start)
-            rows = slice(start, start + count)
-            with noise.by_row([(seed, prompts[row // n], row % n) for row in range(start, rows.stop)]):
-                made = make(count, _rows_of(condition, rows), _rows_of(settings, rows))
-            if made.is_floating_point() and not made.isfinite().all():
-                raise RunError(
-                    f"{self.name} makes samples that are not finite: its weights have grown out of all measure\n"
-                    "sample from an earlier one, if phases/ or best/ have it, or train by a lower learning rate"
-                )
-            yield from self.codec.decode(made)
-            start, at_once = rows.stop, max(1, NUMBERS_AT_ONCE * count // max(1, made.numel()))
+        first = 0
+        for condition, total in conditions:
+            start, at_once = 0, FIRST_AT_ONCE
+            while start < total:
+                count = min(at_once, self.batch_size, total - start)
+                rows, places = slice(start, start + count), range(first + start, first + start + count)
+                with around.going_on():
+                    with noise.by_row([noise_of(place) for place in places]):
+                        chosen = _rows_of(settings, slice(places.start, places.stop))
+                        made = make(count, _rows_of(condition, rows), chosen)
+                    self._stop_unless_finite(made)
+                    decoded = self.codec.decode(made)
+                yield from decoded
+                start, at_once = rows.stop, max(1, NUMBERS_AT_ONCE * count // max(1, made.numel()))
+            first += total
+
+    def _stop_unless_finite(self, made: Tensor) -> None:
+        if made.is_floating_point() and not made.isfinite().all():
+            raise RunError(
+                f"{self.name} makes samples that are not finite: its weights have grown out of all measure\n"
+                "sample from an earlier one, if phases/ or best/ have it, or train by a lower learning rate"
+            )
 
     def _check(self, verb: Callable[..., Any], settings: Mapping[str, Any], n: int) -> None:
         """Raises UsageError for a setting that ``verb`` does not have, or that is not of its type or of ``n`` rows."""
@@ -271,10 +312,11 @@ def _rows_of(columns: Mapping[str, Any], rows: slice) -> dict[str, Any]:
     return {name: value[rows] if isinstance(value, Tensor) else value for name, value in columns.items()}
 
 
-def _together(conditions: Sequence[Batch]) -> list[tuple[range, Batch]]:
-    """All conditions as one, with the range of their numbers, where their tensors are alike; else one by one."""
-    alike = {tuple((name, tensor.shape[1:], tensor.dtype) for name, tensor in it.items()) for it in conditions}
-    if len(alike) > 1:
-        return [(range(number, number + 1), condition) for number, condition in enumerate(conditions)]
-    names = conditions[0] if conditions else ()
-    return [(range(len(conditions)), {name: torch.cat([it[name] for it in conditions]) for name in names})]
+def _together(conditions: Sequence[tuple[Batch, int]]) -> list[tuple[Batch, int]]:
+    """Conditions and how many rows each has: all as one where their tensors are alike; else as they are."""
+    alike = {tuple((name, tensor.shape[1:], tensor.dtype) for name, tensor in it.items()) for it, _ in conditions}
+    if len(alike) != 1:
+        return list(conditions)
+    names = conditions[0][0]
+    whole = {name: torch.cat([it[name] for it, _ in conditions]) for name in names}
+    return [(whole, sum(count for _, count in conditions))]

@@ -22,13 +22,13 @@ _OWN_DRAWS = {
 }
 
 
-class _Source:
-    """The current generator per device, and which part of the global batch this process and micro-batch holds."""
+class Source:
+    """A generator per device, and which part of the global batch this process and micro-batch holds."""
 
-    def __init__(self) -> None:
-        self.seed: int | None = None
-        self.part = 0
-        self.parts = 1
+    def __init__(self, seed: int | None = None, part: int = 0, parts: int = 1) -> None:
+        self.seed = seed
+        self.part = part
+        self.parts = parts
         self.generators: dict[torch.device, torch.Generator] = {}
 
     def generator(self, device: torch.device) -> torch.Generator | None:
@@ -50,7 +50,7 @@ class _Rows:
     They are numpy's: of a seed torch's own on a CPU look at 32 bits, by which two rows in 10,000 may well be alike.
     """
 
-    def __init__(self, seeds: Sequence[int | Sequence[int]], around: "_Source | _Rows") -> None:
+    def __init__(self, seeds: Sequence[int | Sequence[int]], around: "Source | _Rows") -> None:
         self.seeds = seeds
         self.around = around
 
@@ -71,7 +71,7 @@ class _Rows:
 
 
 # A thread begins with the default, so that what one draws from is no other's.
-_source: ContextVar[_Source | _Rows] = ContextVar("source of noise", default=_Source())  # noqa: B039
+_source: ContextVar[Source | _Rows] = ContextVar("source of noise", default=Source())  # noqa: B039
 
 
 @contextmanager
@@ -81,9 +81,7 @@ def shared(seed: int, part: int = 0, parts: int = 1) -> Iterator[None]:
     Every process must make the same draws in the same order; each keeps its own rows. Outside any such context
     the functions below draw from torch's default generator.
     """
-    source = _Source()
-    source.seed, source.part, source.parts = seed, part, parts
-    with _drawing_from(source):
+    with drawing_from(Source(seed, part, parts)):
         yield
 
 
@@ -94,12 +92,13 @@ def by_row(seeds: Sequence[int | Sequence[int]]) -> Iterator[None]:
     So what row i draws depends neither on how many rows there are nor on which they are. A draw of m rows for each
     has those of row i next to each other. A draw of any other number of rows is made by the context around.
     """
-    with _drawing_from(_Rows(seeds, _source.get())):
+    with drawing_from(_Rows(seeds, _source.get())):
         yield
 
 
 @contextmanager
-def _drawing_from(source: _Source | _Rows) -> Iterator[None]:
+def drawing_from(source: Source | _Rows) -> Iterator[None]:
+    """Within this context draws come from ``source``, and go on where those of an earlier such context ended."""
     outer = _source.set(source)
     try:
         yield

@@ -12,7 +12,7 @@ from gangen import noise
 from gangen.contracts import Batch
 from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.networks import Players, evaluating
-from gangen.torch_draws import seeded
+from gangen.torch_draws import Draws
 
 
 class Sampler(Protocol):
@@ -123,8 +123,23 @@ def drawing(seed: int, device: torch.device, *networks: nn.Module) -> Iterator[N
     That is so of ``gangen.noise`` and of torch's own generators, which go on afterwards as if nothing had been drawn;
     and of each thread by itself.
     """
-    with seeded(seed, device), noise.shared(seed), evaluating(*networks):
+    with Drawing(seed, device, *networks).going_on():
         yield
+
+
+class Drawing:
+    """What ``seed`` draws, a part in each context of ``going_on``, as in ``drawing``."""
+
+    def __init__(self, seed: int, device: torch.device, *networks: nn.Module) -> None:
+        self.draws = Draws(seed, device)
+        self.noise = noise.Source(seed)
+        self.networks = networks
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Draw on from where the context before ended."""
+        with self.draws.going_on(), noise.drawing_from(self.noise), evaluating(*self.networks):
+            yield
 
 
 def drawn(verb: Callable[..., Tensor], n: int, condition: Batch, settings: Mapping[str, Any]) -> Tensor:

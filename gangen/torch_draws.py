@@ -28,33 +28,62 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     A thread that finds those of a CPU in the hands of another draws the same numbers by a generator of its own. On CUDA
     it waits for the other: some kernels draw from the one of the device alone.
     """
-    cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
-    # Inside of draws that are redirected they stay so, whoever may have left meanwhile.
-    redirected = getattr(_THREAD, "redirected", False)
-    if redirected or not _OWNER.acquire(blocking=bool(cuda)):
-        _THREAD.redirected = True
+    with Draws(seed, device).going_on():
+        yield
+
+
+class Draws:
+    """What torch's own generators draw by a seed, a part in each context of ``going_on``, as in ``seeded``."""
+
+    def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+        cuda = torch.device(device).type == "cuda"
+        self.on_device = torch.Generator(device).manual_seed(seed) if cuda else None
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Draw on from where the context before ended."""
+        # Inside of draws that are redirected they stay so, whoever may have left meanwhile.
+        redirected = getattr(_THREAD, "redirected", False)
+        if redirected or not _OWNER.acquire(blocking=self.on_device is not None):
+            _THREAD.redirected = True
+            try:
+                with _Redirected(self.generator):
+                    yield
+            finally:
+                _THREAD.redirected = redirected
+            return
         try:
-            with _Redirected(seed):
-                yield
+            with _lent(torch.default_generator, self.generator):
+                if self.on_device is None:
+                    yield
+                else:
+                    device = self.on_device.device
+                    index = torch.cuda.current_device() if device.index is None else device.index
+                    with _lent(torch.cuda.default_generators[index], self.on_device):
+                        yield
         finally:
-            _THREAD.redirected = redirected
-        return
+            _OWNER.release()
+
+
+@contextmanager
+def _lent(theirs: torch.Generator, ours: torch.Generator) -> Iterator[None]:
+    """``theirs`` draws what ``ours`` would; afterwards each is where it would be."""
+    before = theirs.get_state()
+    theirs.set_state(ours.get_state())
     try:
-        with torch.random.fork_rng(cuda):
-            torch.default_generator.manual_seed(seed)
-            if cuda:
-                torch.cuda.manual_seed(seed)
-            yield
+        yield
     finally:
-        _OWNER.release()
+        ours.set_state(theirs.get_state())
+        theirs.set_state(before)
 
 
 class _Redirected(TorchDispatchMode):
     """What would be drawn on the CPU by torch's own generator is drawn by one of this thread's, to the same numbers."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = generator
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:

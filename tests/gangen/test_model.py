@@ -87,6 +87,31 @@ def test_a_sample_is_the_same_however_many_are_drawn_and_whatever_prompts_follow
         assert in_parts.sample(["a", other, "e"], 7, seed=5)[:14] == both
 
 
+@pytest.mark.parametrize("sampler", [Echoes, Noisy])
+def test_a_stream_is_what_sample_gives_and_is_drawn_as_it_is_taken(sampler):
+    it, before = sampled_by(sampler(), Words(), batch_size=3), torch.get_rng_state()
+    stream = it.stream(["a", "bc"], 4, seed=5)
+    found = [next(stream)]
+    assert len(it.sampler.asked) == 1 and torch.equal(before, torch.get_rng_state())
+    for sample in stream:  # whoever takes them may draw, and sample
+        torch.rand(7), noise.uniform(3), it.sample("a", seed=9)
+        found.append(sample)
+    assert found == it.sample(["a", "bc"], 4, seed=5)
+    with pytest.raises(UsageError, match="no use for a prompt of type int"):
+        it.stream(7)
+
+
+def test_what_several_ask_for_is_drawn_at_once_and_each_has_what_it_would_have_alone():
+    it = sampled_by(Noisy(), Words())
+    asked = [("a", 3, 1), ("b", 1, 1), ("a", 2, 8)]
+    together = it.sample_each(asked)
+    assert it.sampler.asked == [6]
+    assert together == [it.sample(prompt, n, seed=seed) for prompt, n, seed in asked]
+    unlike = [("a", 3, 1), ("bcd", 2, 4)]
+    assert it.sample_each(unlike) == [it.sample(prompt, n, seed=seed) for prompt, n, seed in unlike]
+    assert it.sample_each([]) == []
+
+
 def test_a_way_is_the_same_however_many_there_are():
     it = sampled_by(Noisy(), Words())
     ways = it.interpolate("a", 3, rows=20, seed=5)
