@@ -172,6 +172,17 @@ def _parser() -> argparse.ArgumentParser:
         further = "a player beside those that it draws with, to go on training, as discriminator (repeatable)"
         giving.add_argument("--with", dest="players", action="append", default=[], metavar="PLAYER", help=further)
         giving.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
+    serving = command("serve", "a model over HTTP: JSON, files, and a page to try prompts")
+    serving.add_argument("run", nargs="?", metavar="RUN", help=whence)
+    serving.add_argument("--host", default="127.0.0.1", metavar="NAME", help="default: 127.0.0.1, this machine alone")
+    serving.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0 for any that is free")
+    serving.add_argument("--max-n", type=int, default=64, metavar="N", help="samples of a request (default: 64)")
+    bytes_of = "bytes of a request, with its prompt (default: 1,048,576)"
+    serving.add_argument("--max-bytes", type=int, default=2**20, metavar="N", help=bytes_of)
+    seconds = "how long a request may wait for its answer (default: 60)"
+    serving.add_argument("--max-seconds", type=float, default=60.0, metavar="S", help=seconds)
+    serving.add_argument("--device", default="cpu", metavar="NAME", help=device)
+    serving.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
     listed = command("plugins", "what is installed, and what could not be loaded")
     listed.add_argument("--json", action="store_true", help="for programs, with summaries")
     showing = command("show", "a component, or a section of recipes, and what can be told to it")
@@ -321,6 +332,22 @@ def _given_away(options: argparse.Namespace, blocked: list[str]) -> dict[str, An
     return common | {"registry": _registry(blocked)}
 
 
+def _serve(options: argparse.Namespace, blocked: list[str]) -> None:
+    for name in ("max_n", "max_bytes", "max_seconds"):
+        if not getattr(options, name) > 0:
+            raise UsageError(f"--{name.replace('_', '-')} must be more than 0, got {getattr(options, name)}")
+    try:
+        from gangen.serving.app import Limits
+        from gangen.serving.server import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(f"gangen serve needs {error.name}: pip install 'gangen[serve]'") from None
+    from gangen.saved_model import load
+
+    model = load(options.run, registry=_registry(blocked), device=options.device, code=options.code)
+    limits = Limits(options.max_n, options.max_bytes, options.max_seconds)
+    serve(model, host=options.host, port=options.port, limits=limits)
+
+
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.components.catalogue import catalogue, plugin_lines
 
@@ -436,6 +463,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "report": _report,
     "export": _export,
     "publish": _publish,
+    "serve": _serve,
     "plugins": _plugins,
     "show": _show,
     "recipes": _recipes,

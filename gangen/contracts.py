@@ -152,7 +152,8 @@ class Codec(Protocol):
     terminal can show them, it has ``preview(sheet)``, a few lines of text.
 
     ``takes`` says what a prompt is, as in "an image, or the path of one", and ``prompt_types`` of which types, where
-    that is not ``str``, as the command line knows it, alone.
+    that is not ``str``, as the command line knows it, alone. With ``pathlib.Path`` among them a text is the path of a
+    file: who asks over HTTP sends the file, and no path of this machine is opened.
 
     With ``samples_of``, a first sheet shows held-out rows. Metrics that compare samples with these ask for two more:
     ``batch_of`` and ``extractor``; a judge, where a recipe names none, for ``batch_of`` and ``discriminator``.

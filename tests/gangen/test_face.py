@@ -19,7 +19,7 @@ FOREIGN = sorted([*ROOT.glob("plugins/**/*.py"), *ROOT.glob("tests/fixtures/**/*
 FLOORS = (
     {"__main__", "cli"},
     {"api", "testing", "scaffold"},
-    {"sharing"},
+    {"sharing", "serving"},
     {"report"},
     {"evaluation"},
     {"training"},
