@@ -57,7 +57,7 @@ def main() -> None:
 
     def step(turn: Callable) -> None:
         with learning(players, turn.updates) as learners:
-            turn(networks, batch, CLOCK)[0].backward()
+            turn(networks, batch, CLOCK)[0].value.backward()
             for player in learners:
                 player.step(CLOCK)
 
