@@ -32,6 +32,8 @@ _FREE = (
         "trainer.keep_checkpoints:",
         "trainer.eval_batch_size:",
         "trainer.timeout:",
+        "trainer.non_finite:",
+        "trainer.recovery.",
     ),
 )
 
@@ -201,10 +203,13 @@ class RunDirectory:
                     if isinstance(row, dict):
                         yield read_row(row)
 
-    def forget_after(self, step: int) -> None:
-        """Drop metrics of steps beyond ``step``: the run that resumes there will write them again."""
+    def forget_after(self, step: int, *, events: bool = True) -> None:
+        """Drop metrics of steps beyond ``step``: the run that resumes there will write them again.
+
+        Without ``events``, rows of these stay: a run that goes back after one has them behind it.
+        """
         with self.writing():
-            rows = [row for row in self.read_metrics() if row["step"] <= step]
+            rows = [row for row in self.read_metrics() if row["step"] <= step or (not events and "event" in row)]
             if self.metrics.exists():
                 write_atomically(self.metrics, "".join(map(to_json, rows)))
 

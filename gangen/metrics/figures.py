@@ -12,7 +12,7 @@ Good = Literal["high", "low"]
 ENDS = ("high", "low")
 
 # Entries of a row that are no figures.
-STAMP = ("step", "phase", "warning")
+STAMP = ("step", "phase", "event", "warning")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from gangen.names import RULE, is_name
 from gangen.recipe.balance import Balance
 from gangen.recipe.keep_best import KeepBest
 from gangen.recipe.players import PLAYERS_SCHEMA, OptimizerRecipe, PlayerRecipe, with_kinds
+from gangen.recipe.recovery import RecoveryRecipe
 from gangen.recipe.source import RecipeSource, dump
 from gangen.recipe.strict import Section
 
@@ -61,7 +62,10 @@ class TrainerRecipe(Section, title="the trainer"):
     takes, which OMP_NUM_THREADS says. ``compile`` compiles what can be compiled to the same result, of networks and of
     the slopes in penalties, and says what it leaves as it is. ``eval_batch_size`` is how many samples are drawn at once
     for metrics, and later from the model. Processes wait for each other for ``timeout`` seconds, which must be more
-    than an evaluation takes.
+    than an evaluation takes. ``non_finite`` says what follows a loss or gradient that is infinite or no number: the run
+    stops before anything of it is saved; or, with "skip", looks at each turn and leaves such a one out, or, with
+    "roll_back", goes back to the newest checkpoint and on with smaller steps. ``recovery`` says how often, and how
+    small.
     """
 
     batch_size: Annotated[int, Ge(1)] = 64
@@ -74,6 +78,8 @@ class TrainerRecipe(Section, title="the trainer"):
     keep_checkpoints: Annotated[int, Ge(1)] = 3
     eval_batch_size: Annotated[int, Ge(1)] = 500
     timeout: Annotated[float, Interval(gt=0, le=10**7)] = 1800.0
+    non_finite: Literal["stop", "skip", "roll_back"] = "stop"
+    recovery: RecoveryRecipe = RecoveryRecipe()
 
 
 class Every(Section, title="every"):

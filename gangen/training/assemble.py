@@ -32,7 +32,7 @@ from gangen.training.agreement import agreed
 from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluations
-from gangen.training.callbacks.finiteness import StopUnlessFinite
+from gangen.training.callbacks.finiteness import Finiteness
 from gangen.training.callbacks.heartbeat import Heartbeat
 from gangen.training.callbacks.progress import Log
 from gangen.training.callbacks.record import PLAIN
@@ -107,7 +107,7 @@ def assemble(
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.
     callbacks: list[Callback] = [
         Log(run, every.log, console, main=main),
-        StopUnlessFinite(run, (every.checkpoint, every.evaluate if recipe.keep_best else 0)),
+        Finiteness(run, (every.checkpoint, every.evaluate if recipe.keep_best else 0), console, main=main),
         Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export),
         *(registry.build(use) for use in recipe.observers),
     ]
@@ -128,6 +128,7 @@ def assemble(
         accumulate=recipe.trainer.accumulate,
         seed=recipe.seed,
         shared_noise=recipe.trainer.noise == "global",
+        skips=recipe.trainer.recovery.times if recipe.trainer.non_finite == "skip" else 0,
         callbacks=callbacks,
     )
 

@@ -120,16 +120,20 @@ def latest(folder: Path) -> Path | None:
     return folder / name if name else None
 
 
-def newest_whole(folder: Path, device: torch.device) -> tuple[Path | None, list[str]]:
+def newest_whole(folder: Path, device: torch.device, *, before: int | None = None) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that is whole, None where there is none; and, in words, which newer ones are damaged.
 
-    All processes ask together. Raises CheckpointError where all are damaged, or where one is of a later format.
+    With ``before``, the newest of those from before that step. All processes ask together. Raises CheckpointError where
+    all are damaged, or where one is of a later format.
     """
     if (newest := latest(folder)) is None:
         return None, []
     damaged: list[str] = []
     older = sorted((path for path in folder.glob("step-*") if path < newest), reverse=True)
-    for candidate in [newest, *older]:
+    candidates = [path for path in (newest, *older) if before is None or int(path.name[len("step-") :]) < before]
+    if not candidates:
+        return None, []
+    for candidate in candidates:
         damage = _damage(candidate)
         if not any_process(bool(damage), device):
             return candidate, [f"{words}; taking {candidate.name} instead" for words in damaged]

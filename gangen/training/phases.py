@@ -36,6 +36,10 @@ class Turn:
     def times_at(self, step: int) -> int:
         return self.times if step % self.every == 0 else 0
 
+    def reports(self, figure: str) -> bool:
+        """Whether a figure of this name is one of this turn."""
+        return figure.startswith(f"{self.name}/")
+
     def loss(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor | Mean | None, Stats]:
         """The loss, None where the turn teaches nobody and has none, and the figures to log with it.
 

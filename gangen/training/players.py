@@ -117,10 +117,13 @@ class Player:
                 else:
                     parameter.grad = None
 
-    def step(self, clock: Clock, scaler: torch.amp.GradScaler | None = None, *, measure: bool = False) -> Stats:
+    def step(
+        self, clock: Clock, scaler: torch.amp.GradScaler | None = None, *, rate: float = 1.0, measure: bool = False
+    ) -> Stats:
         """Clip, let the optimizer take its step with the settings that the clock gives, and follow with the average.
 
-        With ``measure`` returns how large the step was, see ``StepSize``, which keeps the weights twice meanwhile.
+        Learning rates are multiplied with ``rate`` for this step. With ``measure`` returns how large the step was, see
+        ``StepSize``, which keeps the weights twice meanwhile.
         """
         if scaler is not None:
             scaler.unscale_(self.optimizer)
@@ -128,10 +131,11 @@ class Player:
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.trainable, self.clip)
         self.learning.follow(self.optimizer, clock)
-        if scaler is None:
-            self.optimizer.step()
-        else:
-            scaler.step(self.optimizer)
+        with slowed(self.optimizer, rate):
+            if scaler is None:
+                self.optimizer.step()
+            else:
+                scaler.step(self.optimizer)
         if self.weight_clip is not None:
             with torch.no_grad():
                 torch._foreach_clamp_min_(self.trainable, -self.weight_clip)
@@ -182,6 +186,19 @@ def learning(players: Mapping[str, Player], names: Collection[str]) -> Iterator[
     finally:
         for parameter in others:
             parameter.requires_grad_(True)
+
+
+@contextmanager
+def slowed(optimizer: torch.optim.Optimizer, rate: float) -> Iterator[None]:
+    """Around a step whose learning rates are to be multiplied with ``rate``: what is saved of them stays as it is."""
+    before = [(group, group["lr"]) for group in optimizer.param_groups if rate != 1 and "lr" in group]
+    for group, lr in before:
+        group["lr"] = lr * rate
+    try:
+        yield
+    finally:
+        for group, lr in before:
+            group["lr"] = lr
 
 
 class StepSize:

@@ -28,7 +28,7 @@ def rehearse(recipe: Recipe, registry: Registry, steps: int = 1) -> Model:
                 "run": folder,
                 "phases": {name: phase.model_copy(update={"steps": steps}) for name, phase in recipe.phases.items()},
                 "every": Every(log=1, sample=1, evaluate=1 if recipe.metrics else 0, checkpoint=1),
-                "trainer": recipe.trainer.model_copy(update={"trackers": []}),
+                "trainer": recipe.trainer.model_copy(update={"trackers": [], "non_finite": "stop"}),
             }
         )
         play(small, registry, run, rehearsal=True)

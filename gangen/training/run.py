@@ -23,7 +23,9 @@ from gangen.training.agreement import agreed, telling_others
 from gangen.training.assemble import assemble, distributions_of, start_players
 from gangen.training.callbacks.record import PLAIN, warn
 from gangen.training.compatibility import find_scarcity
+from gangen.training.faults import Fault
 from gangen.training.lock import locked
+from gangen.training.recovery import roll_back
 from gangen.training.trainer import Trainer
 
 _SETTING_UP = Lock()  # accelerate keeps one state for all threads
@@ -89,8 +91,16 @@ def play(recipe: Recipe, registry: Registry, run: RunDirectory, *, rehearsal: bo
             end = f"\ndone: {run.root}"
             where = f"from step {trainer.state.total}" if found else "from the start"
             around.print(f"playing {recipe.source} {where} on {_place(accelerator)}; run directory {run.root}", **PLAIN)
-        with compilation.explaining():
-            trainer.fit()
+        while True:
+            try:
+                with compilation.explaining():
+                    trainer.fit()
+                break
+            except Fault as fault:
+                back = roll_back(fault, trainer, recipe, run, console)
+            del trainer  # before there is another, which is begun as by the same command
+            trainer = assemble(recipe, registry, accelerator, run, console)
+            back.put_back(trainer)
         accelerator.wait_for_everyone()  # a process that leaves while others still write takes them down with it
         if trainer.stopping and trainer.state.phase < len(trainer.phases):
             raise Stopped(

@@ -1,30 +1,31 @@
 """The adversarial trainer: plays the turns of every phase on any number of processes."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Annotated
 
 import torch
 from accelerate import Accelerator
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
 from gangen import noise
-from gangen.collectives import all_gather, all_mean, rank, world_size
+from gangen.collectives import all_mean, rank, world_size
 from gangen.components.registry import name_of
-from gangen.contracts import Callback, Clock, Data, Stats
-from gangen.errors import PluginError, UsageError, did_you_mean
+from gangen.contracts import Callback, Clock, Data
 from gangen.failures import during
 from gangen.noise import mix
 from gangen.objectives import Mean
 from gangen.recipe.balance import Balance
 from gangen.torch_draws import undisturbed
 from gangen.training.data_digests import digests_of
+from gangen.training.faults import NotFinite
+from gangen.training.meter import Meter
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, learning, networks_of
+from gangen.training.trial import Trial
 
 Count = Annotated[int, Ge(0)]
 
@@ -33,7 +34,8 @@ Count = Annotated[int, Ge(0)]
 class State:
     """Where a run is: ``step`` steps of phase number ``phase`` are done, ``total`` in all; ``batches`` were used.
 
-    ``balance`` is the moving mean of the figure that balances the phase.
+    ``balance`` is the moving mean of the figure that balances the phase. ``skipped`` turns were not finite; after
+    ``rolled_back`` returns to a checkpoint, learning rates are multiplied with ``rate``.
     """
 
     phase: Count = 0
@@ -41,6 +43,9 @@ class State:
     total: Count = 0
     batches: Count = 0
     balance: float | None = None
+    skipped: Count = 0
+    rolled_back: Count = 0
+    rate: Annotated[float, Interval(gt=0, le=1)] = 1.0
 
     def find_place(self, lengths: Sequence[int]) -> None:
         """Phase and step by the steps done in all: since they were saved, the phase that was played may be longer."""
@@ -53,85 +58,6 @@ class State:
         self.phase, self.step = self.phase + 1, 0
 
 
-@dataclass
-class Meter:
-    """Means of what turns report since the last reading; keeps tensors, so that nothing waits for the device.
-
-    ``newest`` are the values of this step.
-    """
-
-    device: torch.device
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    newest: dict[str, list[Tensor]] = field(default_factory=dict)
-
-    def begin_step(self) -> None:
-        self.newest = {}
-
-    def add(self, turn: Turn, stats: Stats) -> None:
-        for name, value in stats.items():
-            # Detached, since a graph would be kept alive with it.
-            figure = value.detach() if isinstance(value, Tensor) else torch.tensor(float(value), device=self.device)
-            name = f"{turn.name}/{name}"
-            self.newest.setdefault(name, []).append(figure)
-            self.sums[name] = self.sums.get(name, 0.0) + figure.float().to(self.device)
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def lacks(self, turn: Turn, name: str) -> bool:
-        """Whether a turn has not reported a figure since the last reading."""
-        return f"{turn.name}/{name}" not in self.counts
-
-    def mean_of_step(self, name: str) -> Tensor:
-        """The mean over processes of a figure's values in this step; raises UsageError where it has none."""
-        if name not in self.newest:
-            hint = did_you_mean(name, self.newest)
-            raise UsageError(
-                f"a balance needs {name!r}, which no turn reports{hint}\nthere are: {', '.join(self.newest)}"
-            )
-        return all_mean(torch.stack(self.newest[name]).float().mean())
-
-    def everywhere(self) -> Tensor:
-        """The sums of all processes, float32 ``[processes, figures]``, in one message.
-
-        Raises PluginError where processes do not have the same figures, which cannot be added up.
-        """
-        names = torch.tensor(mix(*self.counts, *self.counts.values()), device=self.device)
-        if not (all_gather(names) == names).all():
-            raise PluginError(
-                f"turns must report the same figures on all processes, as often as each other; here they reported: "
-                f"{', '.join(f'{name} ({count})' for name, count in self.counts.items())}"
-            )
-        return all_gather(torch.stack(list(self.sums.values()))) if self.sums else torch.empty(world_size(), 0)
-
-    def means(self) -> dict[str, float]:
-        """The mean over time and processes of every figure."""
-        means = self.everywhere().mean(0) / torch.tensor(list(self.counts.values()), device=self.device)
-        return dict(zip(self.counts, means.tolist(), strict=True))
-
-    def read(self) -> dict[str, float]:
-        """``means``; starts over."""
-        means = self.means()
-        self.sums, self.counts = {}, {}
-        return means
-
-    def state_dict(self) -> dict[str, dict]:
-        """By name how many values a figure has, and their sum on each process; all processes ask together."""
-        sums = self.everywhere().T.tolist()
-        return {name: {"count": count, "sums": it} for (name, count), it in zip(self.counts.items(), sums, strict=True)}
-
-    def load_state_dict(self, saved: Mapping) -> None:
-        """Put back what ``state_dict`` gave, on as many processes or others, but for what is not finite."""
-        self.sums, self.counts = {}, {}
-        for name, figure in saved.items():
-            if isinstance(figure, list):  # format 2 of checkpoints, which kept every value
-                figure = {"count": len(figure), "sums": [sum(figure)]}
-            sums = figure["sums"]
-            own = sums[rank()] if len(sums) == world_size() else sum(sums) / len(sums)
-            if math.isfinite(own):
-                self.sums[name] = torch.tensor(own, device=self.device)
-                self.counts[name] = figure["count"]
-
-
 class Trainer:
     """Plays a game to its end.
 
@@ -139,7 +65,8 @@ class Trainer:
     draw of the run: rows, noise and dropout are functions of it and of the counters in ``state``, so a run that
     goes on from a checkpoint is the run that never stopped. With ``shared_noise`` they do not depend on the
     number of processes either (dropout excepted). ``objective`` is given where the game is a module: what it
-    keeps between turns then belongs to a checkpoint.
+    keeps between turns then belongs to a checkpoint. With ``skips``, a turn whose figures or gradients are not finite
+    on one of the processes is left out on all, so many times; ``left_out`` says of which that is yet to be told.
     """
 
     def __init__(
@@ -153,6 +80,7 @@ class Trainer:
         accumulate: int = 1,
         seed: int = 0,
         shared_noise: bool = True,
+        skips: int = 0,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.accelerator = accelerator
@@ -165,10 +93,12 @@ class Trainer:
         self.accumulate = accumulate
         self.seed = seed
         self.shared_noise = shared_noise
+        self.skips = skips
         self.callbacks = list(callbacks)
         self.state = State()
         self.meter = Meter(self.device)
         self.stopping: str | None = None
+        self.left_out: list[str] = []
         self._watched: set[str] = set()
         self.strict = False  # whether errors of what only looks at the run end it
         self._autocast = accelerator.autocast if accelerator.mixed_precision != "no" else nullcontext
@@ -235,13 +165,16 @@ class Trainer:
         if not turn.updates:
             return self.watch(turn, clock)
         with learning(self.players, turn.updates) as learners:
+            trial = self.trial()
             self.compute_gradients(turn, clock)
-            for player in learners:
-                player.share_gradients()
-                measure = self.meter.lacks(turn, f"{player.name}/gradient_norm")
-                self.meter.add(turn, player.step(clock, self.accelerator.scaler, measure=measure))
-            if self.accelerator.scaler is not None:
-                self.accelerator.scaler.update()
+            if self.passes(trial, turn, learners):
+                for player in learners:
+                    player.share_gradients()
+                    measure = self.meter.lacks(turn, f"{player.name}/gradient_norm")
+                    sizes = player.step(clock, self.accelerator.scaler, rate=self.state.rate, measure=measure)
+                    self.meter.add(turn, sizes)
+                if self.accelerator.scaler is not None:
+                    self.accelerator.scaler.update()
         self.state.batches += 1
 
     def skip(self, turn: Turn, clock: Clock) -> None:
@@ -257,16 +190,38 @@ class Trainer:
     def watch(self, turn: Turn, clock: Clock) -> None:
         """A turn for the sake of its figures, and of what the objective remembers: everybody is frozen."""
         with learning(self.players, ()):
+            trial = self.trial()
             for _ in self.losses(turn, clock):
                 pass
+            self.passes(trial, turn, ())
         self.state.batches += 1
+
+    def trial(self) -> Trial | None:
+        return Trial(self.players, self.objective, self.meter) if self.skips else None
+
+    def passes(self, trial: Trial | None, turn: Turn, learners: Sequence[Player]) -> bool:
+        """Whether a turn may count; what one has left behind that may not, and is left out, is taken back.
+
+        Gradients that overflow in half precision are left to the scaler. Raises NotFinite after ``skips`` such turns.
+        """
+        if trial is None or not (failed := trial.failures(turn, learners, gradients=self.accelerator.scaler is None)):
+            return True
+        trial.take_back()
+        where = f" on process {', '.join(map(str, failed))} of {world_size()}" if world_size() > 1 else ""
+        step = self.state.total + 1
+        what = f"turn '{turn.name}' of step {step}: its figures or gradients are not finite{where}"
+        if self.state.skipped == self.skips:
+            raise NotFinite(f"{what}, and {self.skips} were skipped before", since=step)
+        self.state.skipped += 1
+        self.left_out.append(what)
+        return False
 
     def follow_balance(self, phase: Phase, balance: Balance) -> None:
         """Take this step's figure into the moving mean that decides over the next step; note who was left out."""
         mean = self.state.balance
         for turn in phase.turns:
             if turn.times_at(self.state.step):
-                if turn.name == balance.turn:
+                if turn.name == balance.turn and (not self.skips or self.meter.heard(turn)):
                     figure = self.meter.mean_of_step(balance.figure)
                     self.state.balance = balance.follow(mean, figure.item())
                 skipped = not phase.allows(turn, mean)

@@ -1,4 +1,4 @@
-"""A stop before anything is saved that is not finite."""
+"""A look at all that is to be saved, before it is: what is not finite is a fault."""
 
 import math
 from collections.abc import Iterable
@@ -6,32 +6,38 @@ from collections.abc import Iterable
 import torch
 
 from gangen.collectives import all_sum
+from gangen.console import Console
 from gangen.contracts import Callback
-from gangen.errors import RunError
 from gangen.networks import soundness
 from gangen.run_directory import RunDirectory
-from gangen.training import checkpoint
-from gangen.training.callbacks.record import due, stamp
+from gangen.training.callbacks.record import due, note, stamp
+from gangen.training.faults import NotFinite
 from gangen.training.trainer import Trainer
 
 
-class StopUnlessFinite(Callback):
-    """Stops a run, on all processes at once, before anything of it is saved that is not finite.
+class Finiteness(Callback):
+    """Raises NotFinite, on all processes at once, before anything of a run is saved that is not finite.
 
-    Something is saved when one of ``saves`` is due, when a phase ends, and when the run stops.
+    Something is saved when one of ``saves`` is due, when a phase ends, and when the run stops. Turns that were left out
+    for not being finite are written down, by the ``main`` process.
     """
 
-    def __init__(self, run: RunDirectory, saves: Iterable[int]) -> None:
+    def __init__(self, run: RunDirectory, saves: Iterable[int], console: Console, *, main: bool) -> None:
         self.run = run
         self.saves = tuple(saves)
+        self.console = console
+        self.main = main
 
     def after_step(self, trainer: Trainer) -> None:
+        if trainer.left_out and self.main:
+            note(self.run, self.console, stamp(trainer), "skip", [f"{it}; it was skipped" for it in trainer.left_out])
+        trainer.left_out.clear()
         if trainer.state.step == 0 or any(due(trainer, every) for every in self.saves):
             self.finish(trainer)
 
     def finish(self, trainer: Trainer) -> None:
         if fault := fault_of(trainer):
-            raise not_finite(trainer, self.run, fault)
+            raise not_finite(trainer, fault)
 
 
 def fault_of(trainer: Trainer) -> str:
@@ -54,13 +60,6 @@ def fault_of(trainer: Trainer) -> str:
     return next((fault for fault, count in zip(faults, broken, strict=True) if count), "")
 
 
-def not_finite(trainer: Trainer, run: RunDirectory, fault: str) -> RunError:
-    """The error of a run that cannot go on; what was saved of it before is whole."""
-    newest = checkpoint.latest(run.checkpoints)
-    way = "try a lower learning rate, or gradient clipping (players.NAME.clip=1.0), in a new run (run=...)"
-    if newest:
-        way += f"; start_from={run.root} begins it with the networks of this one"
-    return RunError(
-        f"{fault} by step {trainer.state.total}, in phase {stamp(trainer)['phase']}\n"
-        f"nothing of that was saved; the newest checkpoint is {newest or 'still to come'}\n{way}"
-    )
+def not_finite(trainer: Trainer, what: str) -> NotFinite:
+    total = trainer.state.total
+    return NotFinite(f"{what} by step {total}, in phase {stamp(trainer)['phase']}", since=total)

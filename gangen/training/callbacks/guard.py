@@ -4,12 +4,16 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import torch
 from annotated_types import Ge, Gt, Interval
 
+from gangen.collectives import all_sum
 from gangen.contracts import Callback
 from gangen.metrics.figures import Figure, is_number
+from gangen.training.faults import Fault
+from gangen.training.trainer import Trainer
 
 # Fewer readings of a figure say nothing of its course; gradient norms are compared with the median of the newest many.
 _FEW, _SOME, _MANY = 3, 10, 50
@@ -20,7 +24,7 @@ _COIN, _GAP = 0.02, 0.05
 
 
 class Guard(Callback):
-    """Warns of each fault once in a run; it never stops one. All it knows are rows of figures by name.
+    """Warns of each fault once in a run. All it knows are rows of figures by name.
 
     - The discriminator wins: ``TURN/accuracy``, its share of right answers on real and fake, was ``accuracy`` or more
       in every reading of ``steps`` steps of a phase.
@@ -33,6 +37,9 @@ class Guard(Callback):
       half of that of real data; or one that is good where it is high fell below half of the best that it was; what is
       beyond real data is no better than these. ``keeps`` names those to look at, where not all; "coverage" means
       "coverage_NAME" too.
+
+    ``then`` says what follows a collapse: to "warn" and no more, to "stop" the run, or to "roll_back" to the newest
+    checkpoint from before it, and on with smaller steps, as trainer.recovery says.
 
     Losses that compare logits only with each other (relativistic ones, Wasserstein's) leave it open where zero is, so a
     discriminator may win there without an accuracy that shows it; and Wasserstein's is meant to win.
@@ -48,6 +55,7 @@ class Guard(Callback):
         generators: tuple[str, ...] = ("generator",),
         unique: Annotated[float, Interval(ge=0, le=1)] = 0.5,
         keeps: tuple[str, ...] | None = None,
+        then: Literal["warn", "stop", "roll_back"] = "warn",
     ) -> None:
         self.accuracy = accuracy
         self.steps = steps
@@ -56,6 +64,8 @@ class Guard(Callback):
         self.generators = generators
         self.unique = unique
         self.keeps = keeps
+        self.then = then
+        self._collapse: tuple[int, str] = (0, "")
         self._phase = ""
         self._warned: set[tuple[str, str]] = set()
         self._winning: dict[str, list[int]] = {}
@@ -72,7 +82,9 @@ class Guard(Callback):
             self._winning.clear()
         for name, value in row.items():
             if isinstance(value, Figure):
-                yield from self._collapses(name, value)
+                for words in self._collapses(name, value):
+                    self._collapse = step, words
+                    yield words
             if not is_number(value):
                 continue
             turn, _, figure = name.rpartition("/")
@@ -82,6 +94,21 @@ class Guard(Callback):
             elif figure == "gradient_norm":
                 yield from self._explodes(turn, value)
                 yield from self._vanishes(turn, value)
+
+    def start(self, trainer: Trainer) -> None:
+        if self._collapse[0] < trainer.state.total:  # in rows that the run has gone on from
+            self._collapse = 0, ""
+
+    def after_step(self, trainer: Trainer) -> None:
+        if self.then == "warn":
+            return
+        step, words = self._collapse
+        if since := int(all_sum(torch.tensor(step, device=trainer.device))):  # the main process alone sees rows
+            raise Fault(words or "the samples collapse", since=since, then=self.then)
+
+    def finish(self, trainer: Trainer) -> None:
+        if not trainer.stopping:
+            self.after_step(trainer)
 
     def _wins(self, turn: str, accuracy: float, step: int) -> Iterator[str]:
         readings = self._winning.setdefault(turn, [])

@@ -1,4 +1,4 @@
-"""Progress on the screen, figures in metrics.jsonl and trackers, and a stop where one is not finite."""
+"""Progress on the screen, figures in metrics.jsonl and trackers, and a fault where one is not finite."""
 
 import math
 import time
@@ -22,8 +22,8 @@ _QUIET = 5.0
 class Log(Callback):
     """Every ``every`` steps and at the end of a phase, what turns report: to screen, ``metrics.jsonl`` and trackers.
 
-    Sizes of steps, such as gradient norms, are left out on the screen. Stops the run, on all processes at once, when a
-    figure is no longer finite; also where ``every`` is 0.
+    Sizes of steps, such as gradient norms, are left out on the screen. Raises NotFinite, on all processes at once, when
+    a figure is no longer finite; also where ``every`` is 0.
     """
 
     def __init__(self, run: RunDirectory, every: int, console: Console, *, main: bool) -> None:
@@ -64,7 +64,7 @@ class Log(Callback):
         figures = trainer.meter.read()
         for name, value in figures.items():
             if not math.isfinite(value):
-                raise not_finite(trainer, self.run, f"{name} became {value}")
+                raise not_finite(trainer, f"{name} became {value}")
         if not (self.every and self.main):
             return
         record(trainer, self.run, self.console, figures)

@@ -58,6 +58,16 @@ def warn(trainer: Trainer, run: RunDirectory, console: Console, warnings: list[s
         console.print(f"warning: {warning}", style="yellow", **PLAIN)
 
 
+def note(
+    run: RunDirectory, console: Console, stamp: Mapping[str, Any], event: str, words: Iterable[str], aloud: bool = True
+) -> None:
+    """What happened to a run, a row each in ``metrics.jsonl`` with the kind of event; with ``aloud`` on the screen."""
+    words = list(words)
+    run.append_metrics(*({**stamp, "event": event, "warning": it} for it in words))
+    for it in words if aloud else ():
+        console.print(f"warning: {it}", style="yellow", **PLAIN)
+
+
 def stamp(trainer: Trainer) -> dict[str, Any]:
     return {"step": trainer.state.total, "phase": trainer.phases[position(trainer)[0]].name}
 

@@ -86,7 +86,7 @@ def test_nothing_is_saved_between_two_readings(event, overrides, factor, points,
 def test_an_average_that_is_not_finite_is_not_saved(points, tmp_path, monkeypatch):
     from gangen.training.players import Player
 
-    def break_average(player, clock, scaler=None, *, measure=False):
+    def break_average(player, clock, scaler=None, *, rate=1.0, measure=False):
         next(player.average.parameters()).data[0] = torch.nan
         return {}
 
