@@ -126,8 +126,10 @@ class Answers:
                     (tokens,) = codec.input.tokens([codec.input.rendered(prompt)]) if prompt else [[]]
                 except UsageError as error:
                     raise DataError(f"{chunk.place(row)}: {error}") from None
-                places = empty if not prompt else long if len(tokens) >= longest else None
-                places.append(chunk.place(row)) if places is not None else prompts.append(prompt)
+                if prompt and len(tokens) < longest:
+                    prompts.append(prompt)
+                else:
+                    (long if prompt else empty).append(chunk.place(row))
             account.leave_out("with an empty cell", empty)
             account.leave_out(f"longer than {longest} tokens (max_prompt_length)", long)
         if not prompts:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from gangen import Account, UsageError, write_atomically
+from gangen import Account, DataError, UsageError, write_atomically
 
 
 class Unfinished:
@@ -59,13 +59,15 @@ class Unfinished:
         self.answers += answers
 
     def finish(self, account: Account) -> None:
-        """Write the table of prompts and answers, and tell the account of what is in it."""
+        """Write the table of prompts and answers, and tell the account of what is in it. Raises DataError for none."""
         pairs = [
             {"prompt": it, "answer": answer} for it, answer in zip(self.prompts, self.answers, strict=True) if answer
         ]
         account.use("answered", len(pairs))
         account.leave_out("with an answer that has not ended (max_length)", [], self.answers.count(None))
         account.leave_out("with an empty answer", [], self.answers.count(""))
+        if not pairs:
+            raise DataError(f"{account}\nthere is nothing to write; raise max_length, or sample otherwise")
         write_atomically(self.output, "".join(map(_line, pairs)))
         self.path.unlink()
 

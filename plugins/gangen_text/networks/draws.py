@@ -57,8 +57,8 @@ def truncated(logits: Tensor, top_k: int = 0, top_p: float = 1.0, min_p: float =
     """Logits with -inf for all but the ``top_k`` likeliest tokens (0: all), and then for all outside of the nucleus.
 
     The nucleus is the smallest set of likeliest tokens that holds at least ``top_p`` of the probability
-    (Holtzman et al., 2020); ties are broken by the token's number. So it is for tokens that are less likely than
-    ``min_p`` times the likeliest (Nguyen et al., 2025). logits float ``[rows, vocabulary]``.
+    (Holtzman et al., 2020); ties are broken by the token's number. Those that are less likely than ``min_p`` times the
+    likeliest are left out as well (Nguyen et al., 2025). logits float ``[rows, vocabulary]``.
     """
     if top_k or top_p < 1.0:
         logits = _likeliest(logits, top_k, top_p)

@@ -105,13 +105,15 @@ def test_bad_input_is_named(ask, llama, tmp_path):
         ("max_lenght=3", "unknown option 'max_lenght' for command 'text/answers'; did you mean 'max_length'?"),
         ("top_p=2", "top_p must be at most 1.0, got 2"),
         ("max_length=8", "'max_length' is given twice"),
+        ("system=briefly", "system goes with the chat template of a tokenizer"),
         ("device=nowhere", "device 'nowhere' cannot be used"),
         ("chat=true", f"chat is true, and tokenizer '{llama}' has no chat template"),
-        ("system=briefly", "system goes with the chat template of a tokenizer"),
     ):
         code, told = ask(setting)
         assert code and told.startswith("gangen: error: ") and message in told
-    assert (tmp_path / "there.jsonl").read_text() == "mine"
+    code, told = ask(length=2)
+    assert code and "0 answered" in told and "there is nothing to write; raise max_length" in told
+    assert (tmp_path / "there.jsonl").read_text() == "mine" and not (tmp_path / "answers.jsonl").exists()
 
 
 def test_messages_are_answered_by_a_chat_template(ask, llama, tmp_path):
