@@ -8,9 +8,11 @@ import torch
 from gangen import UsageError
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError
+from gangen.networks import state_of
 from gangen.recipe.load import load_recipe
 from gangen.training.assemble import build_game
 from gangen_text.data.corpus import make_codec
+from gangen_text.networks.causal_lm import CausalLM
 from gangen_text.networks.sequence_classifier import SequenceClassifier
 from gangen_text.spec import PromptedSpec, TextSpec
 
@@ -73,6 +75,23 @@ def test_a_model_with_another_tokenizer_reads_texts_again_and_says_so(tmp_path, 
         torch.testing.assert_close(logits[row], net.output(state)[0, 0])
     with pytest.raises(UsageError, match="the tokens of these data stand for none"):
         SequenceClassifier(PLAIN, model=str(tmp_path))
+
+
+def test_with_an_adapter_it_keeps_that_and_its_logit_alone(llama):
+    pytest.importorskip("peft")
+    spec = make_codec([], [], tokenizer=str(llama), max_length=8).spec
+    generator, net = (it(spec, model=str(llama), adapter={"rank": 2}) for it in (CausalLM, SequenceClassifier))
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            if parameter.requires_grad:
+                parameter.normal_()
+    net.begin_as(generator)
+    tokens = torch.tensor([[5, 6, spec.end]])
+    state = generator.body(input_ids=torch.tensor([[spec.start, 5, 6, spec.end]])).last_hidden_state[:, -1]
+    torch.testing.assert_close(net(tokens), net.output(state)[:, 0])
+    kept = state_of(net)
+    assert {name for name in kept if ".lora_" not in name} == {"output.weight", "output.bias"}
+    assert kept.keys() == {name for name, it in net.named_parameters() if it.requires_grad}
 
 
 RECIPE = """
