@@ -214,9 +214,11 @@ def _check(options: argparse.Namespace, blocked: list[str]) -> None:
     say("\n".join(check(recipe, registry)))
     sys.stdout.flush()
     if options.play:
+        from gangen.training.plan import mebibytes, memory_taken
         from gangen.training.rehearsal import rehearse
 
-        rehearse(recipe, registry)
+        device = rehearse(recipe, registry).device
+        say(f"memory that was taken: {mebibytes(memory_taken(device))}, with all that is loaded")
         say("saved, loaded, and sampled twice alike")
     say(f"{recipe.source} {'can be played' if options.play else 'was built; with --play, all of it is tried once'}")
 

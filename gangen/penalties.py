@@ -53,10 +53,12 @@ class Penalty(nn.Module, ABC):
     """``weight``, which may change over the phase, times ``size``.
 
     ``differentiates`` says at which samples it takes ``gradient``: "real" and "fake" as they are. A game that asks the
-    discriminator about these anyway lets it keep a graph to them, and hands the logits on.
+    discriminator about these anyway lets it keep a graph to them, and hands the logits on. ``differentiates_twice``
+    says whether its gradient is one of ``gradient``, for ``gangen check``.
     """
 
     differentiates: Collection[str] = ()
+    differentiates_twice = False
 
     def __init__(self, *, weight: Schedule) -> None:
         super().__init__()
@@ -93,6 +95,8 @@ class GradientPenalty(Penalty):
     ``weight`` multiplies the penalty.
     """
 
+    differentiates_twice = True
+
     def __init__(self, *, weight: Schedule = 10.0, center: Annotated[float, Ge(0)] = 1.0) -> None:  # type: ignore[assignment]
         super().__init__(weight=weight)
         self.center = center
@@ -107,6 +111,7 @@ class R1(Penalty):
     """Mescheder et al. (2018), equation 9: ``E[|grad D(x)|^2] / 2`` on real samples; their gamma is ``weight``."""
 
     differentiates = ("real",)
+    differentiates_twice = True
 
     def __init__(self, *, weight: Schedule = 10.0) -> None:  # type: ignore[assignment]
         super().__init__(weight=weight)

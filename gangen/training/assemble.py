@@ -19,7 +19,6 @@ from gangen.console import Console
 from gangen.contracts import Callback, Data, Metric, sheet_rows
 from gangen.errors import CheckpointError, Problem, RecipeError, UsageError, did_you_mean
 from gangen.metrics.context import MetricContext
-from gangen.networks import count_parameters
 from gangen.noise import mix
 from gangen.optimizers import Learning, Parameters
 from gangen.recipe.players import OptimizerRecipe
@@ -47,6 +46,7 @@ from gangen.training.compatibility import (
 )
 from gangen.training.data_digests import digests_of
 from gangen.training.phases import Phase, Turn
+from gangen.training.plan import plan
 from gangen.training.players import Player, networks_of
 from gangen.training.trainer import Trainer
 
@@ -55,7 +55,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     """Build the whole game on the CPU without training or writing; returns what it found, a line each."""
     run, device = RunDirectory(recipe.run), torch.device("cpu")
     run.claim(recipe, registry)
-    data, players, phases, _ = build_game(recipe, registry, device)
+    data, players, phases, objective = build_game(recipe, registry, device)
     found, damaged = checkpoint.newest_whole(run.checkpoints, device)
     if found:
         checkpoint.refuse_other_data(digests_of(data), found, device)
@@ -64,17 +64,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     damaged += start_players(recipe, players, device)
     accounts = told(data, recipe.data.name)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}", *accounts.lines]
-    lines += [
-        f"player {name}: {recipe.players[name].component.name}, {count_parameters(player.net):,} parameters"
-        for name, player in players.items()
-    ]
-    for phase in phases:
-        turns = ", ".join(
-            f"{turn.times} x {turn.name}" + (f" every {turn.every} steps" if turn.every > 1 else "")
-            for turn in phase.turns
-        )
-        balance = phase.balance and f", {phase.balance.player} balanced by {phase.balance.figure}"
-        lines.append(f"phase {phase.name}: {phase.steps} steps of {turns}{balance or ''}")
+    lines += plan(recipe, players, phases, objective)
     warnings = [*damaged, *accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
     return lines + [f"warning: {warning}" for warning in warnings]
 

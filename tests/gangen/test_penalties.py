@@ -244,3 +244,29 @@ def test_samples_get_no_gradient():
     sum(penalty(lambda x: net(x).square().squeeze(1), real, fake, CLOCK) for penalty in (R1(), R2())).backward()
     assert real.grad is None and fake.grad is None
     assert net.weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        GradientPenalty(),
+        R1(),
+        R2(),
+        ApproximateR1(),
+        ApproximateR2(),
+        Centring(),
+        LeCam(weight=1),
+        VirtualAdversarial(),
+    ],
+    ids=lambda penalty: type(penalty).__name__,
+)
+def test_a_penalty_says_whether_it_differentiates_twice(penalty, monkeypatch):
+    twice, grad = [], torch.autograd.grad
+
+    def look(*given, create_graph=False, **named):
+        twice.append(create_graph)
+        return grad(*given, create_graph=create_graph, **named)
+
+    monkeypatch.setattr(torch.autograd, "grad", look)
+    penalty(lambda x: x.square().sum(1), REAL.float(), FAKE.float(), CLOCK)
+    assert any(twice) == penalty.differentiates_twice

@@ -4,9 +4,6 @@ import sys
 import time
 from contextlib import suppress
 
-import psutil
-import torch
-
 from gangen.contracts import Callback
 from gangen.failures import summary
 from gangen.files import to_json, write_atomically
@@ -14,6 +11,7 @@ from gangen.printing import visible
 from gangen.run_directory import RunDirectory
 from gangen.runs import Beat
 from gangen.training.callbacks.record import stamp
+from gangen.training.plan import memory_taken
 from gangen.training.trainer import Trainer
 
 # Seconds between two of them: writing one takes milliseconds.
@@ -57,14 +55,12 @@ class Heartbeat(Callback):
         if self._speed is None or seconds >= _EVERY:
             self._speed = steps / max(seconds, 1e-9)
             self._from, self._at = trainer.state.total, time.monotonic()
-        cuda = trainer.device.type == "cuda"
-        memory = torch.cuda.max_memory_allocated(trainer.device) if cuda else psutil.Process().memory_info().rss
         beat = Beat(
             **stamp(trainer),
             steps=sum(phase.steps for phase in trainer.phases),
             time=time.time(),
             steps_per_second=self._speed,
-            memory=memory,
+            memory=memory_taken(trainer.device),
             state=state,
             reason=reason,
         )

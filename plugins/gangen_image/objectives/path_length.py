@@ -17,6 +17,7 @@ class PathLength(nn.Module):
     """
 
     average: Tensor
+    differentiates_twice = True
 
     def __init__(self, weight: Schedule | float) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ def refusal(recipe, *overrides: str) -> str:
 def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
     registry = Registry.discover()
     lines = check(load_recipe(recipe, (), registry), registry)
-    assert "phase adversarial: 2 steps of 1 x discriminate, 1 x generate" in lines
+    assert "phase adversarial: 2 steps of 1 x discriminate (discriminator), 1 x generate (generator)" in lines
     assert not (tmp_path / "run").exists()
 
 
