@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import secrets
 import shlex
 import sys
 import traceback
@@ -137,6 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     sampling.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
     setting = "a setting of sampling (repeatable)"
     sampling.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=setting)
+    lines = "lines of JSON, each a sample with its prompt, label, seed and number"
+    sampling.add_argument("--json", action="store_true", help=lines)
     sampling.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the samples to a file")
     listing = command("runs", "the runs below a folder: what they are doing, how far they are, and why they ended")
     listing.add_argument("folder", nargs="?", default=Path("runs"), type=Path, help="default: runs")
@@ -233,33 +236,50 @@ def _data(options: argparse.Namespace, blocked: list[str]) -> None:
 def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.recipe.source import read_assignments
 
-    n = options.n if options.n is not None else (8 if options.interpolate else 1)
+    n, output = options.n if options.n is not None else (8 if options.interpolate else 1), options.output
     if n < 1:
         raise UsageError(f"-n must be at least 1, got {n}")
+    if options.interpolate and len(options.prompts) > 1:
+        raise UsageError(f"--interpolate takes one prompt, got {len(options.prompts)}")
+    if output and (output.is_dir() or not output.parent.is_dir()):
+        raise UsageError(f"cannot write {output}: name a file in a folder that exists")
+    if output and options.json and output.suffix != ".jsonl":
+        raise UsageError(f"cannot write lines of JSON to {output}: use .jsonl")
     settings = read_assignments(options.set)
+    from gangen.files import replacing
+    from gangen.outputs import json_lines, refuse_suffix, text_lines
     from gangen.saved_model import load
 
     model = load(options.run, registry=_registry(blocked), device=options.device, code=options.code)
     prompt = options.prompts if len(options.prompts) > 1 else next(iter(options.prompts), None)
+    seed = secrets.randbits(53) if options.json and options.seed is None else options.seed
     if options.interpolate:
-        if len(options.prompts) > 1:
-            raise UsageError(f"--interpolate takes one prompt, got {len(options.prompts)}")
-        samples = model.interpolate(prompt, n, rows=options.rows, seed=options.seed, **settings)
+        samples = iter(model.interpolate(prompt, n, rows=options.rows, seed=seed, **settings))
     else:
-        samples = model.draw(options.verb, prompt, n, seed=options.seed, **settings)
-    if options.output:
-        layout = {"columns": n} if options.interpolate else {}
-        try:
-            model.codec.write(samples, options.output, **layout)
-        except OSError as error:
-            raise UsageError(f"cannot write {options.output}: {error.strerror}") from error
-        say(str(options.output))
-    elif all(isinstance(item, str) for item in samples):
-        lines = "\n".join(" ".join(sample.splitlines()) for sample in samples)
-        # Whoever reads them through a pipe is given what the model made.
-        say(lines) if sys.stdout.isatty() else sys.stdout.write(f"{lines}\n")
-    else:
-        raise UsageError("these samples are not text: name a file for them with -o FILE")
+        samples = model.stream(prompt, n, seed=seed, verb=options.verb, **settings)
+    if options.json:
+        each = options.rows * n if options.interpolate else n
+        labels = None if options.interpolate else model.labels_of(prompt, n)
+        lines = json_lines(samples, model.codec, options.prompts or [None], each, seed, labels)
+    try:
+        if not output:
+            for line in lines if options.json else text_lines(samples):
+                # Whoever reads them through a pipe is given what the model made.
+                say(line) if sys.stdout.isatty() else sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
+            return
+        if options.json:
+            with replacing(output) as temporary, temporary.open("w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        else:
+            first = next(samples)
+            refuse_suffix(first, model.codec, output)
+            model.codec.write([first, *samples], output, **({"columns": n} if options.interpolate else {}))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    say(str(output))
 
 
 def _runs(options: argparse.Namespace, blocked: list[str]) -> None:

@@ -147,16 +147,31 @@ class Model:
 
         Raises UsageError where ``sample`` does, and where the sampler has no such method.
         """
-        if verb == "interpolate":
-            return self.interpolate(prompt, n, seed=seed, **settings)
-        return list(self._drawn(verb, prompt, n, seed, settings))
+        return list(self.stream(prompt, n, seed=seed, verb=verb, **settings))
 
-    def stream(self, prompt: Any = None, n: int = 1, *, seed: int | None = None, **settings: Any) -> Iterator[Any]:
-        """The samples of ``sample``, one by one: the first are there before the last are drawn, and none is kept.
+    def stream(
+        self, prompt: Any = None, n: int = 1, *, seed: int | None = None, verb: str = "sample", **settings: Any
+    ) -> Iterator[Any]:
+        """The samples of ``sample``, or of another verb, one by one: the first are there before the last are drawn.
 
-        Raises UsageError where ``sample`` does, before anything is drawn.
+        Raises UsageError where ``draw`` does, before anything is drawn.
         """
-        return self._drawn("sample", prompt, n, seed, settings)
+        if verb == "interpolate":
+            return iter(self.interpolate(prompt, n, seed=seed, **settings))
+        n, seed, prompts = _count("n", n), _seed(seed), prompt if isinstance(prompt, list) else [prompt]
+        each = [(it, n) for it in prompts]
+        return self._made(verb, each, seed, lambda row: (seed, row // n, row % n), settings)
+
+    def labels_of(self, prompt: Any = None, n: int = 1) -> list[str | None]:
+        """The label of each of ``n`` samples for a prompt, or for each of a list; None where it has none.
+
+        Raises UsageError for a prompt that means nothing to this model.
+        """
+        found: list[str | None] = []
+        for each in prompt if isinstance(prompt, list) else [prompt]:
+            numbers = self._condition(each, n).get("label")
+            found += [None] * n if numbers is None else [self.labels[number] for number in numbers.tolist()]
+        return found
 
     def sample_each(self, asked: Sequence[tuple[Any, int, int | None]], **settings: Any) -> list[list[Any]]:
         """Several draws at once, each a prompt, ``n`` and a seed: what each gives is what ``sample`` gives for it.
@@ -168,11 +183,6 @@ class Model:
         prompts = [(prompt, n) for prompt, n, _ in chosen]
         made = self._made("sample", prompts, chosen[0][2] if chosen else 0, noise_of.__getitem__, settings)
         return [list(islice(made, n)) for _, n, _ in chosen]
-
-    def _drawn(self, verb: str, prompt: Any, n: int, seed: int | None, settings: Mapping[str, Any]) -> Iterator[Any]:
-        n, seed, prompts = _count("n", n), _seed(seed), prompt if isinstance(prompt, list) else [prompt]
-        each = [(it, n) for it in prompts]
-        return self._made(verb, each, seed, lambda row: (seed, row // n, row % n), settings)
 
     def _made(
         self,

@@ -25,6 +25,7 @@ from gangen.errors import GangenError, UsageError
 from gangen.failures import summary
 from gangen.metrics.figures import is_number
 from gangen.model import Model
+from gangen.outputs import as_file, as_json, media_type
 from gangen.serving.batches import Batches, Busy, Draw
 
 PAGE = Path(__file__).with_name("page")
@@ -113,14 +114,14 @@ def application(model: Model, limits: Limits | None = None) -> FastAPI:
     @app.post("/sample")
     async def sample(wanted: Wanted) -> Samples:
         """Samples as JSON."""
-        seed, samples = await drawn(wanted, lambda made: [_shown(it, model) for it in made])
+        seed, samples = await drawn(wanted, lambda made: [as_json(it, model.codec) for it in made])
         return Samples(seed=seed, samples=samples)
 
     @app.post("/file", response_class=Response)
     async def file(wanted: Wanted) -> Response:
         """All samples in one file of the kind that the model's are written to, as a sheet of pictures."""
-        seed, content = await drawn(wanted, lambda made: _written(made, model))
-        return Response(content, media_type=_media(model), headers={"X-Seed": str(seed)})
+        seed, content = await drawn(wanted, lambda made: as_file(made, model.codec))
+        return Response(content, media_type=media_type(model.codec), headers={"X-Seed": str(seed)})
 
     @app.exception_handler(GangenError)
     def refuse(request: Request, error: GangenError) -> JSONResponse:
@@ -201,25 +202,3 @@ def _file(prompt: Any, folder: Path, model: Model) -> Any:
     path = folder / f"prompt{mimetypes.guess_extension(found[1]) or ''}"
     path.write_bytes(content)
     return path
-
-
-def _shown(sample: Any, model: Model) -> Any:
-    """A sample as JSON: text and numbers as they are, all else as the data URI of a file."""
-    if isinstance(sample, str) or (isinstance(sample, list | tuple) and all(map(is_number, sample))):
-        return sample
-    return f"data:{_media(model)};base64,{base64.b64encode(_written([sample], model)).decode()}"
-
-
-def _written(samples: list[Any], model: Model) -> bytes:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / f"samples{_suffix(model)}"
-        model.codec.write(samples, path)
-        return path.read_bytes()
-
-
-def _suffix(model: Model) -> str:
-    return getattr(model.codec, "suffix", ".txt")
-
-
-def _media(model: Model) -> str:
-    return mimetypes.guess_type(f"samples{_suffix(model)}", strict=False)[0] or "application/octet-stream"

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from gangen import cli, hookimpl, saved_model, testing
+from gangen import UsageError, cli, hookimpl, saved_model, testing
 
 FAST = [["--help"], ["--version"], [], ["plugins", "--json"], ["recipes"], ["show", "hinge"], ["schema"]]
 FAST += [["runs", "."], ["recipe.yaml"]]
@@ -213,11 +213,16 @@ class Model:
     def __init__(self, made=lambda text: text):
         self.codec, self.made = self, made
 
-    def draw(self, verb, prompt, n, *, seed, **settings):
+    def stream(self, prompt, n, *, seed, verb, **settings):
         assert verb == "sample"
-        return [self.made(f"{prompt} {seed} {settings}")] * n
+        return iter([self.made(f"{prompt} {seed} {settings}")] * n)
+
+    def labels_of(self, prompt, n):
+        return [prompt and prompt.upper()] * n
 
     def write(self, samples, path):
+        if path.suffix == ".png":
+            raise UsageError(f"cannot write texts to {path}")
         path.write_text("\n".join(samples))
 
 
@@ -231,7 +236,56 @@ def test_samples_are_printed_or_written(recipe, monkeypatch, capsys):
     assert cli.main([*words, "-o", "samples.txt"]) == 0
     assert Path("samples.txt").read_text() == expected[:-1]
     assert cli.main([*words, "-o", "nowhere/samples.txt"]) == 2
-    assert errors(capsys) == "gangen: error: cannot write nowhere/samples.txt: No such file or directory"
+    assert errors(capsys) == "gangen: error: cannot write nowhere/samples.txt: name a file in a folder that exists"
+
+
+def test_lines_of_json_say_what_each_sample_was_made_of(recipe, monkeypatch, capsys):
+    monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Model())
+    words = ["sample", "hymn", "-n", "2", "--json"]
+    assert cli.main([*words, "--seed", "3"]) == 0
+    lines = capsys.readouterr().out
+    assert [json.loads(line) for line in lines.splitlines()] == [
+        {"prompt": "hymn", "label": "HYMN", "seed": 3, "number": number, "sample": "hymn 3 {}"} for number in (0, 1)
+    ]
+    assert cli.main([*words, "--seed", "3", "-o", "samples.jsonl"]) == 0
+    assert Path("samples.jsonl").read_text() == lines
+    capsys.readouterr()
+    assert cli.main(words) == 0  # without a seed there is one that gives them again
+    again = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert again["sample"] == f"hymn {again['seed']} {{}}"
+    assert cli.main([*words, "-o", "samples.json"]) == 2
+    assert "cannot write lines of JSON to samples.json: use .jsonl" in errors(capsys)
+
+
+def test_samples_are_printed_as_they_are_drawn(recipe, monkeypatch):
+    drawn, printed = [], []
+
+    class Slow(Model):
+        def stream(self, prompt, n, **options):
+            for number in range(n):
+                drawn.append(number)
+                yield str(number)
+
+    monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Slow())
+    monkeypatch.setattr("sys.stdout.write", lambda line: printed.append((line, len(drawn))))
+    assert cli.main(["sample", "-n", "3"]) == 0
+    assert printed == [("0\n", 1), ("1\n", 2), ("2\n", 3)]
+
+
+def test_a_suffix_that_the_codec_does_not_write_is_refused_before_all_are_drawn(recipe, monkeypatch, capsys):
+    drawn = []
+
+    class Slow(Model):
+        def stream(self, prompt, n, **options):
+            for number in range(n):
+                drawn.append(number)
+                yield str(number)
+
+    monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Slow())
+    Path("kept.png").write_text("kept")
+    assert cli.main(["sample", "-n", "1000", "-o", "kept.png"]) == 2
+    assert errors(capsys) == "gangen: error: cannot write texts to kept.png"
+    assert drawn == [0] and Path("kept.png").read_text() == "kept"
 
 
 def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, capsys):
@@ -243,7 +297,7 @@ def test_interpolations_are_printed_or_written_in_rows(recipe, monkeypatch, caps
             asked.append((prompt, n, rows, seed, settings))
             return ["step"] * (rows * n)
 
-        def write(self, samples, path, columns):
+        def write(self, samples, path, columns=1):
             path.write_text(f"{len(samples)} in rows of {columns}")
 
     monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Between())

@@ -24,7 +24,7 @@ FLOORS = (
     {"evaluation"},
     {"training"},
     {"saved_model"},
-    {"model"},
+    {"model", "outputs"},
     {"run_directory", "runs"},
     {"recipe"},
     {"metrics", "objectives"},

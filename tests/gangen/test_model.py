@@ -101,6 +101,20 @@ def test_a_stream_is_what_sample_gives_and_is_drawn_as_it_is_taken(sampler):
         it.stream(7)
 
 
+def test_the_labels_of_samples_are_those_that_they_were_drawn_for():
+    class Labelled(Words):
+        def prompts(self):
+            return ["cat", "dog"]
+
+        def encode(self, prompt, n):
+            both = torch.arange(n) % 2
+            return {} if prompt == "any" else {"label": both if prompt is None else both * 0 + 1}
+
+    it = sampled_by(Noisy(), Labelled())
+    assert it.labels_of(n=3) == ["cat", "dog", "cat"]
+    assert it.labels_of(["dog", "any"], 2) == ["dog", "dog", None, None]
+
+
 def test_what_several_ask_for_is_drawn_at_once_and_each_has_what_it_would_have_alone():
     it = sampled_by(Noisy(), Words())
     asked = [("a", 3, 1), ("b", 1, 1), ("a", 2, 8)]
