@@ -8,7 +8,8 @@ import shlex
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -261,25 +262,34 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
         each = options.rows * n if options.interpolate else n
         labels = None if options.interpolate else model.labels_of(prompt, n)
         lines = json_lines(samples, model.codec, options.prompts or [None], each, seed, labels)
-    try:
         if not output:
-            for line in lines if options.json else text_lines(samples):
-                # Whoever reads them through a pipe is given what the model made.
-                say(line) if sys.stdout.isatty() else sys.stdout.write(f"{line}\n")
-                sys.stdout.flush()
-            return
-        if options.json:
-            with replacing(output) as temporary, temporary.open("w", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in lines)
-        else:
-            first = next(samples)
-            refuse_suffix(first, model.codec, output)
+            return _print_lines(lines)
+        with _writing(output), replacing(output) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    elif output:
+        first = next(samples)
+        refuse_suffix(first, model.codec, output)
+        with _writing(output):
             model.codec.write([first, *samples], output, **({"columns": n} if options.interpolate else {}))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    else:
+        return _print_lines(text_lines(samples))
     say(str(output))
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    """As they come; whoever reads them through a pipe is given what the model made."""
+    for line in lines:
+        say(line) if sys.stdout.isatty() else sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises UsageError where ``path`` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _runs(options: argparse.Namespace, blocked: list[str]) -> None:

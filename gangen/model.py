@@ -265,6 +265,10 @@ class Model:
             raise UsageError(
                 f"{self.name} has no use for a prompt of type {type(prompt).__name__}: it takes {self.takes}"
             )
+        if isinstance(prompt, str) and not prompt.isascii() and any("\ud800" <= it <= "\udfff" for it in prompt):
+            raise UsageError(
+                f"a prompt is text, and {show(prompt)} has half of a character, or bytes that are no UTF-8"
+            )
         return {name: tensor.to(self.device) for name, tensor in self.codec.encode(prompt, n).items()}
 
 

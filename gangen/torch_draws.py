@@ -1,10 +1,12 @@
 """Torch's own generators, of which a process has one for each device: which thread draws from them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import RLock, local
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _OWNER = RLock()
@@ -54,28 +56,28 @@ class Draws:
                 _THREAD.redirected = redirected
             return
         try:
-            with _lent(torch.default_generator, self.generator):
+            with _lent(self.generator, torch.get_rng_state, torch.set_rng_state):
                 if self.on_device is None:
                     yield
-                else:
-                    device = self.on_device.device
-                    index = torch.cuda.current_device() if device.index is None else device.index
-                    with _lent(torch.cuda.default_generators[index], self.on_device):
-                        yield
+                    return
+                device = self.on_device.device
+                put = partial(torch.cuda.set_rng_state, device=device)
+                with _lent(self.on_device, partial(torch.cuda.get_rng_state, device), put):
+                    yield
         finally:
             _OWNER.release()
 
 
 @contextmanager
-def _lent(theirs: torch.Generator, ours: torch.Generator) -> Iterator[None]:
-    """``theirs`` draws what ``ours`` would; afterwards each is where it would be."""
-    before = theirs.get_state()
-    theirs.set_state(ours.get_state())
+def _lent(ours: torch.Generator, get: Callable[[], Tensor], put: Callable[[Tensor], None]) -> Iterator[None]:
+    """Torch's own generator draws what ``ours`` would; afterwards each is where it would be."""
+    before = get()
+    put(ours.get_state())
     try:
         yield
     finally:
-        ours.set_state(theirs.get_state())
-        theirs.set_state(before)
+        ours.set_state(get())
+        put(before)
 
 
 class _Redirected(TorchDispatchMode):
@@ -94,7 +96,7 @@ class _Redirected(TorchDispatchMode):
         if torch.Tag.nondeterministic_seeded in function.tags:
             names = [it.name for it in function._schema.arguments]
             given = dict(zip(names, arguments, strict=False)) | named
-            device = next((it.device for it in arguments if isinstance(it, torch.Tensor)), named.get("device"))
+            device = next((it.device for it in arguments if isinstance(it, Tensor)), named.get("device"))
             if given.get("generator") is None and torch.device(device or "cpu").type == "cpu":
                 if "generator" in names:
                     arguments = arguments[: names.index("generator")]

@@ -200,6 +200,8 @@ def test_samples_that_are_not_finite_are_no_samples():
 def test_a_prompt_of_another_kind_is_refused_with_what_is_taken():
     with pytest.raises(UsageError, match="it has no use for a prompt of type int: it takes a word"):
         sampled_by(Echoes(), Words()).sample(7)
+    with pytest.raises(UsageError, match="has half of a character, or bytes that are no UTF-8"):
+        sampled_by(Echoes(), Words()).sample("a\udcff")
 
 
 def test_further_verbs_go_by_their_names():
