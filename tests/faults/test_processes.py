@@ -103,7 +103,7 @@ def test_a_clean_stop_of_one_process_is_quiet_and_that_of_all(play):
     stopped = play(FAULT="signal")
     assert stopped.returncode == 0 and "Traceback" not in stopped.stderr
     [said] = spoken(stopped)
-    assert said.startswith("gangen: preempted: stopped by ") and said.endswith("the same command goes on from there")
+    assert said.startswith("gangen: preempted: stopped by SIGUSR1, of process 1 after step ")
 
 
 def test_figures_that_only_one_process_reports_are_named_by_both(play):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gangen.collectives import all_sum, world_size
+from gangen.collectives import all_gather, launched, rank, world_size
 from gangen.contracts import Callback
 from gangen.training.trainer import Trainer
 
@@ -19,8 +19,9 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SI
 class StopOnSignal(Callback):
     """Turn ``SIGNALS`` into a stop after the current step, agreed between processes; a Ctrl-C after one interrupts.
 
-    Processes that a launcher started stop when it is gone, too: nobody would stop them otherwise. They ask each other
-    about once a second and at least every ``every`` steps, because asking costs a reduction.
+    A process that a launcher started, one of several or alone, stops when it is gone, too: nobody would stop it
+    otherwise. Several ask each other about once a second and at least every ``every`` steps, because asking costs a
+    reduction.
     """
 
     def __init__(self, every: int = 10) -> None:
@@ -41,26 +42,35 @@ class StopOnSignal(Callback):
     def after_step(self, trainer: Trainer) -> None:
         total = trainer.state.total
         if world_size() == 1:
-            trainer.stopping = self._reason() or trainer.stopping
+            cause = self._cause()
+            trainer.stopping = _word(cause) if cause else trainer.stopping
         elif total >= self._next:
             seconds = time.monotonic() - self._asked_at
-            told = torch.tensor([float(self._reason() is not None), seconds / (total - self._asked)])
-            stop, step = (all_sum(told.to(trainer.device)) / world_size()).tolist()
-            if stop:
-                trainer.stopping = self._reason() or "a signal to another process"
+            told = torch.tensor([self._cause(), seconds / (total - self._asked)], device=trainer.device)
+            causes, steps = all_gather(told).T.tolist()
+            # What was told, and no more: a signal that came just now is not known to the others.
+            told_by = [(process != rank(), process) for process, cause in enumerate(causes) if cause]
+            if told_by:
+                another, process = min(told_by)
+                trainer.stopping = _word(int(causes[process])) + f", of process {process}" * another
             self._asked, self._asked_at = total, time.monotonic()
-            self._next = total + max(1, min(self.every, int(1 / max(step, 1e-9))))
+            self._next = total + max(1, min(self.every, int(world_size() / max(sum(steps), 1e-9))))
 
     def close(self, trainer: Trainer) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _reason(self) -> str | None:
+    def _cause(self) -> int:
+        """The number of the signal that came, a number beyond all for the end of the launcher, or 0 for no cause."""
         if self._signal is not None:
-            return signal.Signals(self._signal).name
-        return "the end of its launcher" if world_size() > 1 and os.getppid() != self._launcher else None
+            return self._signal
+        return signal.NSIG if launched() and os.getppid() != self._launcher else 0
 
     def _remember(self, number: int, frame: object) -> None:
         if number == signal.SIGINT and self._signal is not None:
             raise KeyboardInterrupt
         self._signal = number
+
+
+def _word(cause: int) -> str:
+    return "the end of its launcher" if cause == signal.NSIG else signal.Signals(cause).name

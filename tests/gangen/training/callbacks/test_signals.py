@@ -50,6 +50,17 @@ def test_a_ctrl_c_after_a_signal_interrupts_at_once(first, play, tmp_path):
     assert not (tmp_path / "run/checkpoints/latest").exists()
 
 
+def test_a_run_that_was_launched_alone_stops_when_its_launcher_is_gone(points, interrupted, monkeypatch):
+    def leave():
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+
+    interrupted(points(*SIX, run="of a shell"), 2, leave)
+    monkeypatch.undo()
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    with pytest.raises(Stopped, match="stopped by the end of its launcher after step 3"):
+        interrupted(points(*SIX), 2, leave)
+
+
 def test_a_hangup_that_nohup_ignores_is_ignored(play, tmp_path):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
