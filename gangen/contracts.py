@@ -311,7 +311,10 @@ class Command(Protocol):
 
 
 class Callback:
-    """Called by the trainer on every process; override what you need. Never changes what is trained."""
+    """Called by the trainer on every process; override what you need. Never changes what is trained.
+
+    A run that is rolled back goes on with callbacks that are made anew, as one that goes on by the same command.
+    """
 
     def start(self, trainer: Any) -> None:
         """Once, after a checkpoint was restored and before the first step."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from shlex import quote
 
 from gangen.console import Console
-from gangen.errors import RunError
+from gangen.errors import CheckpointError, RunError
 from gangen.files import write_atomically
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
@@ -39,14 +39,17 @@ def roll_back(fault: Fault, trainer: Trainer, recipe: Recipe, run: RunDirectory,
     All processes call this. Raises RunError where the run is to stop, or cannot go back.
     """
     settings, state, main = recipe.trainer, trainer.state, trainer.accelerator.is_main_process
-    found, damaged = checkpoint.newest_whole(run.checkpoints, trainer.device, before=fault.since)
+    try:
+        found, damaged = checkpoint.newest_whole(run.checkpoints, trainer.device, before=fault.since)
+    except CheckpointError as error:  # which is not to hide the fault
+        found, damaged = None, [str(error)]
     wanted = (fault.then or settings.non_finite) == "roll_back"
     if not wanted or found is None or state.rolled_back == settings.recovery.times:
         if main:
             note(run, console, stamp(trainer), "stop", [*damaged, str(fault)], aloud=False)
         often = f"{state.rolled_back} time{'s' * (state.rolled_back != 1)}"
         spent = f"\nit was rolled back {often} before (trainer.recovery.times)" if wanted and found else ""
-        raise RunError(f"{fault}\n{_ways(fault, found, recipe)}{spent}")
+        raise RunError(f"{fault}\n{_ways(fault, found, damaged, recipe)}{spent}")
     back = RollBack(found, state.rolled_back + 1, state.rate * settings.recovery.rate)
     if main:
         words = f"{fault}; back to {found.name}, and on with learning rates times {back.rate:g}"
@@ -58,9 +61,9 @@ def roll_back(fault: Fault, trainer: Trainer, recipe: Recipe, run: RunDirectory,
     return back
 
 
-def _ways(fault: Fault, found: Path | None, recipe: Recipe) -> str:
+def _ways(fault: Fault, found: Path | None, damaged: list[str], recipe: Recipe) -> str:
     """What is left of the run, and what may be done with it, in words."""
-    newest = found or "still to come"
+    newest = found or ("damaged" if damaged else "still to come")
     start = f"; start_from={quote(recipe.run)} begins it with the networks of this one" if found else ""
     if not isinstance(fault, NotFinite):
         return f"the newest checkpoint from before it is {newest}; in a new run (run=...), change the game{start}"

@@ -83,7 +83,7 @@ class Guard(Callback):
         for name, value in row.items():
             if isinstance(value, Figure):
                 for words in self._collapses(name, value):
-                    self._collapse = step, words
+                    self._collapse = step, words.removesuffix(f". {_COLLAPSE}")
                     yield words
             if not is_number(value):
                 continue

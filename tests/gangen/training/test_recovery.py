@@ -209,6 +209,12 @@ def test_a_run_without_a_checkpoint_cannot_be_rolled_back(play):
         play(ROLL_BACK, "every.checkpoint=0", broken=(1,))
 
 
+def test_a_fault_is_told_of_where_no_checkpoint_is_whole(play, monkeypatch):
+    monkeypatch.setattr("gangen.training.checkpoint._damage", lambda checkpoint: "torn")
+    with pytest.raises(RunError, match=r"became nan by step 6(.|\n)*the newest checkpoint is damaged\ntry a lower"):
+        play(ROLL_BACK, broken=(3,))
+
+
 def test_a_run_that_was_stopped_goes_on_by_another_way(play):
     with pytest.raises(RunError, match=r"go on from there with trainer\.non_finite=roll_back or skip"):
         play(broken=(3,))
@@ -240,7 +246,9 @@ def collapsing(monkeypatch):
 def test_a_collapse_rolls_a_run_back_to_what_was_saved_before_it(collapsing, play):
     run = play(*MODES, "guard={use: guard, then: roll_back}")
     assert events(run) == [(7, "roll_back")]
-    assert "collapse: good fell to 0.1 from 0.9" in next(row["warning"] for row in rows(run) if "event" in row)
+    said = next(row["warning"] for row in rows(run) if "event" in row)
+    words = "collapse: good fell to 0.1 from 0.9; back to step-00000003, and on with learning rates times 0.5"
+    assert said == f"{words} (roll back 1 of 10)"
     state = json.loads((run / "checkpoints/step-00000010/state.json").read_text())["state"]
     assert (state["rolled_back"], state["rate"]) == (1, 0.5)
     assert {row["good"]["value"] for row in rows(run) if "good" in row} == {0.9}
