@@ -16,6 +16,9 @@ from gangen.networks import Players, differences, load_state, state_of, trainabl
 from gangen.optimizers import Learning
 from gangen.recipe.players import CopyOf, HalfLife
 
+# Bytes of gradients that go in one message, as in DDP: what is copied for it is little beside a large player.
+BUCKET = 25 * 2**20
+
 
 class Player:
     """One network of the game and everything that changes its weights.
@@ -93,18 +96,18 @@ class Player:
         torch._foreach_div_([parameter.grad for parameter in self.trainable if parameter.grad is not None], weight)
 
     def share_gradients(self) -> None:
-        """Replace every gradient by its mean over all processes, in one flat reduction per dtype.
+        """Replace every gradient by its mean over all processes, in flat messages of ``BUCKET`` bytes.
 
         A gradient that is missing here but present elsewhere counts as zeros; one that is missing
         everywhere stays missing, so that the optimizer skips the parameter as it would in one process.
         """
         if world_size() == 1:
             return
-        for dtype in dict.fromkeys(parameter.dtype for parameter in self.trainable):
-            parameters = [parameter for parameter in self.trainable if parameter.dtype == dtype]
+        for parameters in buckets(self.trainable):
             # Which gradients there are travels with them, in the same message: processes may differ in it, as where a
             # head is used for some rows only, and all must take the same step.
-            present = torch.tensor([p.grad is not None for p in parameters], dtype=dtype, device=parameters[0].device)
+            like = parameters[0]
+            present = torch.tensor([p.grad is not None for p in parameters], dtype=like.dtype, device=like.device)
             pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters]
             flat = torch.cat([*pieces, present])
             dist.all_reduce(flat)
@@ -164,6 +167,20 @@ class Player:
             return self.ema.decay(clock, self.seen)
         steps = self.seen / clock.batch_size
         return min(self.ema or 0.0, (1 + steps) / (10 + steps))
+
+
+def buckets(parameters: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Parameters in groups of one dtype, each of at most ``BUCKET`` bytes or of one alone."""
+    for dtype in dict.fromkeys(parameter.dtype for parameter in parameters):
+        bucket: list[Tensor] = []
+        size = 0
+        for parameter in (it for it in parameters if it.dtype == dtype):
+            if bucket and size + parameter.nbytes > BUCKET:
+                yield bucket
+                bucket, size = [], 0
+            bucket.append(parameter)
+            size += parameter.nbytes
+        yield bucket
 
 
 def networks_of(players: Mapping[str, Player]) -> Players:

@@ -218,6 +218,23 @@ def test_shared_gradients_lie_in_memory_as_the_weights_do(use, monkeypatch):
     assert torch.allclose(play(torch.channels_last, 2), expected, atol=1e-6)
 
 
+def test_gradients_are_shared_a_few_at_a_time(monkeypatch):
+    """Of a large player there is never a second copy."""
+    sizes = []
+    monkeypatch.setattr("gangen.training.players.world_size", lambda: 2)
+    monkeypatch.setattr("gangen.training.players.BUCKET", 100)
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda tensor: sizes.append(tensor.numel()))
+    net = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6), nn.Linear(6, 1, dtype=torch.float64))
+    player = Player("discriminator", net, descent(0.1))
+    for parameter in net.parameters():
+        parameter.grad = torch.full_like(parameter, 2.0)
+    net[1].bias.grad = None
+    player.share_gradients()
+    # Each message says besides which of its gradients there are: 20 + 5 of 4 bytes; 30 alone; 6; 6 + 1 of 8 bytes.
+    assert sizes == [25 + 2, 30 + 1, 6 + 1, 7 + 2]
+    assert net[1].bias.grad is None and all((it.grad == 1).all() for it in net.parameters() if it is not net[1].bias)
+
+
 class Lion(torch.optim.Optimizer):
     """An optimizer of a plugin, with an option that may follow a schedule."""
 
