@@ -1,6 +1,6 @@
 """The networks of a game, as turns, metrics and samplers see them; what any is asked: size, batches, evaluation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,20 @@ class without_memory(TorchFunctionMode):
         if func is torch.Tensor.normal_:  # the only one whose kernel for this device takes seconds to import
             return args[0]
         return func(*args, **(kwargs or {}))
+
+
+def refuse_misfit(file: Path, build: Callable[[], nn.Module]) -> None:
+    """Raises ValueError where the network that is described is not the one in ``file``, before it takes memory."""
+    there = tensors_in(file)
+    try:
+        with torch.device("meta"), without_memory(len(there)) as counting:
+            network = build()
+    except Exception:
+        if counting.exceeded:
+            raise
+        return  # one that can be built with memory alone, as those are that read files of others
+    if differ := differences(network, there):
+        raise ValueError(f"{file.name} does not fit: {differ}")
 
 
 def batch_needs(net: nn.Module) -> tuple[int, int]:

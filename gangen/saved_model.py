@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
@@ -27,7 +27,7 @@ from gangen.files import digest, replacing, write_atomically
 from gangen.hub import fetch, is_hub_name
 from gangen.model import AT_ONCE, Model, usable
 from gangen.names import is_name
-from gangen.networks import Players, differences, load_state, soundness, state_of, tensors_in, without_memory
+from gangen.networks import Players, load_state, refuse_misfit, soundness, state_of
 from gangen.printing import say
 from gangen.recipe.players import PLAYER_KINDS, PlayerRecipe
 from gangen.recipe.sections import Recipe
@@ -154,7 +154,7 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         specs = {name: codec.spec if part is None else codec.spec[part] for name, part in parts.items()}
         with seeded(0):  # for weights that are replaced: what others draw meanwhile, or later, is left as it was
             for name, network in uses.items():
-                _refuse_misfit(folder / f"{name}.safetensors", partial(registry.build, network, spec=specs[name]))
+                refuse_misfit(folder / f"{name}.safetensors", partial(registry.build, network, spec=specs[name]))
             built = {name: registry.build(network, spec=specs[name]).to(device) for name, network in uses.items()}
         for name, network in built.items():
             load_state(network, _weights(folder / f"{name}.safetensors"))
@@ -255,20 +255,6 @@ def _models() -> list[Path]:
             "no run with a model below runs/\ntrain one (gangen recipes/text_gan.yaml), or name one with --run DIR"
         )
     return [model.parent for model in models]
-
-
-def _refuse_misfit(file: Path, build: Callable[[], nn.Module]) -> None:
-    """Raises ValueError where the network that is described is not the one in ``file``, before it takes memory."""
-    there = tensors_in(file)
-    try:
-        with torch.device("meta"), without_memory(len(there)) as counting:
-            network = build()
-    except Exception:
-        if counting.exceeded:
-            raise
-        return  # one that can be built with memory alone, as those are that read files of others
-    if differ := differences(network, there):
-        raise ValueError(f"{file.name} does not fit: {differ}")
 
 
 def _weights(file: Path) -> dict[str, torch.Tensor]:

@@ -25,7 +25,7 @@ from gangen.run_directory import RunDirectory
 from gangen.samplers import defaults_of, settings_of
 from gangen.saved_model import read_model, unasked_code
 from gangen.training import checkpoint
-from gangen.training.assemble import build_context, build_game, build_metrics
+from gangen.training.assemble import build_context, build_data, build_metrics, build_players
 from gangen.training.data_digests import digests_of
 
 Figures = dict[str, Figure]
@@ -63,20 +63,21 @@ class Trained:
         """Measure, and write ``evaluation.json``.
 
         Raises:
-            RunError: a checkpoint or model is damaged, or the codec of the data is not that of the run.
+            RunError: a checkpoint or model is damaged, or codec or networks are not those of the run.
             UsageError: the players or data lack what a metric needs, or there is no setting to sweep.
         """
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         device = accelerator or torch.device("cpu")
-        data, players, _, _ = build_game(self.recipe, self.registry, device)
-        context = build_context(self.recipe, self.registry, data, players, device)
-        metrics = self._metrics(context)
-        for words in self.damaged:
-            context.warn(words)
+        data = build_data(self.recipe, self.registry, device)
         codec, rows = checkpoint.compare_data(digests_of(data), self.checkpoint)
         if codec:
             differ = ", ".join([*codec, *rows])
             raise RunError(f"the data are not those that {self.run.root} was trained with: {differ}\nput them back")
+        players, _, _ = build_players(self.recipe, self.registry, data, device, saved=self.checkpoint)
+        context = build_context(self.recipe, self.registry, data, players, device)
+        metrics = self._metrics(context)
+        for words in self.damaged:
+            context.warn(words)
         if rows:
             context.warn(f"the data are not those that the run was trained with: {', '.join(rows)}")
         step = checkpoint.restore_weights(players, self.checkpoint)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +127,15 @@ def assemble(
 def build_game(
     recipe: Recipe, registry: Registry, device: torch.device, processes: int = 1
 ) -> tuple[Data, dict[str, Player], list[Phase], Any]:
-    """Data, players, phases and the objective whose turns these play.
+    """Data, and what ``build_players`` makes for them."""
+    data = build_data(recipe, registry, device)
+    return data, *build_players(recipe, registry, data, device, processes)
 
-    Raises RecipeError for turns, players and sizes that do not fit each other.
+
+def build_data(recipe: Recipe, registry: Registry, device: torch.device) -> Data:
+    """Set torch to the recipe's threads and precision, and open its data.
+
+    Raises RecipeError where players want parts of their description that are not there.
     """
     settings = recipe.trainer
     if settings.threads or (device.type == "cpu" and launched()):
@@ -137,14 +144,33 @@ def build_game(
     # Convolutions have it by torch's default, products of matrices have not.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
     data = registry.build(recipe.data)
-    description, players = data.codec.spec, {}
-    if problems := list(find_unknown_parts(recipe, description)):
+    if problems := list(find_unknown_parts(recipe, data.codec.spec)):
         raise RecipeError(problems)
+    return data
+
+
+def build_players(
+    recipe: Recipe,
+    registry: Registry,
+    data: Data,
+    device: torch.device,
+    processes: int = 1,
+    *,
+    saved: Path | None = None,
+) -> tuple[dict[str, Player], list[Phase], Any]:
+    """Players, phases and the objective whose turns these play.
+
+    Raises RecipeError for turns, players and sizes that do not fit each other, and CheckpointError for networks that
+    are not those of the checkpoint ``saved``, before they take memory.
+    """
+    settings, description, players = recipe.trainer, data.codec.spec, {}
     with undisturbed():
         for name, chosen in recipe.players.items():
+            spec = description if chosen.spec is None else description[chosen.spec]
+            if saved is not None:
+                checkpoint.refuse_misfit(name, partial(registry.build, chosen.component, spec=spec), saved)
             # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
             torch.manual_seed(mix(recipe.seed, "initial weights", name))
-            spec = description if chosen.spec is None else description[chosen.spec]
             net = registry.build(chosen.component, spec=spec).to(device).train()
             players[name] = Player(
                 name,
@@ -184,7 +210,7 @@ def build_game(
                 phase.balance,
             )
         )
-    return data, players, phases, objective
+    return players, phases, objective
 
 
 def start_players(recipe: Recipe, players: dict[str, Player], device: torch.device) -> list[str]:

@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from gangen import networks
 from gangen.collectives import all_gather, any_process, rank, unequal
 from gangen.components.registry import name_of
 from gangen.errors import CheckpointError, PluginError, RunError
@@ -210,6 +211,19 @@ def refuse_other_data(digests: Mapping[str, Any], checkpoint: Path, device: torc
     )
     error.shared = not differ or bool(everywhere.all())
     raise error
+
+
+def refuse_misfit(player: str, build: Callable[[], nn.Module], checkpoint: Path) -> None:
+    """Raises CheckpointError where a network that ``build`` makes is not that of ``player``, before it takes memory.
+
+    Nothing is known of players that never change, which have no file.
+    """
+    file = checkpoint / player / "model.safetensors"
+    if file.is_file():
+        try:
+            networks.refuse_misfit(file, build)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{checkpoint / player} is not of this run's recipe: {error}") from None
 
 
 def restore_weights(players: Mapping[str, Player], checkpoint: Path) -> int:

@@ -375,3 +375,14 @@ def test_a_damaged_checkpoint_is_refused(runs, capsys):
         broken.write_bytes(b"cut off")
     assert cli.main(["eval", "runs/o0"]) == 1
     assert "is damaged" in capsys.readouterr().err
+
+
+def test_networks_that_are_not_those_of_the_checkpoint_take_no_memory(runs, capsys):
+    recipe = Path("runs/points/recipe.yaml")
+    text = recipe.read_text()
+    assert "hidden_dim: 128" in text
+    recipe.write_text(text.replace("hidden_dim: 128", "hidden_dim: 1000000"))  # 4 TB
+    assert cli.main(["eval", "runs/points"]) == 1
+    said = capsys.readouterr().err
+    assert "step-00000001/generator is not of this run's recipe: model.safetensors does not fit: " in said
+    assert "[128, 2] there and [1000000, 2] here" in said
