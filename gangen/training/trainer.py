@@ -239,6 +239,8 @@ class Trainer:
                 raise turn.complaint(f"its loss does not depend on the weights of {who}, which is to learn from it")
             (loss if self.accelerator.scaler is None else self.accelerator.scaler.scale(loss)).backward()
         if weights:
+            if len(weights) < self.accumulate > 1:
+                raise turn.complaint("it returns a gangen.Mean for some micro-batches, and a plain loss for others")
             whole = all_mean(torch.stack(weights).sum())
             for name in turn.updates:
                 self.players[name].divide_gradients(whole)

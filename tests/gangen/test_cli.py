@@ -257,31 +257,29 @@ def test_lines_of_json_say_what_each_sample_was_made_of(recipe, monkeypatch, cap
     assert "cannot write lines of JSON to samples.json: use .jsonl" in errors(capsys)
 
 
-def test_samples_are_printed_as_they_are_drawn(recipe, monkeypatch):
-    drawn, printed = [], []
+@pytest.fixture
+def drawn(monkeypatch):
+    """The numbers of the samples that a model has drawn by now, which it draws one by one."""
+    numbers = []
 
     class Slow(Model):
         def stream(self, prompt, n, **options):
             for number in range(n):
-                drawn.append(number)
+                numbers.append(number)
                 yield str(number)
 
     monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Slow())
+    return numbers
+
+
+def test_samples_are_printed_as_they_are_drawn(recipe, drawn, monkeypatch):
+    printed = []
     monkeypatch.setattr("sys.stdout.write", lambda line: printed.append((line, len(drawn))))
     assert cli.main(["sample", "-n", "3"]) == 0
     assert printed == [("0\n", 1), ("1\n", 2), ("2\n", 3)]
 
 
-def test_a_suffix_that_the_codec_does_not_write_is_refused_before_all_are_drawn(recipe, monkeypatch, capsys):
-    drawn = []
-
-    class Slow(Model):
-        def stream(self, prompt, n, **options):
-            for number in range(n):
-                drawn.append(number)
-                yield str(number)
-
-    monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Slow())
+def test_a_suffix_that_the_codec_does_not_write_is_refused_before_all_are_drawn(recipe, drawn, capsys):
     Path("kept.png").write_text("kept")
     assert cli.main(["sample", "-n", "1000", "-o", "kept.png"]) == 2
     assert errors(capsys) == "gangen: error: cannot write texts to kept.png"
@@ -475,6 +473,8 @@ class Greeting:
         self.name, self.output, self.times = name, output, times
 
     def __call__(self):
+        if not self.times:
+            sys.exit(0)
         yield from [f"hello {self.name}"] * self.times
         if self.output:
             self.output.write_text(self.name)
@@ -507,3 +507,4 @@ def test_a_plugin_brings_a_command(capsys, tmp_path, monkeypatch):
         )
         assert "'gret' is neither a command nor a recipe; did you mean 'greet'?" in said("gret", "bob")[1]
         assert said("greet", "bob", "--no-plugin", "acme")[0] == 2
+        assert "code that it uses would have ended gangen by exit(0)" in said("greet", "bob", "times=0")[1]

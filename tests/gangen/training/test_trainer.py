@@ -95,6 +95,16 @@ def test_a_mean_over_parts_is_that_of_the_whole_batch_however_many_of_them_are_i
     assert pupil.net.bias.grad.item() == pytest.approx(1.0)
 
 
+def test_micro_batches_that_are_means_of_different_kinds_are_refused():
+    @updates("pupil")
+    def learn(players, batch, clock):
+        total = players.pupil(batch["x"]).sum()
+        return total / 2 if clock.micro else Mean(total, torch.tensor(2.0)), {}
+
+    with pytest.raises(PluginError, match="for some micro-batches, and a plain loss for others"):
+        play_step(trainer_of(learn, accumulate=2))
+
+
 def test_the_clock_tells_how_far_the_run_is_over_all_phases():
     seen = []
 
