@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,10 @@ def test_what_is_named_is_there(page):
     assert named - there == set()
     recipes = set(re.findall(r"`(\w+)\.yaml`", page.read_text(encoding="utf-8")))
     assert recipes - registry.recipes().keys() == set()
+
+
+def test_what_is_said_to_be_installed_with_gangen_can_be():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    told = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("gangen/**/*.py"), *ROOT.glob("plugins/**/*.py")]
+    named = {name for path in told for name in re.findall(r"gangen\[(\w+)\]", path.read_text(encoding="utf-8"))}
+    assert {"demo", "lm", "serve"} <= named <= extras.keys()

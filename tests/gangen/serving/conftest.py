@@ -1,16 +1,12 @@
 """A model of words to be served: what it draws follows from prompt and seed, in no time."""
 
 import threading
-from importlib.util import find_spec
 
 import pytest
 import torch
 
 from gangen import UsageError, noise
 from gangen.model import Model
-
-# The extra ``serve``, which ``make test`` installs.
-collect_ignore_glob = [] if find_spec("fastapi") and find_spec("uvicorn") else ["test_*.py"]
 
 
 class Words:
