@@ -61,6 +61,8 @@ def gangen_metrics(register: Register) -> None:
     register("memorised", "gangen.metrics.memorised:Memorised", summary="how near samples come to training rows")
     register("path_length", "gangen.metrics.path_length:PathLength", summary="how evenly samples go into each other")
     register("judge", "gangen.metrics.judge:HeldOutJudge", summary="what a fresh discriminator can tell samples by")
+    gains = "what the sampler's discriminator adds to held-out likelihood"
+    register("likelihood_gain", "gangen.metrics.likelihood_gain:LikelihoodGain", summary=gains)
     register("label_accuracy", f"{labels}:LabelAccuracy", summary="samples that carry the label they were asked for")
     register("reverse_label_accuracy", f"{labels}:ReverseLabelAccuracy", summary="train on samples, test on real rows")
     register("inception_score", f"{labels}:InceptionScore", summary="sure of each label, and many labels in all")

@@ -18,6 +18,7 @@ from gangen.losses import at_least_float32
 from gangen.metrics.context import FEW, MetricContext, once_a_run
 from gangen.metrics.extraction import held_out
 from gangen.metrics.figures import Figure
+from gangen.metrics.log_ratios import accuracy, auc, gain, gains_drawn_again, interval, warn_of_few
 from gangen.networks import trainable
 from gangen.noise import mix
 from gangen.samplers import drawing
@@ -25,7 +26,6 @@ from gangen.samplers import drawing
 # Of what a judge learns from, this share shows when to stop, and how sure it may be; it is asked so many times.
 VALIDATION, LOOKS = 0.1, 10
 SCALES = torch.linspace(0, 2, 41, dtype=torch.float64)
-RESAMPLED, INTERVAL = 1000, (0.025, 0.975)
 # Rows that are judged in one go; and so many show beforehand whether a judge fits.
 CHUNK, TRIED = 250, 8
 
@@ -45,7 +45,7 @@ class Rows(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The figures of a judge, and its gain on rows that were drawn again, float64 ``[RESAMPLED]``."""
+    """The figures of a judge, and its gain on bootstraps of them, float64 ``[bootstraps]``."""
 
     figures: dict[str, float]
     gains: Tensor
@@ -119,12 +119,7 @@ class HeldOutJudge:
         (figures, gains), floor = self._judged(context), self._floor(context).figures
         ends = ("judge_gain_low", "judge_gain_high")
         found = {name: Figure(value, floor[name], None if name in ends else "low") for name, value in figures.items()}
-        limit = math.log(self._count(context))
-        if figures["judge_gain"] > limit:
-            context.warn(
-                f"{name_of(self)}: samples are told apart almost surely, and of so few no gain beyond {limit:.1f} nats "
-                "can be shown; take it for large"
-            )
+        warn_of_few(context, name_of(self), figures["judge_gain"], self._count(context))
         alone, used = figures, ""
         plain = getattr(context.sampler, "plain", None)
         if plain is not None and not plain.items() <= context.settings.items():
@@ -132,7 +127,7 @@ class HeldOutJudge:
             found |= {name.replace("gain", "room"): Figure(alone[name]) for name in ("judge_gain", *ends)}
             known = alone["judge_gain_low"] > 0
             share = 1 - figures["judge_gain"] / alone["judge_gain"] if known else math.nan
-            least, most = _interval(1 - gains / rooms) if known else (math.nan, math.nan)
+            least, most = interval(1 - gains / rooms) if known else (math.nan, math.nan)
             found |= {
                 "judge_used": Figure(share, 1.0, "high"),
                 "judge_used_low": Figure(least),
@@ -166,9 +161,7 @@ class HeldOutJudge:
         with drawing(mix(context.seed, "judge"), context.device, judge):
             scale = self._teach(judge, *lesson)
             real, fake = (scale * self._logits(judge, side) for side in exam)
-        generator = torch.Generator().manual_seed(context.seed)
-        again = [side[torch.randint(len(side), (RESAMPLED, len(side)), generator=generator)] for side in (real, fake)]
-        low, high = _interval(gains := gain(*again))
+        low, high = interval(gains := gains_drawn_again(real, fake, context.seed))
         figures = {
             "judge_accuracy": accuracy(real, fake).item(),
             "judge_auc": auc(real, fake).item(),
@@ -236,31 +229,9 @@ class HeldOutJudge:
         return min(self.training, length_hint(context.training, self.training))
 
 
-def gain(real: Tensor, fake: Tensor) -> Tensor:
-    """E_real[s] - log E_fake[exp s] over the last dimension of logits float ``[..., n]`` and ``[..., m]``."""
-    return real.mean(-1) - (fake.logsumexp(-1) - math.log(fake.shape[-1]))
-
-
-def accuracy(real: Tensor, fake: Tensor) -> Tensor:
-    """How often the sign of logits is right, both sides alike, and by half where there is none."""
-    return (1 + (real.sign().mean() - fake.sign().mean()) / 2) / 2
-
-
-def auc(real: Tensor, fake: Tensor) -> Tensor:
-    """The share of pairs in which a real row has the greater logit, ties by half (Mann and Whitney, 1947)."""
-    order = fake.sort().values
-    below, up_to = (torch.searchsorted(order, real, right=right) for right in (False, True))
-    return (below + up_to).double().mean() / (2 * len(fake))
-
-
 def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
     """Of logits, both sides equally likely."""
     return (softplus(-real).mean() + softplus(fake).mean()) / 2
-
-
-def _interval(drawn_again: Tensor) -> tuple[float, float]:
-    low, high = drawn_again.quantile(torch.tensor(INTERVAL, dtype=torch.float64)).tolist()
-    return low, high
 
 
 def _orders(rows: int, n: int) -> Tensor:

@@ -11,7 +11,8 @@ from torch import nn
 from gangen import noise
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext
-from gangen.metrics.judge import HeldOutJudge, accuracy, auc, gain
+from gangen.metrics.judge import HeldOutJudge
+from gangen.metrics.log_ratios import accuracy, auc, gain
 from gangen.networks import Players
 from gangen.splits import TensorSplit
 

@@ -1,0 +1,111 @@
+"""What a discriminator adds to likelihood, on normal distributions where that can be said in a formula."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from gangen import noise
+from gangen.errors import UsageError
+from gangen.metrics.context import MetricContext
+from gangen.metrics.likelihood_gain import LikelihoodGain
+from gangen.networks import Players
+from gangen.samplers import ChoosingSampler, PlayerSampler
+from gangen.splits import TensorSplit
+
+
+class Shifted(nn.Module):
+    """N(label + 1, 1), where the data are N(label, 1)."""
+
+    def sample(self, n, condition=None, *, spread: float = 1.0):
+        return noise.normal(n, 1) * spread + 1 + condition["label"].unsqueeze(1)
+
+
+class Ratio(nn.Module):
+    """``sure`` times the log-ratio of the two, 1/2 - (x - label)."""
+
+    def __init__(self, sure):
+        super().__init__()
+        self.sure = sure
+
+    def forward(self, rows, condition):
+        return self.sure * (0.5 - (rows.squeeze(1) - condition["label"]))
+
+
+class Choosing(ChoosingSampler):
+    """Never draws here but alone."""
+
+    plain = {"candidates": 1}  # noqa: RUF012
+
+    def sample(self, n, condition=None, *, candidates: int = 16, **settings):
+        assert candidates == 1
+        return self.generator.sample(n, condition, **settings)
+
+
+def context_of(sure, sampler=Choosing, held_out=4000):
+    generator = torch.Generator().manual_seed(1)
+    label = torch.randint(5, (held_out,), generator=generator)
+    heldout = TensorSplit(x=torch.randn(held_out, 1, generator=generator) + label.unsqueeze(1), label=label)
+    sheet = [SimpleNamespace(condition={"label": torch.zeros(1, dtype=torch.int64)})]
+    codec = SimpleNamespace(samples_of=lambda batch: batch["x"])
+    data = SimpleNamespace(train=heldout, heldout=heldout, codec=codec, sheet=lambda: sheet)
+    players = Players({"generator": Shifted(), "discriminator": Ratio(sure)})
+    return MetricContext(players, data, sampler=sampler(players), device=torch.device("cpu"), seed=3)
+
+
+def gained(context, **options):
+    metric = LikelihoodGain(**{"rows": 4000, "samples": 8000} | options)
+    metric.check(context)
+    return metric(context)
+
+
+@pytest.mark.parametrize("sure", [0.0, 0.5, 1.0, 2.0])
+def test_the_gain_is_that_of_the_formula_and_one_that_is_too_sure_loses(sure):
+    # E_real[s] = a / 2 and log Z = a / 2 - a + a^2 / 2, for s = a (1/2 - x) and samples of N(1, 1).
+    context = context_of(sure)
+    figures = gained(context)
+    found, low, high = (figures[f"likelihood_gain{end}"].value for end in ("", "_low", "_high"))
+    assert found == pytest.approx(sure - sure**2 / 2, abs=0.06 * sure**2)
+    assert low <= found <= high
+    assert high - low < 0.3 * sure + 1e-9
+    (said,) = context.remarks
+    if found > 0.1:
+        assert low < found < high
+        assert said == (
+            f"the discriminator adds {found:.2g} nats a row ({low:.2g} to {high:.2g}) to the log-likelihood of "
+            "held-out rows"
+        )
+    else:
+        assert said.startswith("the discriminator adds nothing that could be told from chance (")
+
+
+def test_settings_are_those_of_the_generator_that_is_corrected():
+    # Samples of N(1, 1/4): log Z is then 1/2 - 1 + 1/8, and E_real[s] is 1/2.
+    figures = gained(context_of(1.0).sampled(3, {"spread": 0.5}))
+    assert figures["likelihood_gain"].value == pytest.approx(0.875, abs=0.05)
+
+
+def test_a_gain_that_so_few_samples_cannot_show_comes_with_a_warning():
+    context = context_of(1.0)
+    gained(context)
+    assert not context.warnings
+    context.players["generator"].sample = lambda n, condition: condition["label"].unsqueeze(1) + 9.0
+    assert gained(context, samples=60)["likelihood_gain"].value > math.log(60)
+    assert context.warnings == [
+        "LikelihoodGain: samples are told apart almost surely, and of so few no gain beyond 4.1 nats can be shown; "
+        "take it for large"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "held_out", "message"),
+    [
+        (lambda players: PlayerSampler(players), 100, "wants a sampler that chooses by a discriminator"),
+        (Choosing, 49, "needs at least 50 held-out rows, and there are 49"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_training(sampler, held_out, message):
+    with pytest.raises(UsageError, match=message):
+        LikelihoodGain().check(context_of(1.0, sampler, held_out))
