@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fuzz faults install lint clean
+.PHONY: demo test fuzz faults docs install lint clean
 
 demo: install
 	$(BIN)/accelerate launch --quiet --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no -m gangen recipes/text_gan.yaml
@@ -17,6 +17,10 @@ fuzz: .venv/test
 # Runs that are killed at random instants, thirty of one process and ten of two.
 faults: .venv/test
 	GANGEN_INSTANTS=30 $(BIN)/python -m pytest -q tests/faults
+
+# The documentation as a site, in site/.
+docs: .venv/docs
+	$(BIN)/mkdocs build
 
 install: .venv/demo
 
@@ -34,5 +38,9 @@ lint: .venv/test
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[demo,test]"
 	@touch $@
 
+.venv/docs: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[docs]"
+	@touch $@
+
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv build dist site

@@ -6,10 +6,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gangen import cli
 from gangen.components.registry import Registry
 from gangen.hookspecs import KINDS
+from gangen.reference.pages import MADE, find_pages
 
 ROOT = Path(__file__).parents[1]
 RECIPE = """
@@ -49,7 +51,8 @@ PAGES = pytest.mark.parametrize(
 @PAGES
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([\w./-]+\.\w+)\)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    made = {f"{name}.md" for name in MADE}
+    assert [link for link in links if not (link in made or (page.parent / link).exists())] == []
 
 
 @PAGES
@@ -67,3 +70,21 @@ def test_what_is_said_to_be_installed_with_gangen_can_be():
     told = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("gangen/**/*.py"), *ROOT.glob("plugins/**/*.py")]
     named = {name for path in told for name in re.findall(r"gangen\[(\w+)\]", path.read_text(encoding="utf-8"))}
     assert {"demo", "lm", "serve"} <= named <= extras.keys()
+
+
+def test_the_site_leads_to_every_page():
+    nav = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), yaml.BaseLoader)["nav"]
+    found = re.findall(r"[\w/]+\.md", str(nav))
+    assert sorted(found) == sorted(f"{name}.md" for name in [*find_pages(), *MADE])
+
+
+def test_pages_are_made_of_all_that_is_installed(capsys):
+    assert cli.main(["docs", "reference/losses"]) == 0
+    hinge = capsys.readouterr().out.partition("## gangen/hinge\n")[2].partition("\n## ")[0]
+    assert "Papers: Lim and Ye 2017" in hinge and "`image_gan`" in hinge
+    assert cli.main(["docs", "reference/generators"]) == 0
+    lstm = capsys.readouterr().out.partition("## text/lstm\n")[2].partition("\n## ")[0]
+    assert "| `hidden_dim` | integer >= 1 | `" in lstm and "| `temperature` |" in lstm
+    assert "`gumbel`" in lstm and "`image_gan`" not in lstm
+    assert cli.main(["docs", "reference/recipe"]) == 0
+    assert "## trainer\n" in capsys.readouterr().out

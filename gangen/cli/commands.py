@@ -213,7 +213,7 @@ def _show(options: argparse.Namespace, blocked: list[str]) -> None:
     registry = registry_of(blocked)
     lines = list(component_lines(registry, options.name))
     if not lines:
-        from gangen.recipe.reference import section_lines
+        from gangen.reference.sections import section_lines
 
         lines = list(section_lines(registry, options.name))
     say("\n".join(lines))
@@ -250,9 +250,9 @@ def _schema(options: argparse.Namespace, blocked: list[str]) -> None:
 
 
 def _docs(options: argparse.Namespace, blocked: list[str]) -> None:
-    from gangen.components.pages import page_lines, read_page
+    from gangen.reference.pages import page_lines, read_page
 
-    say(read_page(options.page) if options.page else "\n".join(page_lines()))
+    say(read_page(options.page, registry_of(blocked)) if options.page else "\n".join(page_lines()))
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {

@@ -85,15 +85,19 @@ def component_lines(registry: Registry, name: str) -> Iterator[str]:
         yield from _component(component)
 
 
-def option_lines(parameters: Sequence[Parameter], title: str = "option") -> Iterator[str]:
-    """Options with type and default, and what is said of them."""
-    rows = [
-        (it.name, _words(it.annotation), "required" if it.default is REQUIRED else _written(it.default))
+def option_rows(parameters: Sequence[Parameter]) -> list[tuple[str, str, str, str]]:
+    """Of each option its name, type, default, and what is said of it."""
+    return [
+        (it.name, _words(it.annotation), "required" if it.default is REQUIRED else _written(it.default), it.about)
         for it in parameters
     ]
-    header = (title, "type", "default")
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in (0, 1)]
-    for (option, words, default), about in zip([header, *rows], ["", *(it.about for it in parameters)], strict=True):
+
+
+def option_lines(parameters: Sequence[Parameter], title: str = "option") -> Iterator[str]:
+    """Options with type and default, and what is said of them."""
+    rows = [(title, "type", "default", ""), *option_rows(parameters)]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for option, words, default, about in rows:
         yield f"  {option:{widths[0]}}  {words:{widths[1]}}  {default}"
         if about:
             yield f"      {about}"

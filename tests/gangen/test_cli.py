@@ -448,7 +448,7 @@ def test_python_dash_m_is_the_same_command(recipe):
 def test_every_option_of_what_is_shipped_has_a_sentence():
     from gangen.components.registry import Registry
     from gangen.hookspecs import KINDS
-    from gangen.recipe.reference import SECTIONS
+    from gangen.reference.sections import SECTIONS
 
     ours = [it for kind in KINDS for it in Registry.discover().all(kind) if it.distribution == "gangen"]
     silent = [f"{it} {option.name}" for it in ours for option in it.options.parameters if not option.about]

@@ -20,7 +20,7 @@ FLOORS = (
     {"__main__", "cli"},
     {"api", "testing", "scaffold"},
     {"sharing", "serving"},
-    {"report"},
+    {"report", "reference"},
     {"evaluation"},
     {"training"},
     {"saved_model"},

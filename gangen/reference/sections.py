@@ -1,4 +1,4 @@
-"""What may be written into the sections of a recipe, as lines for a terminal."""
+"""What may be written into the sections of a recipe, as lines for a terminal, and as a page of Markdown."""
 
 import typing
 from collections.abc import Iterator
@@ -6,10 +6,12 @@ from typing import Any
 
 from gangen.components.catalogue import option_lines
 from gangen.components.registry import Registry
+from gangen.components.signatures import Parameter
 from gangen.errors import UsageError, did_you_mean
 from gangen.hookspecs import KINDS
 from gangen.recipe.sections import Recipe
 from gangen.recipe.strict import Section
+from gangen.reference.components import option_table
 
 
 def _sections(section: type[Section]) -> dict[str, type[Section]]:
@@ -42,7 +44,23 @@ def section_lines(registry: Registry, name: str) -> Iterator[str]:
         raise UsageError(f"nothing is called {name!r}{did_you_mean(name, choices)}\nsee: gangen plugins")
     section = SECTIONS[name]
     yield f"{name}: {'all of a recipe' if section is Recipe else 'a section of recipes'}"
-    yield f"  {(section.__doc__ or '').replace('``', '').splitlines()[0]}"
-    # A section in it has defaults of its own.
-    keys = [it._replace(default={}) if isinstance(it.default, Section) else it for it in section.parameters()]
-    yield from option_lines(keys, "key")
+    yield f"  {_opening(section).replace('`', '')}"
+    yield from option_lines(_keys(section), "key")
+
+
+def recipe_lines() -> Iterator[str]:
+    """The page of all sections, the recipe as a whole first."""
+    yield "# Recipes, key by key"
+    yield "\nWhat stands under a key that is a heading here has keys of its own."
+    for name, section in SECTIONS.items():
+        yield f"\n## {name}\n\n{_opening(section)}"
+        yield from option_table(_keys(section), "key")
+
+
+def _opening(section: type[Section]) -> str:
+    return (section.__doc__ or "").replace("``", "`").splitlines()[0]
+
+
+def _keys(section: type[Section]) -> list[Parameter]:
+    """Those of a section; a section in it has defaults of its own."""
+    return [it._replace(default={}) if isinstance(it.default, Section) else it for it in section.parameters()]
