@@ -17,6 +17,8 @@ from gangen.printing import say, visible
 from gangen.recipe.load import load_recipe, recipe_file
 from gangen.recipe.sections import Recipe
 from gangen.report import write_report
+from gangen.report.plot import plot
+from gangen.report.records import read_rows
 from gangen.run_directory import RunDirectory
 from gangen.runs import find_runs, is_run
 from gangen.saved_model import load
@@ -58,6 +60,15 @@ class Run(PathLike[str]):
         run = RunDirectory(self.folder)
         run.refuse_ways_out()
         return [dict(_numbers(row)) for row in run.read_metrics() if "warning" not in row]
+
+    def plot(self) -> Any:
+        """What was logged as a figure of matplotlib, which notebooks show: a chart of each metric, then of turns.
+
+        Raises UsageError where matplotlib is missing, or where nothing was logged yet.
+        """
+        run = RunDirectory(self.folder)
+        run.refuse_ways_out()
+        return plot(read_rows(run))
 
     @property
     def samples(self) -> list[Path]:

@@ -71,6 +71,7 @@ def gangen_metrics(register: Register) -> None:
 @hookimpl
 def gangen_callbacks(register: Register) -> None:
     register("guard", "gangen.training.callbacks.guard:Guard", summary="warns early: who wins, gradients, collapse")
+    register("plot", "gangen.report.plot:LivePlot", summary="in a notebook, draws the figures of a run as it trains")
 
 
 @hookimpl

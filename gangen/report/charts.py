@@ -18,7 +18,7 @@ Points = Sequence[tuple[Any, ...]]
 PALETTE = ("#3f87d6", "#e07b39", "#2f9e77", "#b265c9", "#d1495b", "#8f8136", "#4aa3b5", "#8a8a8a")
 # Stands for the page's own text colour until the drawing is done: matplotlib knows no currentColor.
 _INK = "#010203"
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "axes.grid": True,
@@ -82,35 +82,44 @@ def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, 
     Raises UsageError where matplotlib is missing.
     """
     with _drawing(title, (5.6, 2.7) if wide else (3.6, 2.3)) as (figure, svg):
-        axes = figure.add_subplot()
-        for line in lines:
-            marker = "o" if len(line.points) <= _FEW and not line.dashed else None
-            axes.plot(
-                *_columns(thinned(line.points)),
-                color=PALETTE[line.colour % len(PALETTE)],
-                linestyle=_DASHES if line.dashed else "-",
-                linewidth=1.2 if line.dashed else None,
-                marker=marker,
-                markersize=3,
-                label=None if line.dashed else f"\u200b{line.name}",  # without it a name in _underscores is hidden
-            )
-        values = [value for line in lines for _, value in line.points if math.isfinite(value)]
-        if values and min(values) > 0 and max(values) > _WIDE * min(values):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter("{x:g}")
-        for phase, start in phases.items():
-            if start > 0:
-                axes.axvline(start, color=_INK, alpha=0.5, linewidth=0.8, linestyle=":")
-                place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "va": "top", "ha": "right"}
-                axes.text(start, 0.98, phase, size=7.5, alpha=0.7, **place)
-        axes.margins(x=0.02)
-        axes.locator_params(axis="x", nbins=5, integer=True)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        if sum(not line.dashed for line in lines) > 1:
+        draw_lines(figure.add_subplot(), lines, phases)
+        if several(lines):
             width = max(len(line.name) for line in lines)
             columns = max(1, min(4, (80 if wide else 50) // (width + 8)))
             figure.legend(loc="outside upper left", ncols=columns, fontsize=8)
     return _embedded(svg, title)
+
+
+def several(lines: Sequence[Line]) -> bool:
+    """Whether a legend is of use; dashed lines are those of real data, which go with others."""
+    return sum(not line.dashed for line in lines) > 1
+
+
+def draw_lines(axes: Any, lines: Sequence[Line], phases: Mapping[str, int]) -> None:
+    """Draw figures over steps into axes of matplotlib; see ``line_chart``."""
+    for line in lines:
+        marker = "o" if len(line.points) <= _FEW and not line.dashed else None
+        axes.plot(
+            *_columns(thinned(line.points)),
+            color=PALETTE[line.colour % len(PALETTE)],
+            linestyle=_DASHES if line.dashed else "-",
+            linewidth=1.2 if line.dashed else None,
+            marker=marker,
+            markersize=3,
+            label=None if line.dashed else f"\u200b{line.name}",  # without it a name in _underscores is hidden
+        )
+    values = [value for line in lines for _, value in line.points if math.isfinite(value)]
+    if values and min(values) > 0 and max(values) > _WIDE * min(values):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    for phase, start in phases.items():
+        if start > 0:
+            axes.axvline(start, color=_INK, alpha=0.5, linewidth=0.8, linestyle=":")
+            place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "va": "top", "ha": "right"}
+            axes.text(start, 0.98, phase, size=7.5, alpha=0.7, **place)
+    axes.margins(x=0.02)
+    axes.locator_params(axis="x", nbins=5, integer=True)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def frontier_chart(
@@ -180,7 +189,7 @@ def _drawing(title: str, size: tuple[float, float]) -> Iterator[tuple[Any, Strin
     except ImportError as error:
         raise UsageError(f'a report needs the package matplotlib: pip install "gangen[demo]" ({error})') from None
     svg = StringIO()
-    with rc_context(_STYLE | {"svg.hashsalt": title}):
+    with rc_context(STYLE | {"svg.hashsalt": title}):
         figure = Figure(figsize=size, layout="constrained")
         yield figure, svg
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sized
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from gangen.metrics.figures import Figure, is_number
 from gangen.report.charts import Chart, Line, line_chart
@@ -40,27 +40,49 @@ def figures_of(row: Row) -> dict[str, Figure]:
     return {name: entry for name, entry in row.items() if isinstance(entry, Figure)}
 
 
+class Panel(NamedTuple):
+    """Curves that belong into one chart."""
+
+    title: str
+    lines: list[Line]
+    remark: str = ""
+
+
 def charts_of_metrics(rows: list[Row]) -> tuple[list[Chart], int]:
-    """One chart for all figures that differ in a last number only; and how many more there might be."""
+    """As many charts of metrics as anybody looks at, and how many more there might be."""
+    panels, phases = panels_of_metrics(rows), phases_of(rows)
+    charts = [Chart(it.title, line_chart(it.title, it.lines, phases), it.remark) for it in panels[:_CHARTS]]
+    return charts, len(panels) - len(charts)
+
+
+def charts_of_turns(rows: list[Row]) -> list[Chart]:
+    phases = phases_of(rows)
+    return [
+        Chart(it.title, line_chart(it.title, it.lines, phases, wide=True), it.remark) for it in panels_of_turns(rows)
+    ]
+
+
+def panels_of_metrics(rows: list[Row]) -> list[Panel]:
+    """One for all figures that differ in a last number only."""
     history = _history((row["step"], name, it.value) for row in rows for name, it in figures_of(row).items())
     floors = _history((row["step"], name, it.real) for row in rows for name, it in figures_of(row).items())
     stems: dict[str, list[str]] = {}
     for name, points in history.items():
         if len(points) > 1:
             stems.setdefault(re.sub(r"_\d+$", "", name), []).append(name)
-    charts = []
-    for stem, names in list(stems.items())[:_CHARTS]:
+    panels = []
+    for stem, names in stems.items():
         shown = names[:_LINES]
         lines = [Line(name, history[name], place) for place, name in enumerate(shown)]
         real = [Line(name, floors[name], place, True) for place, name in enumerate(shown) if name in floors]
         title = stem if len(names) > 1 else names[0]
-        svg = line_chart(title, lines + real, _phases(rows))
-        charts.append(Chart(title, svg, "; ".join([*_some(shown, names), *(["dashed: real data"] if real else [])])))
-    return charts, len(stems) - len(charts)
+        remark = "; ".join([*_some(shown, names), *(["dashed: real data"] if real else [])])
+        panels.append(Panel(title, lines + real, remark))
+    return panels
 
 
-def charts_of_turns(rows: list[Row]) -> list[Chart]:
-    """A chart for each kind of figure that turns report."""
+def panels_of_turns(rows: list[Row]) -> list[Panel]:
+    """One for each kind of figure that turns report."""
     history = _history((row["step"], name, entry) for row in rows for name, entry in row.items() if "/" in name)
     groups: dict[str, list[Line]] = {}
     for name, points in history.items():
@@ -69,13 +91,12 @@ def charts_of_turns(rows: list[Row]) -> list[Chart]:
         alone = group != _REST and len(_GROUPS[group]) == 1
         lines = groups.setdefault(group, [])
         lines.append(Line(turn if alone else name, points, len(lines)))
-    charts = []
+    panels = []
     for group in [*_GROUPS, _REST]:
         if drawn := groups.get(group):
             shown = drawn[:_LINES]
-            remark = drawn[0].name if len(drawn) == 1 else "".join(_some(shown, drawn))
-            charts.append(Chart(group, line_chart(group, shown, _phases(rows), wide=True), remark))
-    return charts
+            panels.append(Panel(group, shown, drawn[0].name if len(drawn) == 1 else "".join(_some(shown, drawn))))
+    return panels
 
 
 def _some(shown: Sized, found: Sized) -> list[str]:
@@ -91,7 +112,7 @@ def _history(readings: Iterable[tuple[int, str, Any]]) -> History:
     return history
 
 
-def _phases(rows: Iterable[Row]) -> dict[str, int]:
+def phases_of(rows: Iterable[Row]) -> dict[str, int]:
     """The step that each phase starts after, by the last row of the one before."""
     starts: dict[str, int] = {}
     last = 0

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -248,3 +250,51 @@ class Dropping(nn.Module):
 
     def forward(self, samples, batch=None):
         return self.net(samples).squeeze(1)
+
+
+def test_a_run_is_drawn_as_in_its_report():
+    run = gangen.train(POINTS | {"run": "drawn", "metrics": ["image/modes"], "every": {"log": 1, "evaluate": 1}})
+    figure = run.plot()
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert {"modes", "Losses", "Discriminator's accuracy"} <= set(titles)
+    losses = figure.axes[titles.index("Losses")]
+    assert [text.get_text().strip("\u200b") for text in losses.get_legend().get_texts()] == ["discriminate", "generate"]
+    assert len(losses.get_lines()[0].get_xdata()) == 3
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_run_without_figures_cannot_be_drawn():
+    run = gangen.train(POINTS | {"run": "silent", "every": {"log": 0, "checkpoint": 3}})
+    with pytest.raises(UsageError, match="nothing was logged yet"):
+        run.plot()
+
+
+class Notebook:
+    """What a notebook is to gangen: a shell with a kernel, and a place that shows and updates things."""
+
+    kernel = "one"
+
+    def __init__(self):
+        self.shown, self.updated = [], []
+
+    def display(self, thing, display_id):
+        self.shown.append(thing)
+        return self
+
+    def update(self, thing):
+        self.updated.append(thing)
+
+
+def test_in_a_notebook_figures_are_drawn_while_a_run_trains(monkeypatch):
+    notebook = Notebook()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: notebook))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=notebook.display))
+    gangen.train(POINTS | {"run": "seen", "callbacks": [{"use": "plot", "seconds": 1e-9}]})
+    assert len(notebook.shown) == 1 and len(notebook.updated) == 2  # one place, drawn anew at each row
+    [losses] = [axes for axes in notebook.updated[-1].axes if axes.get_title(loc="left") == "Losses"]
+    assert list(losses.get_lines()[0].get_xdata()) == [1, 2, 3]
+
+
+def test_elsewhere_nothing_is_drawn(monkeypatch):
+    monkeypatch.setattr("gangen.report.plot.plot", lambda rows: pytest.fail("drawn"))
+    gangen.train(POINTS | {"run": "unseen", "callbacks": [{"use": "plot", "seconds": 1e-9}]})
