@@ -157,8 +157,16 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
 
 
 def _export(options: argparse.Namespace, blocked: list[str]) -> None:
+    from gangen.program import SUFFIX
     from gangen.sharing.folder import export
 
+    if options.folder.suffix == SUFFIX:
+        from gangen.saved_model import load
+
+        if options.license or options.data_license or options.players:
+            raise UsageError(f"a program, as {options.folder}, has no card and no further players: name a folder")
+        load(options.run, registry=registry_of(blocked), code=options.code).save_program(options.folder)
+        return say(str(options.folder))
     say(str(export(options.run, options.folder, **_given_away(options, blocked))))
 
 

@@ -102,9 +102,9 @@ def command_parser() -> argparse.ArgumentParser:
     sweep.add_argument("--no-sweep", action="store_true", help="take figures only, at no other setting")
     page = "write the runs side by side on one page"
     evaluating.add_argument("-o", "--output", type=Path, metavar="FILE", help=page)
-    exporting = command("export", "write a model to a folder for others, with a card")
+    exporting = command("export", "write a model to a folder for others, with a card; or as a program of torch")
     exporting.add_argument("run", metavar="RUN", help="a run directory or model folder")
-    exporting.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to write")
+    exporting.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to write, or a file .pt2")
     publishing = command("publish", "put a model on the hub of Hugging Face, with a card")
     publishing.add_argument("run", metavar="RUN", help="a run directory, or a folder that export wrote")
     publishing.add_argument("name", metavar="USER/NAME", help="what it is called there")

@@ -45,7 +45,7 @@ def plot(rows: Sequence[Row]) -> Any:
 class LivePlot(Callback):
     """In a notebook, the figures of the run so far, drawn anew as it trains; elsewhere nothing.
 
-    ``seconds`` is the least time between two drawings, each of which takes about a second.
+    ``seconds`` is the least time from one drawing to the next.
     """
 
     def __init__(self, *, seconds: Annotated[float, Gt(0)] = 10.0) -> None:

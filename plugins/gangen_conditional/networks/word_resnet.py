@@ -137,7 +137,7 @@ class WordResNetGenerator(LatentGenerator):
         expected = self.expected(memory)
         latent = expected.mean + (expected.log_variance / 2).exp() * latent
         vector = torch.cat([latent, memory.mean(memory.alone)], dim=1)
-        x = self.input(vector).reshape(len(latent), -1, SMALLEST, SMALLEST)
+        x = self.input(vector).unflatten(1, (-1, SMALLEST, SMALLEST))
         for block in self.blocks:
             x = block(x, vector, memory)
         return self.output(F.relu(self.norm(x, vector))).tanh()

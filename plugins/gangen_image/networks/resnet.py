@@ -77,7 +77,7 @@ class SelfAttention(nn.Module):
         key = F.max_pool2d(self.key(x), 2).flatten(2)
         value = F.max_pool2d(self.value(x), 2).flatten(2)
         attention = (query.transpose(1, 2) @ key).softmax(-1)
-        seen = (value @ attention.transpose(1, 2)).reshape(len(x), -1, *x.shape[2:])
+        seen = (value @ attention.transpose(1, 2)).unflatten(2, x.shape[2:])
         return x + self.weight * self.output(seen)
 
 
@@ -153,7 +153,7 @@ class ResNetGenerator(LatentGenerator):
         """See LatentGenerator."""
         first, *parts = latent.chunk(self.parts, dim=1)
         codes = self._codes(parts, label)
-        x = self.input(self.conditioned(first, label)).reshape(len(latent), -1, SMALLEST, SMALLEST)
+        x = self.input(self.conditioned(first, label)).unflatten(1, (-1, SMALLEST, SMALLEST))
         for block, attention, code in zip(self.blocks, self.attention, codes, strict=True):
             x = attention(block(x, code))
         return self.output(F.relu(self.norm(x, label))).tanh()

@@ -98,7 +98,7 @@ class StyledLayer(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         sides = [side * self.scale for side in x.shape[2:]]
-        pixels = noise.normal(len(x), 1, *sides, device=x.device, dtype=self.noise_strength.dtype)
+        pixels = noise.normal(x.shape[0], 1, *sides, device=x.device, dtype=self.noise_strength.dtype)
         return activate(self.convolution(x, style, self.noise_strength * pixels), self.clamp)
 
 
@@ -126,7 +126,7 @@ class Synthesis(nn.Module):
     def forward(self, styles: Tensor) -> Tensor:
         """Images of styles float ``[n, count, style_dim]``, one for each place."""
         first, *rest = styles.unbind(1)
-        x = self.first(self.constant.expand(len(styles), -1, -1, -1), first)
+        x = self.first(self.constant.expand(styles.shape[0], -1, -1, -1), first)
         image = self._image(0, x, rest[0])
         for number, (up, layer) in enumerate(zip(self.ups, self.layers, strict=True)):
             x = layer(up(x, rest[2 * number]), rest[2 * number + 1])
