@@ -2,7 +2,8 @@
 
 The hook ``gangen_KIND`` is handed ``register(name, target, summary="")`` and calls it once per component. ``target`` is
 an import string, ``"module:attribute"``, or ``".module:attribute"`` below the plugin's own package. It is resolved only
-when a recipe names the component: listing plugins imports no networks.
+when a recipe names the component: listing plugins imports no networks. Of one that was renamed ``was=("old",)`` lists
+the names that recipes and models may still have for it, and ``since="1.2"`` the version that renamed it.
 """
 
 from collections.abc import Callable, Iterable

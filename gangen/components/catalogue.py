@@ -79,7 +79,7 @@ def recipe_lines(registry: Registry) -> Iterator[str]:
 def component_lines(registry: Registry, name: str) -> Iterator[str]:
     """The components of a full or bare name, with their options; nothing where nothing has this name."""
     components = [component for kind in KINDS for component in registry.all(kind)]
-    for index, component in enumerate(it for it in components if name in (it.name, it.bare_name)):
+    for index, component in enumerate(it for it in components if name in (it.name, it.bare_name, *it.was)):
         if index:
             yield ""
         yield from _component(component)

@@ -1,7 +1,7 @@
 """One plugin: the components and recipes that it registers, all of them or none."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,10 @@ CORE = "gangen"
 
 @dataclass(frozen=True)
 class Component:
-    """Something that a recipe can name; nothing of it is imported before it is needed."""
+    """Something that a recipe can name; nothing of it is imported before it is needed.
+
+    ``was`` are full names that it had before version ``since`` of its distribution.
+    """
 
     kind: str
     name: str
@@ -28,6 +31,8 @@ class Component:
     summary: str
     distribution: str
     version: str
+    was: tuple[str, ...] = ()
+    since: str = ""
 
     @property
     def bare_name(self) -> str:
@@ -96,13 +101,18 @@ def stage(module: ModuleType, namespace: str, distribution: str, version: str) -
 def _register_into(plugin: Plugin, kind: str, package: str) -> Callable[..., None]:
     singular = KINDS[kind].singular
 
-    def register(name: str, target: str, *, summary: str = "") -> None:
+    def register(name: str, target: str, *, summary: str = "", was: Sequence[str] = (), since: str = "") -> None:
         if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)):
             raise PluginError(f"{name!r} is not a name for a {singular}: use letters, digits, '_', '-' and '.'")
         if not (isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target)):
             raise PluginError(f"{singular} {name!r} needs an import string 'module:attribute', got {target!r}")
         target = package + target if target.startswith(".") else target
-        component = Component(kind, f"{plugin.name}/{name}", target, summary, plugin.distribution, plugin.version)
+        if isinstance(was, str) or bool(was) != bool(since):
+            raise PluginError(f"{singular} {name!r} had other names: was=('NAME',) lists them, since='1.2' ends them")
+        former = tuple(it if "/" in it else f"{plugin.name}/{it}" for it in was)
+        component = Component(
+            kind, f"{plugin.name}/{name}", target, summary, plugin.distribution, plugin.version, former, since
+        )
         if any(other.kind == kind and other.name == component.name for other in plugin.components):
             raise PluginError(f"{component} is registered twice")
         plugin.components.append(component)

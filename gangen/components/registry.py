@@ -41,12 +41,14 @@ def how_to_install(namespace: str) -> str:
 class Registry:
     """Components and recipes of all plugins.
 
-    ``broken`` says why a plugin was kept out, by name; ``blocked`` names those that were not wanted.
+    ``broken`` says why a plugin was kept out, by name; ``blocked`` names those that were not wanted. ``renamed`` says,
+    of each former name by which something was found, what to call it now.
     """
 
     def __init__(self) -> None:
         self.broken: dict[str, str] = {}
         self.blocked: tuple[str, ...] = ()
+        self.renamed: dict[str, str] = {}
         self._plugins: dict[str, Plugin] = {}
         self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
         self._code: dict[Path, ModuleType] = {}
@@ -131,10 +133,15 @@ class Registry:
     def find(self, kind: str, name: str) -> Component:
         """The component with a full name (``text/lstm``), or with a bare one where only one plugin has it.
 
+        A name that nothing has is also looked for among former names.
+
         Raises:
             UsageError: there is none, or a bare name is not unique.
         """
         found = self._matches(kind, name)
+        if not found and len(found := self._once(kind, name)) == 1:
+            it = found[0]
+            self.renamed[name] = f"{it} is not called {name!r} since {it.distribution} {it.since}: give the new name"
         if len(found) == 1:
             return found[0]
         if found:
@@ -205,6 +212,14 @@ class Registry:
             here = [Component(kind, name, of_this, "", of_this.__module__, "local")] if of_this else []
             return [components[name]] if name in components else here
         return [component for component in components.values() if component.bare_name == name]
+
+    def _once(self, kind: str, name: str) -> list[Component]:
+        """The components that had this full or bare name."""
+        return [
+            it
+            for it in self._components[kind].values()
+            if name in it.was or name in [was.partition("/")[2] for was in it.was]
+        ]
 
     def _hint(self, name: str, choices: Iterable[str]) -> str:
         """A near name; else the plugins that might have had it."""

@@ -271,3 +271,28 @@ def test_the_core_brings_its_losses_through_the_same_hooks():
     for name in losses:
         if name.startswith("gangen/"):
             assert Registry.discover().find("losses", name).options.parameters == []
+
+
+def test_a_component_is_found_by_the_names_that_it_had(install):
+    install("acme", hook('register("sharp", "gangen_acme:Sharp", was=("sharper", "old/sharp"), since="1.2")'))
+    registry = Registry.discover()
+    for name in ("sharper", "acme/sharper", "old/sharp"):
+        assert registry.find("losses", name).name == "acme/sharp"
+    assert registry.renamed["sharper"] == (
+        "loss 'acme/sharp' is not called 'sharper' since gangen-acme 1.2: give the new name"
+    )
+    assert registry.find("losses", "sharp").name == "acme/sharp" and "sharp" not in registry.renamed
+
+
+def test_a_name_that_something_has_today_is_its_own(install):
+    text = 'register("sharp", "gangen_acme:Sharp", was=("hinge", "gangen/hinge"), since="1.2")'
+    install("acme", hook(text))
+    registry = Registry.discover()
+    assert registry.find("losses", "hinge").name == registry.find("losses", "gangen/hinge").name == "gangen/hinge"
+    assert not registry.renamed
+
+
+@pytest.mark.parametrize("said", ['was=("sharper",)', 'was="sharper", since="1.2"', 'since="1.2"'])
+def test_what_was_renamed_is_said_with_the_version(said, install):
+    install("acme", hook(f'register("sharp", "gangen_acme:Sharp", {said})'))
+    assert "loss 'sharp' had other names: was=('NAME',) lists them" in Registry.discover().broken["acme"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gangen.components.options import Use
+from gangen.components.registry import Registry
 from gangen.errors import RecipeError
 from gangen.recipe.load import difference, load_recipe
 from gangen.recipe.players import CopyOf
@@ -205,6 +206,21 @@ def test_overrides(read):
     assert recipe.metrics == [Use("metrics", "echo/radius", {"samples": 5})]
     assert recipe.phases["adversarial"].turns["generate"] == TurnTimes(times=3)
     assert recipe.objective.options["loss"].name == "gangen/minimax"
+
+
+def test_a_former_name_is_played_as_the_new_one_and_said_once(tmp_path, echo, install):
+    install(
+        "acme",
+        """
+        @hookimpl
+        def gangen_losses(register):
+            register("sharp", "gangen.losses:Hinge", was=("sharper",), since="1.2")
+        """,
+    )
+    (tmp_path / "old.yaml").write_text(TINY.replace("loss: hinge", "loss: acme/sharper"))
+    recipe = load_recipe(tmp_path / "old.yaml", registry=Registry.discover())
+    assert recipe.objective.options["loss"].name == "acme/sharp"
+    assert recipe.remarks == ["loss 'acme/sharp' is not called 'acme/sharper' since gangen-acme 1.2: give the new name"]
 
 
 @pytest.mark.parametrize(
