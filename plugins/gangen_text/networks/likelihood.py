@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from gangen_text.networks.draws import exp_
+
 LOGITS_AT_ONCE = 2**20
 
 
@@ -39,7 +41,7 @@ class TokenLogLikelihood(torch.autograd.Function):
                 logits.copy_(torch.addmm(bias, among[some], weight.t()))
             logits.sub_(logits.amax(1, keepdim=True))
             torch.gather(logits, 1, targets[some], out=chosen[some])
-            torch.sum(logits.exp_(), 1, keepdim=True, out=sums[some])
+            torch.sum(exp_(logits), 1, keepdim=True, out=sums[some])
         ctx.save_for_backward(rows, among, weight, targets, exponentials, sums)
         ctx.count = len(features)
         return chosen.new_zeros(ctx.count).index_copy_(0, rows, (chosen - sums.log()).squeeze(1))
