@@ -70,7 +70,10 @@ def sgd(
     ``lr`` is the size of a step, for a gradient of 1. ``momentum`` is the share of the sum of gradients that outlasts a
     step. ``weight_decay`` times the weight is added to the gradient.
     """
-    return torch.optim.SGD(parameters, lr(0.0), momentum, weight_decay=weight_decay, fused=True)
+    optimizer = torch.optim.SGD(parameters, lr(0.0), momentum, weight_decay=weight_decay, fused=True)
+    for group in optimizer.param_groups:  # torch has no fused step for parts of tensors
+        group["fused"] = not any(hasattr(it, "full_tensor") for it in group["params"])
+    return optimizer
 
 
 def rmsprop(

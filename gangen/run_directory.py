@@ -24,17 +24,9 @@ from gangen.recipe.sections import Recipe
 
 # What may differ when a run goes on, as keys of a recipe begin: none of it changes the mathematics of training. What
 # stands in files of `code` is compared by its digest.
-_FREE = (
-    *("run:", "resume:", "requires", "code", "every.", "metrics", "keep_best", "guard", "callbacks", "sampler"),
-    *(
-        "trainer.threads:",
-        "trainer.trackers",
-        "trainer.keep_checkpoints:",
-        "trainer.eval_batch_size:",
-        "trainer.timeout:",
-        "trainer.non_finite:",
-        "trainer.recovery.",
-    ),
+_FREE = re.compile(
+    r"run:|resume:|requires|code|every\.|metrics|keep_best|guard|callbacks|sampler|players\.[^.]+\.shard:"
+    r"|trainer\.(threads:|trackers|keep_checkpoints:|eval_batch_size:|timeout:|non_finite:|recovery\.)"
 )
 
 
@@ -101,7 +93,7 @@ class RunDirectory:
                     f"phase {begun[-1]} has {lengths}: schedules that it has are stretched from step {rest:,} on"
                 ]
                 before["steps"] = after["steps"]
-        changes = [change for change in difference(old, new) if not change.startswith(_FREE)]
+        changes = [change for change in difference(old, new) if not _FREE.match(change)]
         if changes:
             lines = "\n".join(f"  {change}" for change in changes)
             played = f" (step {rest:,} of phase {begun[-1]} was played)" if begun else ""

@@ -136,6 +136,9 @@ class PlayerSettings(Section, title="a player"):
     being taken anew. A player with ``init`` or ``copy_of`` needs no ``use``.
 
     ``spec`` names the part of the data's description that the network is built for, where that has parts.
+
+    With ``shard``, each of several processes keeps a part of the weights, of their average and of what the optimizer
+    remembers, and has all of the weights while a turn is played: a large player takes less memory, and more messages.
     """
 
     spec: str | None = None
@@ -146,6 +149,7 @@ class PlayerSettings(Section, title="a player"):
     frozen: bool = False
     init: str | None = None
     copy_of: CopyOf | None = None
+    shard: bool = False
 
     def check(self) -> Iterable[tuple[Keys, str]]:
         if self.init is not None and self.copy_of is not None:

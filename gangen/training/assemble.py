@@ -13,7 +13,7 @@ from torch import nn
 
 from gangen import saved_model
 from gangen.account import told
-from gangen.collectives import launched
+from gangen.collectives import launched, world_size
 from gangen.components.messages import any_of
 from gangen.components.registry import Registry
 from gangen.console import Console
@@ -30,6 +30,7 @@ from gangen.torch_draws import undisturbed
 from gangen.training import checkpoint, compilation
 from gangen.training.agreement import agreed
 from gangen.training.callbacks.best_model import BestModel
+from gangen.training.callbacks.bystander import Bystander
 from gangen.training.callbacks.checkpoints import Checkpoints
 from gangen.training.callbacks.evaluations import Evaluations
 from gangen.training.callbacks.finiteness import Finiteness
@@ -48,7 +49,8 @@ from gangen.training.compatibility import (
 from gangen.training.data_digests import digests_of
 from gangen.training.phases import Phase, Turn
 from gangen.training.plan import plan
-from gangen.training.players import Player, networks_of
+from gangen.training.players import Player, networks_of, whole
+from gangen.training.sharding import complaint
 from gangen.training.trainer import Trainer
 
 
@@ -81,6 +83,8 @@ def assemble(
     sampler, networks = context.sampler, context.players
     for player in players.values():
         player.synchronize()
+    with agreed(accelerator.device):
+        shard_players(recipe, players, phases)
     if recipe.trainer.compile:
         console.print("compile: the first steps take longer, minutes where networks are large")
         compilation.check_compiler(accelerator.device)
@@ -89,10 +93,10 @@ def assemble(
     code = {path.name: path.read_text(encoding="utf-8") for path in recipe.code}
 
     def export(folder: Path) -> None:
-        if not main:
-            return
-        with run.writing():
-            saved_model.export(folder, networks, sampler, data.codec, recipe, distributions, code)
+        with whole([players[name] for name in sampler.networks], here=main):
+            if main:
+                with run.writing():
+                    saved_model.export(folder, networks, sampler, data.codec, recipe, distributions, code)
 
     every, main = recipe.every, accelerator.is_main_process
     # The checkpoint of a step comes before all that may fail or take long, so that the step is not lost by it.
@@ -102,11 +106,11 @@ def assemble(
         Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export),
         *(registry.build(use) for use in recipe.observers),
     ]
-    if main:
-        callbacks.append(Sheets(run, every.sample, sampler, console))
-        best = BestModel(recipe.keep_best, run.best, export) if recipe.keep_best else None
-        if metrics:
-            callbacks.append(Evaluations(run, every.evaluate, metrics, context, console, best))
+    callbacks.append(Sheets(run, every.sample, sampler, console) if main else Bystander(every.sample))
+    best = BestModel(recipe.keep_best, run.best, export) if recipe.keep_best else None
+    if metrics:
+        evaluations = Evaluations(run, every.evaluate, metrics, context, console, best)
+        callbacks.append(evaluations if main else Bystander(every.evaluate))
     callbacks.append(StopOnSignal())
     if main:
         callbacks.append(Heartbeat(run))  # the last, so that what it says of the end is true of all
@@ -211,6 +215,27 @@ def build_players(
             )
         )
     return players, phases, objective
+
+
+def shard_players(recipe: Recipe, players: Mapping[str, Player], phases: Sequence[Phase]) -> None:
+    """Where there are several processes, leave each with a part of those players of which the recipe says so.
+
+    Raises RecipeError for optimizers that cannot step with parts of weights.
+    """
+    problems = []
+    for name in [name for name, chosen in recipe.players.items() if chosen.shard and world_size() > 1]:
+        ways: dict[tuple[str, ...], Learning] = {}
+        if players[name].trainable:
+            ways["players", name, "optimizer"] = players[name].learning
+        ways |= {("phases", it.name, "optimizers", name): it.optimizers[name] for it in phases if name in it.optimizers}
+        for place, learning in ways.items():
+            if fault := complaint(learning, players[name].net):
+                message = f"this optimizer cannot step with parts of the weights of '{name}', which is sharded: {fault}"
+                problems.append(Problem(recipe.where(*place), message))
+        if not problems:
+            players[name].shard()
+    if problems:
+        raise RecipeError(problems)
 
 
 def start_players(recipe: Recipe, players: dict[str, Player], device: torch.device) -> list[str]:

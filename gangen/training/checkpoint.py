@@ -27,6 +27,7 @@ from gangen.networks import differences, load_state, state_of
 from gangen.run_directory import latest_name, way_back
 from gangen.training.data_digests import changed_codec, changed_rows
 from gangen.training.players import Player
+from gangen.training.sharding import part_of, whole_of
 from gangen.training.trainer import Count, State, Trainer
 
 # Format 1 had no number, and did not count the samples that a player had seen; format 2 kept every value of a figure.
@@ -88,13 +89,15 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
         error.shared = True
         raise error
     state = {"format": FORMAT} | trainer.state_dict()
-    if rank():
-        return final
-    state["data"] = trainer.data_digests
-    temporary.mkdir(parents=True)
+    main = rank() == 0
+    if main:
+        temporary.mkdir(parents=True)
     for player_name, player in trainer.players.items():
         if player.changes:
-            _save_player(player, temporary / player_name)
+            _save_player(player, temporary / player_name, main=main)
+    if not main:
+        return final
+    state["data"] = trainer.data_digests
     if trainer.objective is not None:
         save_file(_contiguous(kept), temporary / "objective.safetensors")
     (temporary / "state.json").write_text(to_json(state), encoding="utf-8")
@@ -252,9 +255,10 @@ def start_from(player: Player, checkpoint: Path, batch_size: int) -> None:
         player.seen = _read_state(checkpoint, batch_size)["seen"][player.name]
     if differ := differences(player.net, network):
         raise CheckpointError(f"player '{player.name}' of {checkpoint} does not fit: {differ}")
-    load_state(player.net, network)
-    if player.average is not None:
-        load_state(player.average, average)
+    with player.whole(store=True):
+        load_state(player.net, network)
+        if player.average is not None:
+            load_state(player.average, average)
 
 
 def start_from_file(player: Player, file: Path) -> None:
@@ -273,8 +277,9 @@ def start_from_file(player: Player, file: Path) -> None:
         kept = {f"{next(iter(first))}.{name}": tensor for name, tensor in kept.items()}
     if differ := differences(player.net, kept):
         raise CheckpointError(f"{file} does not fit player '{player.name}': {differ}")
-    for net in [player.net] if player.average is None else [player.net, player.average]:
-        load_state(net, kept)
+    with player.whole(store=True):
+        for net in [player.net] if player.average is None else [player.net, player.average]:
+            load_state(net, kept)
 
 
 def _read_state(checkpoint: Path, batch_size: int = 1) -> dict:
@@ -322,11 +327,14 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _save_player(player: Player, folder: Path) -> None:
-    folder.mkdir()
-    save_file(_contiguous(state_of(player.net)), folder / "model.safetensors")
-    if player.average is not None:
-        save_file(_contiguous(state_of(player.average)), folder / "average.safetensors")
+def _save_player(player: Player, folder: Path, *, main: bool) -> None:
+    """All processes bring their parts of a player together, and the ``main`` one writes it, whole."""
+    with player.whole(here=main):
+        if main:
+            folder.mkdir()
+            save_file(_contiguous(state_of(player.net)), folder / "model.safetensors")
+            if player.average is not None:
+                save_file(_contiguous(state_of(player.average)), folder / "average.safetensors")
     if not player.trainable:
         return
     saved = player.optimizer.state_dict()
@@ -336,15 +344,22 @@ def _save_player(player: Player, folder: Path) -> None:
             f"the optimizer of player '{player.name}' keeps '{others[0].partition('.')[2]}', which is not a tensor: "
             "checkpoints hold what an optimizer remembers of a parameter in tensors alone"
         )
-    save_file(_contiguous(tensors), folder / "optimizer.safetensors")
-    (folder / "optimizer.json").write_text(json.dumps(saved["param_groups"]), encoding="utf-8")
+    kept: dict[str, torch.Tensor] = {}
+    for name, value in tensors.items():
+        whole = whole_of(value)
+        if main:
+            kept |= _contiguous({name: whole})
+    if main:
+        save_file(kept, folder / "optimizer.safetensors")
+        (folder / "optimizer.json").write_text(json.dumps(saved["param_groups"]), encoding="utf-8")
 
 
 def _load_weights(player: Player, folder: Path) -> None:
-    if player.changes:
-        _load(player.net, folder / "model.safetensors")
-    if player.average is not None:
-        _load(player.average, folder / "average.safetensors")
+    with player.whole(store=True):
+        if player.changes:
+            _load(player.net, folder / "model.safetensors")
+        if player.average is not None:
+            _load(player.average, folder / "average.safetensors")
 
 
 def _load(net: nn.Module, file: Path) -> None:
@@ -374,7 +389,7 @@ def _load_optimizer(player: Player, folder: Path) -> None:
     for parameter, row in player.optimizer.state.items():
         for name, value in row.items():
             if value.shape == parameter.shape:  # with the parameter's strides: fused optimizers go through memory
-                row[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                row[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(part_of(value, parameter))
 
 
 def _kind(value: Any) -> Any:

@@ -35,6 +35,7 @@ def find_misfits(
         *_missing_methods(recipe, objective, turns, players),
         *_objections(recipe, objective, turns, players),
         *_one_sided_balances(recipe, turns),
+        *_unshardable(recipe),
         *_odd_batches(recipe, objective, turns, players, processes),
         *_no_log_ratios(recipe, objective, turns, players, sampler),
     ]
@@ -189,6 +190,17 @@ def _objections(recipe: Recipe, objective: Any, turns: Turns, players: Mapping[s
             objective.check(networks_of(players), {turn for _, turn in _played(recipe, turns)})
         except UsageError as error:
             yield Problem(recipe.where("objective"), str(error))
+
+
+def _unshardable(recipe: Recipe) -> Iterable[Problem]:
+    """Sharded players of which processes would leave out other steps than each other."""
+    for name, player in recipe.players.items():
+        if player.shard and recipe.trainer.precision == "fp16":
+            message = (
+                "with precision fp16 steps whose gradients overflow are left out, and of a sharded player each process "
+                "sees a part of these alone; take bf16"
+            )
+            yield Problem(recipe.where("players", name, "shard"), message)
 
 
 def _one_sided_balances(recipe: Recipe, turns: Turns) -> Iterable[Problem]:

@@ -25,13 +25,14 @@ def plan(recipe: Recipe, players: Mapping[str, Player], phases: Sequence[Phase],
             about.append(f"{learns:,} of them learn" if learns else "which never learn")
         if learns:
             about.append(chosen.optimizer.component.name)
-        yield f"player {name}: {', '.join(about + ['a moving average'] * (player.average is not None))}"
+        about += ["a moving average"] * (player.average is not None) + ["sharded"] * chosen.shard
+        yield f"player {name}: {', '.join(about)}"
     yield from _double_backward(objective)
     for phase in phases:
         balance = phase.balance and f", {phase.balance.player} balanced by {phase.balance.figure}"
         yield f"phase {phase.name}: {phase.steps} steps of {', '.join(map(_turn, phase.turns))}{balance or ''}"
     yield _place(recipe, phases)
-    yield _memory(players)
+    yield _memory(recipe, players)
 
 
 def memory_taken(device: torch.device) -> int:
@@ -41,7 +42,7 @@ def memory_taken(device: torch.device) -> int:
     return psutil.Process().memory_info().rss
 
 
-def mebibytes(size: int) -> str:
+def mebibytes(size: float) -> str:
     """Bytes in words."""
     return f"{size / 2**20:,.1f} MiB"
 
@@ -49,6 +50,10 @@ def mebibytes(size: int) -> str:
 def _turn(turn: Turn) -> str:
     often = f"{turn.times} x {turn.name}" + (f" every {turn.every} steps" if turn.every > 1 else "")
     return f"{often} ({', '.join(turn.updates) or 'nobody learns'})"
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _double_backward(objective: Any) -> Iterator[str]:
@@ -62,7 +67,7 @@ def _double_backward(objective: Any) -> Iterator[str]:
 
 def _place(recipe: Recipe, phases: Sequence[Phase]) -> str:
     """How many processes compute where, as this command would be played now."""
-    settings, processes = recipe.trainer, int(os.environ.get("WORLD_SIZE", "1"))
+    settings, processes = recipe.trainer, _processes()
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     sizes = ", ".join(dict.fromkeys(f"{phase.batch_size}" for phase in phases))
     parts = f" in {settings.accumulate} parts" if settings.accumulate > 1 else ""
@@ -71,15 +76,15 @@ def _place(recipe: Recipe, phases: Sequence[Phase]) -> str:
     return f"computed: {where}, {settings.precision}{compiled}; batch {sizes}{parts}, over all processes"
 
 
-def _memory(players: Mapping[str, Player]) -> str:
-    """An estimate for each process, of what there is whatever the batch."""
-    learning = [player for player in players.values() if player.trainable]
-    parts = {
-        "weights": sum(map(_size_of, players.values())),
-        "gradients": sum(_bytes(player.trainable) for player in learning),
-        "averages": sum(_average_size(player) for player in players.values()),
-        "optimizers": sum(map(_optimizer_size, learning)),
-    }
+def _memory(recipe: Recipe, players: Mapping[str, Player]) -> str:
+    """An estimate for each process, of what there is whatever the batch while a turn is played."""
+    parts = dict.fromkeys(("weights", "gradients", "averages", "optimizers"), 0.0)
+    for name, player in players.items():
+        sizes = _size_of(player), _bytes(player.trainable), _average_size(player), _optimizer_size(player)
+        shared = recipe.players[name].shard and _processes() > 1
+        # Of a sharded player a turn has the whole weights and gradients beside the parts that are kept.
+        for part, size, whole in zip(parts, sizes, (True, True, True, False), strict=True):
+            parts[part] += size * whole + size / _processes() if shared else size
     listed = ", ".join(f"{name} {mebibytes(size)}" for name, size in parts.items())
     return f"memory: {mebibytes(sum(parts.values()))} in each process ({listed}); what a batch takes comes on top"
 
@@ -95,6 +100,8 @@ def _average_size(player: Player) -> int:
 
 def _optimizer_size(player: Player) -> int:
     """By a step with parameters of one number each: what it then remembers in their form, it has for every number."""
+    if not player.trainable:
+        return 0
     kept = {name: it for name, it in player.net.named_parameters() if it.requires_grad}
     small = {name: torch.zeros([1] * it.dim(), dtype=it.dtype).requires_grad_() for name, it in kept.items()}
     for it in small.values():

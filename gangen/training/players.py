@@ -1,8 +1,8 @@
 """Players: a network with its optimizer, moving average, clipping and shared gradients."""
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 import torch
 import torch.distributed as dist
@@ -10,14 +10,17 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gangen.collectives import broadcast, world_size
+from gangen.collectives import all_sum, broadcast, world_size
 from gangen.contracts import Clock, Stats
-from gangen.networks import Players, differences, load_state, state_of, trainable
+from gangen.networks import Players, count_parameters, differences, load_state, state_of, trainable
 from gangen.optimizers import Learning
 from gangen.recipe.players import CopyOf, HalfLife
+from gangen.training.sharding import Shards, is_part, part_of, rows_of, whole_of
 
 # Bytes of gradients that go in one message, as in DDP: what is copied for it is little beside a large player.
 BUCKET = 25 * 2**20
+# Numbers, of the weights of a player, that are kept to say how large a step was.
+LOOKED_AT = 2**20
 
 
 class Player:
@@ -60,6 +63,9 @@ class Player:
             pairs = zip(self.average.parameters(), net.parameters(), strict=True)
             self._pair = tuple(zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True))
             self.average.eval().requires_grad_(False)
+        # What the optimizer changes: the trainable parameters, or this process's parts of them.
+        self.weights = self.trainable
+        self.shards: Shards | None = None
         # Whether the network is ever another one than that which its options and the seed of the run make.
         self.changes = bool(self.trainable) or copy_of is not None
         if self.trainable:
@@ -68,14 +74,50 @@ class Player:
     def use_optimizer(self, learning: Learning) -> None:
         """Start afresh with an optimizer."""
         names = {id(parameter): name for name, parameter in self.net.named_parameters()}
+        weights = zip(self.trainable, self.weights, strict=True)
         self.learning = learning
-        self.optimizer = learning.optimizer({names[id(parameter)]: parameter for parameter in self.trainable})
+        self.optimizer = learning.optimizer({names[id(parameter)]: weight for parameter, weight in weights})
 
     def synchronize(self) -> None:
         """Take over parameters and buffers of process 0."""
         nets = [self.net] if self.average is None else [self.net, self.average]
         with torch.no_grad():
             broadcast([tensor for net in nets for tensor in (*net.parameters(), *net.buffers())])
+
+    def shard(self) -> None:
+        """Where there are several processes, leave each with a part of the weights, of their average and of what the
+        optimizer, which starts afresh, remembers of them.
+        """
+        if world_size() == 1 or not count_parameters(self.net):
+            return
+        nets = [self.net] if self.average is None else [self.net, self.average]
+        self.shards = Shards({id(parameter): parameter for net in nets for parameter in net.parameters()}.values())
+        parts = {id(it): part for it, part in zip(self.shards.parameters, self.shards.parts, strict=True)}
+        self.weights = [parts[id(parameter)] for parameter in self.trainable]
+        if self.average is not None:
+            self._pair = tuple(tuple(parts[id(parameter)] for parameter in side) for side in self._pair)
+        if self.trainable:
+            self.use_optimizer(self.learning)
+
+    @contextmanager
+    def whole(self, *, here: bool = True, store: bool = False) -> Iterator[None]:
+        """Around what takes whole weights of network and average, where these are sharded: all processes enter it.
+
+        They are whole where ``here`` is true. With ``store`` the parts are made of what whole ones have become.
+        """
+        if self.shards is None:
+            yield
+            return
+        outermost = not self.shards.gathered
+        if outermost:
+            self.shards.gather(here=here)
+        try:
+            yield
+            if store:
+                self.shards.store()
+        finally:
+            if outermost:
+                self.shards.release()
 
     def take_over(self, other: "Player") -> None:
         """Set the weights and buffers to those that ``other`` has now, whose network is built alike.
@@ -85,11 +127,12 @@ class Player:
         Raises UsageError where that cannot be.
         """
         alike = not differences(self.net, state_of(other.net))
-        for net in [self.net] if self.average is None else [self.net, self.average]:
-            if alike:
-                load_state(net, state_of(other.net))
-            else:
-                net.begin_as(other.net)  # type: ignore[operator]
+        with self.whole(store=True), other.whole():
+            for net in [self.net] if self.average is None else [self.net, self.average]:
+                if alike:
+                    load_state(net, state_of(other.net))
+                else:
+                    net.begin_as(other.net)  # type: ignore[operator]
 
     def divide_gradients(self, weight: Tensor) -> None:
         """Divide every gradient by ``weight``, a scalar."""
@@ -99,7 +142,8 @@ class Player:
         """Replace every gradient by its mean over all processes, in flat messages of ``BUCKET`` bytes.
 
         A gradient that is missing here but present elsewhere counts as zeros; one that is missing
-        everywhere stays missing, so that the optimizer skips the parameter as it would in one process.
+        everywhere stays missing, so that the optimizer skips the parameter as it would in one process. A process that
+        has a part of the weights is left with that of their gradients.
         """
         if world_size() == 1:
             return
@@ -119,6 +163,10 @@ class Player:
                     parameter.grad = torch.div(mean.view_as(parameter), world_size(), out=shared)
                 else:
                     parameter.grad = None
+        if self.shards is not None:
+            for parameter, weight in zip(self.trainable, self.weights, strict=True):
+                weight.grad = None if parameter.grad is None else part_of(parameter.grad, weight).clone()
+                parameter.grad = None
 
     def step(
         self, clock: Clock, scaler: torch.amp.GradScaler | None = None, *, rate: float = 1.0, measure: bool = False
@@ -126,13 +174,13 @@ class Player:
         """Clip, let the optimizer take its step with the settings that the clock gives, and follow with the average.
 
         Learning rates are multiplied with ``rate`` for this step. With ``measure`` returns how large the step was, see
-        ``StepSize``, which keeps the weights twice meanwhile.
+        ``StepSize``.
         """
         if scaler is not None:
             scaler.unscale_(self.optimizer)
-        size = StepSize(self.trainable) if measure else None
+        size = StepSize(self.weights) if measure else None
         if self.clip is not None:
-            nn.utils.clip_grad_norm_(self.trainable, self.clip)
+            nn.utils.clip_grad_norm_(self.weights, self.clip)
         self.learning.follow(self.optimizer, clock)
         with slowed(self.optimizer, rate):
             if scaler is None:
@@ -141,8 +189,8 @@ class Player:
                 scaler.step(self.optimizer)
         if self.weight_clip is not None:
             with torch.no_grad():
-                torch._foreach_clamp_min_(self.trainable, -self.weight_clip)
-                torch._foreach_clamp_max_(self.trainable, self.weight_clip)
+                torch._foreach_clamp_min_(self.weights, -self.weight_clip)
+                torch._foreach_clamp_max_(self.weights, self.weight_clip)
         if self.average is not None:
             self._follow(self.average, clock)
         self.seen += clock.batch_size
@@ -190,8 +238,17 @@ def networks_of(players: Mapping[str, Player]) -> Players:
 
 
 @contextmanager
+def whole(players: Iterable[Player], *, here: bool = True) -> Iterator[None]:
+    """Around what takes whole weights of all of ``players``, see ``Player.whole``."""
+    with ExitStack() as stack:
+        for player in players:
+            stack.enter_context(player.whole(here=here))
+        yield
+
+
+@contextmanager
 def learning(players: Mapping[str, Player], names: Collection[str]) -> Iterator[list[Player]]:
-    """Freeze everybody but ``names``, whose gradients start from nothing."""
+    """Freeze everybody but ``names``, whose gradients start from nothing; the weights of all are whole."""
     learners = [players[name] for name in names]
     others = [parameter for name, player in players.items() if name not in names for parameter in player.trainable]
     for parameter in others:
@@ -199,7 +256,8 @@ def learning(players: Mapping[str, Player], names: Collection[str]) -> Iterator[
     for parameter in (parameter for player in learners for parameter in player.trainable):
         parameter.grad = None
     try:
-        yield learners
+        with whole(players.values()):
+            yield learners
     finally:
         for parameter in others:
             parameter.requires_grad_(True)
@@ -221,20 +279,32 @@ def slowed(optimizer: torch.optim.Optimizer, rate: float) -> Iterator[None]:
 class StepSize:
     """Looks at ``parameters`` before a step, whose gradients must be there, and at what the step made of them after it.
 
-    Keeps a copy of the weights for as long as it lives. Nothing here waits for the device.
+    Of more than ``LOOKED_AT`` numbers on a process, each so many-th is compared with what it was. Nothing here waits
+    for the device.
     """
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
-        self.parameters = [parameter.detach() for parameter in parameters if parameter.grad is not None]
-        self.before = [parameter.clone() for parameter in self.parameters]
-        self.gradient_norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        moving = [parameter for parameter in parameters if parameter.grad is not None]
+        self.gradient_norm = whole_of(get_total_norm([it.grad for it in moving if it.grad is not None]))
+        self.parts = any(is_part(it) for it in moving)
+        self.parameters = [rows_of(it) for it in moving]
+        # Odd, since rows tend to be of even length: else some columns would never be looked at.
+        self.stride = sum(it.numel() for it in self.parameters) // LOOKED_AT | 1
+        self.before = [it.clone() for it in self._looked_at()]
 
     def figures(self) -> Stats:
         """``gradient_norm`` before clipping; ``update_size``, the norm of the change over that of the weights."""
         if not self.parameters:
             return {}
-        change = get_total_norm(torch._foreach_sub(self.parameters, self.before))
-        weights = get_total_norm(self.parameters)
+        now = self._looked_at()
+        change, weights = self._norm(torch._foreach_sub(now, self.before)), self._norm(now)
         # Weights of exactly zero have not changed, or went back to zero: no division by it either way.
         size = change / weights.clamp(min=torch.finfo(weights.dtype).tiny)
         return {"gradient_norm": self.gradient_norm, "update_size": size}
+
+    def _looked_at(self) -> list[Tensor]:
+        return [it.flatten()[:: self.stride] for it in self.parameters]
+
+    def _norm(self, tensors: Iterable[Tensor]) -> Tensor:
+        norm = get_total_norm(tensors)
+        return all_sum(norm.square()).sqrt() if self.parts else norm

@@ -27,6 +27,7 @@ from gangen.recipe.load import load_recipe
 from gangen.run_directory import RunDirectory
 from gangen.training.assemble import assemble
 from gangen.training.players import Player
+from gangen.training.sharding import whole_of
 from gangen.training.trainer import Trainer
 
 
@@ -37,7 +38,8 @@ def play(trainer: Trainer) -> dict[str, Tensor]:
 
     def share_and_note(player: Player) -> None:
         share(player)
-        gradients = [torch.full_like(p, torch.nan) if p.grad is None else p.grad for p in player.trainable]
+        learned = zip(player.trainable, player.weights, strict=True)
+        gradients = [torch.full_like(p, torch.nan) if it.grad is None else whole_of(it.grad) for p, it in learned]
         found[f"gradient.{trainer.phases[trainer.state.phase].name}.{trainer.state.batches}.{player.name}"] = flat(
             gradients
         )
@@ -46,7 +48,9 @@ def play(trainer: Trainer) -> dict[str, Tensor]:
     while trainer.state.phase < len(trainer.phases):
         trainer.play_step(trainer.phases[trainer.state.phase])
     Player.share_gradients = share
-    found |= {f"weights.{name}": flat(player.net.state_dict().values()) for name, player in trainer.players.items()}
+    for name, player in trainer.players.items():
+        with player.whole():
+            found[f"weights.{name}"] = flat(player.net.state_dict().values())
     if trainer.objective is not None and trainer.objective.state_dict():
         found["objective"] = flat(trainer.objective.state_dict().values())
     return found | {f"figures.{name}": torch.tensor(value) for name, value in trainer.meter.read().items()}

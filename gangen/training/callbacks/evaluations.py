@@ -12,6 +12,7 @@ from gangen.metrics.figures import Figure
 from gangen.run_directory import RunDirectory
 from gangen.training.callbacks.best_model import BestModel
 from gangen.training.callbacks.record import PLAIN, due, pardoning, position, record
+from gangen.training.players import whole
 from gangen.training.trainer import Trainer
 
 
@@ -32,12 +33,16 @@ class Evaluations(Callback):
             self.best.recall(rows)
         # Killed between a checkpoint and the evaluation of its step; figures of turns have a "/" in their names.
         step = trainer.state.total
-        if step and not any(row["step"] == step and "/" not in "".join(row) for row in rows):
-            self.after_step(trainer)
+        with whole(trainer.players.values()):
+            if step and not any(row["step"] == step and "/" not in "".join(row) for row in rows):
+                self.after_step(trainer)
 
     def after_step(self, trainer: Trainer) -> None:
-        if not due(trainer, self.every):
-            return
+        if due(trainer, self.every):
+            with whole(trainer.players.values()):
+                self._evaluate(trainer)
+
+    def _evaluate(self, trainer: Trainer) -> None:
         context = self.context.sampled(trainer.seed, {})
         found: list[Mapping[str, Figure]] = [{} for _ in self.metrics]
         for index, metric in enumerate(self.metrics):

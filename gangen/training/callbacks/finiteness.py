@@ -45,14 +45,16 @@ def fault_of(trainer: Trainer) -> str:
     for name, value in trainer.meter.means().items():
         if not math.isfinite(value):
             return f"{name} became {value}"
-    flags = [
-        (f"{kind} of player {player.name} are not finite", sound.to(trainer.device))
-        for player in trainer.players.values()
-        if player.changes
-        for kind, net in (("weights", player.net), ("averages", player.average))
-        if net is not None
-        for sound in soundness(net).values()
-    ]
+    flags = []
+    for player in trainer.players.values():
+        kinds = {"weights": player.net, "averages": player.average}
+        with player.whole():
+            flags += [
+                (f"{kind} of player {player.name} are not finite", sound.to(trainer.device))
+                for kind, net in kinds.items()
+                if net is not None and player.changes
+                for sound in soundness(net).values()
+            ]
     if not flags:
         return ""
     faults, sound = zip(*flags, strict=True)

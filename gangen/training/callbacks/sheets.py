@@ -15,6 +15,7 @@ from gangen.printing import visible
 from gangen.run_directory import RunDirectory
 from gangen.samplers import Sampler, drawing, drawn
 from gangen.training.callbacks.record import PLAIN, due, pardoning, position
+from gangen.training.players import whole
 from gangen.training.trainer import Trainer
 
 
@@ -32,6 +33,10 @@ class Sheets(Callback):
     console: Console
 
     def start(self, trainer: Trainer) -> None:
+        with whole(trainer.players.values()):
+            self._begin(trainer)
+
+    def _begin(self, trainer: Trainer) -> None:
         data, step = trainer.data, trainer.state.total
         if step and (trainer.state.phase < len(trainer.phases) or not any(self.run.samples.glob(f"step-{step:08d}*"))):
             self.after_step(trainer)  # again, since a kill may have come between a checkpoint and the sheet of its step
@@ -41,7 +46,7 @@ class Sheets(Callback):
 
     def after_step(self, trainer: Trainer) -> None:
         if due(trainer, self.every):
-            with pardoning(trainer, self.run, self.console, "a sheet of samples"):
+            with whole(trainer.players.values()), pardoning(trainer, self.run, self.console, "a sheet of samples"):
                 self._draw(trainer)
 
     def _draw(self, trainer: Trainer) -> None:

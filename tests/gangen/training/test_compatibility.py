@@ -90,6 +90,10 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
         ),
         (["metrics=[text/bleu]"], "metric 'text/bleu' looks at text, which these data are not; take it out"),
         (["metrics=[text/nll]"], "metric 'text/nll' looks at text, which these data are not; take it out"),
+        (
+            ["players.generator.shard=true", "trainer.precision=fp16"],
+            "players.generator.shard=true: with precision fp16 steps whose gradients overflow are left out",
+        ),
         (["data=image/digits"], "points.yaml:9:11: metric image/modes needs data with known modes"),
     ],
 )

@@ -64,9 +64,8 @@ def test_a_preview_does_not_steer_the_terminal(tmp_path):
     )
     state, phases = SimpleNamespace(total=3, phase=0, step=3), [SimpleNamespace(name="play", steps=3)]
     data, networks = SimpleNamespace(codec=codec), SimpleNamespace()
-    trainer = SimpleNamespace(
-        data=data, networks=networks, seed=0, device=torch.device("cpu"), state=state, phases=phases, strict=True
-    )
+    place = {"state": state, "phases": phases, "device": torch.device("cpu")}
+    trainer = SimpleNamespace(data=data, players={}, networks=networks, seed=0, strict=True, **place)
     sampler = SimpleNamespace(networks=(), sample=lambda n, condition: torch.zeros(n))
     screen = StringIO()
     Sheets(RunDirectory(tmp_path), 3, sampler, Console(file=screen)).after_step(trainer)
