@@ -65,6 +65,12 @@ class Model:
         return defaults_of(self.sampler.sample)
 
     @property
+    def written_settings(self) -> dict[str, Any]:
+        """Those of ``settings`` that can be written down, as in JSON, and not in Python alone."""
+        known = settings_of(self.sampler.sample)
+        return {name: value for name, value in self.settings.items() if _writable(known[name])}
+
+    @property
     def takes(self) -> str:
         """What a prompt is, in words."""
         return getattr(self.codec, "takes", "text")
@@ -196,11 +202,18 @@ class Model:
 
         That is so of noise that comes from ``gangen.noise``. Raises UsageError where ``sample`` does for one of them.
         """
+        made = self.stream_each(asked, **settings)
+        return [list(islice(made, n)) for _, n, _ in asked]
+
+    def stream_each(self, asked: Sequence[tuple[Any, int, int | None]], **settings: Any) -> Iterator[Any]:
+        """The samples of ``sample_each`` one by one, those of the first draw first; who takes no more ends the drawing.
+
+        Raises UsageError as it does, before anything is drawn.
+        """
         chosen = [(prompt, _count("n", n), _seed(seed)) for prompt, n, seed in asked]
         noise_of = [(seed, 0, row) for _, n, seed in chosen for row in range(n)]
         prompts = [(prompt, n) for prompt, n, _ in chosen]
-        made = self._made("sample", prompts, chosen[0][2] if chosen else 0, noise_of.__getitem__, settings)
-        return [list(islice(made, n)) for _, n, _ in chosen]
+        return self._made("sample", prompts, chosen[0][2] if chosen else 0, noise_of.__getitem__, settings)
 
     def _made(
         self,

@@ -28,7 +28,7 @@ from gangen.hub import fetch, is_hub_name
 from gangen.model import AT_ONCE, Model, usable
 from gangen.names import is_name
 from gangen.networks import Players, load_state, refuse_misfit, soundness, state_of
-from gangen.printing import say
+from gangen.printing import say, visible
 from gangen.recipe.players import PLAYER_KINDS, PlayerRecipe
 from gangen.recipe.sections import Recipe
 from gangen.samplers import Sampler
@@ -236,6 +236,14 @@ def find_model(run: PathLike[str] | str | None, code: Sequence[Path | str]) -> t
         return inner if inner.is_dir() else folder, [Path(path).resolve() for path in files], words
     except (TypeError, ValueError, OSError) as error:
         raise UsageError(f"run is the path of a folder, and code are paths of files: {error!s:.200}") from None
+
+
+def title_of(run: str | None, folder: Path) -> str:
+    """What people call the model in ``folder``: the name of its run, of its own folder, or that on the hub."""
+    if run is not None and is_hub_name(run):
+        return run
+    named = folder.absolute()
+    return visible(named.parent.name if named.name == "model" else named.name)
 
 
 def _written(folder: Path) -> int:

@@ -196,11 +196,15 @@ def _serve(options: argparse.Namespace, blocked: list[str]) -> None:
         from gangen.serving.server import serve
     except ModuleNotFoundError as error:
         raise UsageError(f"gangen serve needs {error.name}: pip install 'gangen[serve]'") from None
-    from gangen.saved_model import load
+    from gangen.saved_model import find_model, load, title_of
 
-    model = load(options.run, registry=registry_of(blocked), device=options.device, code=options.code)
+    folder, _, words = find_model(options.run, options.code)
+    if words:
+        say(words, sys.stderr)
+    title = title_of(options.run, folder)
+    model = load(folder, registry=registry_of(blocked), device=options.device, code=options.code)
     limits = Limits(options.max_n, options.max_bytes, options.max_seconds)
-    serve(model, host=options.host, port=options.port, limits=limits)
+    serve(model, host=options.host, port=options.port, limits=limits, title=title)
 
 
 def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:

@@ -124,7 +124,7 @@ def command_parser() -> argparse.ArgumentParser:
     serving.add_argument("--max-n", type=int, default=64, metavar="N", help="samples of a request (default: 64)")
     bytes_of = "bytes of a request, with its prompt (default: 1,048,576)"
     serving.add_argument("--max-bytes", type=int, default=2**20, metavar="N", help=bytes_of)
-    seconds = "how long a request may wait for its answer (default: 60)"
+    seconds = "until when a request is answered, or refused (default: 60)"
     serving.add_argument("--max-seconds", type=float, default=60.0, metavar="S", help=seconds)
     serving.add_argument("--device", default="cpu", metavar="NAME", help=device)
     serving.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)

@@ -37,7 +37,7 @@ _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a request: samples, bytes of its body with the prompt, and seconds that it may wait."""
+    """Of a request: samples, bytes of its body with the prompt, and seconds until its answer."""
 
     n: int = 64
     bytes: int = 2**20
@@ -68,11 +68,15 @@ class Samples(BaseModel):
     samples: list[Any]
 
 
-def application(model: Model, limits: Limits | None = None) -> FastAPI:
-    """The application that serves ``model``."""
-    limits = limits or Limits()
+def application(model: Model, limits: Limits | None = None, title: str = "") -> FastAPI:
+    """The application that serves ``model``, which people call by its ``title``."""
+    limits, title = limits or Limits(), title or model.name
     files = Path in _types(model)
-    written = [name for name, value in model.settings.items() if is_number(value) or isinstance(value, str | bool)]
+    settings = {
+        name: value
+        for name, value in model.written_settings.items()
+        if value is None or is_number(value) or isinstance(value, str | bool)
+    }
 
     class Wanted(BaseModel):
         """What to sample: as many as ``n`` for a prompt, with settings of the model's; without a seed it is drawn."""
@@ -91,9 +95,7 @@ def application(model: Model, limits: Limits | None = None) -> FastAPI:
         task.cancel()
 
     refusals: dict[int | str, dict[str, Any]] = {status: {"model": Refusal} for status in (413, 422, 503)}
-    app = FastAPI(
-        title=model.name, version=__version__, lifespan=drawing, docs_url=None, redoc_url=None, responses=refusals
-    )
+    app = FastAPI(title=title, version=__version__, lifespan=drawing, docs_url=None, redoc_url=None, responses=refusals)
     app.add_middleware(_Bounded, most=limits.bytes)
 
     async def drawn(wanted: Wanted, form: Callable[[list[Any]], Any]) -> tuple[int, Any]:
@@ -106,10 +108,7 @@ def application(model: Model, limits: Limits | None = None) -> FastAPI:
     @app.get("/model")
     def about() -> About:
         """What the model is, and what it takes."""
-        settings = {name: model.settings[name] for name in written}
-        return About(
-            name=model.name, takes=model.takes, labels=model.labels, settings=settings, files=files, most=limits.n
-        )
+        return About(name=title, takes=model.takes, labels=model.labels, settings=settings, files=files, most=limits.n)
 
     @app.post("/sample")
     async def sample(wanted: Wanted) -> Samples:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from gangen.errors import GangenError
@@ -30,7 +31,8 @@ class Draw:
 class Batches:
     """One thread draws, all that wait at a time, up to ``rows`` samples; what cannot be drawn troubles nobody else.
 
-    At most ``waiting`` requests wait, none longer than ``seconds``.
+    At most ``waiting`` requests wait, none longer than ``seconds``. Samples are drawn a few at a time: of a batch that
+    nobody waits for any longer no more are.
     """
 
     def __init__(self, model: Model, *, rows: int, waiting: int, seconds: float) -> None:
@@ -78,8 +80,13 @@ class Batches:
 
     def _drawn_alike(self, requests: Sequence[Draw]) -> list[tuple[Draw, Any]]:
         try:
-            asked = [(it.prompt, it.n, it.seed) for it in requests]
-            found = self.model.sample_each(asked, **requests[0].settings)
+            made = self.model.stream_each([(it.prompt, it.n, it.seed) for it in requests], **requests[0].settings)
+            found: list[list[Any]] = [[] for _ in requests]
+            for request, samples in zip(requests, found, strict=True):
+                for sample in islice(made, request.n):
+                    samples.append(sample)
+                    if all(it.answer.done() for it in requests):
+                        return []
             return [(it, it.form(samples)) for it, samples in zip(requests, found, strict=True)]
         except Exception as error:
             if len(requests) == 1:

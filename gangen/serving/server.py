@@ -10,12 +10,15 @@ from gangen.printing import say
 from gangen.serving.app import Limits, application
 
 
-def serve(model: Model, *, host: str, port: int, limits: Limits) -> None:
-    """Serve ``model`` until the process is told to end. Raises UsageError for an address that cannot be had."""
+def serve(model: Model, *, host: str, port: int, limits: Limits, title: str = "") -> None:
+    """Serve ``model``, which people call by its ``title``, until the process is told to end.
+
+    Raises UsageError for an address that cannot be had.
+    """
     with _listening(host, port) as listener:
         port = listener.getsockname()[1]
-        say(f"{model.name} on http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)")
-        server = uvicorn.Server(uvicorn.Config(application(model, limits), log_level="warning"))
+        say(f"{title or model.name} on http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)")
+        server = uvicorn.Server(uvicorn.Config(application(model, limits, title), log_level="warning"))
         server.run(sockets=[listener])
 
 

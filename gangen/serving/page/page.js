@@ -30,8 +30,17 @@ function element(sample) {
   return made;
 }
 
-function valueOf(input) {
-  return input.type === "checkbox" ? input.checked : input.type === "number" ? Number(input.value) : input.value;
+// Of a setting without a default its type is not known: what reads as JSON, such as a number, is that.
+function valueOf(input, usual) {
+  if (input.type === "checkbox") return input.checked;
+  if (input.type === "number") return Number(input.value);
+  if (usual !== null) return input.value;
+  if (input.value === "") return null;
+  try {
+    return JSON.parse(input.value);
+  } catch {
+    return input.value;
+  }
 }
 
 async function start() {
@@ -49,9 +58,9 @@ async function start() {
     const input = document.createElement("input");
     input.name = name;
     input.type = { number: "number", boolean: "checkbox" }[typeof value] ?? "text";
-    if (input.type === "number") input.step = Number.isInteger(value) && value === 0 ? 1 : "any";
+    if (input.type === "number") input.step = "any";
     if (input.type === "checkbox") input.checked = value;
-    else input.value = value;
+    else input.value = value ?? "";
     label.append(`${name} `, input);
     at("settings").append(label);
   }
@@ -68,8 +77,8 @@ async function start() {
     button.disabled = true;
     say("drawing ...");
     try {
-      const changed = [...at("settings").querySelectorAll("input")].filter((it) => valueOf(it) !== model.settings[it.name]);
-      const settings = Object.fromEntries(changed.map((it) => [it.name, valueOf(it)]));
+      const said = [...at("settings").querySelectorAll("input")].map((it) => [it.name, valueOf(it, model.settings[it.name])]);
+      const settings = Object.fromEntries(said.filter(([name, value]) => value !== model.settings[name]));
       const file = at("file").files[0];
       const answer = await ask("sample", {
         method: "POST",

@@ -37,7 +37,7 @@ class Noisy:
         self.may_draw = threading.Event()
         self.may_draw.set()
 
-    def sample(self, n, condition, *, scale: float = 1.0, start: torch.Tensor | None = None):
+    def sample(self, n, condition, *, scale: float = 1.0, most: int | None = None, start: torch.Tensor | None = None):
         self.may_draw.wait(60)
         self.asked.append(n)
         return condition["word"] + scale * noise.uniform(n)

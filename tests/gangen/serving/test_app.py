@@ -44,7 +44,7 @@ def test_the_model_says_what_it_takes(client):
         "name": "words",
         "takes": "a word",
         "labels": ["ab", "cd"],
-        "settings": {"scale": 1.0},
+        "settings": {"scale": 1.0, "most": None},
         "files": False,
         "most": 5,
     }
@@ -114,6 +114,11 @@ def test_of_many_requests_at_once_none_is_lost_and_each_has_its_own_samples(clie
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda it: client.post("/sample", json=it).json()["samples"], asked))
     assert answers == [model.sample(it["prompt"], it["n"], seed=it["seed"]) for it in asked]
+
+
+def test_a_model_is_called_by_its_title(model):
+    with TestClient(application(model, title="verses")) as client:
+        assert client.get("/model").json()["name"] == client.get("/openapi.json").json()["info"]["title"] == "verses"
 
 
 def test_the_page_loads_nothing_from_elsewhere(client):

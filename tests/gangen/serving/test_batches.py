@@ -57,6 +57,13 @@ def test_nobody_waits_for_longer_than_is_said(model):
     assert isinstance(error, Busy) and "no answer within 0.01 seconds" in str(error)
 
 
+def test_what_nobody_waits_for_is_drawn_no_further(model):
+    model.sampler.may_draw.clear()
+    [error] = drawn(model, [("ab", 40, 1)], seconds=0.01)
+    assert isinstance(error, Busy)
+    assert model.sampler.asked == [8]  # those that were being drawn; 32 would have followed
+
+
 @pytest.mark.parametrize("form", [lambda made: 1 / 0])
 def test_an_error_of_what_makes_the_answer_is_the_requests(model, form):
     async def work():

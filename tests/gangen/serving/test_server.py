@@ -47,7 +47,8 @@ def test_a_run_is_served_until_the_server_is_told_to_end(tmp_path):
     command = [sys.executable, "-u", "-m", "gangen", "serve", str(run.folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as server:
         try:
-            address = server.stdout.readline().split()[2]
+            title, _, address, *_ = server.stdout.readline().split()
+            assert title == "run"
             asked = urllib.request.Request(
                 f"{address}/sample", b'{"n": 2, "seed": 1}', {"Content-Type": "application/json"}
             )
