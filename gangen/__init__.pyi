@@ -48,6 +48,7 @@ from .errors import UsageError as UsageError
 from .errors import did_you_mean as did_you_mean
 from .files import digest as digest
 from .files import replacing as replacing
+from .files import take_lock as take_lock
 from .files import write_atomically as write_atomically
 from .hookspecs import hookimpl as hookimpl
 from .labels import in_order as in_order

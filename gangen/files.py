@@ -1,4 +1,4 @@
-"""Files that are whole or not there, JSON without NaN, and digests of tensors and files."""
+"""Files that are whole or not there, their locks, JSON without NaN, and digests of tensors and files."""
 
 import hashlib
 import json
@@ -8,10 +8,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
 
 
 def to_json(content: object, indent: int | None = None) -> str:
@@ -47,6 +54,20 @@ def write_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text to ``path``: killed at any moment, what was there before or all of the new text is there."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def take_lock(file: IO[Any]) -> bool:
+    """Hold a lock of the operating system on an open file, which ends with the process, however that ends; False where
+    another process holds it. File systems that know no locks go without.
+    """
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def digest(tensors: Mapping[str, "Tensor"]) -> str:

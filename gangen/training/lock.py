@@ -6,19 +6,13 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import ModuleType
 
 import torch
 
 from gangen.collectives import any_process, rank
 from gangen.errors import RunError
+from gangen.files import take_lock
 from gangen.run_directory import RunDirectory
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
 
 
 @contextmanager
@@ -38,25 +32,17 @@ def locked(run: RunDirectory, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _lock(run: RunDirectory) -> Iterator[None]:
-    """A lock of the operating system on an open file, which ends with the process, however that ends.
-
-    File systems that know no locks go without.
-    """
+    """A lock of the operating system, see ``take_lock``."""
     with run.writing():
         run.root.mkdir(parents=True, exist_ok=True)
         file = run.lock.open("a+", encoding="utf-8")
     with file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take_lock(file):
             file.seek(0)
             raise RunError(
                 f"{run.root} is being trained by {file.read() or 'another process'}\n"
                 "wait until it is done, stop it, or choose another folder with run=..."
-            ) from None
-        except OSError:
-            pass
+            )
         with run.writing():
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")

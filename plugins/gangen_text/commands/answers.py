@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Interval
+from torch import Tensor
 
 from gangen import Account, DataError, UsageError, drawing, noise
 from gangen_text.commands.unfinished import Unfinished
@@ -20,10 +21,16 @@ TOLD_AFTER = 10
 
 
 class Teacher(CausalLM):
-    """A language model that answers."""
+    """A language model that answers. Any token ends a text by which its ``generation_config`` says that one ends."""
 
     who = "command text/answers"
     lengths = ""
+
+    def _draw(self, *given: Any) -> Tensor:
+        """See Autoregressive."""
+        drawn, named = super()._draw(*given), self.net.generation_config.eos_token_id
+        ends = torch.tensor([] if named is None else named, dtype=torch.long, device=drawn.device)
+        return drawn.masked_fill(torch.isin(drawn, ends), self.spec.end)
 
 
 class Answers:

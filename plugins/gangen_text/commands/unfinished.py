@@ -3,10 +3,11 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from gangen import Account, DataError, UsageError, write_atomically
+from gangen import Account, DataError, UsageError, take_lock, write_atomically
 
 
 class Unfinished:
@@ -15,7 +16,8 @@ class Unfinished:
     Its lines are the ``settings``, and then each prompt with its answer, null for one that has not ended.
 
     Raises:
-        UsageError: it was begun with other settings, or other prompts; or it is damaged, or cannot be written.
+        UsageError: it was begun with other settings, or other prompts; or it is damaged, or cannot be written; or
+            another process writes it, or has just finished.
     """
 
     def __init__(self, output: Path, settings: dict[str, Any], prompts: Sequence[Any]) -> None:
@@ -23,23 +25,16 @@ class Unfinished:
         self.path = output.with_name(f"{output.name}.part")
         self.prompts = prompts
         try:
-            begun, *lines = self._whole_lines() or [settings]
-            if begun.keys() != settings.keys():
-                raise ValueError("its first line is none of settings")
-            if not lines:  # nothing is lost
-                self.path.unlink(missing_ok=True)
-            elif changed := [name for name in settings if begun.get(name) != settings[name]]:
-                words = ", ".join(f"{name} was {begun.get(name)!r}" for name in changed)
-                raise UsageError(f"{self.path} was begun with other settings: {words}\n{self._way}")
-            elif [line["prompt"] for line in lines] != list(prompts[: len(lines)]):
-                raise UsageError(f"{self.path} has answers to other prompts\n{self._way}")
-            self.answers: list[str | None] = [line["answer"] for line in lines]
-            self._file = self.path.open("a", encoding="utf-8")
+            with ExitStack() as failing:
+                self._file = failing.enter_context(self.path.open("a", encoding="utf-8"))
+                self.answers: list[str | None] = self._begun(settings)
+                failing.pop_all()
         except OSError as error:
             raise UsageError(f"cannot write {self.path}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UsageError(f"{self.path} is damaged\n{self._way}") from None
-        if not self._file.tell():
+        if not self.answers:  # nothing is lost
+            os.truncate(self.path, 0)
             self._write([settings])
 
     def __enter__(self) -> Self:
@@ -71,14 +66,28 @@ class Unfinished:
         write_atomically(self.output, "".join(map(_line, pairs)))
         self.path.unlink()
 
+    def _begun(self, settings: dict[str, Any]) -> list[str | None]:
+        """The answers that are there, by one call at a time."""
+        if not take_lock(self._file):
+            raise UsageError(f"{self.path} is being written by another process\nwait until it is done, or stop it")
+        if self.output.exists():  # since the lock was let go
+            raise UsageError(f"{self.output} is there already; name another file, or remove it")
+        begun, *lines = self._whole_lines() or [settings]
+        if begun.keys() != settings.keys():
+            raise ValueError("its first line is none of settings")
+        if lines and (changed := [name for name in settings if begun.get(name) != settings[name]]):
+            words = ", ".join(f"{name} was {begun.get(name)!r}" for name in changed)
+            raise UsageError(f"{self.path} was begun with other settings: {words}\n{self._way}")
+        if [line["prompt"] for line in lines] != list(self.prompts[: len(lines)]):
+            raise UsageError(f"{self.path} has answers to other prompts\n{self._way}")
+        return [line["answer"] for line in lines]
+
     @property
     def _way(self) -> str:
         return "go on with what it was begun with, or remove it to begin anew"
 
     def _whole_lines(self) -> list[Any]:
         """What was written; a last line that was cut off by a kill is removed."""
-        if not self.path.exists():
-            return []
         written = self.path.read_bytes()
         whole = written[: written.rfind(b"\n") + 1]
         lines = [json.loads(line) for line in whole.split(b"\n")[:-1]]

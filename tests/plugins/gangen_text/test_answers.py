@@ -32,7 +32,10 @@ def answers(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_answers_are_what_the_model_says(ask, llama, tmp_path):
+@pytest.mark.parametrize("ends", [["<end>"], ["<end>", "b", "d"]])
+def test_answers_are_what_the_model_says(ends, ask, llama, tmp_path):
+    tokens = AutoTokenizer.from_pretrained(llama).convert_tokens_to_ids(ends)
+    (llama / "generation_config.json").write_text(json.dumps({"eos_token_id": tokens}))
     code, told = ask("top_k=1", "batch_size=4")
     assert code == 0 and "1 with an empty cell: prompts.jsonl:3, 1 longer than 5 tokens" in told
     net, tokenizer = AutoModelForCausalLM.from_pretrained(llama), AutoTokenizer.from_pretrained(llama)
@@ -40,12 +43,12 @@ def test_answers_are_what_the_model_says(ask, llama, tmp_path):
     for prompt in FITTING:
         ids = [tokenizer.bos_token_id, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
         start = len(ids)
-        while len(ids) < start + 8 and (start == len(ids) or ids[-1] != tokenizer.eos_token_id):
+        while len(ids) < start + 8 and (start == len(ids) or ids[-1] not in tokens):
             logits = net(input_ids=torch.tensor([ids])).logits[0, -1, : len(tokenizer)]
             logits[[tokenizer.bos_token_id, tokenizer.pad_token_id]] = -torch.inf
             ids.append(int(logits.argmax()))
         text = tokenizer.decode(ids[start:-1])
-        if ids[-1] == tokenizer.eos_token_id and text:
+        if ids[-1] in tokens and text:
             expected.append({"prompt": prompt, "answer": text})
     assert answers(tmp_path / "answers.jsonl") == expected
     assert f"8 prompts: {len(expected)} answered" in told
@@ -72,6 +75,21 @@ def test_after_a_kill_the_same_call_goes_on(ask, tmp_path, monkeypatch):
     assert ask("seed=2", "batch_size=3")[0] == 0 and len(calls) == 4
     assert (tmp_path / "answers.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert len(answers(tmp_path / "answers.jsonl")) > 1 and not unfinished.exists()
+
+
+def test_two_calls_do_not_write_the_same_answers(ask, tmp_path, monkeypatch):
+    sample, told = Teacher.sample, []
+
+    def asking_again(self, *args, **settings):
+        monkeypatch.setattr(Teacher, "sample", sample)
+        told.append(ask("seed=2"))
+        return sample(self, *args, **settings)
+
+    monkeypatch.setattr(Teacher, "sample", asking_again)
+    assert ask("seed=2")[0] == 0
+    [(code, words)] = told
+    assert code and "answers.jsonl.part is being written by another process\nwait until it is done, or stop it" in words
+    assert answers(tmp_path / "answers.jsonl") and not (tmp_path / "answers.jsonl.part").exists()
 
 
 def test_answers_that_were_begun_are_not_mixed_with_others(ask, tmp_path):
