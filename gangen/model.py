@@ -75,6 +75,12 @@ class Model:
         """What a prompt is, in words."""
         return getattr(self.codec, "takes", "text")
 
+    @property
+    def takes_files(self) -> bool:
+        """Whether a prompt may be a file, by its path."""
+        types = getattr(self.codec, "prompt_types", str)
+        return Path in (types if isinstance(types, tuple) else (types,))
+
     def to(self, device: torch.device | str) -> Self:
         """Move the networks to a device; returns the model. Raises UsageError for one that cannot be used here."""
         self.device = usable(device)

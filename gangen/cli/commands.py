@@ -67,6 +67,9 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     from gangen.saved_model import load
 
     model = load(options.run, registry=registry_of(blocked), device=options.device, code=options.code)
+    for path in filter(os.path.isfile, options.prompts):
+        if Path(path).suffix and not model.takes_files:
+            raise UsageError(f"{path} is a file, of which this model would see the name alone: it takes {model.takes}")
     prompt = options.prompts if len(options.prompts) > 1 else next(iter(options.prompts), None)
     seed = secrets.randbits(53) if options.json and options.seed is None else options.seed
     if options.interpolate:

@@ -71,7 +71,7 @@ class Samples(BaseModel):
 def application(model: Model, limits: Limits | None = None, title: str = "") -> FastAPI:
     """The application that serves ``model``, which people call by its ``title``."""
     limits, title = limits or Limits(), title or model.name
-    files = Path in _types(model)
+    files = model.takes_files
     settings = {
         name: value
         for name, value in model.written_settings.items()
@@ -177,11 +177,6 @@ def _words(wrong: Mapping[str, Any]) -> str:
     name = ".".join(map(str, wrong["loc"][1:])) or "a request"
     expected = EXPECTED.get(wrong["type"], wrong["msg"]).format(**wrong.get("ctx", {}))
     return f"{name} must be {expected}, got {show(wrong['input'])}"
-
-
-def _types(model: Model) -> tuple[type, ...]:
-    found = getattr(model.codec, "prompt_types", str)
-    return found if isinstance(found, tuple) else (found,)
 
 
 def _file(prompt: Any, folder: Path, model: Model) -> Any:

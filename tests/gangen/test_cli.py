@@ -210,6 +210,8 @@ def test_check_prints_what_it_found(recipe, monkeypatch, capsys):
 class Model:
     """Stands in for a trained model: samples say how they were asked for."""
 
+    takes, takes_files = "words", False
+
     def __init__(self, made=lambda text: text):
         self.codec, self.made = self, made
 
@@ -237,6 +239,18 @@ def test_samples_are_printed_or_written(recipe, monkeypatch, capsys):
     assert Path("samples.txt").read_text() == expected[:-1]
     assert cli.main([*words, "-o", "nowhere/samples.txt"]) == 2
     assert errors(capsys) == "gangen: error: cannot write nowhere/samples.txt: name a file in a folder that exists"
+
+
+def test_the_name_of_a_file_is_no_prompt_for_a_model_that_takes_none(recipe, monkeypatch, capsys):
+    monkeypatch.setattr(saved_model, "load", lambda run, registry, code, device: Model())
+    Path("cat.png").write_bytes(b"")
+    assert cli.main(["sample", "cat.png"]) == 2
+    assert errors(capsys) == (
+        "gangen: error: cat.png is a file, of which this model would see the name alone: it takes words"
+    )
+    assert cli.main(["sample", "dog.png", "x" * 10_000]) == 0  # no files
+    monkeypatch.setattr(Model, "takes_files", True)
+    assert cli.main(["sample", "cat.png"]) == 0
 
 
 def test_lines_of_json_say_what_each_sample_was_made_of(recipe, monkeypatch, capsys):

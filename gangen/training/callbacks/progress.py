@@ -15,14 +15,16 @@ from gangen.training.callbacks.record import PLAIN, position, record, warnings_a
 from gangen.training.phases import Phase
 from gangen.training.trainer import Trainer
 
-# Seconds between two lines in a log, where there is no terminal for a live bar.
-_QUIET = 5.0
+# Seconds between two lines in a log, where there is no terminal for a live bar; and until a game whose figures are not
+# due yet says how far it is, and no more.
+_QUIET, _SLOW = 5.0, 20.0
 
 
 class Log(Callback):
     """Every ``every`` steps and at the end of a phase, what turns report: to screen, ``metrics.jsonl`` and trackers.
 
-    Sizes of steps, such as gradient norms, are left out on the screen. Raises NotFinite, on all processes at once, when
+    Sizes of steps, such as gradient norms, are left out on the screen; between figures that come seldom it shows the
+    step. Raises NotFinite, on all processes at once, when
     a figure is no longer finite; also where ``every`` is 0.
     """
 
@@ -32,9 +34,10 @@ class Log(Callback):
         self.console = console
         self.main = main
         self._bar: Progress | None = None
-        self._spoken = -math.inf
+        self._spoken = self._shown = -math.inf
 
     def start(self, trainer: Trainer) -> None:
+        self._shown = time.monotonic()
         if self.main:
             for row in self.run.read_metrics():
                 if "warning" not in row:
@@ -59,6 +62,12 @@ class Log(Callback):
             self._bar.update(self._tasks[number], completed=step)
         if trainer.state.total % (self.every or 100) == 0 or step == phase.steps:
             self._report(trainer, phase, number, step)
+        elif self.main and not self._bar and time.monotonic() - self._shown > _SLOW:
+            self._show(f"{phase.name} {step}/{phase.steps}")
+
+    def _show(self, words: str) -> None:
+        self._shown = time.monotonic()
+        self.console.print(words, **PLAIN)
 
     def _report(self, trainer: Trainer, phase: Phase, number: int, step: int) -> None:
         figures = trainer.meter.read()
@@ -76,7 +85,7 @@ class Log(Callback):
         elif step == phase.steps or time.monotonic() - self._spoken > _QUIET:
             self._spoken = time.monotonic()
             words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.count("/") == 1)
-            self.console.print(f"{phase.name} {step}/{phase.steps}  {words}", **PLAIN)
+            self._show(f"{phase.name} {step}/{phase.steps}  {words}")
 
     def close(self, trainer: Trainer) -> None:
         if self._bar:

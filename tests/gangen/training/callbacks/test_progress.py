@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -123,6 +124,22 @@ def test_a_log_has_a_line_for_each_phase(trainer):
     playing.fit()
     lines = [line for line in screen.getvalue().splitlines() if "/loss" in line]
     assert lines[0].startswith("warm_up 2/2  generate/loss ") and lines[-1].startswith("adversarial 8/8  discriminate/")
+
+
+def test_between_figures_that_come_seldom_a_slow_game_shows_its_step(trainer, monkeypatch):
+    playing, screen = trainer("every={log: 4, checkpoint: 3}")
+    clock = iter(range(0, 10_000, 30))
+    monkeypatch.setattr("gangen.training.callbacks.progress.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    playing.fit()
+    lines = [line for line in screen.getvalue().splitlines() if line.startswith("adversarial")]
+    assert lines[0] == "adversarial 1/8" and lines[1].startswith("adversarial 2/8  discriminate/loss ")
+
+
+def test_a_quick_game_shows_figures_alone(trainer):
+    playing, screen = trainer("every={log: 4, checkpoint: 3}")
+    playing.fit()
+    lines = [line for line in screen.getvalue().splitlines() if line.startswith("adversarial")]
+    assert lines and all("/loss" in line for line in lines)
 
 
 def test_trackers_are_told_of_what_is_logged(points, monkeypatch, tmp_path):
