@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 ROWS_AT_ONCE = 64
+WINDOWS_AT_ONCE = 256
 
 
 class FilterBank(nn.ModuleList):
@@ -24,7 +25,7 @@ class FilterBank(nn.ModuleList):
     def forward(self, embedded: Tensor) -> Tensor:
         """Largest response of every filter, float ``[batch, filters]``, to float ``[batch, length, embedding_dim]``."""
         pairs = zip(self, self.widths, strict=True)
-        return torch.cat([_largest(_windows(embedded, width), linear) for linear, width in pairs], dim=1)
+        return torch.cat([_largest(_padded(embedded, width), linear, width) for linear, width in pairs], dim=1)
 
     def of_tokens(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         """The same for tokens int64 ``[batch, length]`` with ``embedding`` float ``[vocabulary, embedding_dim]``.
@@ -64,31 +65,41 @@ def _look_up(tokens: Tensor, embedded: Tensor, linear: nn.Linear, width: int, ou
         torch.add(responses.amax(1), linear.bias, out=into)
 
 
+def _padded(embedded: Tensor, width: int) -> Tensor:
+    """float ``[batch, length, e]``, with zeros at the end where that is shorter than a window."""
+    return F.pad(embedded, (0, 0, 0, max(0, width - embedded.shape[1])))
+
+
 def _windows(embedded: Tensor, width: int) -> Tensor:
     """float ``[batch, windows, width * e]`` of float ``[batch, length, e]``."""
-    padded = F.pad(embedded, (0, 0, 0, max(0, width - embedded.shape[1])))
-    return padded.unfold(1, width, 1).transpose(2, 3).flatten(2)
+    return embedded.unfold(1, width, 1).transpose(2, 3).flatten(2)
 
 
-def _largest(windows: Tensor, linear: nn.Linear) -> Tensor:
-    """Largest responses, float ``[batch, filters]``, to windows float ``[batch, windows, n]``."""
-    if windows.shape[1] <= windows.shape[2] or not torch.is_grad_enabled():
-        return linear(windows).amax(1)
+def _strongest(embedded: Tensor, weight: Tensor, bias: Tensor | None, width: int) -> tuple[Tensor, Tensor]:
+    """The largest response of each filter to float ``[batch, length, e]``, and which window it is to, int64: both are
+    ``[batch, filters]``. Of several windows the first wins.
+    """
+    # Texts as images of one line, whose channels are last in memory: so a CPU convolves and pools them fastest.
+    kernel = weight.unflatten(1, (1, width, -1)).permute(0, 3, 1, 2)
+    responses = F.conv2d(embedded.transpose(1, 2).unsqueeze(2), kernel, bias)
+    largest, winners = F.max_pool2d(responses, (1, responses.shape[3]), return_indices=True)
+    return largest.flatten(1), winners.flatten(1)
+
+
+def _largest(embedded: Tensor, linear: nn.Linear, width: int) -> Tensor:
+    """Largest responses, float ``[batch, filters]``, to windows of float ``[batch, length, e]``."""
     weight, bias = linear.weight, linear.bias  # once: spectral normalisation moves on each time
+    if embedded.shape[1] - width < weight.shape[1] or not torch.is_grad_enabled():
+        return _strongest(embedded, weight, bias, width)[0]
     # Of small windows those that won are fewer numbers than all responses, which then need no gradient.
     with torch.no_grad():
-        groups = (F.linear(some, weight, bias) for some in windows.split(ROWS_AT_ONCE))
-        winners = torch.cat([_winners(responses, responses.amax(1, keepdim=True)) for responses in groups])
-    won = windows.gather(1, winners.unsqueeze(2).expand(-1, -1, windows.shape[2]))
-    return (won * weight).sum(2) + bias
-
-
-def _winners(responses: Tensor, largest: Tensor) -> Tensor:
-    """Which window a filter responds to most, int64 ``[batch, filters]``, the last of several."""
-    # Four times faster than asking max() for indices.
-    dtype = torch.promote_types(responses.dtype, torch.float32)  # half precision does not count that far
-    places = torch.arange(responses.shape[1], dtype=dtype, device=responses.device).unsqueeze(1)
-    return torch.where(responses == largest, places, 0.0).amax(1).long()
+        groups = embedded.split(WINDOWS_AT_ONCE)
+        winners = torch.cat([_strongest(some, weight, bias, width)[1] for some in groups])
+    texts, starts = embedded.flatten(1), winners * embedded.shape[2]
+    largest = bias.expand(len(texts), -1)
+    for place, weights in enumerate(weight.unbind(1)):
+        largest = torch.addcmul(largest, texts.gather(1, starts + place), weights)
+    return largest
 
 
 class _Largest(torch.autograd.Function):
@@ -100,18 +111,17 @@ class _Largest(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, embedded: Tensor, weight: Tensor, width: int) -> Tensor:
-        responses = F.linear(_windows(embedded, width), weight)
-        largest = responses.amax(1, keepdim=True)
-        ctx.save_for_backward(embedded, weight, _winners(responses, largest))
+        largest, winners = _strongest(_padded(embedded, width), weight, None, width)
+        ctx.save_for_backward(embedded, weight, winners)
         ctx.width = width
-        return largest.squeeze(1)
+        return largest
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         embedded, weight, winners = ctx.saved_tensors
         gradient = gradient.to(weight.dtype)
-        windows = _windows(embedded, ctx.width)
+        windows = _windows(_padded(embedded, ctx.width), ctx.width)
         batch, count, _ = windows.shape
         rows = winners + torch.arange(batch, device=winners.device).unsqueeze(1) * count
         for_weight = F.embedding_bag(

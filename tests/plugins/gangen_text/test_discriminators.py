@@ -134,7 +134,7 @@ def test_the_window_that_wins_is_found_in_half_precision_too():
     with torch.autocast("cpu", torch.bfloat16):
         found = bank(rows.requires_grad_())
     found.sum().backward()
-    assert rows.grad.flatten().nonzero().tolist() in ([[257]], [[297]])
+    assert rows.grad.flatten().nonzero().tolist() in ([[257]], [[0]])
     assert found.item() == pytest.approx(max(0.0, 9 * bank[0].weight.item()) + bank[0].bias.item(), rel=0.02, abs=0.02)
 
 
