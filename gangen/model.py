@@ -115,7 +115,7 @@ class Model:
         Raises UsageError for a model that cannot be so written, as one that decides by what it drew, and says why.
         """
         self._check(self.sampler.sample, settings, 0)
-        about = {"model": self.name, "labels": self.labels, "settings": self.settings | settings}
+        about = {"model": self.name, "labels": self.labels, "settings": self.written_settings | settings}
         try:
             save_program(Path(path), self.sampler, self.networks, partial(self._condition, prompt), settings, about)
         except (UsageError, OSError, TypeError) as error:

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gangen import noise
 from gangen.contracts import Batch
 from gangen.errors import GangenError, UsageError
 from gangen.failures import own_line, summary
 from gangen.files import replacing, to_json
+from gangen.noise import Source, drawing_from
 from gangen.samplers import Sampler, drawn
 from gangen.torch_draws import seeded
 
@@ -40,7 +40,7 @@ class Draw(NamedTuple):
         return make(n, *self.shape, dtype=self.dtype).to(self.device)
 
 
-class _Recording(noise.Source):
+class _Recording(Source):
     """Draws, and notes what was drawn."""
 
     def __init__(self, n: int) -> None:
@@ -55,7 +55,7 @@ class _Recording(noise.Source):
         return super().draw(function, rows, shape, device, dtype)
 
 
-class _Given(noise.Source):
+class _Given(Source):
     """Hands out noise that was drawn before."""
 
     def __init__(self, given: list[Tensor]) -> None:
@@ -75,9 +75,9 @@ class _Sampling(nn.Module):
         self.sampler = sampler
         self.settings = settings
 
-    def forward(self, given: list[Tensor], condition: dict[str, Tensor]) -> Tensor:
-        n = (*given, *condition.values())[0].shape[0]
-        with noise.drawing_from(_Given(given)):
+    def forward(self, noise: list[Tensor], condition: dict[str, Tensor]) -> Tensor:
+        n = (*noise, *condition.values())[0].shape[0]
+        with drawing_from(_Given(noise)):
             return self.sampler.sample(n, condition, **self.settings)
 
 
@@ -99,17 +99,21 @@ def save_program(
         raise UsageError(f"cannot write a program to {path}: let its name end in {SUFFIX}")
     module, example, recording = _Sampling(sampler, networks, settings), condition(_TRACED), _Recording(_TRACED)
     with seeded(0), torch.no_grad():
-        with noise.drawing_from(recording):
+        with drawing_from(recording):
             drawn(sampler.sample, _TRACED, example, settings)
         draws = recording.draws
         program = _traced(module, [it.example(_TRACED) for it in draws], dict(example))
+        played = program.module()
         for n in _COMPARED:
             arguments = [it.example(n) for it in draws], dict(condition(n))
-            found, wanted = program.module()(*arguments), module(*arguments)
+            with _refusing():
+                found, wanted = played(*arguments), module(*arguments)
             if not torch.allclose(found, wanted, rtol=0, atol=TOLERANCE):
                 raise UsageError(f"as a program it makes other samples, by up to {(found - wanted).abs().max():.2g}")
     inputs = {
-        "noise": [{"distribution": it.distribution, "shape": ["n", *it.shape]} for it in draws],
+        "noise": [
+            {"distribution": it.distribution, "type": _name(it.dtype), "shape": ["n", *it.shape]} for it in draws
+        ],
         "condition": {name: {"type": _name(it.dtype), "shape": ["n", *it.shape[1:]]} for name, it in example.items()},
     }
     written = BytesIO()
@@ -119,31 +123,35 @@ def save_program(
         temporary.write_bytes(written.getvalue())
 
 
-def _traced(module: nn.Module, given: list[Tensor], condition: dict[str, Tensor]) -> Any:
-    if not given and not condition:
+def _traced(module: nn.Module, noise: list[Tensor], condition: dict[str, Tensor]) -> Any:
+    if not noise and not condition:
         raise UsageError("it takes neither noise by gangen.noise nor a condition, and a program is a function of these")
     rows = {0: torch.export.Dim("n")}
-    shapes = [rows for _ in given], {name: rows for name in condition}
-    try:
-        with _in_silence():
-            program = torch.export.export(module, (given, condition), dynamic_shapes=shapes, strict=False)
-    except GangenError:
-        raise
-    except Exception as error:  # of many kinds, by what stands in the way
-        raise UsageError(_reason(error)) from None
+    shapes = [rows for _ in noise], {name: rows for name in condition}
+    with _refusing(), _in_silence():
+        program = torch.export.export(module, (noise, condition), dynamic_shapes=shapes, strict=False)
     for node in program.graph.nodes:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             raise UsageError(f"it draws by torch's own generators, as {node.target}: draw by gangen.noise")
     return program
 
 
-def _reason(error: Exception) -> str:
-    words = summary(error)
-    if "specialized it to be a constant" in words:
-        words = "its networks fix the number of rows, as by len(x), which x.shape[0] leaves open"
-    elif "data-dependent" in words:
-        words = f"it decides by what it has computed, which a program cannot do, at {own_line(error)}"
-    return f"torch.export refuses it: {words}"
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Raises UsageError, with the reason, where torch makes no program, or one that cannot take so many rows."""
+    try:
+        yield
+    except GangenError:
+        raise
+    except Exception as error:  # of many kinds, by what stands in the way
+        words = summary(error)
+        if "specialized it to be a constant" in words:
+            reason = "its networks fix the number of rows, as by len(x), which x.shape[0] leaves open"
+        elif "data-dependent" in words:
+            reason = f"it decides by what it has computed, which a program cannot do, at {own_line(error)}"
+        else:
+            reason = f"torch.export refuses it: {words}, at {own_line(error)}"
+        raise UsageError(reason) from None
 
 
 @contextmanager

@@ -168,8 +168,10 @@ def _export(options: argparse.Namespace, blocked: list[str]) -> None:
 
         if options.license or options.data_license or options.players:
             raise UsageError(f"a program, as {options.folder}, has no card and no further players: name a folder")
-        load(options.run, registry=registry_of(blocked), code=options.code).save_program(options.folder)
+        load(options.run, registry=registry_of(blocked), code=options.code).save_program(options.folder, options.prompt)
         return say(str(options.folder))
+    if options.prompt is not None:
+        raise UsageError(f"--prompt is for a program, and {options.folder} is none: let its name end in {SUFFIX}")
     say(str(export(options.run, options.folder, **_given_away(options, blocked))))
 
 

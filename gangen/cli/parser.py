@@ -105,6 +105,8 @@ def command_parser() -> argparse.ArgumentParser:
     exporting = command("export", "write a model to a folder for others, with a card; or as a program of torch")
     exporting.add_argument("run", metavar="RUN", help="a run directory or model folder")
     exporting.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to write, or a file .pt2")
+    example = "of a program, an example of what the model must be asked with, if it must be"
+    exporting.add_argument("--prompt", metavar="PROMPT", help=example)
     publishing = command("publish", "put a model on the hub of Hugging Face, with a card")
     publishing.add_argument("run", metavar="RUN", help="a run directory, or a folder that export wrote")
     publishing.add_argument("name", metavar="USER/NAME", help="what it is called there")

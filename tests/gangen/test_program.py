@@ -68,8 +68,8 @@ def test_a_program_makes_the_samples_of_its_networks_for_any_number_of_rows(tmp_
     program = torch.export.load(tmp_path / "pushed.pt2", extra_files=about).module()
     inputs = json.loads(about["inputs.json"])
     assert inputs["noise"] == [
-        {"distribution": "normal", "shape": ["n", 3]},
-        {"distribution": "uniform", "shape": ["n", 2]},
+        {"distribution": "normal", "type": "float32", "shape": ["n", 3]},
+        {"distribution": "uniform", "type": "float32", "shape": ["n", 2]},
     ]
     assert inputs["condition"] == {"push": {"type": "float32", "shape": ["n"]}}
     assert inputs["settings"] == {"scale": 2.0}

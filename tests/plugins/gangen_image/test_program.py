@@ -56,3 +56,5 @@ def test_a_run_is_exported_as_a_program_on_the_command_line(tmp_path, monkeypatc
     assert torch.export.load("points.pt2").module()([torch.randn(5, 64)], {}).shape == (5, 2)
     assert cli.main(["export", "run", "points.pt2", "--license", "mit"]) == 2
     assert "a program, as points.pt2, has no card" in capsys.readouterr().err
+    assert cli.main(["export", "run", "points", "--prompt", "7"]) == 2
+    assert "--prompt is for a program" in capsys.readouterr().err
