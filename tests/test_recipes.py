@@ -6,6 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from tokenizers import Tokenizer, models
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 import gangen
 from gangen.cli import main
@@ -30,6 +32,10 @@ SMALLER = {
     ],
     "translation": ["data.size=200", "players.generator.hidden_dim=16"],
     "lines": ["data.path={text}", "data.vocab_size=280", "data.max_length=64", "players.generator.hidden_dim=16"],
+    "residual": [
+        *("data.path={text}", "data.unknown=keep", "players.discriminator.model={encoder}"),
+        *(f"players.generator.{name}=16" for name in ("embedding_dim", "hidden_dim")),
+    ],
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
     "my_images": ["data.path={photos}", "data.size=16", *NARROW],
     "cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],
@@ -56,7 +62,18 @@ def files(tmp_path_factory) -> dict[str, Path]:
     pictures = [{"bytes": path.read_bytes(), "path": path.name} for path in sorted(photos.iterdir())]
     labels = ["cat" if number % 2 else "dog" for number in range(30)]
     pq.write_table(pa.table({"img": pictures, "label": labels}), table)
-    return {path.stem: path for path in paths.values()}
+    return {path.stem: path for path in paths.values()} | {"encoder": encoder(folder / "encoder")}
+
+
+def encoder(folder: Path) -> Path:
+    """A model of transformers that knows two words."""
+    marks = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
+    words = [*marks.values(), "line", "text"]
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, "[UNK]"))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks).save_pretrained(folder)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    BertModel(BertConfig(vocab_size=len(words), **sizes), add_pooling_layer=False).save_pretrained(folder)
+    return folder
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)

@@ -40,12 +40,10 @@ class LikelihoodGain:
         self.samples = samples
 
     def check(self, context: MetricContext) -> None:
-        """Raises UsageError where the sampler does not choose, for too few held-out rows, and for rows of no use."""
+        """Raises UsageError where the sampler does not choose, or the data say not what samples would be."""
         self._discriminator(context)
         if not hasattr(context.data.codec, "samples_of"):
             raise UsageError(f"{name_of(self)}: {type(context.data.codec).__name__} lacks samples_of")
-        if (count := len(context.data.heldout)) < FEW:
-            raise UsageError(f"{name_of(self)} needs at least {FEW} held-out rows, and there are {count}")
 
     def protocol(self, context: MetricContext) -> dict[str, Any]:
         """How many rows of both sides there are."""
