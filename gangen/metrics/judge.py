@@ -18,7 +18,7 @@ from gangen.losses import at_least_float32
 from gangen.metrics.context import FEW, MetricContext, once_a_run
 from gangen.metrics.extraction import held_out
 from gangen.metrics.figures import Figure
-from gangen.metrics.log_ratios import accuracy, auc, gain, gains_drawn_again, interval, warn_of_few
+from gangen.metrics.log_ratios import accuracy, auc, gain, gains_drawn_again, interval
 from gangen.networks import trainable
 from gangen.noise import mix
 from gangen.samplers import drawing
@@ -75,7 +75,7 @@ class HeldOutJudge:
     ``discriminator`` is a component; null is the one that the data bring along. It is none of the players: what a
     sampler chose by one is told best by another. ``samples`` held-out rows and as many samples are judged, fewer where
     there are fewer rows; ``training`` rows and as many samples teach, ``batch_size`` of each in a step, by AdamW with
-    the rate ``lr``.
+    the rate ``lr``. From fewer rows a judge learns less, and finds less room.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class HeldOutJudge:
         *,
         discriminator: Annotated[Any, Part("discriminators")] | None = None,
         samples: Annotated[int, Ge(FEW)] = 1000,
-        training: Annotated[int, Ge(2 * FEW)] = 4000,
+        training: Annotated[int, Ge(2 * FEW)] = 16_000,
         steps: Annotated[int, Ge(1)] = 400,
         batch_size: Annotated[int, Ge(1)] = 64,
         lr: Annotated[float, Gt(0)] = 1e-3,
@@ -119,7 +119,11 @@ class HeldOutJudge:
         (figures, gains), floor = self._judged(context), self._floor(context).figures
         ends = ("judge_gain_low", "judge_gain_high")
         found = {name: Figure(value, floor[name], None if name in ends else "low") for name, value in figures.items()}
-        warn_of_few(context, name_of(self), figures["judge_gain"], self._count(context))
+        if figures["judge_gain"] > (limit := math.log(self._count(context))):
+            context.warn(
+                f"{name_of(self)}: samples are told apart almost surely, and of so few no gain beyond {limit:.1f} nats "
+                "can be shown; take it for large"
+            )
         alone, used = figures, ""
         plain = getattr(context.sampler, "plain", None)
         if plain is not None and not plain.items() <= context.settings.items():

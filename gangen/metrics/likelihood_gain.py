@@ -13,7 +13,7 @@ from gangen.losses import at_least_float32
 from gangen.metrics.context import FEW, MetricContext
 from gangen.metrics.extraction import held_out
 from gangen.metrics.figures import Figure
-from gangen.metrics.log_ratios import gain, gains_drawn_again, interval, warn_of_few
+from gangen.metrics.log_ratios import effective, gain, gains_drawn_again, interval
 from gangen.noise import mix
 from gangen.samplers import drawing
 
@@ -29,8 +29,8 @@ class LikelihoodGain:
     the generator's own samples, on what held-out rows were made on. The discriminator has learned from neither, so this
     is a gain of likelihood as that of any model: no temperature and no other judge can flatter it, and one that is too
     sure of itself loses. A choice among K gains log K at most. ``likelihood_gain_low`` and ``likelihood_gain_high`` are
-    the 95 % interval of a bootstrap over rows. Of n samples it is a rough figure from log n on, which comes with a
-    warning (McAllester and Stratos 2020).
+    the 95 % interval of a bootstrap over rows. Where a few samples stand for all that look real, it comes with a
+    warning.
 
     Up to ``rows`` held-out rows are asked about, and ``samples`` of the generator.
     """
@@ -61,7 +61,11 @@ class LikelihoodGain:
         with drawing(mix(context.seed, "likelihood gain"), context.device, discriminator):
             real, fake = (_logits(discriminator, *side) for side in sides)
         found, (low, high) = gain(real, fake).item(), interval(gains_drawn_again(real, fake, context.seed))
-        warn_of_few(context, name_of(self), found, self.samples)
+        if (carrying := effective(fake)) < FEW:
+            context.warn(
+                f"{name_of(self)}: {carrying:.0f} of {self.samples:,} samples carry the figure, which is rough, and "
+                "likely too large; raise samples"
+            )
         some = f"{found:.2g} nats a row ({low:.2g} to {high:.2g}) to"
         added = some if low * high > 0 else f"nothing that could be told from chance ({low:.2g} to {high:.2g} nats) to"
         context.remark(f"the discriminator adds {added} the log-likelihood of held-out rows")

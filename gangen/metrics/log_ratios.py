@@ -5,8 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from gangen.metrics.context import MetricContext
-
 RESAMPLED, INTERVAL = 1000, (0.025, 0.975)
 
 
@@ -43,10 +41,6 @@ def auc(real: Tensor, fake: Tensor) -> Tensor:
     return (below + up_to).double().mean() / (2 * len(fake))
 
 
-def warn_of_few(context: MetricContext, metric: str, found: float, samples: int) -> None:
-    """Of n samples no gain beyond log n can be shown (McAllester and Stratos, 2020)."""
-    if found > (limit := math.log(samples)):
-        context.warn(
-            f"{metric}: samples are told apart almost surely, and of so few no gain beyond {limit:.1f} nats "
-            "can be shown; take it for large"
-        )
+def effective(fake: Tensor) -> float:
+    """Of how many rows the mean of exp(s) is made, (sum of weights)^2 / sum of their squares (Kish, 1965)."""
+    return math.exp(2 * fake.logsumexp(0).item() - (2 * fake).logsumexp(0).item())

@@ -128,8 +128,8 @@ class TextCodec:
         return Encoder()
 
     def discriminator(self) -> nn.Module:
-        """Convolutions over words."""
-        return CNNDiscriminator(self.spec, filter_counts=(64,) * 5)
+        """Convolutions over words, all of which count: what reads each row about once needs no dropout."""
+        return CNNDiscriminator(self.spec, filter_counts=(64,) * 5, dropout=0.0)
 
     def decode(self, samples: Tensor) -> list[str]:
         """Texts of rows int64 ``[n, length]``, each up to its first end token."""

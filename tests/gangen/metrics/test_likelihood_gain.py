@@ -1,6 +1,6 @@
 """What a discriminator adds to likelihood, on normal distributions where that can be said in a formula."""
 
-import math
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +11,7 @@ from gangen import noise
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext, evaluate
 from gangen.metrics.likelihood_gain import LikelihoodGain
+from gangen.metrics.log_ratios import effective
 from gangen.networks import Players
 from gangen.samplers import ChoosingSampler, PlayerSampler
 from gangen.splits import TensorSplit
@@ -87,16 +88,21 @@ def test_settings_are_those_of_the_generator_that_is_corrected():
     assert figures["likelihood_gain"].value == pytest.approx(0.875, abs=0.05)
 
 
-def test_a_gain_that_so_few_samples_cannot_show_comes_with_a_warning():
+def test_where_few_samples_carry_the_figure_it_comes_with_a_warning():
     context = context_of(1.0)
     gained(context)
     assert not context.warnings
-    context.players["generator"].sample = lambda n, condition: condition["label"].unsqueeze(1) + 9.0
-    assert gained(context, samples=60)["likelihood_gain"].value > math.log(60)
-    (warning,) = context.warnings
-    assert warning.endswith(
-        ": samples are told apart almost surely, and of so few no gain beyond 4.1 nats can be shown; take it for large"
-    )
+    sure = context_of(4.0)
+    gained(sure)
+    (warning,) = sure.warnings
+    assert 1 <= int(re.search(r"(\d+) of 8,000 samples carry the figure", warning)[1]) < 50
+
+
+def test_how_many_samples_carry_a_mean_is_between_one_and_all_of_them():
+    assert effective(torch.zeros(7, dtype=torch.float64)) == pytest.approx(7)
+    assert effective(torch.tensor([900.0, 0, 0], dtype=torch.float64)) == pytest.approx(1)
+    weights = torch.tensor([1.0, 2, 3], dtype=torch.float64)
+    assert effective(weights.log() - 50) == pytest.approx(36 / 14)
 
 
 def test_of_few_rows_a_figure_is_said_to_be_coarse():
