@@ -1,18 +1,17 @@
-"""How much memory a step of a large player takes beyond what a step by hand does, and what sharding spares.
+"""How much memory a step of a large player takes, beside a step by hand.
 
-    python benchmarks/player_memory.py [LAYERS HIDDEN_SIZE]
-    ACCELERATE_USE_CPU=1 torchrun --nproc-per-node 2 benchmarks/player_memory.py [LAYERS HIDDEN_SIZE]
+    python benchmarks/player_memory.py WAY [LAYERS HIDDEN_SIZE]
+    MALLOC_MMAP_THRESHOLD_=65536 ACCELERATE_USE_CPU=1 torchrun --nproc-per-node 2 benchmarks/player_memory.py WAY
 
-A fresh llama (by default 8 layers of 512 numbers, 8,000 tokens: 33 M parameters), float32, steps of imitation on 4
-texts of 16 tokens. Each way plays in a process of its own, on Linux: by hand, a loop of forward, backward, clipping and
-Adam; as a player, by the trainer, with clipping and a figure of each step's size; the same with a moving average; and,
-in several processes, sharded. Prints the highest resident memory of three steps, and the memory after them, less what
-the process had before its network was made; in multiples of the parameters' memory.
+A fresh llama (by default 8 layers of 512 numbers, 8,000 tokens: 42 M parameters), float32, steps of imitation on 4
+texts of 16 tokens, on Linux. WAY is ``hand``, a loop of forward, backward, clipping and Adam; ``player``, the same by
+the trainer, with a figure of each step's size; ``averaged``, with a moving average; or ``sharded``, such a one that
+several processes keep together: memory that these let go of is seen only where the allocator gives it back at once,
+which that variable is for. Prints the highest resident memory of three steps, and the memory after them, less
+what the process had before its network was made; in multiples of the parameters' memory.
 """
 
 import gc
-import multiprocessing
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +32,6 @@ from gangen_text.spec import TextSpec
 
 SPEC = TextSpec(vocab_size=8000, max_length=16, start=0, end=1, pad=2)
 TOKENS = torch.arange(3, 3 + 4 * 16).view(4, 16)
-WAYS = {"by hand": {}, "player": {}, "player with an average": {"ema": 0.9}, "the same, sharded": {"ema": 0.9}}
 
 
 class Texts:
@@ -44,7 +42,7 @@ class Texts:
 
 def steps(way: str, net: CausalLM, accelerator: Accelerator) -> Callable[[], object]:
     """What plays one step."""
-    if way == "by hand":
+    if way == "hand":
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
 
         def by_hand() -> None:
@@ -54,8 +52,8 @@ def steps(way: str, net: CausalLM, accelerator: Accelerator) -> Callable[[], obj
             optimizer.step()
 
         return by_hand
-    player = Player("generator", net, Learning(adam), clip=1.0, **WAYS[way])
-    if "sharded" in way:
+    player = Player("generator", net, Learning(adam), clip=1.0, ema=0.9 if way in ("averaged", "sharded") else None)
+    if way == "sharded":
         player.shard()
     game = SequenceKD(SPEC)
     phase = Phase("imitation", 10**9, (Turn("imitate", game.imitate, game.imitate.updates),), len(TOKENS))
@@ -68,7 +66,7 @@ def steps(way: str, net: CausalLM, accelerator: Accelerator) -> Callable[[], obj
     return play
 
 
-def measure(way: str, layers: int, size: int) -> None:
+def main(way: str, layers: int = 8, size: int = 512) -> None:
     torch.set_num_threads(1)
     accelerator = Accelerator(cpu=True)
     CausalLM(SPEC, architecture="llama", hidden_size=16)  # which imports all that it needs
@@ -93,13 +91,5 @@ def resident(name: str) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def main(layers: int = 8, size: int = 512) -> None:
-    for way in WAYS:
-        if "sharded" not in way or "WORLD_SIZE" in os.environ:
-            process = multiprocessing.get_context("spawn").Process(target=measure, args=(way, layers, size))
-            process.start()
-            process.join()
-
-
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -18,12 +18,19 @@ MOST_HEADER, CALLS = 2**22, 200
 class Players(Mapping[str, nn.Module]):
     """The networks of a game by name: ``players.critic`` is ``players["critic"]``.
 
-    ``averages`` holds the moving averages of those that have one.
+    ``averages`` holds the moving averages of those that have one; ``bring`` is called with the name of one before it is
+    handed out.
     """
 
-    def __init__(self, networks: Mapping[str, nn.Module], averages: Mapping[str, nn.Module] | None = None) -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        averages: Mapping[str, nn.Module] | None = None,
+        bring: Callable[[str], None] | None = None,
+    ) -> None:
         self._networks = dict(networks)
         self._averages = dict(averages or {})
+        self._bring = bring
         # Remembered once: what is frozen from the start, such as the base of an adapter, stays so in `unfrozen`.
         self._trainable = {name: trainable(net) for name, net in self._networks.items()}
 
@@ -44,6 +51,8 @@ class Players(Mapping[str, nn.Module]):
 
     def averaged(self, name: str) -> nn.Module:
         """The moving average of a player's weights, or the network itself where the recipe keeps none."""
+        if self._bring is not None and name in self._averages:
+            self._bring(name)
         return self._averages.get(name, self._networks[name])
 
     def averages(self) -> "Players":

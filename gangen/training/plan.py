@@ -81,10 +81,11 @@ def _memory(recipe: Recipe, players: Mapping[str, Player]) -> str:
     parts = dict.fromkeys(("weights", "gradients", "averages", "optimizers"), 0.0)
     for name, player in players.items():
         sizes = _size_of(player), _bytes(player.trainable), _average_size(player), _optimizer_size(player)
-        shared = recipe.players[name].shard and _processes() > 1
-        # Of a sharded player a turn has the whole weights and gradients beside the parts that are kept.
-        for part, size, whole in zip(parts, sizes, (True, True, True, False), strict=True):
-            parts[part] += size * whole + size / _processes() if shared else size
+        share, shared = 1 / _processes(), recipe.players[name].shard and _processes() > 1
+        # Of a sharded player a turn has the whole weights beside the part that is kept, and whole gradients.
+        factors = (1 + share, 1.0, share, share) if shared else (1.0, 1.0, 1.0, 1.0)
+        for part, size, factor in zip(parts, sizes, factors, strict=True):
+            parts[part] += size * factor
     listed = ", ".join(f"{name} {mebibytes(size)}" for name, size in parts.items())
     return f"memory: {mebibytes(sum(parts.values()))} in each process ({listed}); what a batch takes comes on top"
 

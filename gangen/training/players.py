@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -61,11 +62,12 @@ class Player:
             shared = {id(parameter): parameter for parameter in net.parameters() if not parameter.requires_grad}
             self.average = copy.deepcopy(net, shared)
             pairs = zip(self.average.parameters(), net.parameters(), strict=True)
-            self._pair = tuple(zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True))
+            self._pair: Any = tuple(zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True))
             self.average.eval().requires_grad_(False)
         # What the optimizer changes: the trainable parameters, or this process's parts of them.
         self.weights = self.trainable
         self.shards: Shards | None = None
+        self.average_shards: Shards | None = None
         # Whether the network is ever another one than that which its options and the seed of the run make.
         self.changes = bool(self.trainable) or copy_of is not None
         if self.trainable:
@@ -90,12 +92,12 @@ class Player:
         """
         if world_size() == 1 or not count_parameters(self.net):
             return
-        nets = [self.net] if self.average is None else [self.net, self.average]
-        self.shards = Shards({id(parameter): parameter for net in nets for parameter in net.parameters()}.values())
+        self.shards = Shards(self.net.parameters())
         parts = {id(it): part for it, part in zip(self.shards.parameters, self.shards.parts, strict=True)}
         self.weights = [parts[id(parameter)] for parameter in self.trainable]
         if self.average is not None:
-            self._pair = tuple(tuple(parts[id(parameter)] for parameter in side) for side in self._pair)
+            self.average_shards = Shards(self._pair[0])
+            self._pair = self.average_shards.parts, self.weights
         if self.trainable:
             self.use_optimizer(self.learning)
 
@@ -105,19 +107,30 @@ class Player:
 
         They are whole where ``here`` is true. With ``store`` the parts are made of what whole ones have become.
         """
+        with ExitStack() as stack:
+            for shards in (self.shards, self.average_shards):
+                if shards is not None:
+                    stack.enter_context(shards.whole(here=here, store=store))
+            yield
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """Around a turn: the network is whole, and so is its average once ``bring_average`` was called in there."""
         if self.shards is None:
             yield
             return
-        outermost = not self.shards.gathered
-        if outermost:
-            self.shards.gather(here=here)
-        try:
-            yield
-            if store:
-                self.shards.store()
-        finally:
-            if outermost:
-                self.shards.release()
+        with self.shards.whole(here=True, store=False):
+            try:
+                yield
+            finally:
+                if self.average_shards is not None:
+                    self.average_shards.release()
+
+    def bring_average(self) -> None:
+        """Make the average whole in a turn that asks for it, as all processes do."""
+        average = self.average_shards
+        if average is not None and not average.gathered and self.shards is not None and self.shards.gathered:
+            average.gather()
 
     def take_over(self, other: "Player") -> None:
         """Set the weights and buffers to those that ``other`` has now, whose network is built alike.
@@ -147,6 +160,9 @@ class Player:
         """
         if world_size() == 1:
             return
+        if self.shards is not None:
+            self.shards.forget()  # the turn is played, and gradients are all that is needed of it
+        parts = {id(parameter): weight for parameter, weight in zip(self.trainable, self.weights, strict=True)}
         for parameters in buckets(self.trainable):
             # Which gradients there are travels with them, in the same message: processes may differ in it, as where a
             # head is used for some rows only, and all must take the same step.
@@ -163,10 +179,9 @@ class Player:
                     parameter.grad = torch.div(mean.view_as(parameter), world_size(), out=shared)
                 else:
                     parameter.grad = None
-        if self.shards is not None:
-            for parameter, weight in zip(self.trainable, self.weights, strict=True):
-                weight.grad = None if parameter.grad is None else part_of(parameter.grad, weight).clone()
-                parameter.grad = None
+                if (weight := parts[id(parameter)]) is not parameter:
+                    weight.grad = None if parameter.grad is None else part_of(parameter.grad, weight).clone()
+                    parameter.grad = None
 
     def step(
         self, clock: Clock, scaler: torch.amp.GradScaler | None = None, *, rate: float = 1.0, measure: bool = False
@@ -234,7 +249,8 @@ def buckets(parameters: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 def networks_of(players: Mapping[str, Player]) -> Players:
     """What a game sees of its players: networks and averages."""
     averages = {name: player.average for name, player in players.items() if player.average is not None}
-    return Players({name: player.net for name, player in players.items()}, averages)
+    nets = {name: player.net for name, player in players.items()}
+    return Players(nets, averages, lambda name: players[name].bring_average())
 
 
 @contextmanager
@@ -256,7 +272,9 @@ def learning(players: Mapping[str, Player], names: Collection[str]) -> Iterator[
     for parameter in (parameter for player in learners for parameter in player.trainable):
         parameter.grad = None
     try:
-        with whole(players.values()):
+        with ExitStack() as stack:
+            for player in players.values():
+                stack.enter_context(player.playing())
             yield learners
     finally:
         for parameter in others:

@@ -1,6 +1,7 @@
 """Weights that processes keep together: each has rows of its own, and all of them for as long as they are needed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeGuard
 
 import torch
@@ -36,6 +37,20 @@ class Shards:
             self.parts.append(nn.Parameter(part, parameter.requires_grad))
         self.release()
 
+    @contextmanager
+    def whole(self, *, here: bool, store: bool) -> Iterator[None]:
+        """Around what takes whole parameters where ``here`` is true; with ``store`` it may change them, everywhere."""
+        outermost = not self.gathered
+        if outermost:
+            self.gather(here=here)
+        try:
+            yield
+            if store:
+                self.store()
+        finally:
+            if outermost:
+                self.release()
+
     @torch.no_grad()
     def gather(self, *, here: bool = True) -> None:
         """Make the parameters whole where ``here`` is true; all processes call this together."""
@@ -53,10 +68,15 @@ class Shards:
 
     def release(self) -> None:
         """Give back the memory of whole parameters, and of their gradients."""
+        self.forget()
         for parameter in self.parameters:
             parameter.grad = None
-            parameter.data = parameter.new_full((), torch.nan).expand(parameter.shape)
         self.gathered = False
+
+    def forget(self) -> None:
+        """Give back the memory of whole parameters, but not that of their gradients."""
+        for parameter in self.parameters:
+            parameter.data = parameter.new_full((), torch.nan).expand(parameter.shape)
 
 
 def complaint(learning: Learning, net: nn.Module) -> str:

@@ -32,6 +32,15 @@ objective: text/ddo
 phases: {pretrain: {steps: 2, turns: {imitate: 1}}, adversarial: {steps: 2, turns: {discriminate: 1}}}
 trainer: {batch_size: 4, precision: fp64, threads: 1}
 """
+ROLLOUTS = """
+data: {use: text/lines, path: LINES, tokenizer: words, max_length: 8}
+players:
+  generator: {use: text/lstm, hidden_dim: 6, shard: true, ema: 0.9, optimizer: {lr: 0.01, eps: 1e-4}}
+  discriminator: {use: text/cnn, filter_widths: [1], filter_counts: [4], dropout: 0.0, optimizer: {lr: 0.01, eps: 1e-4}}
+objective: {use: text/seqgan, rollouts: 2, rollout_with: average}
+phases: {adversarial: {steps: 3, turns: {imitate: 1, discriminate: 1, policy: 1}}}
+trainer: {batch_size: 4, precision: fp64, threads: 1}
+"""
 PENALTIES = """
 data: {use: image/points, size: 256, heldout_size: 64}
 players:
@@ -68,14 +77,16 @@ def pretrained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def played(play_on_one_and_two, pretrained):
-    games = {"distillation": DISTILLATION, "penalties": PENALTIES.replace("STEPS", "4")}
+    games = {"distillation": DISTILLATION, "penalties": PENALTIES.replace("STEPS", "4"), "rollouts": ROLLOUTS}
     for shard in ("true", "false"):
-        text = ADAPTER.replace("MODEL", str(pretrained)).replace("LINES", str(pretrained / "lines.txt"))
-        games[f"adapter, shard {shard}"] = text.replace("SHARD", shard)
+        games[f"adapter, shard {shard}"] = ADAPTER.replace("MODEL", str(pretrained)).replace("SHARD", shard)
+    games = {name: text.replace("LINES", str(pretrained / "lines.txt")) for name, text in games.items()}
     return play_on_one_and_two(games)
 
 
-@pytest.mark.parametrize("name", ["distillation", "penalties", "adapter, shard true", "adapter, shard false"])
+@pytest.mark.parametrize(
+    "name", ["distillation", "penalties", "rollouts", "adapter, shard true", "adapter, shard false"]
+)
 def test_sharded_players_have_the_gradients_of_one_process(name, played):
     assert len(played.turns(name)) > 1
     assert played.differences(name) == []

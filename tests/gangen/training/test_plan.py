@@ -66,3 +66,16 @@ def test_the_memory_of_players_is_what_they_then_take(optimizer, points):
     for name, tensors in kept.items():
         size = mebibytes(sum(it.numel() * it.element_size() for it in tensors))
         assert re.search(rf"\b{name} ([^,)]*)", line)[1] == size, line
+
+
+def test_of_a_sharded_player_each_process_keeps_a_part(points, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+
+    def sizes(*overrides):
+        lines = planned(points("players.generator.hidden_dim=4096", *overrides), points.registry)
+        [line] = [line for line in lines if line.startswith("memory: ")]
+        return [float(size.replace(",", "")) for size in re.findall(r"\b([\d.,]+) MiB", line)[1:]]
+
+    whole = sizes("players.generator.ema=0.9")
+    found = sizes("players.generator.ema=0.9", "players.generator.shard=true")
+    assert found == pytest.approx([1.25 * whole[0], whole[1], whole[2] / 4, whole[3] / 4], abs=0.2)
