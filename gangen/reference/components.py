@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from gangen.components.catalogue import SAMPLED, option_rows
@@ -30,6 +31,7 @@ def kind_lines(registry: Registry, kind: str) -> Iterator[str]:
         yield from _component(component, recipes.get((kind, component.name), []))
 
 
+@lru_cache(maxsize=1)
 def recipes_by_component(registry: Registry) -> dict[tuple[str, str], list[str]]:
     """Which recipes name a component, by its kind and full name; those that use it by default do not count."""
     found: dict[tuple[str, str], list[str]] = {}

@@ -4,7 +4,6 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from io import BytesIO
 from typing import Annotated, Any
 
@@ -12,6 +11,8 @@ from annotated_types import Gt
 
 from gangen.contracts import Callback
 from gangen.errors import UsageError
+from gangen.failures import summary
+from gangen.printing import say
 from gangen.report.charts import STYLE, draw_lines, several
 from gangen.report.figures import panels_of_metrics, panels_of_turns, phases_of
 from gangen.report.records import Row
@@ -72,12 +73,18 @@ class LivePlot(Callback):
 
     def _draw(self) -> None:
         self._drawn = len(self._rows)
-        with suppress(UsageError):  # where there is nothing to draw yet
+        try:
             figure = plot(self._rows)
             if self._shown is None:
                 self._shown = self._display(figure, display_id=True)
             else:
                 self._shown.update(figure)
+        except UsageError:  # nothing to draw yet
+            pass
+        except Exception as error:  # what only looks at a run does not end it
+            say(f"gangen: figures are drawn no further, and training goes on: {summary(error)}", sys.stderr)
+            self._display = None
+            self._rows.clear()
         self._drawn_at = time.monotonic()
 
 

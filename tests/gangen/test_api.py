@@ -295,6 +295,14 @@ def test_in_a_notebook_figures_are_drawn_while_a_run_trains(monkeypatch):
     assert list(losses.get_lines()[0].get_xdata()) == [1, 2, 3]
 
 
+def test_a_drawing_that_fails_does_not_end_the_run(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=Notebook))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=lambda thing, display_id: 1 / 0))
+    run = gangen.train(POINTS | {"run": "gone_on", "callbacks": [{"use": "plot", "seconds": 1e-9}]})
+    assert run.metrics[-1]["step"] == 3
+    assert capsys.readouterr().err.count("figures are drawn no further, and training goes on: ZeroDivisionError") == 1
+
+
 def test_elsewhere_nothing_is_drawn(monkeypatch):
     monkeypatch.setattr("gangen.report.plot.plot", lambda rows: pytest.fail("drawn"))
     gangen.train(POINTS | {"run": "unseen", "callbacks": [{"use": "plot", "seconds": 1e-9}]})
