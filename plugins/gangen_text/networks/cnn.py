@@ -8,7 +8,8 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from gangen import UsageError, label_of, noise
+from gangen import UsageError, label_of
+from gangen_text.networks.dropout import dropout
 from gangen_text.networks.filters import FilterBank
 from gangen_text.networks.generation import Condition
 from gangen_text.networks.judging import TextDiscriminator, in_groups
@@ -96,7 +97,4 @@ class CNNDiscriminator(TextDiscriminator):
         transform = self.highway(responses)
         gate = transform if self.gate is None else self.gate(responses)
         features = responses + gate.sigmoid() * (transform.relu() - responses)
-        if self.training and self.dropout:
-            kept = noise.uniform(*features.shape, device=features.device) >= self.dropout
-            features = features * kept / (1 - self.dropout)
-        return features
+        return dropout(features, self.dropout, self.training)

@@ -89,12 +89,15 @@ def _strongest(embedded: Tensor, weight: Tensor, bias: Tensor | None, width: int
 def _largest(embedded: Tensor, linear: nn.Linear, width: int) -> Tensor:
     """Largest responses, float ``[batch, filters]``, to windows of float ``[batch, length, e]``."""
     weight, bias = linear.weight, linear.bias  # once: spectral normalisation moves on each time
-    if embedded.shape[1] - width < weight.shape[1] or not torch.is_grad_enabled():
+    learns = torch.is_grad_enabled()
+    if learns and embedded.shape[1] - width < weight.shape[1]:
         return _strongest(embedded, weight, bias, width)[0]
-    # Of small windows those that won are fewer numbers than all responses, which then need no gradient.
     with torch.no_grad():
-        groups = embedded.split(WINDOWS_AT_ONCE)
-        winners = torch.cat([_strongest(some, weight, bias, width)[1] for some in groups])
+        groups = [_strongest(some, weight, bias, width) for some in embedded.split(WINDOWS_AT_ONCE)]
+    if not learns:
+        return torch.cat([largest for largest, _ in groups])
+    # Of small windows those that won are fewer numbers than all responses, which then need no gradient.
+    winners = torch.cat([won for _, won in groups])
     texts, starts = embedded.flatten(1), winners * embedded.shape[2]
     largest = bias.expand(len(texts), -1)
     for place, weights in enumerate(weight.unbind(1)):

@@ -4,11 +4,11 @@ from contextlib import nullcontext
 from typing import Annotated, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from gangen import UsageError, label_of, noise
+from gangen import UsageError, label_of
+from gangen_text.networks.dropout import dropout
 from gangen_text.networks.generation import Autoregressive, Condition
 from gangen_text.networks.judging import TextDiscriminator, in_groups
 from gangen_text.spec import TextSpec
@@ -93,8 +93,8 @@ class LSTMGenerator(Autoregressive):
             embedded = embedded + self.label_embedding(labels).unsqueeze(1)
         # Not every CPU has an LSTM in half precision.
         with torch.autocast(embedded.device.type, enabled=False):
-            features, _ = self.lstm(F.dropout(embedded, self.dropout, self.training))
-        return F.dropout(features, self.dropout, self.training)
+            features, _ = self.lstm(dropout(embedded, self.dropout, self.training))
+        return dropout(features, self.dropout, self.training)
 
 
 class LSTMDiscriminator(TextDiscriminator):
@@ -147,10 +147,5 @@ class LSTMDiscriminator(TextDiscriminator):
         # Penalties on relaxed rows differentiate twice, which cuDNN's LSTM cannot be.
         cudnn = torch.backends.cudnn.flags(enabled=False) if tokens.is_floating_point() else nullcontext()
         with cudnn, torch.autocast(embedded.device.type, enabled=False):
-            states, _ = self.lstm(self._dropped(embedded.to(self.embedding.weight.dtype)))
-        return self._dropped(self.norm(states))
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        if not (self.training and self.dropout):
-            return x
-        return x * (noise.uniform(*x.shape, device=x.device) >= self.dropout) / (1 - self.dropout)
+            states, _ = self.lstm(dropout(embedded.to(self.embedding.weight.dtype), self.dropout, self.training))
+        return dropout(self.norm(states), self.dropout, self.training)

@@ -8,6 +8,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
 from gangen import UsageError, label_of
+from gangen_text.networks.dropout import dropout
 from gangen_text.networks.generation import Autoregressive, Condition
 from gangen_text.spec import TextSpec
 
@@ -88,12 +89,12 @@ class RelationalMemory(Autoregressive):
         memory, label = self.begin(len(embedded), condition)
         if label is not None:
             embedded = embedded + label.unsqueeze(1)
-        embedded = F.dropout(embedded, self.dropout, self.training)
+        embedded = dropout(embedded, self.dropout, self.training)
         features = []
         for token, gates in zip(self.input(embedded).unbind(1), self.input_gates(embedded).unbind(1), strict=True):
             memory = self._advance(memory, token, gates)
             features.append(memory.flatten(1))
-        return F.dropout(torch.stack(features, dim=1), self.dropout, self.training)
+        return dropout(torch.stack(features, dim=1), self.dropout, self.training)
 
     def _advance(self, memory: Tensor, token: Tensor, gates: Tensor) -> Tensor:
         """The memory after a token, of which float ``[n, dim]`` and ``[n, 2 * dim]`` are what ``input`` and
