@@ -12,13 +12,11 @@ from torch.nn.functional import softplus
 
 from gangen.components.options import Part
 from gangen.components.registry import name_of
-from gangen.contracts import Batch
 from gangen.errors import UsageError
-from gangen.losses import at_least_float32
 from gangen.metrics.context import FEW, MetricContext, once_a_run
 from gangen.metrics.extraction import held_out
 from gangen.metrics.figures import Figure
-from gangen.metrics.log_ratios import accuracy, auc, gain, gains_drawn_again, interval
+from gangen.metrics.log_ratios import Rows, accuracy, asked, auc, gain, gains_drawn_again, interval, logits_of
 from gangen.networks import trainable
 from gangen.noise import mix
 from gangen.samplers import drawing
@@ -26,22 +24,8 @@ from gangen.samplers import drawing
 # Of what a judge learns from, this share shows when to stop, and how sure it may be; it is asked so many times.
 VALIDATION, LOOKS = 0.1, 10
 SCALES = torch.linspace(0, 2, 41, dtype=torch.float64)
-# Rows that are judged in one go; and so many show beforehand whether a judge fits.
-CHUNK, TRIED = 250, 8
-
-
-class Rows(NamedTuple):
-    """Rows as generators make them, ``[n, ...]``, and what each was made on."""
-
-    rows: Tensor
-    condition: Batch
-
-    def take(self, which: Tensor | slice) -> "Rows":
-        """Some of them."""
-        return Rows(self.rows[which], {name: column[which] for name, column in self.condition.items()})
-
-    def __len__(self) -> int:
-        return len(self.rows)
+# So many rows show beforehand whether a judge fits.
+TRIED = 8
 
 
 class Verdict(NamedTuple):
@@ -108,7 +92,7 @@ class HeldOutJudge:
                 raise UsageError(f"{name_of(self)} needs at least {least} {kind} rows, and there are {count}")
         judge = self._fresh(context)
         with drawing(context.seed, context.device, judge):
-            _asked(judge, self._held_out(context, TRIED))
+            asked(judge, self._held_out(context, TRIED))
 
     def protocol(self, context: MetricContext) -> dict[str, Any]:
         """How many rows taught and were judged, and by whom."""
@@ -164,7 +148,7 @@ class HeldOutJudge:
         judge = self._fresh(context)
         with drawing(mix(context.seed, "judge"), context.device, judge):
             scale = self._teach(judge, *lesson)
-            real, fake = (scale * self._logits(judge, side) for side in exam)
+            real, fake = (scale * logits_of(judge, side) for side in exam)
         low, high = interval(gains := gains_drawn_again(real, fake, context.seed))
         figures = {
             "judge_accuracy": accuracy(real, fake).item(),
@@ -187,24 +171,19 @@ class HeldOutJudge:
             judge.train()
             with torch.enable_grad():
                 rows = zip(lesson, batches, strict=True)
-                loss = cross_entropy(*(_asked(judge, side.take(batch.to(side.rows.device))) for side, batch in rows))
+                loss = cross_entropy(*(asked(judge, side.take(batch.to(side.rows.device))) for side, batch in rows))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
             if (step + 1) % max(1, self.steps // LOOKS) == 0 or step + 1 == self.steps:
                 judge.eval()
-                found = cross_entropy(*(self._logits(judge, side) for side in validation)).item()
+                found = cross_entropy(*(logits_of(judge, side) for side in validation)).item()
                 if found < best:
                     best, kept = found, copy.deepcopy(judge.state_dict())
         judge.load_state_dict(kept)
         judge.eval()
-        logits = [self._logits(judge, side) for side in validation]
+        logits = [logits_of(judge, side) for side in validation]
         return min(SCALES.tolist(), key=lambda scale: cross_entropy(*(scale * it for it in logits)).item())
-
-    def _logits(self, judge: nn.Module, side: Rows) -> Tensor:
-        """Float64 ``[n]`` on the CPU."""
-        parts = [_asked(judge, side.take(slice(at, at + CHUNK))) for at in range(0, len(side), CHUNK)]
-        return torch.cat(parts).double().cpu()
 
     def _fresh(self, context: MetricContext) -> nn.Module:
         if self.discriminator is not None:
@@ -241,11 +220,3 @@ def cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
 def _orders(rows: int, n: int) -> Tensor:
     """``n`` numbers of rows, int64: all rows in some order, again and again."""
     return torch.cat([torch.randperm(rows) for _ in range(math.ceil(n / rows))])[:n]
-
-
-def _asked(judge: nn.Module, side: Rows) -> Tensor:
-    """One logit for each row, float ``[n]``: the mean of its parts. Raises UsageError for one that judges packs."""
-    logits = at_least_float32(judge(side.rows, side.condition))
-    if len(logits) != len(side):
-        raise UsageError(f"{name_of(judge)} gives {len(logits)} logits for {len(side)} rows, and a judge one for each")
-    return logits.flatten(1).mean(1) if logits.dim() > 1 else logits

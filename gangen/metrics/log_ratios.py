@@ -1,26 +1,86 @@
 """What logits tell that stand for log-ratios, log p(real) - log p(sample): of held-out rows and of samples."""
 
 import math
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from gangen.components.registry import name_of
+from gangen.contracts import Batch
+from gangen.errors import UsageError
+from gangen.losses import at_least_float32
 
 RESAMPLED, INTERVAL = 1000, (0.025, 0.975)
+# Rows that are judged in one go.
+CHUNK = 250
 
 
-def gain(real: Tensor, fake: Tensor) -> Tensor:
-    """E_real[s] - log E_fake[exp s] over the last dimension of logits float ``[..., n]`` and ``[..., m]``.
+class Rows(NamedTuple):
+    """Rows as generators make them, ``[n, ...]``, and what each was made on."""
 
-    What the likelihood of real rows gains, in nats a row, where samples are weighted by exp(s): at most the divergence
-    KL(real | fake) of the whole distributions (Donsker and Varadhan, 1983).
+    rows: Tensor
+    condition: Batch
+
+    def take(self, which: Tensor | slice) -> "Rows":
+        """Some of them."""
+        return Rows(self.rows[which], {name: column[which] for name, column in self.condition.items()})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def asked(discriminator: nn.Module, side: Rows) -> Tensor:
+    """A logit for each row, float ``[n]``: the mean of its parts. Raises UsageError where rows are judged together."""
+    logits = at_least_float32(discriminator(side.rows, side.condition))
+    if len(logits) != len(side):
+        raise UsageError(
+            f"{name_of(discriminator)} gives {len(logits)} logits for {len(side)} rows, and a judge one for each"
+        )
+    return logits.flatten(1).mean(1) if logits.dim() > 1 else logits
+
+
+def logits_of(discriminator: nn.Module, side: Rows) -> Tensor:
+    """Those of all rows, float64 ``[n]`` on the CPU."""
+    parts = [asked(discriminator, side.take(slice(at, at + CHUNK))) for at in range(0, len(side), CHUNK)]
+    return torch.cat(parts).double().cpu()
+
+
+def gain(real: Tensor, fake: Tensor, of_real: Tensor | None = None, of_fake: Tensor | None = None) -> Tensor:
+    """E_real[s] - log E_fake[exp s], for logits float ``[n]`` and ``[m]``: what the likelihood of real rows gains, in
+    nats a row, where samples are weighted by exp(s).
+
+    It is at most the divergence KL(real | fake) of the whole distributions (Donsker and Varadhan, 1983). With groups
+    from 0 on, int64 ``[n]`` and ``[m]``, samples of each are weighted among each other, and all groups have samples.
     """
-    return real.mean(-1) - (fake.logsumexp(-1) - math.log(fake.shape[-1]))
+    if of_real is None or of_fake is None:
+        return real.mean() - (fake.logsumexp(0) - math.log(len(fake)))
+    highest = fake.new_full((int(of_fake.max()) + 1,), -torch.inf).scatter_reduce(0, of_fake, fake, "amax")
+    sums = torch.zeros_like(highest).index_add(0, of_fake, (fake - highest[of_fake]).exp())
+    means = sums.log() + highest - of_fake.bincount().to(fake).log()
+    return (real - means[of_real]).mean()
 
 
-def gains_drawn_again(real: Tensor, fake: Tensor, seed: int) -> Tensor:
-    """The gain on ``RESAMPLED`` bootstraps of both sides, float64, by ``seed``."""
+def gains_drawn_again(
+    real: Tensor, fake: Tensor, seed: int, of_real: Tensor | None = None, of_fake: Tensor | None = None
+) -> Tensor:
+    """The gain on ``RESAMPLED`` bootstraps of both sides, samples within their groups, float64, by ``seed``."""
     generator = torch.Generator().manual_seed(seed)
-    return gain(*(side[torch.randint(len(side), (RESAMPLED, len(side)), generator=generator)] for side in (real, fake)))
+    groups = torch.zeros(len(fake), dtype=torch.int64) if of_fake is None else of_fake
+    order = groups.argsort(stable=True)
+    fake, groups = fake[order], groups[order]
+    counts = groups.bincount()
+    first, many = (counts.cumsum(0) - counts)[groups], counts[groups]
+    gains = []
+    for _ in range(RESAMPLED):
+        drawn = torch.randint(len(real), (len(real),), generator=generator)
+        places = first + (torch.rand(len(fake), generator=generator, dtype=torch.float64) * many).long()
+        gains.append(
+            gain(real[drawn], fake[places])
+            if of_real is None
+            else gain(real[drawn], fake[places], of_real[drawn], groups)
+        )
+    return torch.stack(gains)
 
 
 def interval(drawn_again: Tensor) -> tuple[float, float]:

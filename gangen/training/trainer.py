@@ -64,9 +64,9 @@ class Trainer:
     A phase's batch is the global one: ``accumulate`` micro-batches on each process make it up. ``seed`` fixes every
     draw of the run: rows, noise and dropout are functions of it and of the counters in ``state``, so a run that
     goes on from a checkpoint is the run that never stopped. With ``shared_noise`` they do not depend on the
-    number of processes either (dropout excepted). ``objective`` is given where the game is a module: what it
-    keeps between turns then belongs to a checkpoint. With ``skips``, a turn whose figures or gradients are not finite
-    on one of the processes is left out on all, so many times; ``left_out`` says of which that is yet to be told.
+    number of processes either (torch's own dropout excepted). ``objective`` is given where the game is a module: what
+    it keeps between turns then belongs to a checkpoint. With ``skips``, a turn whose figures or gradients are not
+    finite on one of the processes is left out on all, so many times; ``left_out`` says of which that is yet to be told.
     """
 
     def __init__(
