@@ -68,14 +68,25 @@ def _component(component: Component, recipes: Sequence[str]) -> Iterator[str]:
     opening = " ".join(said.partition("\n\n")[0].split()).replace("``", "`")
     yield f"\n## {component.name}"
     yield from (f"\n{words}" for words in (component.summary and f"*{component.summary}*", opening) if words)
-    if component.options.parameters:
-        yield from option_table(component.options.parameters)
-    if component.kind in SAMPLED and component.settings.parameters:
-        yield from option_table(component.settings.parameters, "sampling")
+    yield from _options(component)
     if papers := _PAPER.findall(" ".join(said.split())) or _PAPER.findall(component.summary):
         yield f"\nPapers: {'; '.join(dict.fromkeys(map(' '.join, papers)))}"
     if recipes:
         yield f"\nRecipes: {', '.join(f'`{name}`' for name in recipes)}"
+
+
+def _options(component: Component) -> Iterator[str]:
+    """What it can be told, and how it samples; why that is not known where it cannot be loaded."""
+    try:
+        options = component.options.parameters
+        settings = component.settings.parameters if component.kind in SAMPLED else []
+    except PluginError as error:
+        yield f"\nIts options are not known here: {error}"
+        return
+    if options:
+        yield from option_table(options)
+    if settings:
+        yield from option_table(settings, "sampling")
 
 
 def _docstring(component: Component) -> str:

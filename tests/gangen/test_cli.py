@@ -470,6 +470,15 @@ def test_every_option_of_what_is_shipped_has_a_sentence():
     assert silent == []
 
 
+def test_a_page_says_which_component_cannot_be_loaded_and_has_the_others(install, capsys):
+    install("acme", "@hookimpl\ndef gangen_losses(register): register('lost', 'gangen_acme.nowhere:Lost')")
+    assert cli.main(["docs", "reference/losses"]) == 0
+    page = capsys.readouterr().out
+    lost = page.partition("## acme/lost\n")[2].partition("\n## ")[0]
+    assert "Its options are not known here: cannot load 'gangen_acme.nowhere:Lost': ModuleNotFoundError" in lost
+    assert "## gangen/hinge\n" in page
+
+
 def test_the_documentation_can_be_read_where_there_is_only_the_package(capsys):
     assert cli.main(["docs"]) == 0
     listed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line)
