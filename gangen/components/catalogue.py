@@ -77,9 +77,10 @@ def recipe_lines(registry: Registry) -> Iterator[str]:
 
 
 def component_lines(registry: Registry, name: str) -> Iterator[str]:
-    """The components of a full or bare name, with their options; nothing where nothing has this name."""
+    """The components of a full or bare name, or else those that had it, with their options; nothing without any."""
     components = [component for kind in KINDS for component in registry.all(kind)]
-    for index, component in enumerate(it for it in components if name in (it.name, it.bare_name, *it.was)):
+    named = [it for it in components if name in (it.name, it.bare_name)]
+    for index, component in enumerate(named or [it for it in components if it.was_called(name)]):
         if index:
             yield ""
         yield from _component(component)

@@ -39,6 +39,10 @@ class Component:
         """The name without its namespace."""
         return self.name.partition("/")[2]
 
+    def was_called(self, name: str) -> bool:
+        """Whether it had this full or bare name."""
+        return name in self.was or name in [former.partition("/")[2] for former in self.was]
+
     def __str__(self) -> str:
         return f"{KINDS[self.kind].singular} {self.name!r}"
 

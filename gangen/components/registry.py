@@ -139,7 +139,7 @@ class Registry:
             UsageError: there is none, or a bare name is not unique.
         """
         found = self._matches(kind, name)
-        if not found and len(found := self._once(kind, name)) == 1:
+        if not found and len(found := self._formerly(kind, name)) == 1:
             it = found[0]
             self.renamed[name] = f"{it} is not called {name!r} since {it.distribution} {it.since}: give the new name"
         if len(found) == 1:
@@ -213,13 +213,9 @@ class Registry:
             return [components[name]] if name in components else here
         return [component for component in components.values() if component.bare_name == name]
 
-    def _once(self, kind: str, name: str) -> list[Component]:
+    def _formerly(self, kind: str, name: str) -> list[Component]:
         """The components that had this full or bare name."""
-        return [
-            it
-            for it in self._components[kind].values()
-            if name in it.was or name in [was.partition("/")[2] for was in it.was]
-        ]
+        return [component for component in self._components[kind].values() if component.was_called(name)]
 
     def _hint(self, name: str, choices: Iterable[str]) -> str:
         """A near name; else the plugins that might have had it."""

@@ -378,6 +378,14 @@ def test_show_lists_options_with_types_and_defaults(echo, capsys):
     assert "loss loss non_saturating" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize("name", ["sharper", "acme/sharper"])
+def test_show_finds_what_had_another_name_before(install, capsys, name):
+    text = 'register("sharp", "gangen.losses:Hinge", was=("sharper",), since="1.2")'
+    install("acme", f"@hookimpl\ndef gangen_losses(register): {text}")
+    assert cli.main(["show", name]) == 0
+    assert capsys.readouterr().out.startswith("acme/sharp: loss, from gangen-acme 1.2")
+
+
 def test_show_says_what_options_are_and_how_samples_are_set(echo, capsys):
     assert cli.main(["show", "adam"]) == 0
     lines = capsys.readouterr().out.splitlines()
