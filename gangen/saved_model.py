@@ -91,7 +91,7 @@ def write_weights(folder: Path, name: str, state: Mapping[str, torch.Tensor]) ->
 
 
 def read_model(folder: Path, registry: Registry, device: torch.device | str = "cpu") -> Model:
-    """The model in ``folder``. Raises as ``load`` does."""
+    """The model in ``folder``; former names that it has are told of. Raises as ``load`` does."""
     try:
         about = read_json(folder / "gangen.json")
         if about["format"] == 1:  # one generator, which sampled by itself
@@ -164,6 +164,8 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
         raise RunError(f"the model in {folder} is damaged: {error}") from None
     sampler = registry.build(use, players=Players(built))
+    for words in registry.tell_renamed():
+        say(f"gangen: {folder / 'gangen.json'}: {words}", sys.stderr)
     name = next(iter(uses.values())).name if len(uses) == 1 else use.name
     return Model(sampler, built, codec, name, torch.device(device), batch_size)
 

@@ -42,13 +42,14 @@ class Registry:
     """Components and recipes of all plugins.
 
     ``broken`` says why a plugin was kept out, by name; ``blocked`` names those that were not wanted. ``renamed`` says,
-    of each former name by which something was found, what to call it now.
+    of each former name by which something was found, what to call it now; ``tell_renamed`` says so once.
     """
 
     def __init__(self) -> None:
         self.broken: dict[str, str] = {}
         self.blocked: tuple[str, ...] = ()
         self.renamed: dict[str, str] = {}
+        self._told: set[str] = set()
         self._plugins: dict[str, Plugin] = {}
         self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
         self._code: dict[Path, ModuleType] = {}
@@ -151,6 +152,11 @@ class Registry:
         if elsewhere:
             raise UsageError(f"{elsewhere[0].name!r} is among the {elsewhere[0].kind}, not the {kind}")
         raise UsageError(f"no {KINDS[kind].singular} is called {show(name)}{self._hint(name, self._components[kind])}")
+
+    def tell_renamed(self) -> list[str]:
+        """What ``renamed`` says that was not told before."""
+        told, self._told = self._told, set(self.renamed)
+        return [words for name, words in self.renamed.items() if name not in told]
 
     def recipes(self) -> dict[str, Path]:
         """Recipes that come with plugins, as ``namespace/stem``; gangen's own have no namespace."""

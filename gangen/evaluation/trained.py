@@ -1,6 +1,7 @@
 """The evaluation of a run that was trained: the figures of its metrics, and its frontiers beside its baseline's."""
 
 import hashlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from gangen.metrics.context import MetricContext, evaluate, joined, measure
 from gangen.metrics.figures import Figure
 from gangen.metrics.tradeoff import Row, Tradeoff
 from gangen.noise import mix
+from gangen.printing import say
 from gangen.recipe.load import load_recipe
 from gangen.recipe.sections import Recipe
 from gangen.run_directory import RunDirectory
@@ -54,6 +56,8 @@ class Trained:
             ) from None
         # Replaced in the recipe, so that metrics are built and refused as they are before training.
         self.recipe = self.played.with_metrics(list(_chosen(self.played, request, registry)))
+        for words in [*self.played.remarks, *registry.tell_renamed()]:
+            say(f"gangen: {words}", sys.stderr)
         newest, self.damaged = checkpoint.newest_whole(self.run.checkpoints, torch.device("cpu"))
         if newest is None:
             raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")

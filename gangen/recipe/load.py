@@ -44,14 +44,13 @@ def load_recipe(
     for key in ("sampler", "guard"):  # options of what is used where a recipe names nothing
         if isinstance(tree.get(key), dict):
             tree[key].setdefault("use", Recipe.model_fields[key].default)
-    known = set(registry.renamed)
     try:
         read = Recipe.model_validate_json(json.dumps(tree), context=registry)
     except ValidationError as error:
         for keys, message in problems_of(error):
             source.wrong(keys, message)
     source.stop_if_wrong()
-    source.remarks += [words for name, words in registry.renamed.items() if name not in known]
+    source.remarks += registry.tell_renamed()
     vars(read)["_source"] = source  # no field: where a recipe was written does not tell it from an equal one
     return read
 

@@ -76,6 +76,26 @@ def test_a_model_that_was_trained_on_is_read_again(run):
     assert saved_model.sample(seed=0) != before
 
 
+def test_a_former_name_in_a_model_still_works_and_the_new_one_is_told(run, install, capsys):
+    install(
+        "acme",
+        """
+        @hookimpl
+        def gangen_generators(register):
+            register("net", "gangen_echo.networks:Generator", was=("old/net",), since="1.2")
+        """,
+    )
+    about = run("ring") / "gangen.json"
+    before = saved_model.load("runs/ring").sample(n=3, seed=0)
+    assert capsys.readouterr().err == ""
+    about.write_text(about.read_text().replace("echo/mlp", "old/net"))
+    assert saved_model.load("runs/ring").sample(n=3, seed=0) == before
+    assert capsys.readouterr().err == (
+        "gangen: runs/ring/model/gangen.json: generator 'acme/net' is not called 'old/net' since gangen-acme 1.2: "
+        "give the new name\n"
+    )
+
+
 def test_a_model_folder_by_itself_is_enough(run, tmp_path):
     folder = run("ring")
     moved = tmp_path / "elsewhere"

@@ -219,6 +219,21 @@ def test_other_metrics_and_counts_can_be_asked_for(runs):
     assert found["frontiers"] == []
 
 
+def test_former_names_still_work_and_the_new_ones_are_told(runs, install, capsys):
+    text = (
+        'register("differing", "gangen_text.metrics.variety:Unique", was=("old/unique", "older/unique"), since="1.2")'
+    )
+    install("acme", f"@hookimpl\ndef gangen_metrics(register): {text}")
+    recipe = Path("runs/o0/recipe.yaml")
+    recipe.write_text(recipe.read_text().replace("text/unique", "old/unique"))
+    assert [metric["use"] for metric in evaluated("o0", "--metric", "older/unique")["metrics"]] == ["acme/differing"]
+    said = [line for line in capsys.readouterr().err.splitlines() if "is not called" in line]
+    assert said == [
+        f"gangen: metric 'acme/differing' is not called '{name}' since gangen-acme 1.2: give the new name"
+        for name in ("old/unique", "older/unique")
+    ]
+
+
 def test_data_of_another_kind_need_no_temperature(runs, capsys):
     found = evaluated("points", "--samples", "50")
     assert found["figures"].keys() == {"modes", "good", "kl"}
