@@ -118,7 +118,7 @@ class Model:
         about = {"model": self.name, "labels": self.labels, "settings": self.written_settings | settings}
         try:
             save_program(Path(path), self.sampler, self.networks, partial(self._condition, prompt), settings, about)
-        except (UsageError, OSError, TypeError) as error:
+        except (UsageError, TypeError) as error:
             raise UsageError(f"{self.name} cannot be written as a program: {error}") from None
 
     def __repr__(self) -> str:

@@ -71,7 +71,7 @@ class _Sampling(nn.Module):
 
     def __init__(self, sampler: Sampler, networks: Mapping[str, nn.Module], settings: Mapping[str, Any]) -> None:
         super().__init__()
-        self.networks = nn.ModuleDict(networks)
+        self.networks = nn.ModuleList(networks.values())  # by number: a module's own names, as "values", are taken
         self.sampler = sampler
         self.settings = settings
 
@@ -93,7 +93,8 @@ def save_program(
 
     ``about`` is said in the file beside what the program takes.
 
-    Raises UsageError for what cannot be traced, with the reason, and where the program would make other samples.
+    Raises UsageError for what cannot be traced, with the reason, where the program would make other samples, and for a
+    path that cannot be written to.
     """
     if path.suffix != SUFFIX:
         raise UsageError(f"cannot write a program to {path}: let its name end in {SUFFIX}")
@@ -119,8 +120,11 @@ def save_program(
     written = BytesIO()
     with _in_silence():
         torch.export.save(program, written, extra_files={INPUTS: to_json({**inputs, **about}, indent=1)})
-    with replacing(path) as temporary:
-        temporary.write_bytes(written.getvalue())
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(written.getvalue())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write to {str(path)!r}: {error}") from None
 
 
 def _traced(module: nn.Module, noise: list[Tensor], condition: dict[str, Tensor]) -> Any:

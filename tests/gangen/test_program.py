@@ -94,6 +94,20 @@ def test_what_is_no_program_is_refused_with_the_reason(network, why, tmp_path, c
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("name", ["values", "to"])
+def test_networks_may_be_called_as_a_module_calls_something_of_its_own(name, tmp_path):
+    network = Pushed()
+    Model(network, {name: network}, Codec(), "test/pushed", torch.device("cpu")).save_program(tmp_path / "pushed.pt2")
+    program = torch.export.load(tmp_path / "pushed.pt2").module()
+    assert program([torch.zeros(2, 3), torch.zeros(2, 2)], {"push": torch.zeros(2)}).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["no\0file.pt2", "no/file.pt2"])
+def test_a_path_that_cannot_be_written_to_is_refused(name, tmp_path):
+    with pytest.raises(UsageError, match="test/pushed cannot be written as a program: cannot write to"):
+        model(Pushed()).save_program(tmp_path / name)
+
+
 def test_another_suffix_and_a_setting_that_is_none_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"let its name end in \.pt2"):
         model(Pushed()).save_program(tmp_path / "pushed.onnx")
