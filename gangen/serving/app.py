@@ -26,6 +26,7 @@ from gangen.failures import summary
 from gangen.metrics.figures import is_number
 from gangen.model import Model
 from gangen.outputs import as_file, as_json, media_type
+from gangen.printing import visible
 from gangen.serving.batches import Batches, Busy, Draw
 
 PAGE = Path(__file__).with_name("page")
@@ -125,15 +126,15 @@ def application(model: Model, limits: Limits | None = None, title: str = "") -> 
     @app.exception_handler(GangenError)
     def refuse(request: Request, error: GangenError) -> JSONResponse:
         status = 503 if isinstance(error, Busy) else 422 if isinstance(error, UsageError) else 500
-        return JSONResponse({"detail": str(error)}, status, {"Retry-After": "1"} if status == 503 else None)
+        return JSONResponse({"detail": visible(str(error))}, status, {"Retry-After": "1"} if status == 503 else None)
 
     @app.exception_handler(RequestValidationError)
     def explain(request: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"detail": "\n".join(map(_words, error.errors()))}, 422)
+        return JSONResponse({"detail": visible("\n".join(map(_words, error.errors())))}, 422)
 
     @app.exception_handler(Exception)
     def fail(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": summary(error)}, 500)
+        return JSONResponse({"detail": visible(summary(error))}, 500)
 
     @app.middleware("http")
     async def secure(request: Request, answer: Any) -> Response:

@@ -73,6 +73,12 @@ def test_what_is_wrong_is_said_in_one_message(client, request_, words):
     assert answer.status_code == 422 and answer.json()["detail"].split("\n")[0] == words
 
 
+@pytest.mark.parametrize("body", ['{"settings": {"\\ud800": 1}}', '{"\\ud800": 1}', '{"prompt": "\\ud800"}'])
+def test_half_a_character_is_refused_and_shown_as_an_escape(client, body):
+    answer = client.post("/sample", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422 and "'\\ud800'" in answer.json()["detail"]
+
+
 def test_what_is_no_json_and_what_is_too_large_is_refused(client):
     headers = {"content-type": "application/json"}
     assert client.post("/sample", content=b"prompt=ab", headers=headers).status_code == 422
