@@ -385,6 +385,8 @@ def _load_optimizer(player: Player, folder: Path) -> None:
             found = group.get(name)  # nothing where an earlier version of torch saved it
             if value is not None and found is not None and _kind(found) != _kind(value):
                 raise ValueError(f"{name} of an optimizer is {found!r}")
+        # Which of torch's kernels can take the step depends on where this run plays, and on whether it is sharded.
+        group |= {name: fresh[name] for name in ("fused", "foreach") if name in fresh}
     player.optimizer.load_state_dict({"state": state, "param_groups": groups})
     for parameter, row in player.optimizer.state.items():
         for name, value in row.items():

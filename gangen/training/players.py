@@ -297,8 +297,8 @@ def slowed(optimizer: torch.optim.Optimizer, rate: float) -> Iterator[None]:
 class StepSize:
     """Looks at ``parameters`` before a step, whose gradients must be there, and at what the step made of them after it.
 
-    Of more than ``LOOKED_AT`` numbers on a process, each so many-th is compared with what it was. Nothing here waits
-    for the device.
+    Of more than ``LOOKED_AT`` numbers each so many-th is compared with what it was, where processes have parts of them
+    the same on all. Nothing here waits for the device.
     """
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
@@ -307,7 +307,7 @@ class StepSize:
         self.parts = any(is_part(it) for it in moving)
         self.parameters = [rows_of(it) for it in moving]
         # Odd, since rows tend to be of even length: else some columns would never be looked at.
-        self.stride = sum(it.numel() for it in self.parameters) // LOOKED_AT | 1
+        self.stride = sum(it.numel() for it in moving) // LOOKED_AT | 1
         self.before = [it.clone() for it in self._looked_at()]
 
     def figures(self) -> Stats:

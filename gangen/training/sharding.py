@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from gangen.collectives import world_size
+from gangen.collectives import rank, world_size
 from gangen.optimizers import Learning
 
 if TYPE_CHECKING:  # it takes a second to import
@@ -33,7 +33,9 @@ class Shards:
         mesh = init_device_mesh(self.parameters[0].device.type, (world_size(),))
         for parameter in self.parameters:
             placement = Shard(0) if parameter.dim() else Replicate()
-            part = distribute_tensor(parameter.detach(), mesh, [placement], src_data_rank=None).clone()
+            rows = distribute_tensor(parameter.detach(), mesh, [placement], src_data_rank=None)
+            # In the order of memory that gradients of released parameters have: fused optimizers go through memory.
+            part = rows.clone(memory_format=torch.contiguous_format)
             self.parts.append(nn.Parameter(part, parameter.requires_grad))
         self.release()
 
@@ -91,7 +93,7 @@ def complaint(learning: Learning, net: nn.Module) -> str:
     try:
         learning.optimizer(dict(zip(kept, parts, strict=True))).step()
     except Exception as error:
-        return str(error).partition("\n")[0]
+        return str(error).partition("\n")[0] or type(error).__name__
     return ""
 
 
@@ -110,8 +112,11 @@ def part_of(whole: Tensor, like: Tensor) -> Tensor:
 
 
 def rows_of(tensor: Tensor) -> Tensor:
-    """What this process has of a tensor, without gradient, in the same memory."""
-    return tensor.to_local().detach() if is_part(tensor) else tensor.detach()
+    """What this process has of a tensor, without gradient, in the same memory; what all have is process 0's."""
+    if not is_part(tensor):
+        return tensor.detach()
+    rows = tensor.to_local().detach()
+    return rows if tensor.dim() or rank() == 0 else rows.new_empty(0)
 
 
 def whole_of(tensor: Tensor) -> Tensor:

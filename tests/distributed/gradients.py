@@ -6,6 +6,7 @@ Every FOLDER/NAME.yaml is played. OUT/rankN.safetensors then has
 
     NAME/gradient.PHASE.BATCH.PLAYER  what a player learned from in the turn with this batch, NaN where it is missing
     NAME/weights.PLAYER               its parameters and buffers at the end
+    NAME/average.PLAYER               those of its average
     NAME/objective                    what the objective remembers at the end
     NAME/figures.TURN/FIGURE          means of what the turns reported
 
@@ -51,6 +52,8 @@ def play(trainer: Trainer) -> dict[str, Tensor]:
     for name, player in trainer.players.items():
         with player.whole():
             found[f"weights.{name}"] = flat(player.net.state_dict().values())
+            if player.average is not None:
+                found[f"average.{name}"] = flat(player.average.state_dict().values())
     if trainer.objective is not None and trainer.objective.state_dict():
         found["objective"] = flat(trainer.objective.state_dict().values())
     return found | {f"figures.{name}": torch.tensor(value) for name, value in trainer.meter.read().items()}

@@ -41,10 +41,19 @@ objective: {use: text/seqgan, rollouts: 2, rollout_with: average}
 phases: {adversarial: {steps: 3, turns: {imitate: 1, discriminate: 1, policy: 1}}}
 trainer: {batch_size: 4, precision: fp64, threads: 1}
 """
+CONVOLUTIONS = """
+data: {use: image/digits, size: 32}
+players:
+  generator: {use: image/dcgan, width: 8, shard: true, ema: 0.9, optimizer: {lr: 0.001, eps: 1e-4}}
+  discriminator: {use: image/dcgan, width: 8, shard: true, optimizer: {lr: 0.001, eps: 1e-4}}
+objective: {use: image/gan}
+phases: {adversarial: {steps: 2, turns: {discriminate: 1, generate: 1}}}
+trainer: {batch_size: 8, precision: fp64, threads: 1}
+"""
 PENALTIES = """
 data: {use: image/points, size: 256, heldout_size: 64}
 players:
-  generator: {use: image/mlp, hidden_dim: 5, shard: true, optimizer: {lr: 0.01, eps: 1e-4}, ema: 0.9}
+  generator: {use: image/mlp, hidden_dim: 5, shard: true, optimizer: {use: sgd, lr: 0.1, momentum: 0.5}, ema: 0.9}
   discriminator: {use: image/mlp, hidden_dim: 5, shard: true, weight_clip: 0.3,
                   optimizer: {use: adamw, lr: 0.01, eps: 1e-4, groups: [{match: "*.bias", lr: 0.1}]}}
 objective: {use: image/gan, loss: relativistic_average, penalties: [r1], lazy_penalties: [gradient_penalty]}
@@ -53,6 +62,34 @@ trainer: {batch_size: 32, precision: fp64, threads: 1}
 every: {log: 1, sample: 2, evaluate: 2, checkpoint: 2}
 metrics: [image/modes]
 keep_best: kl
+"""
+
+# Of three rows the two on the first process change; the weight that has no dimension is on both.
+STEP = """
+import json
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from gangen.contracts import Clock
+from gangen.optimizers import Learning, sgd
+from gangen.schedules import Schedule
+from gangen.training.players import Player, learning
+
+accelerator = Accelerator(cpu=True)
+net = nn.Module()
+net.rows, net.scale = nn.Parameter(torch.ones(3, 3 * 2**19)), nn.Parameter(torch.tensor(2000.0))
+player = Player("player", net, Learning(sgd, {"lr": Schedule(0.5)}))
+player.shard()
+with learning({"player": player}, ["player"]):
+    (net.rows[:2].sum() + 1000 * net.scale).backward()
+    player.share_gradients()
+    figures = player.step(Clock("phase", 0, 10), measure=True)
+figures = {name: figure.item() for name, figure in figures.items()}
+if accelerator.is_main_process:
+    print(json.dumps(figures))
+accelerator.end_training()
 """
 
 
@@ -78,6 +115,7 @@ def pretrained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def played(play_on_one_and_two, pretrained):
     games = {"distillation": DISTILLATION, "penalties": PENALTIES.replace("STEPS", "4"), "rollouts": ROLLOUTS}
+    games["convolutions"] = CONVOLUTIONS
     for shard in ("true", "false"):
         games[f"adapter, shard {shard}"] = ADAPTER.replace("MODEL", str(pretrained)).replace("SHARD", shard)
     games = {name: text.replace("LINES", str(pretrained / "lines.txt")) for name, text in games.items()}
@@ -85,7 +123,7 @@ def played(play_on_one_and_two, pretrained):
 
 
 @pytest.mark.parametrize(
-    "name", ["distillation", "penalties", "rollouts", "adapter, shard true", "adapter, shard false"]
+    "name", ["distillation", "penalties", "rollouts", "convolutions", "adapter, shard true", "adapter, shard false"]
 )
 def test_sharded_players_have_the_gradients_of_one_process(name, played):
     assert len(played.turns(name)) > 1
@@ -96,13 +134,15 @@ def test_a_sharded_run_is_sampled_measured_kept_and_gone_on_with_as_any_other(tm
     (tmp_path / "four.yaml").write_text(PENALTIES.replace("STEPS", "4"))
     (tmp_path / "eight.yaml").write_text(PENALTIES.replace("STEPS", "8"))
     gangen.train(tmp_path / "eight.yaml", run=str(tmp_path / "whole"))
+    gangen.train(tmp_path / "four.yaml", run=str(tmp_path / "more"))
+    python("-m", "gangen", "eight.yaml", "run=more", processes=2, cwd=tmp_path)
     python("-m", "gangen", "four.yaml", "run=two", processes=2, cwd=tmp_path)
     python("-m", "gangen", "four.yaml", "run=other", processes=2, cwd=tmp_path)
     python("-m", "gangen", "eight.yaml", "run=two", processes=2, cwd=tmp_path)
     python("-m", "gangen", "eight.yaml", "run=other", "players.generator.shard=false", cwd=tmp_path)
     files = [file.relative_to(tmp_path / "whole") for file in (tmp_path / "whole").rglob("*.safetensors")]
     assert {"model", "best", "checkpoints"} == {file.parts[0] for file in files}
-    for run in ("two", "other"):
+    for run in ("more", "two", "other"):
         for file in files:
             found, expected = load_file(tmp_path / run / file), load_file(tmp_path / "whole" / file)
             assert found.keys() == expected.keys()
@@ -115,19 +155,31 @@ def test_a_sharded_run_is_sampled_measured_kept_and_gone_on_with_as_any_other(tm
     assert gangen.load(tmp_path / "two").sample(n=3, seed=1)
 
 
+def test_a_step_is_as_large_with_parts_as_with_the_whole(tmp_path, python):
+    (tmp_path / "step.py").write_text(STEP)
+    alone, together = (json.loads(python(tmp_path / "step.py", processes=n).stdout) for n in (1, 2))
+    assert together == pytest.approx(alone, rel=1e-5)
+
+
 def test_an_optimizer_that_cannot_step_with_parts_is_refused_before_training(tmp_path, python):
     (tmp_path / "mine.py").write_text(
         "import torch\n"
         "from gangen import hookimpl\n"
         "def lifted(parameters):\n"
         "    return torch.optim.Adagrad(parameters, fused=True)\n"
+        "def wordless(parameters):\n"
+        "    assert not any(hasattr(it, 'full_tensor') for group in parameters for it in group['params'])\n"
+        "    return torch.optim.SGD(parameters)\n"
         "@hookimpl\n"
         "def gangen_optimizers(register):\n"
         "    register('lifted', f'{__name__}:lifted')\n"
+        "    register('wordless', f'{__name__}:wordless')\n"
     )
     (tmp_path / "game.yaml").write_text("code: mine.py\n" + PENALTIES.replace("STEPS", "4"))
-    words = "-m", "gangen", "game.yaml", "run=run", "players.generator.optimizer={use: local/lifted}"
+    others = "players.generator.optimizer={use: local/lifted}", "players.discriminator.optimizer={use: local/wordless}"
+    words = "-m", "gangen", "game.yaml", "run=run", *others
     said = python(*words, processes=2, check=False, cwd=tmp_path)
     assert "this optimizer cannot step with parts of the weights of 'generator', which is sharded" in said.stderr
+    assert "of the weights of 'discriminator', which is sharded: AssertionError" in said.stderr
     assert not (tmp_path / "run").exists()
     python(*words, cwd=tmp_path)  # alone, a process has all of them
