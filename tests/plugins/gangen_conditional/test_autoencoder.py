@@ -4,6 +4,7 @@ That all of it holds on two processes, tests/distributed/test_conditional_gradie
 """
 
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -91,7 +92,9 @@ def test_the_weight_is_bounded_where_the_discriminator_teaches_nothing():
 
 def test_no_turn_leaves_a_gradient_with_who_does_not_learn(players):
     game = Autoencoder(SPEC, loss=Hinge())
-    everyone = {name: SimpleNamespace(trainable=list(net.parameters())) for name, net in players.items()}
+    everyone = {
+        name: SimpleNamespace(trainable=list(net.parameters()), playing=nullcontext) for name, net in players.items()
+    }
     for turn in (game.reconstruct, game.generate, game.discriminate):
         for parameter in (it for net in players.values() for it in net.parameters()):
             parameter.grad = None
