@@ -21,13 +21,13 @@ from torch import nn
 from gangen import networks
 from gangen.collectives import all_gather, any_process, rank, unequal
 from gangen.components.registry import name_of
-from gangen.errors import CheckpointError, PluginError, RunError
+from gangen.errors import CheckpointError, RunError
 from gangen.files import file_digests, to_json, write_atomically
 from gangen.networks import differences, load_state, state_of
 from gangen.run_directory import latest_name, way_back
 from gangen.training.data_digests import changed_codec, changed_rows
+from gangen.training.player_files import contiguous, load_optimizer, load_weights, save_player
 from gangen.training.players import Player
-from gangen.training.sharding import part_of, whole_of
 from gangen.training.trainer import Count, State, Trainer
 
 # Format 1 had no number, and did not count the samples that a player had seen; format 2 kept every value of a figure.
@@ -94,12 +94,12 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
         temporary.mkdir(parents=True)
     for player_name, player in trainer.players.items():
         if player.changes:
-            _save_player(player, temporary / player_name, main=main)
+            save_player(player, temporary / player_name, main=main)
     if not main:
         return final
     state["data"] = trainer.data_digests
     if trainer.objective is not None:
-        save_file(_contiguous(kept), temporary / "objective.safetensors")
+        save_file(contiguous(kept), temporary / "objective.safetensors")
     (temporary / "state.json").write_text(to_json(state), encoding="utf-8")
     (temporary / MANIFEST).write_text(to_json(file_digests(temporary), indent=1), encoding="utf-8")
     for path in [*temporary.rglob("*"), temporary]:
@@ -181,8 +181,8 @@ def restore(trainer: Trainer, checkpoint: Path) -> None:
         for phase in trainer.phases[: state.phase + (state.step > 0)]:
             trainer.enter(phase)
         for name, player in trainer.players.items():
-            _load_weights(player, checkpoint / name)
-            _load_optimizer(player, checkpoint / name)
+            load_weights(player, checkpoint / name)
+            load_optimizer(player, checkpoint / name)
         if trainer.objective is not None and trainer.objective.state_dict():
             trainer.objective.load_state_dict(load_file(checkpoint / "objective.safetensors"))
 
@@ -236,7 +236,7 @@ def restore_weights(players: Mapping[str, Player], checkpoint: Path) -> int:
     """
     with _explaining(checkpoint):
         for name, player in players.items():
-            _load_weights(player, checkpoint / name)
+            load_weights(player, checkpoint / name)
         return _read_state(checkpoint)["state"]["total"]
 
 
@@ -325,82 +325,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _save_player(player: Player, folder: Path, *, main: bool) -> None:
-    """All processes bring their parts of a player together, and the ``main`` one writes it, whole."""
-    with player.whole(here=main):
-        if main:
-            folder.mkdir()
-            save_file(_contiguous(state_of(player.net)), folder / "model.safetensors")
-            if player.average is not None:
-                save_file(_contiguous(state_of(player.average)), folder / "average.safetensors")
-    if not player.trainable:
-        return
-    saved = player.optimizer.state_dict()
-    tensors = {f"{index}.{key}": value for index, row in saved["state"].items() for key, value in row.items()}
-    if others := [name for name, value in tensors.items() if not isinstance(value, torch.Tensor)]:
-        raise PluginError(
-            f"the optimizer of player '{player.name}' keeps '{others[0].partition('.')[2]}', which is not a tensor: "
-            "checkpoints hold what an optimizer remembers of a parameter in tensors alone"
-        )
-    kept: dict[str, torch.Tensor] = {}
-    for name, value in tensors.items():
-        whole = whole_of(value)
-        if main:
-            kept |= _contiguous({name: whole})
-    if main:
-        save_file(kept, folder / "optimizer.safetensors")
-        (folder / "optimizer.json").write_text(json.dumps(saved["param_groups"]), encoding="utf-8")
-
-
-def _load_weights(player: Player, folder: Path) -> None:
-    with player.whole(store=True):
-        if player.changes:
-            _load(player.net, folder / "model.safetensors")
-        if player.average is not None:
-            _load(player.average, folder / "average.safetensors")
-
-
-def _load(net: nn.Module, file: Path) -> None:
-    kept = load_file(file)
-    if differ := differences(net, kept):
-        raise CheckpointError(
-            f"{file} does not fit: {differ}\nthe data, or code that makes the network, have changed since: put them "
-            "back, or start a new run with run=..."
-        )
-    load_state(net, kept)
-
-
-def _load_optimizer(player: Player, folder: Path) -> None:
-    if not player.trainable:
-        return
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in load_file(folder / "optimizer.safetensors").items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
-    groups = json.loads((folder / "optimizer.json").read_text(encoding="utf-8"))
-    for group, fresh in zip(groups, player.optimizer.state_dict()["param_groups"], strict=True):
-        for name, value in fresh.items():
-            found = group.get(name)  # nothing where an earlier version of torch saved it
-            if value is not None and found is not None and _kind(found) != _kind(value):
-                raise ValueError(f"{name} of an optimizer is {found!r}")
-        # Which of torch's kernels can take the step depends on where this run plays, and on whether it is sharded.
-        group |= {name: fresh[name] for name in ("fused", "foreach") if name in fresh}
-    player.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    for parameter, row in player.optimizer.state.items():
-        for name, value in row.items():
-            if value.shape == parameter.shape:  # with the parameter's strides: fused optimizers go through memory
-                row[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(part_of(value, parameter))
-
-
-def _kind(value: Any) -> Any:
-    """Of what kind an optimizer's setting is; whole numbers are numbers."""
-    if isinstance(value, list | tuple):
-        return [_kind(entry) for entry in value]
-    return float if type(value) is int else type(value)
-
-
-def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Copies that share no memory: safetensors refuses tied weights, which are saved once per name here."""
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
