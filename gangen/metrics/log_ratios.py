@@ -54,7 +54,7 @@ def gain(real: Tensor, fake: Tensor, of_real: Tensor | None = None, of_fake: Ten
     from 0 on, int64 ``[n]`` and ``[m]``, samples of each are weighted among each other, and all groups have samples.
     """
     if of_real is None or of_fake is None:
-        return real.mean() - (fake.logsumexp(0) - math.log(len(fake)))
+        of_real, of_fake = _together(real), _together(fake)
     highest = fake.new_full((int(of_fake.max()) + 1,), -torch.inf).scatter_reduce(0, of_fake, fake, "amax")
     sums = torch.zeros_like(highest).index_add(0, of_fake, (fake - highest[of_fake]).exp())
     means = sums.log() + highest - of_fake.bincount().to(fake).log()
@@ -65,22 +65,24 @@ def gains_drawn_again(
     real: Tensor, fake: Tensor, seed: int, of_real: Tensor | None = None, of_fake: Tensor | None = None
 ) -> Tensor:
     """The gain on ``RESAMPLED`` bootstraps of both sides, samples within their groups, float64, by ``seed``."""
+    if of_real is None or of_fake is None:
+        of_real, of_fake = _together(real), _together(fake)
     generator = torch.Generator().manual_seed(seed)
-    groups = torch.zeros(len(fake), dtype=torch.int64) if of_fake is None else of_fake
-    order = groups.argsort(stable=True)
-    fake, groups = fake[order], groups[order]
-    counts = groups.bincount()
-    first, many = (counts.cumsum(0) - counts)[groups], counts[groups]
+    order = of_fake.argsort(stable=True)
+    fake, of_fake = fake[order], of_fake[order]
+    counts = of_fake.bincount()
+    first, many = (counts.cumsum(0) - counts)[of_fake], counts[of_fake]
     gains = []
     for _ in range(RESAMPLED):
         drawn = torch.randint(len(real), (len(real),), generator=generator)
         places = first + (torch.rand(len(fake), generator=generator, dtype=torch.float64) * many).long()
-        gains.append(
-            gain(real[drawn], fake[places])
-            if of_real is None
-            else gain(real[drawn], fake[places], of_real[drawn], groups)
-        )
+        gains.append(gain(real[drawn], fake[places], of_real[drawn], of_fake))
     return torch.stack(gains)
+
+
+def _together(logits: Tensor) -> Tensor:
+    """One group of all."""
+    return torch.zeros(len(logits), dtype=torch.int64)
 
 
 def interval(drawn_again: Tensor) -> tuple[float, float]:
