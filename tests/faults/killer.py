@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gangen import hookimpl
 from gangen.contracts import Callback
-from gangen.training import checkpoint
+from gangen.training import checkpoint, player_files
 from gangen.training.callbacks import evaluations
 
 moment, _, count = os.environ.get("GANGEN_KILL", "never:0").partition(":")
@@ -45,7 +45,7 @@ if moment == "write":
             die()
         complete(tensors, path)
 
-    checkpoint.save_file = save_half
+    checkpoint.save_file = player_files.save_file = save_half
 
 if moment.startswith("metric"):
     measure, taken = evaluations.measure, []

@@ -91,7 +91,7 @@ def test_what_cannot_be_written_is_one_sentence_and_loses_nothing(what, play, tm
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(play, tmp_path, monkeypatch, capsys):
-    from gangen.training import checkpoint
+    from gangen.training import player_files
 
     with pytest.raises(Stopped):
         play(signal.SIGTERM)
@@ -101,7 +101,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(play, tmp_path, monkeypatch, ca
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(RunError, match=r"cannot write to .*: No space left on"):
-        patch.setattr(checkpoint, "save_file", full)
+        patch.setattr(player_files, "save_file", full)
         play()
     assert (tmp_path / "run/checkpoints/latest").read_text() == "step-00000003\n"
     play()
