@@ -18,7 +18,7 @@ fuzz: .venv/test
 faults: .venv/test
 	GANGEN_INSTANTS=30 $(BIN)/python -m pytest -q tests/faults
 
-# The documentation as a site, in site/.
+# The documentation as a site, in site/, with pictures of recipes that were played here, as by `gangen ring8`.
 docs: .venv/docs
 	$(BIN)/mkdocs build
 
