@@ -219,9 +219,9 @@ def _plugins(options: argparse.Namespace, blocked: list[str]) -> None:
     if options.json:
         from gangen.files import to_json
 
-        say(to_json(catalogue(registry), indent=2).rstrip())
+        say(to_json(catalogue(registry, options.names), indent=2).rstrip())
     else:
-        say("\n".join(plugin_lines(registry)))
+        say("\n".join(plugin_lines(registry, options.names)))
 
 
 def _show(options: argparse.Namespace, blocked: list[str]) -> None:

@@ -131,6 +131,8 @@ def command_parser() -> argparse.ArgumentParser:
     serving.add_argument("--device", default="cpu", metavar="NAME", help=device)
     serving.add_argument("--code", action="append", default=[], type=Path, metavar="FILE", help=code)
     listed = command("plugins", "what is installed, and what could not be loaded")
+    narrower = "a plugin, or a kind of components, as losses: nothing else (repeatable)"
+    listed.add_argument("names", nargs="*", metavar="NAME", help=narrower)
     listed.add_argument("--json", action="store_true", help="for programs, with summaries")
     showing = command("show", "a component, or a section of recipes, and what can be told to it")
     showing.add_argument("name", help="a component's name, as in gangen/hinge, or a section's, as in trainer")

@@ -4,6 +4,7 @@ import json
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from gangen.components.messages import show
 from gangen.components.options import Part, Use, to_plain
 from gangen.components.registry import Registry
 from gangen.components.signatures import REQUIRED, Parameter
+from gangen.errors import UsageError, did_you_mean
 from gangen.hookspecs import KINDS
 from gangen.schedules import Schedule
 
@@ -29,15 +31,20 @@ WORDS = {
 SAMPLED = ("generators", "samplers")
 
 
-def plugin_lines(registry: Registry) -> Iterator[str]:
-    """Every plugin with its distribution and what it brings; then those that were kept out, and why."""
-    plugins = registry.plugins()
+def plugin_lines(registry: Registry, names: Sequence[str] = ()) -> Iterator[str]:
+    """Every plugin with its distribution and what it brings; then those that were kept out, and why.
+
+    With ``names`` these plugins, and components of these kinds, alone; raises UsageError for one that is neither.
+    """
+    plugins = _chosen(registry.plugins(), names)
     rows = [(plugin.name, f"{plugin.distribution} {plugin.version}", list(_brings(plugin))) for plugin in plugins]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for name, distribution, brings in rows:
         for line in brings or ["nothing"]:
             yield f"{name:{widths[0]}}  {distribution:{widths[1]}}  {line}"
             name = distribution = ""
+    if not rows:
+        yield "nothing"
     for name in registry.blocked:
         yield f"\nleft out by --no-plugin: {name}"
     if registry.broken:
@@ -46,7 +53,7 @@ def plugin_lines(registry: Registry) -> Iterator[str]:
         yield f"  {name}: {reason}"
 
 
-def catalogue(registry: Registry) -> dict[str, Any]:
+def catalogue(registry: Registry, names: Sequence[str] = ()) -> dict[str, Any]:
     """As ``plugin_lines``, for programs: components by kind with their summaries, recipes with their files."""
     plugins = [
         {
@@ -60,7 +67,7 @@ def catalogue(registry: Registry) -> dict[str, Any]:
                 {"name": name, "summary": _opening(path), "file": str(path)} for name, path in plugin.recipes.items()
             ],
         }
-        for plugin in registry.plugins()
+        for plugin in _chosen(registry.plugins(), names)
     ]
     return {"plugins": plugins, "left_out": list(registry.blocked), "kept_out": registry.broken}
 
@@ -113,6 +120,20 @@ def _component(component: Component) -> Iterator[str]:
     yield from option_lines(options) if options else ["  no options"]
     if settings:
         yield from option_lines(settings, "sampling")
+
+
+def _chosen(plugins: Sequence[Plugin], names: Sequence[str]) -> list[Plugin]:
+    """Those of ``names``; where kinds of components are among these, no more of each plugin than that."""
+    known = [*(plugin.name for plugin in plugins), *KINDS]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{name!r} is neither a plugin nor a kind of components{did_you_mean(name, known)}")
+    kinds = [name for name in names if name in KINDS]
+    chosen = [plugin for plugin in plugins if plugin.name in names or len(kinds) == len(names)]
+    if not kinds:
+        return chosen
+    parts = [[it for it in plugin.components if it.kind in kinds] for plugin in chosen]
+    return [replace(plugin, components=part, recipes={}) for plugin, part in zip(chosen, parts, strict=True) if part]
 
 
 def _brings(plugin: Plugin) -> Iterator[str]:

@@ -368,6 +368,21 @@ def test_plugins_are_listed_with_the_broken_ones(install, capsys):
     assert acme in listed["plugins"]
 
 
+def test_plugins_are_listed_by_name_and_by_kind(install, capsys):
+    install("acme", "@hookimpl\ndef gangen_metrics(register): register('speed', 'm:A')")
+    assert cli.main(["plugins", "acme", "text", "metrics", "losses"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 2 and lines[0].startswith("text gangen") and "metrics: nll, " in lines[0]
+    assert lines[1] == "acme gangen-acme 1.2 metrics: speed"
+    assert cli.main(["plugins", "acme", "losses"]) == 0
+    assert capsys.readouterr().out == "nothing\n"
+    assert cli.main(["plugins", "losses", "--json"]) == 0
+    [plugin] = json.loads(capsys.readouterr().out)["plugins"]
+    assert {component["kind"] for component in plugin["components"]} == {"loss"} and plugin["recipes"] == []
+    assert cli.main(["plugins", "loses"]) == 2
+    assert "'loses' is neither a plugin nor a kind of components; did you mean 'losses'?" in errors(capsys)
+
+
 def test_show_lists_options_with_types_and_defaults(echo, capsys):
     assert cli.main(["show", "mlp"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
