@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
 from typing import Annotated, Any
@@ -30,7 +30,8 @@ class Beat:
     """What ``heartbeat.json`` holds: ``step`` of ``steps`` of the whole run was done at ``time``, in seconds from 1970.
 
     ``memory`` is in bytes: on CUDA the most that tensors took, elsewhere what the process has now. ``state`` is
-    "training", "finished", "stopped" or "error"; ``reason`` says why it ended, "" where it did not or was to.
+    "training", "finished", "stopped" or "error"; ``reason`` says why it ended, "" where it did not or was to. So far it
+    has trained for ``seconds``, of all its starts together, on ``machine``; ``parameters`` are counted by player.
     """
 
     step: Count
@@ -41,6 +42,9 @@ class Beat:
     memory: Count
     state: str
     reason: str = ""
+    seconds: Annotated[float, Ge(0)] = 0.0
+    machine: str = ""
+    parameters: dict[str, Count] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def table(rows: list[Row]) -> Table:
             row.phase or "",
             "" if row.step is None else f"{row.step:,}" if row.steps is None else f"{row.step:,}/{row.steps:,}",
             "" if row.steps_per_second is None else f"{row.steps_per_second:.3g}",
-            "" if row.seconds_left is None else _duration(row.seconds_left),
+            "" if row.seconds_left is None else duration(row.seconds_left),
             "" if row.memory is None else f"{row.memory / 2**20:,.0f} MiB",
             "" if row.time is None else _moment(row.time),
             "" if row.figure is None else f"{row.figure} {row.value:.4g}",
@@ -132,7 +136,7 @@ def _row(name: str, folder: Path) -> Row:
 
 def _read(name: str, run: RunDirectory) -> Row:
     run.refuse_ways_out()
-    holder, beat, newest = _holder(run.lock), _beat(run), _newest_rows(run.metrics)
+    holder, beat, newest = _holder(run.lock), read_beat(run), _newest_rows(run.metrics)
     logged = next(iter(newest), {})
     latest = latest_name(run.checkpoints)
     phase: str | None
@@ -188,7 +192,8 @@ def _holder(lock: Path) -> str:
         return words
 
 
-def _beat(run: RunDirectory) -> Beat | None:
+def read_beat(run: RunDirectory) -> Beat | None:
+    """The last sign of life of a run, where there is one; raises ValueError for what gangen did not write."""
     try:
         return TypeAdapter(Beat).validate_json(read_bytes(run.heartbeat), strict=True)
     except FileNotFoundError:
@@ -241,7 +246,10 @@ def _steps(recipe: Path) -> int:
         raise ValueError(f"{recipe.name} does not say how many steps its phases have") from None
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In words, as coarse as people say it."""
+    if seconds < 60:
+        return f"{int(seconds)} s"
     hours, minutes = divmod(int(min(seconds, 1e9) / 60), 60)
     if hours >= 24:
         return f"{hours // 24} d {hours % 24} h"

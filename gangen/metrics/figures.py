@@ -28,8 +28,24 @@ class Figure:
     real: float | None = None
     good: Good | None = None
 
+    @property
+    def shortfall(self) -> float:
+        """How far it is from the best that can be wanted of it, less being better: 0 where it is beyond real data.
+
+        Without real data beside it only differences mean something. It is nan where no end is good.
+        """
+        if self.good is None:
+            return math.nan
+        sign = -1.0 if self.good == "high" else 1.0
+        return sign * self.value if self.real is None else max(0.0, sign * (self.value - self.real))
+
     def __str__(self) -> str:
         return f"{self.value:.4f}" if self.real is None else f"{self.value:.4f} (real {self.real:.4f})"
+
+
+def titled(name: str, good: Good | None) -> str:
+    """A figure's name with an arrow towards the good end, where it has one."""
+    return f"{name} {'↑' if good == 'high' else '↓'}" if good else name
 
 
 def checked(metric: str, found: Any) -> dict[str, Figure]:

@@ -82,7 +82,9 @@ def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, 
     Raises UsageError where matplotlib is missing.
     """
     with _drawing(title, (5.6, 2.7) if wide else (3.6, 2.3)) as (figure, svg):
-        draw_lines(figure.add_subplot(), lines, phases)
+        axes = figure.add_subplot()
+        draw_lines(axes, lines, phases)
+        axes.set_ylabel(f"\u200b{title}")
         if several(lines):
             width = max(len(line.name) for line in lines)
             columns = max(1, min(4, (80 if wide else 50) // (width + 8)))
@@ -120,6 +122,7 @@ def draw_lines(axes: Any, lines: Sequence[Line], phases: Mapping[str, int]) -> N
     axes.margins(x=0.02)
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel("step")
 
 
 def frontier_chart(

@@ -1,12 +1,15 @@
 """The figures of a run: the newest of each, and all of them as curves."""
 
+import math
 import re
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Mapping, Sized
 from itertools import islice
 from typing import Any, NamedTuple
 
+from gangen.evaluation.results import Result
 from gangen.metrics.figures import Figure, is_number
 from gangen.report.charts import Chart, Line, line_chart
+from gangen.report.page import number
 from gangen.report.records import Row
 
 # Figures of turns by the last part of their names; what is in no group goes into the last one.
@@ -38,6 +41,41 @@ def newest(rows: Iterable[Row]) -> tuple[dict[str, Figure], int]:
 
 def figures_of(row: Row) -> dict[str, Figure]:
     return {name: entry for name, entry in row.items() if isinstance(entry, Figure)}
+
+
+def ended_with(rows: Iterable[Row], result: Result | None) -> tuple[str, dict[str, Figure]]:
+    """The last phase before that of the newest figures, and the figures that it ended with.
+
+    Nothing where there is none, and beside an evaluation by metrics or options that training did not have.
+    """
+    found = [row for row in rows if figures_of(row)]
+    if result and not all(
+        {name: value for name, value in use.items() if name != "protocol"} in result.recipe.get("metrics", ())
+        for use in result.metrics
+    ):
+        return "", {}
+    before = [row for row in found if row.get("phase") != found[-1].get("phase")]
+    if not before:
+        return "", {}
+    phase = before[-1].get("phase")
+    return str(phase), newest(row for row in before if row.get("phase") == phase)[0]
+
+
+def what_changed(phase: str, before: Mapping[str, Figure], figures: Mapping[str, Figure]) -> str:
+    """In words, what is better and what is worse than at the end of a phase; nothing where nothing compares."""
+    found: dict[str, list[str]] = {"better": [], "worse": []}
+    pairs = [(name, before[name], now) for name, now in figures.items() if name in before]
+    gaps = {name: now.shortfall - then.shortfall for name, then, now in pairs}
+    for name, then, now in pairs:
+        if math.isfinite(gaps[name]) and gaps[name]:
+            moved = f"{name} ({number(then.value)}, now {number(now.value)})"
+            found["better" if gaps[name] < 0 else "worse"].append(moved)
+    if not any(map(math.isfinite, gaps.values())):
+        return ""
+    if not any(found.values()):
+        return f"since phase {phase} no figure is better or worse"
+    words = "; ".join(f"{end}: {', '.join(names)}" for end, names in found.items() if names)
+    return f"since phase {phase} {words}. Whether that is more than chance, one run does not show: compare seeds"
 
 
 class Panel(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gangen.evaluation.frontier import spread_of
 from gangen.evaluation.results import Result
-from gangen.metrics.figures import is_number
+from gangen.metrics.figures import Figure, is_number, titled
 from gangen.report.page import number
 
 Side = Literal["value", "real"]
@@ -67,9 +67,13 @@ def grouped(results: Iterable[Result]) -> list[Group]:
     ]
 
 
-def names_of(groups: Iterable[Group]) -> list[str]:
-    """Names of all figures, in the order in which they first appear."""
-    return list(dict.fromkeys(name for group in groups for result in group.results for name in result.figures))
+def titles_of(groups: Iterable[Group]) -> dict[str, str]:
+    """The name of each figure, in the order in which they first appear, with an arrow towards its good end."""
+    figures: dict[str, Figure] = {}
+    for group in groups:
+        for result in group.results:
+            figures |= {name: figure for name, figure in result.figures.items() if name not in figures}
+    return {name: titled(name, figure.good) for name, figure in figures.items()}
 
 
 def name_of_data(recipe: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -10,20 +11,26 @@ from gangen.evaluation.results import Result
 from gangen.report.groups import Group, name_of_data, settings
 from gangen.report.records import Row, read_recipe
 from gangen.run_directory import RunDirectory, read_record
+from gangen.runs import duration, read_beat
 
 # Enough of a digest to tell two apart.
 _DIGITS = 8
 
 
 def facts(run: RunDirectory, rows: list[Row]) -> dict[str, Any]:
-    """What a run is in short: its data, phases, seed and plugins."""
-    recipe = read_recipe(run)
+    """What a run is in short: its data, phases, seed and plugins; how long it trained what, and where."""
+    recipe, beat = read_recipe(run), None
+    with suppress(OSError, ValueError):
+        beat = read_beat(run)
     ends = {row["phase"]: row["step"] for row in rows if isinstance(row.get("phase"), str)}
     known = {
         "data": name_of_data(recipe),
         "phases": ", ".join(f"{phase} to step {end:,}" for phase, end in ends.items()),
         "seed": recipe.get("seed"),
         "plugins": ", ".join(map(str, read_record(run.plugins))),
+        "parameters": ", ".join(f"{name} {count:,}" for name, count in beat.parameters.items()) if beat else "",
+        "trained for": duration(beat.seconds) if beat and beat.seconds else "",
+        "trained on": beat.machine if beat else "",
     }
     return {name: fact for name, fact in known.items() if fact not in (None, "")}
 

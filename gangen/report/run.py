@@ -5,7 +5,7 @@ from pathlib import Path
 from gangen.errors import RunError
 from gangen.evaluation.results import Result
 from gangen.report import samples
-from gangen.report.figures import charts_of_metrics, charts_of_turns, newest
+from gangen.report.figures import charts_of_metrics, charts_of_turns, ended_with, newest, what_changed
 from gangen.report.frontiers import planes
 from gangen.report.groups import Group
 from gangen.report.page import write_page
@@ -28,6 +28,7 @@ def write_report(run: RunDirectory) -> Path:
     if result and all(row["step"] <= result.step for row in rows):
         # They stand alone, since training may have measured the same figures at other counts.
         figures, step = dict(result.figures), result.step
+    earlier, before = ended_with(rows, result)
     frontiers = planes(groups)
     sheets, all_sheets = samples.over_time(run.samples)
     metric_charts, undrawn = charts_of_metrics(rows)
@@ -42,6 +43,9 @@ def write_report(run: RunDirectory) -> Path:
         warnings=warnings_of(rows, result),
         facts=facts(run, rows),
         figures=figures,
+        earlier=earlier,
+        before=before,
+        change=what_changed(earlier, before, figures),
         newest=step,
         frontiers=frontiers,
         verdicts=[words for plane in frontiers for words in plane.verdicts.values()],

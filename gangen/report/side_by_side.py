@@ -6,7 +6,7 @@ from pathlib import Path
 from gangen.evaluation.results import Result
 from gangen.report import samples
 from gangen.report.frontiers import planes
-from gangen.report.groups import Group, Side, differences, disagreements, grouped, names_of
+from gangen.report.groups import Group, Side, differences, disagreements, grouped, titles_of
 from gangen.report.page import write_page
 from gangen.report.provenance import measured, reproduction
 from gangen.report.records import read_rows, warnings_of
@@ -33,7 +33,7 @@ def write_side_by_side(results: Sequence[Result], path: Path) -> Path:
         ],
         groups=groups,
         differences=[[path, *values] for path, values in differences(groups).items()],
-        names=names_of(groups),
+        titles=titles_of(groups),
         columns=_columns(groups),
         spread=len(results) > len(groups),
         frontiers=frontiers,

@@ -8,8 +8,11 @@ from rich.table import Table
 
 from gangen.console import Console
 from gangen.evaluation.results import Result
+from gangen.report.figures import ended_with, what_changed
 from gangen.report.frontiers import Plane, planes
-from gangen.report.groups import Group, disagreements, grouped, names_of
+from gangen.report.groups import Group, disagreements, grouped, titles_of
+from gangen.report.records import read_rows
+from gangen.run_directory import RunDirectory
 
 # Text as it is: no wrapping, no markup in what users wrote.
 _PLAIN: dict[str, Any] = {"soft_wrap": True, "markup": False, "highlight": False}
@@ -20,6 +23,8 @@ def show(results: Sequence[Result], console: Console) -> None:
     groups = grouped(results)
     console.print(_figures(groups))
     for result in results:
+        if words := what_changed(*ended_with(read_rows(RunDirectory(result.run)), result), result.figures):
+            console.print(f"{result.run}: {words}\n", **_PLAIN)
         for remark in result.remarks:
             console.print(f"{result.run}: {remark}\n", **_PLAIN)
     for group in groups:
@@ -38,8 +43,8 @@ def _figures(groups: Sequence[Group]) -> Table:
         table.add_column("\n".join([*group.folders, f"step {group.steps}"]), justify="right")
         if "real" in group.sides:
             table.add_column("real", justify="right")
-    for name in names_of(groups):
-        table.add_row(name, *(group.cell(name, side) for group in groups for side in group.sides))
+    for name, title in titles_of(groups).items():
+        table.add_row(title, *(group.cell(name, side) for group in groups for side in group.sides))
     return table
 
 

@@ -17,6 +17,7 @@ from gangen.components.registry import LOCAL, Registry
 from gangen.errors import UsageError
 from gangen.evaluation.results import Result
 from gangen.files import write_atomically
+from gangen.metrics.figures import titled
 from gangen.model import Model
 from gangen.networks import count_parameters
 from gangen.printing import visible
@@ -176,6 +177,7 @@ def _rendered(**content: Any) -> str:
         "fenced": _fenced,
         "python": repr,
         "shell": quote,
+        "titled": titled,
     }
     return visible(pages.get_template("card.md").render(content))
 

@@ -142,7 +142,7 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(59, "0 min"), (185, "3 min"), (47_870, "13 h 17 min"), (90_000, "1 d 1 h")]
+    ("seconds", "words"), [(59, "59 s"), (185, "3 min"), (47_870, "13 h 17 min"), (90_000, "1 d 1 h")]
 )
 def test_the_time_that_is_left_cannot_be_taken_for_a_time_of_day(seconds, words):
     columns = {

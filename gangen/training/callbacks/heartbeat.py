@@ -1,15 +1,21 @@
 """A sign of life of a run that trains, and the last one of a run that ended."""
 
+import os
+import platform
 import sys
 import time
 from contextlib import suppress
 
+import torch
+
+from gangen.collectives import world_size
 from gangen.contracts import Callback
 from gangen.failures import summary
 from gangen.files import to_json, write_atomically
+from gangen.networks import count_parameters
 from gangen.printing import visible
 from gangen.run_directory import RunDirectory
-from gangen.runs import Beat
+from gangen.runs import Beat, read_beat
 from gangen.training.callbacks.record import stamp
 from gangen.training.plan import memory_taken
 from gangen.training.trainer import Trainer
@@ -31,6 +37,7 @@ class Heartbeat(Callback):
 
     def start(self, trainer: Trainer) -> None:
         self._from, self._at = trainer.state.total, time.monotonic()
+        self._begun = self._at - _trained_for(self.run)
 
     def after_step(self, trainer: Trainer) -> None:
         if self._speed is None or time.monotonic() - self._at >= _EVERY:
@@ -63,6 +70,26 @@ class Heartbeat(Callback):
             memory=memory_taken(trainer.device),
             state=state,
             reason=reason,
+            seconds=time.monotonic() - self._begun,
+            machine=_machine(trainer.device),
+            parameters={name: count_parameters(player.net) for name, player in trainer.players.items()},
         )
         with suppress(OSError):
             write_atomically(self.run.heartbeat, to_json(beat))
+
+
+def _trained_for(run: RunDirectory) -> float:
+    """Seconds, before this start."""
+    with suppress(OSError, ValueError):
+        if beat := read_beat(run):
+            return beat.seconds
+    return 0.0
+
+
+def _machine(device: torch.device) -> str:
+    """Processes, and what each computes on."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{device.type.upper()} ({platform.machine()}, {os.cpu_count()} cores)"
+    return f"{world_size()} processes on {name}" if world_size() > 1 else name

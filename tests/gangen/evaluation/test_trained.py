@@ -248,7 +248,8 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group(runs, capsys):
     mean = sum(each["nll"]["value"] for each in figures) / 2
     spread = abs(figures[0]["nll"]["value"] - figures[1]["nll"]["value"]) / 2**0.5
     row = next(line.split() for line in lines if line.split()[:1] == ["nll"])
-    group, alone = row[1], row[2]
+    arrow, group, alone = row[1:4]
+    assert arrow == "↓"
     shown = [float(part) for part in group.split("±")]
     assert shown == [pytest.approx(mean, abs=1e-3), pytest.approx(spread, rel=0.05, abs=1e-3)]
     assert "±" not in alone
@@ -257,7 +258,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group(runs, capsys):
 def test_real_data_stand_beside_figures(runs, capsys):
     found = evaluated("o0", "--metric", "text/bleu", "--no-sweep")
     line = next(line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["bleu_4"])
-    assert line[1:] == [f"{found['figures']['bleu_4'][side]:.4g}" for side in ("value", "real")]
+    assert line[1:] == ["↑"] + [f"{found['figures']['bleu_4'][side]:.4g}" for side in ("value", "real")]
 
 
 @pytest.mark.parametrize(

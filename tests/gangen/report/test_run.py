@@ -108,9 +108,36 @@ def picture(path: Path, size: int = 8, shade: int = 0) -> None:
 
 def test_figures_stand_beside_those_of_real_data(run):
     read = page(run)
-    assert ["distance", "7.125", "3.875"] in read.cells
-    assert ["modes", "24", "-"] in read.cells
+    assert ["distance ↓", "91.25", "7.125", "3.875"] in read.cells
+    assert ["modes", "-", "24", "-"] in read.cells
+    assert ["figure", "after phase warm", "model", "real data"] in read.cells
     assert "Figures by step 20;" in read.text
+
+
+def test_what_became_better_and_worse_in_the_last_phase_is_said(run):
+    assert "Since phase warm better: distance (91.25, now 7.125). Whether that is more than chance" in page(run).text
+    for phase, fit in (("warm", 0.9), ("duel", 0.8)):
+        beyond = {"sharp": Figure(0.99 if phase == "warm" else 0.97, 0.95, "high")}  # than real data, both times
+        run.append_metrics({"step": 20, "phase": phase, "fit": Figure(fit, 0.95, "high")} | beyond)
+    assert "better: distance (91.25, now 7.125); worse: fit (0.9, now 0.8)." in page(run).text
+    evaluate(run, figures={"fit": Figure(0.8, 0.95, "high"), "sharp": Figure(0.96, 0.95, "high")})
+    assert "worse: fit (0.9, now 0.8)." in page(run).text
+    evaluate(run, figures={"sharp": Figure(0.96, 0.95, "high")})
+    assert "Since phase warm no figure is better or worse." in page(run).text
+    evaluate(run, figures={"fit": Figure(0.8, 0.95, "high")}, metrics=[{"use": "acme/fit", "samples": 7}])
+    assert "Since phase" not in page(run).text and "after phase" not in page(run).text  # not measured so before
+
+
+def test_how_long_what_was_trained_where(run):
+    beat = {"step": 20, "steps": 20, "phase": "duel", "time": 1.7e9, "steps_per_second": 1.0, "memory": 1}
+    last = {"state": "finished", "seconds": 130.0, "machine": "2 processes on A", "parameters": {"critic": 1234}}
+    run.heartbeat.write_text(json.dumps(beat | last))
+    facts = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", write_report(run).read_text(encoding="utf-8"))
+    assert facts[-3:] == [
+        ("parameters", "critic 1,234"),
+        ("trained for", "2 min"),
+        ("trained on", "2 processes on A"),
+    ]
 
 
 def test_what_metrics_say_of_their_figures_stands_below_these(run):
@@ -131,6 +158,7 @@ def test_every_group_of_figures_has_its_chart_with_the_phases(run):
     assert len(charts) == 4
     for chart in charts:
         assert ">duel</text>" in chart  # where the second phase starts, in words
+        assert ">step</text>" in chart
 
 
 def test_no_two_parts_have_the_same_id(run):
@@ -163,11 +191,11 @@ def test_what_it_says_before_and_after_an_evaluation(run):
 def test_figures_of_an_evaluation_take_the_place_of_older_ones(run):
     evaluate(run, figures={"distance": Figure(6.5, 4.0, "low"), "fresh": Figure(0.25)})
     read = page(run)
-    assert ["distance", "6.5", "4"] in read.cells and ["fresh", "0.25", "-"] in read.cells
+    assert ["distance ↓", "91.25", "6.5", "4"] in read.cells and ["fresh", "-", "0.25", "-"] in read.cells
     assert not any(cells[:1] == ["modes"] for cells in read.cells)  # of training, perhaps at another count
     assert "evaluated at step 20, without a baseline" in read.text
     run.append_metrics({"step": 30, "phase": "duel", "distance": Figure(5.5, 3.875, "low")})
-    assert ["distance", "5.5", "3.875"] in page(run).cells
+    assert ["distance ↓", "91.25", "5.5", "3.875"] in page(run).cells
 
 
 def test_how_figures_were_measured(run):
@@ -390,14 +418,14 @@ def test_a_run_that_has_only_begun_has_a_report(run):
 def test_figures_that_are_not_finite_do_not_stop_it(run):
     run.append_metrics({"step": 30, "phase": "duel", "judge/loss": float("nan"), "distance": Figure(math.inf, 3.875)})
     run.append_metrics({"step": 40, "phase": "duel", "warning": "\ud800"})
-    assert ["distance", "-", "3.875"] in page(run).cells
+    assert ["distance", "91.25", "-", "3.875"] in page(run).cells
     model = {"temperature": [{"temperature": 0.5, "fit": math.nan, "spread": 0.2}]}
     frontier = replace(FRONTIER, model=model, real={"fit": math.nan})
     evaluate(
         run, step=40, figures={"distance": Figure(10**400, 3.875), "modes": Figure(math.nan)}, frontiers=[frontier]
     )
     cells = page(run).cells
-    assert ["distance", "-", "3.875"] in cells
+    assert ["distance", "91.25", "-", "3.875"] in cells
     assert ["model", "temperature 0.5", "-", "0.2"] in cells
 
 
@@ -413,7 +441,7 @@ def test_figures_that_are_not_finite_do_not_stop_it(run):
 )
 def test_a_damaged_evaluation_does_not_stop_it(run, damaged):
     run.evaluation.write_text(damaged)
-    assert ["distance", "7.125", "3.875"] in page(run).cells
+    assert ["distance ↓", "91.25", "7.125", "3.875"] in page(run).cells
 
 
 def test_what_is_no_run_has_no_report(tmp_path, capsys):

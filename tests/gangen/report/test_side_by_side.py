@@ -101,7 +101,7 @@ def test_seeds_are_one_group_with_mean_and_spread_beside_real_data(seeds, wide, 
     assert "s0 (3 runs) · wide" in text
     for seed in range(3):
         assert f"s{seed} (seed {seed})" in text
-    row = re.search(r"distance (\S+)±(\S+) 5\.25 (\S+)±0 ", text)
+    row = re.search(r"distance ↓ (\S+)±(\S+) 5\.25 (\S+)±0 ", text)
     assert float(row[1]) == pytest.approx(mean(DISTANCES), abs=0.05)
     assert float(row[2]) == pytest.approx(stdev(DISTANCES), abs=0.05)
     assert row[3] == "3.5"
@@ -164,8 +164,8 @@ def test_warnings_of_a_run_are_printed_and_shown(seeds, tmp_path):
 def test_figures_that_are_not_finite_are_left_out_and_counted(seeds, missing, tmp_path):
     broken = result(tmp_path, "broken", 9, distance=missing)
     for text in (printed([*seeds, broken]), text_of([*seeds, broken], tmp_path / "page.html")):
-        assert re.search(r"distance\s+8\.2±1\.3 \(3 of 4\)\s+3\.5±0\s", text)
-    assert re.search(r"distance\s+-\s+3\.5\s", printed([broken]))
+        assert re.search(r"distance ↓\s+8\.2±1\.3 \(3 of 4\)\s+3\.5±0\s", text)
+    assert re.search(r"distance ↓\s+-\s+3\.5\s", printed([broken]))
 
 
 def test_text_of_a_stranger_is_text(seeds, tmp_path):
