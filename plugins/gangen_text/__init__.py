@@ -24,6 +24,11 @@ def gangen_data(register: Callable) -> None:
 @hookimpl
 def gangen_generators(register: Callable) -> None:
     register("causal_lm", ".networks.causal_lm:CausalLM", summary="any causal language model of transformers")
+    register(
+        "hierarchical",
+        ".networks.hierarchical:HierarchicalGenerator",
+        summary="Manager, Worker, leaked features: LeakGAN",
+    )
     register("lstm", ".networks.lstm:LSTMGenerator", summary="recurrent language model")
     register("relational_memory", ".networks.relational:RelationalMemory", summary="relational memory core: RelGAN")
     register("transformer", ".networks.transformer:TransformerGenerator", summary="causal decoder with a cache")
@@ -61,6 +66,7 @@ def gangen_objectives(register: Callable) -> None:
     register("self_play", ".objectives.self_play:SelfPlay", summary="SPIN: prefers real texts; turns imitate, policy")
     register("rankgan", ".objectives.rankgan:RankGAN", summary="seqgan whose discriminator ranks texts beside others")
     register("sentigan", ".objectives.sentigan:SentiGAN", summary="penalties by label; turns as seqgan's")
+    register("leakgan", ".objectives.leakgan:LeakGAN", summary="goals by leaked features; turns as seqgan's")
     register("scratchgan", ".objectives.scratchgan:ScratchGAN", summary="a reward for each token; turns as seqgan's")
 
 

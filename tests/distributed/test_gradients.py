@@ -73,6 +73,12 @@ GAMES = {
     ),
     "rankgan": (LSTM, CNN, "{use: text/rankgan, rollouts: 2}", ("discriminate", "policy")),
     "sentigan": (LSTM, CNN, "{use: text/sentigan, rollouts: 2}", ("discriminate", "policy")),
+    "leakgan": (
+        f"text/hierarchical, goal_dim: 3, leak: {{use: {CNN}}}",
+        CNN,
+        "{use: text/leakgan, rollouts: 2}",
+        ("discriminate", "policy"),
+    ),
     "scratchgan": (LSTM, READER, "{use: text/scratchgan, decay: 0.5}", ("discriminate", "policy")),
 }
 OTHERS = {

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations
 
 from gangen import UsageError, label_of
 from gangen_text.networks.dropout import dropout
-from gangen_text.networks.filters import FilterBank
+from gangen_text.networks.filters import FilterBank, Responses
 from gangen_text.networks.generation import Condition
 from gangen_text.networks.judging import TextDiscriminator, in_groups
 from gangen_text.spec import TextSpec
@@ -81,6 +81,18 @@ class CNNDiscriminator(TextDiscriminator):
         features = self._represented(tokens)
         return features if self.representations == 1 else features.mean(1)
 
+    def begin(self, n: int) -> Responses:
+        """See TextDiscriminator."""
+        return self.filters.begin(n, self.representations)
+
+    def advance(self, state: Responses, embedded: Tensor) -> Responses:
+        """See TextDiscriminator."""
+        return self.filters.advance(state, embedded.unflatten(-1, (self.representations, -1)))
+
+    def seen(self, state: Responses) -> Tensor:
+        """See TextDiscriminator."""
+        return self._highway(state.largest).mean(1)
+
     def _represented(self, tokens: Tensor) -> Tensor:
         """float ``[batch, d]``, or with several representations ``[batch, representations, d]``."""
         count = self.representations
@@ -93,8 +105,10 @@ class CNNDiscriminator(TextDiscriminator):
         return features if count == 1 else features.unflatten(0, (-1, count))
 
     def _features(self, responses: Tensor) -> Tensor:
+        return dropout(self._highway(responses), self.dropout, self.training)
+
+    def _highway(self, responses: Tensor) -> Tensor:
         responses = responses.relu()
         transform = self.highway(responses)
         gate = transform if self.gate is None else self.gate(responses)
-        features = responses + gate.sigmoid() * (transform.relu() - responses)
-        return dropout(features, self.dropout, self.training)
+        return responses + gate.sigmoid() * (transform.relu() - responses)

@@ -1,7 +1,7 @@
 """Filters over windows of tokens, and the largest response of each."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,22 @@ from torch.autograd.function import once_differentiable
 
 ROWS_AT_ONCE = 64
 WINDOWS_AT_ONCE = 256
+
+
+class Responses(NamedTuple):
+    """What filters have made of texts that they read token by token.
+
+    ``recent`` are the last embedded tokens, as many as the widest filter sees, float ``[n, ..., tokens, embedding]``;
+    ``largest`` are the responses so far, float ``[n, ..., filters]``; ``count`` tokens were read.
+    """
+
+    recent: Tensor
+    largest: Tensor
+    count: int
+
+    def select(self, index: Tensor) -> "Responses":
+        """Those of the rows at ``index``, int64 ``[m]``, repeats allowed."""
+        return Responses(self.recent[index], self.largest[index], self.count)
 
 
 class FilterBank(nn.ModuleList):
@@ -39,6 +55,23 @@ class FilterBank(nn.ModuleList):
         largest = [_Largest.apply(embedded, linear.weight, width) + linear.bias for linear, width in pairs]
         return torch.cat(largest, dim=1)
 
+    def begin(self, *rows: int) -> Responses:
+        """Those to texts of no tokens: what is read token by token has each window looked at once."""
+        linear, width = self[0], self.widths[0]
+        recent = linear.weight.new_zeros(*rows, 0, linear.in_features // width)
+        return Responses(recent, torch.cat([linear.bias for linear in self]).expand(*rows, -1), 0)
+
+    def advance(self, responses: Responses, embedded: Tensor) -> Responses:
+        """Those to texts that go on with a token, float ``[n, ..., embedding_dim]``: of each what ``forward`` gives."""
+        recent = torch.cat([responses.recent, embedded.unsqueeze(-2)], dim=-2)[..., -max(self.widths) :, :]
+        count, before = responses.count + 1, responses.largest.split([linear.out_features for linear in self], dim=-1)
+        largest = []
+        for linear, width, highest in zip(self, self.widths, before, strict=True):
+            response = linear(_padded(recent[..., -width:, :], width).flatten(-2))
+            # A text no longer than the window has this one alone, and what it was to fewer tokens counts no more.
+            largest.append(response if count <= width else torch.maximum(highest, response))
+        return Responses(recent, torch.cat(largest, dim=-1), count)
+
     def _looked_up(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         vocabulary, tokens = tokens.unique(return_inverse=True)
         embedded = F.pad(embedding[vocabulary], (0, 0, 0, 1))
@@ -66,8 +99,8 @@ def _look_up(tokens: Tensor, embedded: Tensor, linear: nn.Linear, width: int, ou
 
 
 def _padded(embedded: Tensor, width: int) -> Tensor:
-    """float ``[batch, length, e]``, with zeros at the end where that is shorter than a window."""
-    return F.pad(embedded, (0, 0, 0, max(0, width - embedded.shape[1])))
+    """float ``[batch, ..., length, e]``, with zeros at the end where that is shorter than a window."""
+    return F.pad(embedded, (0, 0, 0, max(0, width - embedded.shape[-2])))
 
 
 def _windows(embedded: Tensor, width: int) -> Tensor:

@@ -79,7 +79,11 @@ class Autoregressive(nn.Module, ABC):
 
         Of what ``sample`` draws from at that ``temperature``.
         """
-        features = self._features(tokens, condition).flatten(0, 1)
+        return self._log_prob(self._features(tokens, condition), tokens, temperature)
+
+    def _log_prob(self, features: Tensor, tokens: Tensor, temperature: float) -> Tensor:
+        """The same by features of each token, float ``[batch, length, d]``."""
+        features = features.flatten(0, 1)
         targets = tokens.masked_fill(~self.spec.mask(tokens), -1).flatten()
         bias = self.output.bias + self.penalty
         if temperature != 1:
@@ -222,8 +226,11 @@ class Autoregressive(nn.Module, ABC):
 
     def _features(self, tokens: Tensor, condition: Condition | None) -> Tensor:
         """Features of each token by those before it, float ``[batch, length, d]``."""
-        before = torch.cat([self.before(len(tokens), condition)[:, None], tokens[:, :-1]], dim=1)
-        return self.read(self.embedding(before), condition)
+        return self.read(self.embedding(self._before(tokens, condition)), condition)
+
+    def _before(self, tokens: Tensor, condition: Condition | None) -> Tensor:
+        """What stands before each token, int64 as ``tokens`` ``[batch, length]``."""
+        return torch.cat([self.before(len(tokens), condition)[:, None], tokens[:, :-1]], dim=1)
 
     def _first(self, n: int, condition: Condition | None) -> tuple[Tensor, Tensor, Any]:
         """What ``n`` rows come after, int64 ``[n]``, and what ``step`` makes of it."""

@@ -15,6 +15,12 @@ class TextDiscriminator(nn.Module, ABC):
 
     A subclass defines ``features`` and calls ``add_head``. Tokens are int64 ``[batch, length]``, or where the network
     can take them, relaxed rows float ``[batch, length, vocabulary]``.
+
+    One whose features generator text/hierarchical may read, of a text that is not finished, has a table ``embedding``
+    of tokens and three methods more. ``begin(n)`` is its state before the first token of ``n`` texts, a named tuple
+    with ``select`` as ``Autoregressive`` has it; ``advance(state, embedded)`` the state after one token more, whose row
+    of the table is float ``[n, e]``; and ``seen(state)`` are the features of texts that end there, float ``[n, d]``,
+    without dropout.
     """
 
     output: nn.Linear

@@ -10,7 +10,9 @@ from torch import nn
 from gangen import noise
 from gangen.errors import UsageError
 from gangen.testing import check_generator
+from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.draws import inverse_cdf, truncated
+from gangen_text.networks.hierarchical import HierarchicalGenerator
 from gangen_text.networks.lstm import LSTMGenerator
 from gangen_text.networks.relational import RelationalMemory
 from gangen_text.networks.transformer import TransformerGenerator
@@ -39,7 +41,15 @@ def relational(spec):
     return generator
 
 
-@pytest.fixture(params=[lstm, transformer, relational])
+def hierarchical(spec):
+    leak = CNNDiscriminator(spec, embedding_dim=3, filter_widths=(1, 2, 4), filter_counts=(4, 3, 3))
+    generator = HierarchicalGenerator(spec, leak=leak, embedding_dim=6, hidden_dim=8, manager_dim=5, goal_dim=3)
+    for parameter in generator.parameters():
+        nn.init.normal_(parameter, std=0.6)
+    return generator
+
+
+@pytest.fixture(params=[lstm, transformer, relational, hierarchical])
 def build(request):
     torch.manual_seed(0)
 
@@ -65,6 +75,7 @@ def chi_square(counts, expected):
 SMALL = {
     "lstm": {"embedding_dim": 6, "hidden_dim": 8, "layers": 2},
     "transformer": {"dim": 8, "heads": 2, "layers": 2},
+    "hierarchical": {"embedding_dim": 6, "hidden_dim": 8, "manager_dim": 5, "goal_dim": 3},
     "relational_memory": {"embedding_dim": 6, "dim": 8, "heads": 2, "slots": 2},
 }
 
