@@ -16,16 +16,16 @@ class Responses(NamedTuple):
     """What filters have made of texts that they read token by token.
 
     ``recent`` are the last embedded tokens, as many as the widest filter sees, float ``[n, ..., tokens, embedding]``;
-    ``largest`` are the responses so far, float ``[n, ..., filters]``; ``count`` tokens were read.
+    ``largest`` are the responses so far, float ``[n, ..., filters]``; ``length`` tokens were read.
     """
 
     recent: Tensor
     largest: Tensor
-    count: int
+    length: int
 
     def select(self, index: Tensor) -> "Responses":
         """Those of the rows at ``index``, int64 ``[m]``, repeats allowed."""
-        return Responses(self.recent[index], self.largest[index], self.count)
+        return Responses(self.recent[index], self.largest[index], self.length)
 
 
 class FilterBank(nn.ModuleList):
@@ -56,7 +56,7 @@ class FilterBank(nn.ModuleList):
         return torch.cat(largest, dim=1)
 
     def begin(self, *rows: int) -> Responses:
-        """Those to texts of no tokens: what is read token by token has each window looked at once."""
+        """Those to texts of no tokens; read on from there, each window is looked at once."""
         linear, width = self[0], self.widths[0]
         recent = linear.weight.new_zeros(*rows, 0, linear.in_features // width)
         return Responses(recent, torch.cat([linear.bias for linear in self]).expand(*rows, -1), 0)
@@ -64,13 +64,13 @@ class FilterBank(nn.ModuleList):
     def advance(self, responses: Responses, embedded: Tensor) -> Responses:
         """Those to texts that go on with a token, float ``[n, ..., embedding_dim]``: of each what ``forward`` gives."""
         recent = torch.cat([responses.recent, embedded.unsqueeze(-2)], dim=-2)[..., -max(self.widths) :, :]
-        count, before = responses.count + 1, responses.largest.split([linear.out_features for linear in self], dim=-1)
+        length, before = responses.length + 1, responses.largest.split([linear.out_features for linear in self], dim=-1)
         largest = []
         for linear, width, highest in zip(self, self.widths, before, strict=True):
             response = linear(_padded(recent[..., -width:, :], width).flatten(-2))
             # A text no longer than the window has this one alone, and what it was to fewer tokens counts no more.
-            largest.append(response if count <= width else torch.maximum(highest, response))
-        return Responses(recent, torch.cat(largest, dim=-1), count)
+            largest.append(response if length <= width else torch.maximum(highest, response))
+        return Responses(recent, torch.cat(largest, dim=-1), length)
 
     def _looked_up(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         vocabulary, tokens = tokens.unique(return_inverse=True)

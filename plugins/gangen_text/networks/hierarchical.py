@@ -59,13 +59,14 @@ class HierarchicalGenerator(Autoregressive):
     ``goal_dim`` numbers w. The Worker, an LSTM that reads tokens, makes of its state as many numbers for each token of
     the vocabulary, its action embeddings O, and the logits are O w, here with a bias for each token beside.
 
-    ``leak`` is that discriminator, with its options. It does not learn here: text/leakgan, the game for this network,
-    puts in the weights of the player that does, and what is saved has those that were read last. So sampling needs no
-    second network. A discriminator's features of a longer text follow from those of the shorter: of text/cnn a token
-    costs one window of each width, and the highway layer.
+    ``leak`` is the discriminator whose features are read, with its options. It does not learn here: text/leakgan, the
+    game for this network, puts in the weights of the player that does, and a saved model has those that were read last.
+    So sampling needs no second network. Features of a longer text follow from what is known of the shorter: with
+    text/cnn a token costs one window of each width, and the highway layer.
 
-    Labels are told to the Worker alone, whose embeddings of tokens have ``embedding_dim`` numbers; ``hidden_dim`` and
-    ``manager_dim`` are the sizes of both states. ``dropout`` acts on what the Worker reads and on its state, while
+    ``embedding_dim`` is the size of the Worker's embeddings of tokens, ``hidden_dim`` that of its state, and
+    ``manager_dim`` that of the Manager's. A label's embedding is added to the Worker's of each token; the Manager knows
+    none. ``dropout`` acts on what the Worker reads and on its state, while
     likelihoods are computed in training mode.
 
     Raises:

@@ -45,8 +45,10 @@ class LeakGAN(RolloutGame):
 
     In ``imitate`` the Worker learns by maximum likelihood and the Manager, with Q = 1, the ways of real texts. Played
     beside ``policy`` now and then, as in ``imitate: {every: 15}``, it is the paper's interleaved training. As a goal
-    means nothing without features, ``discriminate`` belongs beside it from the beginning. ``temperature`` is that of
-    the Worker's in ``policy``, above 1 to explore; rollouts, fakes and ``imitate`` have 1.
+    means nothing without features, ``discriminate`` belongs beside it from the beginning.
+
+    ``temperature`` is the Worker's in ``policy``, above 1 to explore; rollouts, fakes and ``imitate`` have 1, and of a
+    model it is a setting of sampling. ``delta`` says how far ranks are pulled apart.
 
     ``loss`` is the discriminator's; the generator learns from rewards.
     """
