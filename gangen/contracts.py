@@ -50,8 +50,8 @@ def needs(**methods: str | Iterable[str]) -> Callable:
 class Clock:
     """Where in its phase a turn is played: ``step`` of ``steps``, counted from 0, each of ``batch_size`` samples.
 
-    ``repeat`` counts the plays of the same turn within the step, and ``micro`` the micro-batches of such a play that
-    this process sees, both from 0. ``run_step`` of ``run_steps`` counts steps over all phases.
+    ``repeat`` counts the plays of the same turn within the step, and ``micro`` the ``accumulate`` micro-batches of such
+    a play that each process sees, both from 0. ``run_step`` of ``run_steps`` counts steps over all phases.
     """
 
     phase: str
@@ -60,6 +60,7 @@ class Clock:
     batch_size: int = 1
     repeat: int = 0
     micro: int = 0
+    accumulate: int = 1
     run_step: int = 0
     run_steps: int = 1
 

@@ -252,6 +252,11 @@ def start_players(recipe: Recipe, players: dict[str, Player], device: torch.devi
         try:
             if whence not in newest:
                 checkpoint.start_from_file(players[name], Path(whence))
+            elif Path(whence).is_file():
+                raise CheckpointError(
+                    f"{whence} is no file of safetensors, and others are not read, since a pickle can run code: "
+                    "convert it with safetensors.torch.save_file, where you trust it"
+                )
             elif found is None:
                 raise CheckpointError(f"{whence} has no checkpoint to start from")
             elif (found / name).is_dir():

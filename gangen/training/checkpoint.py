@@ -264,7 +264,8 @@ def start_from(player: Player, checkpoint: Path, batch_size: int) -> None:
 def start_from_file(player: Player, file: Path) -> None:
     """Begin with the weights in a file of safetensors: of an exported model, or of a module that somebody else trained.
 
-    Where all names of the network begin with the same word, as those of a module that it wraps, the file's need not.
+    Where all names of the network begin with the same word, as those of a module that it wraps, the file's need not. A
+    network with ``renamed`` is asked what weights are called in it.
 
     Raises CheckpointError for one that cannot be read, or whose tensors have other names or shapes.
     """
@@ -275,6 +276,8 @@ def start_from_file(player: Player, file: Path) -> None:
     first = {name.partition(".")[0] for name in state_of(player.net)}
     if len(first) == 1 and not any(name.partition(".")[0] in first for name in kept):
         kept = {f"{next(iter(first))}.{name}": tensor for name, tensor in kept.items()}
+    if (renamed := getattr(player.net, "renamed", None)) is not None:
+        kept = renamed(kept)
     if differ := differences(player.net, kept):
         raise CheckpointError(f"{file} does not fit player '{player.name}': {differ}")
     with player.whole(store=True):

@@ -257,6 +257,7 @@ class Trainer:
         # checkpoint draws what it would have drawn.
         seed = mix(self.seed, self.state.phase, clock.step, turn.name, clock.repeat)
         for micro in range(self.accumulate):
+            now = replace(clock, micro=micro, accumulate=self.accumulate) if self.accumulate > 1 else clock
             # Of the batch, cut into parts of equal size, the processes take neighbours: so its rows, and its noise, are
             # those of one process that plays it whole. Dropout is the exception: each part has its own.
             part = micro * world_size() + rank()
@@ -266,7 +267,7 @@ class Trainer:
                 batch = self.data.train.batch(self.state.batches, rows, whole, seed=self.seed, device=self.device)
             draws = noise.shared(seed, part, parts) if self.shared_noise else noise.shared(mix(seed, part))
             with draws, self._watching(turn, parts), self._autocast():
-                loss, stats = turn.loss(self.networks, batch, replace(clock, micro=micro) if micro else clock)
+                loss, stats = turn.loss(self.networks, batch, now)
             self.meter.add(turn, stats)
             if isinstance(loss, Mean):
                 yield loss if self.accumulate > 1 else loss.value

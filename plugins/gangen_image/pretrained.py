@@ -69,7 +69,8 @@ class FeatureNetwork(nn.Module):
             if weights is None or not self.layers:
                 raise UsageError(f"{self.who}: a network needs weights, a file of safetensors, and layers to look at")
             net, told = open_module(str(network), self.who, weights=weights, options=network_options or {}), {}
-        self.net = net.to(torch.get_default_dtype()).eval().requires_grad_(False)
+        net = net.to(torch.get_default_dtype(), memory_format=torch.channels_last)
+        self.net = net.eval().requires_grad_(False)
         self.net.state_names = []  # type: ignore[assignment]  # it is not stored with the game, which needs it again
         self.given_size = size if size is not None else told.get("size")
         for name, values in (("mean", mean or told.get("mean") or MEAN), ("std", std or told.get("std") or STD)):

@@ -48,6 +48,7 @@ CROSSED = [
 ]
 ARRAYS = {"use": "image/arrays", "images": "data.npz:images", "labels": "data.npz:labels"}
 DCGAN = {"use": "image/dcgan", "latent_dim": 3, "width": 2}, {"use": "image/dcgan", "width": 2}
+ADAPTIVE = {"use": "image/adaptive", "start": 0.5, "samples": 200, "target": 0.1}
 
 
 def recipe(generator, discriminator, objective, *, others=None, data=ARRAYS, turns=None, steps=2, batch_size=16):
@@ -126,7 +127,7 @@ GAMES = {
         DCGAN[0],
         DCGAN[1] | {"norm": "instance"},
         {
-            "augmentation": {"use": "image/adaptive", "start": 0.5, "samples": 200, "target": 0.1},
+            "augmentation": ADAPTIVE,
             "penalties": [{"use": "lecam", "weight": 0.3, "one_sided": True}],
             "feature_matching": 0.5,
         },
@@ -134,7 +135,7 @@ GAMES = {
     "used fakes, packs, auxiliary classifier": recipe(
         DCGAN[0] | {"norm": "none"},
         DCGAN[1] | {"norm": "none", "condition": "classifier", "pac": 2},
-        {"loss": "minimax", "auxiliary": 0.5, "reuse_fakes": True},
+        {"loss": "minimax", "auxiliary": 0.5, "reuse_fakes": True, "augmentation": ADAPTIVE},
     ),
     "used fakes, relativistic average": recipe(
         DCGAN[0], DCGAN[1], {"loss": "relativistic_average", "reuse_fakes": True}

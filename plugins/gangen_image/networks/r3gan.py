@@ -1,5 +1,6 @@
 """R3GAN (Huang et al., 2024, section 4, configuration E): grouped residual blocks without any normalisation."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from gangen_image.networks.conditioning import Discriminator, Head
 from gangen_image.networks.latent import LatentGenerator
 from gangen_image.networks.normalization import normalize_weights
 from gangen_image.networks.pyramid import SMALLEST, LowPass, resolutions, widths
+from gangen_image.networks.r3gan_names import discriminator_names, generator_names, renamed
 from gangen_image.spec import ImageSpec
 
 SLOPE = 0.2
@@ -53,7 +55,7 @@ class R3GANGenerator(LatentGenerator):
     group_size 16.
 
     ``latent_dim`` is the size of a latent. A block has ``expansion`` times its channels inside, and convolves groups of
-    ``group_size`` of them.
+    ``group_size`` of them. The run's ``start_from: {generator: FILE}`` also takes weights of the authors' program.
 
     Raises:
         UsageError: a size other than a power of two from 8, or channels that do not come in whole groups.
@@ -98,6 +100,13 @@ class R3GANGenerator(LatentGenerator):
             x = stage(self.low_pass.doubled(change(x)))
         return self.output(x)
 
+    def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of the authors' program under the names of this network; others as they are."""
+        found = renamed(weights, generator_names(len(self.stages), len(self.stages[0])))
+        if (embedding := found.pop("EmbeddingLayer.weight", None)) is not None:
+            found["label_embedding.weight"] = embedding.T  # of a linear layer of one-hot labels
+        return found
+
 
 class R3GANDiscriminator(Discriminator):
     """The generator's mirror image: residual blocks per resolution, bilinear halving, one 4x4 filter per channel.
@@ -107,7 +116,8 @@ class R3GANDiscriminator(Discriminator):
     ``width`` channels at the image's size, twice as many at each halving up to ``max_width``.
 
     There are ``blocks`` residual blocks per resolution. A block has ``expansion`` times its channels inside, and
-    convolves groups of ``group_size`` of them.
+    convolves groups of ``group_size`` of them. The run's ``start_from: {discriminator: FILE}`` also takes weights of
+    the authors' program.
 
     Raises:
         UsageError: a size other than a power of two from 8, or channels that do not come in whole groups.
@@ -149,6 +159,10 @@ class R3GANDiscriminator(Discriminator):
         for change, stage in zip(self.transitions, self.stages[1:], strict=True):
             x = stage(change(self.low_pass.halved(x)))
         return self.basis(x).flatten(1)
+
+    def renamed(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of the authors' program under the names of this network; others as they are."""
+        return renamed(weights, discriminator_names(len(self.stages), len(self.stages[0])))
 
 
 def bound(net: nn.Module) -> None:

@@ -8,15 +8,15 @@ import torch
 from annotated_types import Gt, Interval, MinLen
 from torch import Tensor, nn
 
-from gangen import Clock, Schedule, Stats, all_mean, noise, world_size
+from gangen import Clock, Schedule, Stats, all_mean, noise
 from gangen_image.networks.resampling import resample, shift, window
 
 
 class Augmentation(nn.Module):
     """Images float ``[B, C, S, S]`` in [-1, 1] to changed ones of the same shape, with gradient; draws per image.
 
-    ``begin`` is told the time before the discriminator learns. ``observe`` is shown the logits of real images, float
-    ``[B]`` without a graph, whenever it learns from them, one micro-batch at a time; it returns figures to log.
+    ``begin`` is told the time before the discriminator learns from a micro-batch. ``observe`` is then shown the logits
+    of its real images, float ``[B]`` without a graph; it returns figures to log.
     """
 
     def begin(self, clock: Clock) -> None:
@@ -108,17 +108,24 @@ class Adaptive(Augmentation):
         self.transforms = tuple(transforms)
         self.register_buffer("probability", torch.tensor(float(start)))
         self.register_buffer("overfitting", torch.tensor(0.0))
+        self._clock = Clock("", 0, 1)
+        self._signs: list[Tensor] = []
 
     def begin(self, clock: Clock) -> None:
+        self._clock = clock
+        if clock.micro == 0:
+            self._signs = []
         if self.scheduled is not None:
             self.probability.fill_(self.scheduled(clock))
 
     def observe(self, logits: Tensor) -> Stats:
-        signs = all_mean(logits.sign().to(self.overfitting.dtype).mean())
-        self.overfitting.lerp_(signs, 0.25)
-        if self.scheduled is None:
-            step = len(logits) * world_size() / self.samples
-            self.probability.add_((self.overfitting - self.target).sign() * step).clamp_(0, 1)
+        """What it does is that of the whole batch, when all of its micro-batches were seen."""
+        self._signs.append(all_mean(logits.sign().to(self.overfitting.dtype).mean()))
+        if len(self._signs) == self._clock.accumulate:
+            self.overfitting.lerp_(torch.stack(self._signs).mean(), 0.25)
+            if self.scheduled is None:
+                step = self._clock.batch_size / self.samples
+                self.probability.add_((self.overfitting - self.target).sign() * step).clamp_(0, 1)
         return {"augmentation": self.probability.clone(), "overfitting": self.overfitting.clone()}
 
     def forward(self, images: Tensor) -> Tensor:

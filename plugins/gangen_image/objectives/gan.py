@@ -22,7 +22,6 @@ from gangen import (
     at_least_float32,
     needs,
     updates,
-    world_size,
 )
 from gangen_image.networks.normalization import BatchNorm
 from gangen_image.objectives.orthogonal import orthogonality
@@ -136,13 +135,11 @@ class ImageGAN(AdversarialGame):
         net = players.averaged("generator")
         norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
         modes, momenta = [norm.training for norm in norms], [norm.momentum for norm in norms]
-        rows = len(batch["image"])
-        parts = clock.batch_size // (rows * world_size())  # of a batch, each of which counts
         for norm in norms:
             norm.train()
-            norm.momentum = 1 / (clock.step * parts + clock.micro + 1)
+            norm.momentum = 1 / (clock.step * clock.accumulate + clock.micro + 1)  # each micro-batch counts
         with torch.no_grad():
-            net.sample(rows, batch)
+            net.sample(len(batch["image"]), batch)
         for norm, mode, momentum in zip(norms, modes, momenta, strict=True):
             norm.train(mode)
             norm.momentum = momentum

@@ -78,11 +78,13 @@ def test_a_player_may_start_from_a_file_of_weights(play, recipe, tmp_path):
     after = play("after", f"start_from={{generator: {exported}}}", *STILL)
     assert same(after["generator/model"], load_file(exported)) and same(after["generator/average"], load_file(exported))
     save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
-    (tmp_path / "text.safetensors").write_text("weights")
+    for name in ("text.safetensors", "net.pkl"):
+        (tmp_path / name).write_text("weights")
     for file, words in (
         ("other.safetensors", r"other.safetensors does not fit player 'generator': .* is absent there and"),
         ("text.safetensors", "text.safetensors holds no weights of safetensors: "),
         ("none.safetensors", "none.safetensors holds no weights of safetensors: No such file"),
+        ("net.pkl", "net.pkl is no file of safetensors, and others are not read"),
     ):
         with pytest.raises(RecipeError, match=rf"start_from.*: .*{words}"):
             check(recipe("again", f"start_from={{generator: {tmp_path / file}}}"), recipe.registry)

@@ -106,16 +106,31 @@ def test_geometry_is_drawn_as_published(monkeypatch):
 def test_the_probability_follows_the_sign_of_real_logits():
     augmentation = Adaptive(target=0.6, samples=1000, start=0.5)
     for _ in range(10):
+        augmentation.begin(Clock("adversarial", 0, 1, batch_size=20))
         augmentation.observe(torch.full((20,), 3.0))
     # The mean of signs, smoothed over four batches, needs four of them to pass 0.6.
     assert augmentation.probability.item() == pytest.approx(0.5 + 0.02 * (7 - 3))
     for _ in range(100):
+        augmentation.begin(Clock("adversarial", 0, 1, batch_size=20))
         augmentation.observe(torch.tensor([1.0, -1.0] * 10))
     assert augmentation.probability.item() == 0
     for _ in range(100):
+        augmentation.begin(Clock("adversarial", 0, 1, batch_size=20))
         figures = augmentation.observe(torch.full((20,), 0.1))
     assert figures["augmentation"].item() == 1
     assert augmentation.state_dict().keys() == {"probability", "overfitting"}
+
+
+def test_the_probability_of_micro_batches_is_that_of_their_batch():
+    whole, parts = Adaptive(samples=100, start=0.5), Adaptive(samples=100, start=0.5)
+    for step in range(6):
+        logits = torch.randn(12) + 0.5
+        whole.begin(Clock("adversarial", step, 6, batch_size=12))
+        whole.observe(logits)
+        for micro, rows in enumerate(logits.split(4)):
+            parts.begin(Clock("adversarial", step, 6, batch_size=12, micro=micro, accumulate=3))
+            parts.observe(rows)
+        assert all(torch.allclose(it, parts.state_dict()[name]) for name, it in whole.state_dict().items())
 
 
 def test_the_probability_may_follow_a_schedule_and_that_of_colours_be_a_share_of_it():

@@ -352,7 +352,8 @@ def test_standing_statistics_are_those_of_all_batches_of_a_phase():
     rows = []
     for part in range(4):  # two steps of two micro-batches
         with noise.shared(part):
-            assert game.settle(players, batch, Clock("settle", part // 2, 2, 12, micro=part % 2))[0] is None
+            clock = Clock("settle", part // 2, 2, 12, micro=part % 2, accumulate=2)
+            assert game.settle(players, batch, clock)[0] is None
         with noise.shared(part), torch.no_grad():
             rows.append(average.input(average.latent(6)).reshape(6, 8, 16).transpose(0, 1).flatten(1))
     norm = average.blocks[0].norms[0].norm
