@@ -1,13 +1,15 @@
 """The best model of a run, by one figure of its evaluations."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+from gangen.bounded import read_json
+from gangen.components.messages import show
 from gangen.errors import RunError, did_you_mean
+from gangen.failures import summary
 from gangen.files import write_atomically
-from gangen.metrics.figures import Figure
+from gangen.metrics.figures import Figure, is_number
 from gangen.recipe.keep_best import KeepBest
 
 
@@ -22,23 +24,26 @@ class BestModel:
         self.name = {side: figure for side, figure in rule.to_plain().items() if figure}
         self.value: float | None = None
 
-    def recall(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take over the best value of the evaluations in ``rows`` of ``metrics.jsonl``, if its model was kept.
+    def recall(self) -> None:
+        """Take over the value of the model that is kept, where it was chosen by the same figure.
 
-        A run that goes on has cut rows back to its checkpoint, so what it finds again it writes again, to the bit.
+        A run that goes on finds that value again, and leaves the model as it is; one that went back to a checkpoint and
+        on in another way keeps it until it finds a better one.
+
         Raises RunError where best.json cannot be read.
         """
         try:
-            about = json.loads(self.about.read_text(encoding="utf-8"))
-            same = all(about.get(side) == figure for side, figure in self.name.items())
+            about = read_json(self.about)
+            if all(about.get(side) == figure for side, figure in self.name.items()):
+                if not is_number(about["value"]):
+                    raise ValueError(f"its value is {show(about['value'])}")
+                self.value = float(about["value"])
         except FileNotFoundError:
             return
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, AttributeError, KeyError) as error:
             raise RunError(
-                f"{self.about} cannot be read: {error}\nmove {self.folder} away to choose the best model anew"
+                f"{self.about} cannot be read: {summary(error)}\nmove {self.folder} away to choose the best model anew"
             ) from None
-        for row in rows if same else ():
-            self._improves(row)
 
     def offer(self, figures: Mapping[str, Figure], step: int) -> None:
         """Export the model of ``step`` where ``figures`` are better than all before.
@@ -59,15 +64,9 @@ class BestModel:
                 f"keep_best: neither end of {wanted} is known to be good\n"
                 f"write {{lowest: {wanted}}} or {{highest: {wanted}}}; the run may go on so"
             )
-        if not self._improves(figures):
+        if not self.rule.prefers(figures[wanted], self.value):
             return
+        self.value = figures[wanted].value
         self.about.unlink(missing_ok=True)  # killed in between, nothing false is said of the new weights
         self.export(self.folder)
         write_atomically(self.about, json.dumps(self.name | {"value": self.value, "step": step}, indent=1) + "\n")
-
-    def _improves(self, figures: Mapping[str, Any]) -> bool:
-        figure = figures.get(self.rule.name)
-        if figure is None or not self.rule.prefers(figure, self.value):
-            return False
-        self.value = figure.value
-        return True

@@ -28,9 +28,9 @@ class Evaluations(Callback):
     best: BestModel | None = None
 
     def start(self, trainer: Trainer) -> None:
-        rows = [row for row in self.run.read_metrics() if "warning" not in row]
         if self.best:
-            self.best.recall(rows)
+            self.best.recall()
+        rows = [row for row in self.run.read_metrics() if "warning" not in row]
         # Killed between a checkpoint and the evaluation of its step; figures of turns have a "/" in their names.
         step = trainer.state.total
         with whole(trainer.players.values()):

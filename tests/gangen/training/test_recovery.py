@@ -227,16 +227,16 @@ MODES = "metrics=[{use: image/modes, samples: 500, radius: 50}]", "every.evaluat
 
 @pytest.fixture
 def collapsing(monkeypatch):
-    """Samples of step 6 have collapsed, where learning rates are those of the recipe."""
+    """With the learning rates of the recipe samples of step 4 are the best, and those of step 6 have collapsed."""
     pytest.importorskip("matplotlib", reason="matplotlib draws the points")
     from gangen.training.callbacks.evaluations import Evaluations
 
     after_step = Evaluations.after_step
 
     def look(self, trainer):
-        bad = trainer.state.total == 6 and trainer.state.rate == 1
+        odd = {2: 0.8, 4: 0.95, 6: 0.1} if trainer.state.rate == 1 else {}
         with monkeypatch.context() as patch:
-            found = {"good": Figure(0.1 if bad else 0.9, good="high")}
+            found = {"good": Figure(odd.get(trainer.state.total, 0.9), good="high")}
             patch.setattr("gangen_image.metrics.modes.Modes.__call__", lambda *_: found)
             after_step(self, trainer)
 
@@ -247,16 +247,21 @@ def test_a_collapse_rolls_a_run_back_to_what_was_saved_before_it(collapsing, pla
     run = play(*MODES, "guard={use: guard, then: roll_back}")
     assert events(run) == [(7, "roll_back")]
     said = next(row["warning"] for row in rows(run) if "event" in row)
-    words = "collapse: good fell to 0.1 from 0.9; back to step-00000003, and on with learning rates times 0.5"
+    words = "collapse: good fell to 0.1 from 0.95; back to step-00000003, and on with learning rates times 0.5"
     assert said == f"{words} (roll back 1 of 10)"
     state = json.loads((run / "checkpoints/step-00000010/state.json").read_text())["state"]
     assert (state["rolled_back"], state["rate"]) == (1, 0.5)
-    assert {row["good"]["value"] for row in rows(run) if "good" in row} == {0.9}
+    assert [row["good"]["value"] for row in rows(run) if "good" in row] == [0.8, 0.9, 0.9, 0.9, 0.9]
+
+
+def test_the_best_model_stays_though_a_run_goes_back_to_before_it(collapsing, play):
+    run = play(*MODES, "guard={use: guard, then: roll_back}", "keep_best=good")
+    assert json.loads((run / "best/best.json").read_text()) == {"figure": "good", "value": 0.95, "step": 4}
 
 
 def test_a_collapse_stops_a_run_and_the_checkpoint_before_it_is_named(collapsing, play, tmp_path):
     with pytest.raises(
-        RunError, match=r"collapse: good fell to 0\.1 from 0\.9(.|\n)*from before it is .*step-00000003"
+        RunError, match=r"collapse: good fell to 0\.1 from 0\.95(.|\n)*from before it is .*step-00000003"
     ):
         play(*MODES, "guard={use: guard, then: stop}")
     assert events(tmp_path / "run") == [(7, "stop")]
