@@ -71,7 +71,7 @@ class PairRows(PictureRows):
                 yield self._paired(chunk, made, inputs)
 
     def _paired(self, chunk: Chunk, made: Sequence[Any], inputs: Sequence[Any]) -> Pictures:
-        found = Pictures([], None, None, [], [], None)
+        found = Pictures([], None, None, [], [], [], None)
         for row, (image, given) in enumerate(zip(made, inputs, strict=True)):
             if isinstance(image, str) or isinstance(given, str):
                 why = image if isinstance(image, str) else f"input: {given}"
@@ -85,6 +85,7 @@ class PairRows(PictureRows):
                 )
             found.images.append(torch.cat([image[0], given[0]]))
             found.sizes.append(image[1])
+            found.places.append(chunk.place(row))
         return found
 
     def _derived(self, image: Tensor) -> Tensor:

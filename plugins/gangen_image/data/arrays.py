@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 from gangen import Account, DataError, TensorSplit, did_you_mean, listed, most_unpacked, unpacked, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
-from gangen_image.data.holdout import hold_out, tell_copies
+from gangen_image.data.holdout import hold_out, tell_copies, tell_relabelled
 from gangen_image.data.pixels import MODES, Fit, tell_pixels, to_pixels
 from gangen_image.spec import ImageSpec
 
@@ -67,7 +67,7 @@ class Arrays:
         train = to_columns(pictures, numbers, known, labels)
         account = Account(images, "images")
         tell_pixels(pictures, account, "multiply them in the file where 255 is not what is white")
-        self.accounts = [account]
+        self.accounts, sides = [account], [(train, rows_of(images, len(pictures)))]
         if heldout_images is None:
             train, held = hold_out(train, heldout, seed, images)
         else:
@@ -79,15 +79,22 @@ class Arrays:
                 raise DataError("labels and heldout_labels go together: give both or neither")
             numbers = None if heldout_labels is None else read_labels(heldout_labels, len(others))
             held = to_columns(others, numbers, known, heldout_labels)
+            sides.append((held, rows_of(heldout_images, len(others))))
         tell_copies(train, held, account)
         names = tuple(known.values())
         if names:
+            tell_relabelled(sides, account)
             names, train, held = with_rows(names, train, held, self.accounts)
         account.use("to train on", len(train["image"]))
         self.accounts[-1].use("held out", len(held["image"]))
         self.codec = ImageCodec(ImageSpec(pictures.shape[1], pictures.shape[2], names))
         self.heldout = TensorSplit(**held)
         self.train = Flipped(TensorSplit(**train)) if flip else TensorSplit(**train)
+
+
+def rows_of(name: str, count: int) -> list[str]:
+    """Where each row of an array stands, as numpy has it."""
+    return [f"{name}[{row}]" for row in range(count)]
 
 
 def read_array(name: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from torch import Tensor
 from gangen import Account, Split, StreamSplit, TensorSplit, UsageError, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
-from gangen_image.data.holdout import hold_out, key_of, tell_copies
+from gangen_image.data.holdout import hold_out, key_of, tell_copies, tell_relabelled
 from gangen_image.data.pictures import PictureRows
 from gangen_image.data.pixels import MAX_PIXELS, tell_pixels, tell_sizes
 from gangen_image.spec import ImageSpec
@@ -92,11 +92,13 @@ class Dataset:
         columns = pictures.columns(labels, path)
         tell_sizes(pictures.sizes, size, fit, account)
         tell_pixels(columns["image"], account, PIXEL_RANGE)
-        self.accounts = [account]
+        self.accounts, sides = [account], [(columns, pictures.places)]
         if isinstance(heldout, str):
             other = Account(f"{path}, held out ({heldout})", "images")
             self.accounts.append(other)
-            train, held = columns, reader.other(heldout).read(other).columns(labels, other.source)
+            others = reader.other(heldout).read(other)
+            train, held = columns, others.columns(labels, other.source)
+            sides.append((held, others.places))
         else:
             train, held = hold_out(columns, heldout, seed, path)
             if len(held["image"]) > 2 * max(heldout * len(columns["image"]), len(labels), 1):
@@ -105,6 +107,8 @@ class Dataset:
                     "one stay together"
                 )
         tell_copies(train, held, account)
+        if labels:
+            tell_relabelled(sides, account)
         if labels and not streaming:
             labels, train, held = with_rows(labels, train, held, self.accounts)
         account.use("to train on", len(train["image"]))

@@ -1,13 +1,12 @@
 """Hold images out: of each label alike, and no copy of one is trained on."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from gangen import Account, DataError, held_out
+from gangen import Account, DataError, few, held_out
 
 
 def hold_out(
@@ -37,23 +36,34 @@ def hold_out(
 
 
 def tell_copies(train: Mapping[str, Tensor], held: Mapping[str, Tensor], account: Account) -> None:
-    """Warn of images that are held out and yet trained on as well, and of those that have several labels.
+    """Warn of images that are held out and yet trained on as well.
 
     Both sides are as ``hold_out`` takes them. Copies are those that are alike once they are made into one size.
     """
-    trained, others = ([key_of(image) for image in side["image"]] for side in (train, held))
-    known = set(trained)
-    if copies := sum(key in known for key in others):
+    known = set(map(key_of, train["image"]))
+    if copies := sum(key_of(image) in known for image in held["image"]):
         account.warnings.append(
-            f"{account.source}: {copies:,} of {len(others):,} held-out images are trained on as well, as copies; "
-            "take them out of one side, or figures reward learning them by heart"
+            f"{account.source}: {copies:,} of {len(held['image']):,} held-out images are trained on as well, as "
+            "copies; take them out of one side, or figures reward learning them by heart"
         )
-    if "label" in train:
-        pairs = zip(trained + others, [*train["label"].tolist(), *held["label"].tolist()], strict=True)
-        labels = Counter(key for key, _ in set(pairs))
-        if several := sum(count > 1 for count in labels.values()):
-            which = "an image has" if several == 1 else f"{several:,} images have"
-            account.warnings.append(f"{account.source}: {which} copies with other labels")
+
+
+def tell_relabelled(sides: Iterable[tuple[Mapping[str, Tensor], Sequence[str]]], account: Account) -> None:
+    """Warn of labelled images that have copies with another label, and say where the first are.
+
+    Each of ``sides`` is columns, as ``hold_out`` takes them, with the place of each row.
+    """
+    first: dict[bytes, tuple[int, str]] = {}
+    pairs: dict[bytes, str] = {}
+    for columns, places in sides:
+        for image, label, place in zip(columns["image"], columns["label"].tolist(), places, strict=True):
+            key = key_of(image)
+            known, other = first.setdefault(key, (label, place))
+            if label != known:
+                pairs.setdefault(key, f"{other} and {place}")
+    if pairs:
+        which = "an image has" if len(pairs) == 1 else f"{len(pairs):,} images have"
+        account.warnings.append(f"{account.source}: {which} copies with other labels: {few(list(pairs.values()))}")
 
 
 def key_of(image: Tensor) -> bytes:

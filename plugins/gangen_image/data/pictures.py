@@ -28,7 +28,7 @@ class Pictures(NamedTuple):
     """Images, each uint8 ``[channels, size, size]``, with the label of each where they are labelled.
 
     ``classes`` are all labels in order, where the data set names them; ``faults`` say what is damaged, and how;
-    ``sizes`` are the width and height that each had; ``column`` is where labels are read.
+    ``sizes`` are the width and height that each had, and ``places`` where it stands. Labels are read in ``column``.
     """
 
     images: list[Tensor]
@@ -36,6 +36,7 @@ class Pictures(NamedTuple):
     classes: tuple[str, ...] | None
     faults: list[str]
     sizes: list[tuple[int, int]]
+    places: list[str]
     column: str | None
 
     def names(self) -> tuple[str, ...]:
@@ -88,12 +89,13 @@ class PictureRows(Rows):
         Raises:
             DataError: no images, more than the share ``max_unreadable`` of them are damaged, or some have no label.
         """
-        whole = Pictures([], [], None, [], [], None)
+        whole = Pictures([], [], None, [], [], [], None)
         unlabelled: list[str] = []
         for some in self.stream(account, unlabelled, **order):
             whole.images.extend(some.images)
             whole.faults.extend(some.faults)
             whole.sizes.extend(some.sizes)
+            whole.places.extend(some.places)
             whole.labels.extend(some.labels or [])
             whole = whole._replace(classes=some.classes, column=some.column)
             labelled = some.labels is not None
@@ -120,6 +122,7 @@ class PictureRows(Rows):
                     chunk.classes.get(label[0]) if label else None,
                     [f"{chunk.place(row)} ({image})" for row, image in enumerate(made) if isinstance(image, str)],
                     [made[row][1] for row in good],
+                    [chunk.place(row) for row in good],
                     label[0] if label else None,
                 )
 

@@ -103,7 +103,14 @@ def test_copies_with_other_labels_are_told(tmp_path, save):
         for number in range(4):
             save(f"{label}/{number}.png")
     (tmp_path / "b/copy.png").write_bytes((tmp_path / "a/0.png").read_bytes())
-    assert "an image has copies with other labels" in read(tmp_path)[2][0]
+    words = "an image has copies with other labels: a/0.png and b/copy.png"
+    assert words in read(tmp_path)[2][0].replace(f"{tmp_path}/", "")
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images[[0, 1, 2, 3, 4, 1, 5, 2]])
+    np.save(tmp_path / "y.npy", np.array([0, 0, 1, 1, 0, 1, 1, 0]))
+    warning = Arrays(images=str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy")).accounts[0].warnings[-1]
+    where = f"2 images have copies with other labels: {tmp_path}/x.npy[1] and {tmp_path}/x.npy[5], {tmp_path}/x.npy[2]"
+    assert where in warning
 
 
 @pytest.mark.parametrize("streaming", [False, True])
