@@ -18,7 +18,6 @@ from gangen.recipe.load import load_recipe, recipe_file
 from gangen.recipe.sections import Recipe
 from gangen.report import write_report
 from gangen.report.plot import plot
-from gangen.report.records import read_rows
 from gangen.run_directory import RunDirectory
 from gangen.runs import find_runs, is_run
 from gangen.saved_model import load
@@ -68,7 +67,7 @@ class Run(PathLike[str]):
         """
         run = RunDirectory(self.folder)
         run.refuse_ways_out()
-        return plot(read_rows(run))
+        return plot(list(run.read_metrics()))
 
     @property
     def samples(self) -> list[Path]:

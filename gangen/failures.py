@@ -33,8 +33,7 @@ class during:
 def exited(leaving: SystemExit) -> PluginError:
     """The error of code that was to do something for gangen, and ends the process instead."""
     error = PluginError(f"code that it uses would have ended gangen by exit({leaving.code!r})\nat {own_line(leaving)}")
-    for note in getattr(leaving, "__notes__", []):
-        error.add_note(note)
+    vars(error).update(vars(leaving))  # its notes, and whether all processes have it
     return error
 
 
@@ -72,7 +71,7 @@ def _words(error: Exception) -> str:
     return "\n".join(words)
 
 
-def talking(error: Exception) -> bool:
+def talking(error: BaseException) -> bool:
     """Whether it was torch that failed to reach other processes."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return isinstance(error, RuntimeError) and frame.f_globals.get("__name__", "").startswith("torch.distributed")

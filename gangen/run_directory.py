@@ -17,7 +17,7 @@ from gangen.components.registry import Registry
 from gangen.errors import CheckpointError, GangenError, RecipeError, RunError
 from gangen.failures import exited
 from gangen.files import to_json, write_atomically
-from gangen.metrics.figures import read_row
+from gangen.metrics.figures import is_row, read_row
 from gangen.printing import visible
 from gangen.recipe.load import difference, load_recipe
 from gangen.recipe.sections import Recipe
@@ -28,6 +28,7 @@ _FREE = re.compile(
     r"run:|resume:|requires|code|every\.|metrics|keep_best|guard|callbacks|sampler|players\.[^.]+\.shard:"
     r"|trainer\.(threads:|trackers|keep_checkpoints:|eval_batch_size:|timeout:|non_finite:|recovery\.)"
 )
+_NAME = re.compile(r"step-\d{8,18}", re.ASCII)
 
 
 class RunDirectory:
@@ -126,9 +127,9 @@ class RunDirectory:
         try:
             yield
         except (OSError, SafetensorError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            where, reason = getattr(error, "filename", None), getattr(error, "strerror", None) or str(error)
             raise RunError(
-                f"cannot write to {self.root}: {reason}\n"
+                f"cannot write to {where or self.root}: {reason}\n"
                 "nothing that was there is lost: see to it and give the same command again, or choose another folder "
                 "with run=..."
             ) from None
@@ -180,20 +181,28 @@ class RunDirectory:
             error.add_note(f"the traceback is in {self.errors}")
 
     def append_metrics(self, *rows: Mapping[str, object]) -> None:
-        with self.writing(), self.metrics.open("a", encoding="utf-8") as file:
-            file.write("".join(map(to_json, rows)))
+        with self.writing():
+            self.root.mkdir(parents=True, exist_ok=True)  # somebody may have taken it away
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write("".join(map(to_json, rows)))
 
     def read_metrics(self) -> Iterator[dict]:
-        """Rows of ``metrics.jsonl``, as they were appended; a last line that was cut off by a kill is left out."""
-        if self.metrics.exists():
-            with self.metrics.open(encoding="utf-8", errors="replace") as lines:
-                for line in lines:
-                    try:
-                        row = json.loads(line)
-                    except (ValueError, RecursionError):
-                        return
-                    if isinstance(row, dict):
-                        yield read_row(row)
+        """Rows of ``metrics.jsonl``, as they were appended; a line that is none, as one cut off by a kill, is left out.
+
+        Raises RunError where it is no file.
+        """
+        if not self.metrics.exists():
+            return
+        if not self.metrics.is_file():  # a pipe has no end
+            raise RunError(f"{self.metrics} is no file\nput back the one that the run wrote, or take it away")
+        with self.metrics.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if is_row(row):
+                    yield read_row(row)
 
     def forget_after(self, step: int, *, events: bool = True) -> None:
         """Drop metrics of steps beyond ``step``: the run that resumes there will write them again.
@@ -207,15 +216,20 @@ class RunDirectory:
 
 
 def latest_name(checkpoints: Path) -> str | None:
-    """The checkpoint that ``latest`` names, None where there is none. Raises CheckpointError for what is no name."""
+    """The checkpoint that ``latest`` names, where it is missing the newest, None where there is none.
+
+    Raises CheckpointError for what is no name.
+    """
     pointer = checkpoints / "latest"
     try:
         name = pointer.read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
+        return max((path.name for path in checkpoints.glob("step-*") if _NAME.fullmatch(path.name)), default=None)
+    except NotADirectoryError:
         return None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{pointer} cannot be read: {error}\n{way_back(checkpoints)}") from None
-    if not re.fullmatch(r"step-\d{8,18}", name, re.ASCII):
+    if not _NAME.fullmatch(name):
         said = f"names {shorten(name, 60)!r}, which is no checkpoint" if name else "is empty"
         raise CheckpointError(f"{pointer} {said}\n{way_back(checkpoints)}")
     return name

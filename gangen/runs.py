@@ -15,7 +15,7 @@ from rich.table import Table
 
 from gangen.bounded import MOST_BYTES, read_bytes
 from gangen.errors import RecipeError, RunError, UsageError
-from gangen.metrics.figures import STAMP, Figure, is_number, read_row
+from gangen.metrics.figures import STAMP, Figure, is_number, is_row, read_row
 from gangen.recipe.source import RecipeSource
 from gangen.run_directory import RunDirectory, latest_name
 
@@ -219,9 +219,7 @@ def _newest_rows(metrics: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError):  # cut off by a kill, or by where the last MiB begins
             continue
-        if not isinstance(row, dict) or "warning" in row or not isinstance(row.get("phase"), str):
-            continue
-        if isinstance(step := row.get("step"), int) and 0 <= step <= 10**18:
+        if is_row(row) and "warning" not in row:
             rows.append(read_row(row))
     return rows
 

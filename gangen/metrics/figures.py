@@ -74,6 +74,12 @@ def checked(metric: str, found: Any) -> dict[str, Figure]:
     return figures
 
 
+def is_row(entry: Any) -> bool:
+    """Whether what stands in a line of ``metrics.jsonl`` is a row: a mapping with a step and a phase."""
+    known = isinstance(entry, Mapping) and isinstance(entry.get("phase"), str)
+    return known and type(step := entry.get("step")) is int and 0 <= step < 2**53
+
+
 def read_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of ``metrics.jsonl`` as callbacks saw it: figures of metrics as ``Figure``, those of turns as numbers.
 

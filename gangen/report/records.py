@@ -10,11 +10,6 @@ from gangen.run_directory import RunDirectory
 Row = dict[str, Any]
 
 
-def read_rows(run: RunDirectory) -> list[Row]:
-    """Rows of training that have a step, in the order in which they were written."""
-    return [row for row in run.read_metrics() if type(row.get("step")) is int and 0 <= row["step"] < 2**53]
-
-
 def read_recipe(run: RunDirectory) -> Row:
     try:
         tree = RecipeSource.read(run.recipe).tree

@@ -10,7 +10,7 @@ from gangen.report.frontiers import planes
 from gangen.report.groups import Group
 from gangen.report.page import write_page
 from gangen.report.provenance import facts, measured, reproduction
-from gangen.report.records import read_rows, warnings_of
+from gangen.report.records import warnings_of
 from gangen.run_directory import RunDirectory
 
 
@@ -22,7 +22,7 @@ def write_report(run: RunDirectory) -> Path:
     if not run.recipe.is_file() and not run.metrics.is_file():
         raise RunError(f"{run.root} is not a run directory: it has neither {run.recipe.name} nor {run.metrics.name}")
     run.refuse_ways_out()
-    rows, result = read_rows(run), Result.read(run.evaluation)
+    rows, result = list(run.read_metrics()), Result.read(run.evaluation)
     groups = [Group("", [result])] if result else []
     figures, step = newest(rows)
     if result and all(row["step"] <= result.step for row in rows):

@@ -9,7 +9,7 @@ from gangen.report.frontiers import planes
 from gangen.report.groups import Group, Side, differences, disagreements, grouped, titles_of
 from gangen.report.page import write_page
 from gangen.report.provenance import measured, reproduction
-from gangen.report.records import read_rows, warnings_of
+from gangen.report.records import warnings_of
 from gangen.run_directory import RunDirectory
 
 
@@ -29,7 +29,7 @@ def write_side_by_side(results: Sequence[Result], path: Path) -> Path:
         + [
             f"{result.run}: {message}"
             for result in results
-            for message in warnings_of(read_rows(RunDirectory(result.run)), result)
+            for message in warnings_of(list(RunDirectory(result.run).read_metrics()), result)
         ],
         groups=groups,
         differences=[[path, *values] for path, values in differences(groups).items()],

@@ -27,7 +27,7 @@ from gangen.report.figures import newest
 from gangen.report.groups import Group
 from gangen.report.page import number
 from gangen.report.provenance import facts, measured
-from gangen.report.records import read_recipe, read_rows, warnings_of
+from gangen.report.records import read_recipe, warnings_of
 from gangen.run_directory import RunDirectory, latest_name
 
 CARD = "README.md"
@@ -52,7 +52,7 @@ def write_card(
     """
     about, recipe, rows, result, step = read_json(folder / "gangen.json"), {}, [], None, None
     if run is not None:
-        recipe, rows, result = read_recipe(run), read_rows(run), Result.read(run.evaluation)
+        recipe, rows, result = read_recipe(run), list(run.read_metrics()), Result.read(run.evaluation)
         step = _step(source, run, rows)
         rows = [row for row in rows if step is not None and row["step"] <= step]
         result = result if result and result.step == step else None

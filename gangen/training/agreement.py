@@ -19,10 +19,10 @@ PATIENCE = timedelta(seconds=5)
 @contextmanager
 def agreed(device: torch.device) -> Iterator[None]:
     """Around what every process does for itself: where it fails on one of them, it fails on all."""
-    failed: Exception | None = None
+    failed: Exception | SystemExit | None = None
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failed = error
     if world_size() > 1:
         everywhere = all_gather(torch.tensor(mix(summary(failed)) if failed else 0, device=device))
@@ -42,7 +42,7 @@ def telling_others(timeout: float) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if world_size() == 1:
             raise
         store = dist.distributed_c10d._get_default_store()

@@ -60,12 +60,13 @@ def load_optimizer(player: Player, folder: Path) -> None:
         state.setdefault(int(index), {})[name] = value
     groups = json.loads((folder / "optimizer.json").read_text(encoding="utf-8"))
     for group, fresh in zip(groups, player.optimizer.state_dict()["param_groups"], strict=True):
+        # An earlier version of torch may have saved less. Which of its kernels can take the step depends on where this
+        # run plays, and on whether it is sharded.
+        lacking = {name for name in fresh.keys() - {"params"} if group.get(name) is None} | {"fused", "foreach"}
+        group |= {name: value for name, value in fresh.items() if name in lacking}
         for name, value in fresh.items():
-            found = group.get(name)  # nothing where an earlier version of torch saved it
-            if value is not None and found is not None and _kind(found) != _kind(value):
-                raise ValueError(f"{name} of an optimizer is {found!r}")
-        # Which of torch's kernels can take the step depends on where this run plays, and on whether it is sharded.
-        group |= {name: fresh[name] for name in ("fused", "foreach") if name in fresh}
+            if value is not None and _kind(group.get(name)) != _kind(value):
+                raise ValueError(f"{name} of an optimizer is {group.get(name)!r}")
     player.optimizer.load_state_dict({"state": state, "param_groups": groups})
     for parameter, row in player.optimizer.state.items():
         for name, value in row.items():

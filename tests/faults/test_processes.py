@@ -17,6 +17,8 @@ class Game:
     def __init__(self, spec):
         if FAULT == "build" and os.environ["RANK"] == "1":
             raise MemoryError("no room")
+        if FAULT == "leave" and os.environ["RANK"] == "1":
+            raise SystemExit(0)
     @updates("generator")
     def generate(self, players, batch, clock):
         if clock.step == 2 and os.environ["RANK"] == "1":
@@ -78,12 +80,16 @@ def test_the_process_that_failed_is_heard_and_the_other_says_which_it_was(play):
     assert "process 1 of 2\nTraceback" in kept and "KeyError: 'label'" in kept
 
 
-def test_a_process_that_cannot_build_the_game_takes_the_other_along(play):
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("build", "MemoryError: no room"), ("leave", "code that it uses would have ended gangen by exit(0)")],
+)
+def test_a_process_that_cannot_build_the_game_takes_the_other_along(fault, words, play):
     own, other = (
-        "gangen: error on process 1 of 2: MemoryError: no room",
+        f"gangen: error on process 1 of 2: {words}",
         "gangen: error: process 1 of 2 failed: see what it says",
     )
-    assert sorted(spoken(play(FAULT="build"))) in ([own], [own, other])
+    assert sorted(spoken(play(FAULT=fault))) in ([own], [own, other])
 
 
 def test_a_process_that_does_not_answer_is_named(play):

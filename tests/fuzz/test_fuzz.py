@@ -9,28 +9,38 @@ import json
 import lzma
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from accelerate import Accelerator
 from PIL import Image
 
 from gangen import saved_model
 from gangen.components.options import read_use
 from gangen.components.registry import Registry
 from gangen.errors import GangenError, UsageError
+from gangen.files import file_digests
 from gangen.metrics.figures import Figure
 from gangen.networks import Players
+from gangen.recipe.keep_best import KeepBest
 from gangen.recipe.load import load_recipe
 from gangen.report import write_report
 from gangen.run_directory import RunDirectory
 from gangen.samplers import PlayerSampler
+from gangen.training import checkpoint
+from gangen.training.assemble import build_game
+from gangen.training.callbacks.best_model import BestModel
+from gangen.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 CASES = int(os.environ.get("GANGEN_FUZZ", "8"))
 REGISTRY = Registry.discover()
+CPU = torch.device("cpu")
 
 # In the place of any value: other types, sizes out of range, what steers a terminal, paths that lead out.
 ODD = [
@@ -56,6 +66,15 @@ MODELS = {
     "images": ("{use: image/arrays, images: images.npy, labels: labels.npy}", "{use: image/dcgan, width: 4}"),
     "points": ("{use: image/points, size: 60, heldout_size: 20}", "{use: image/mlp, latent_dim: 2}"),
 }
+GAME = """
+data: {use: image/points, size: 60, heldout_size: 20}
+players:
+  generator: {use: image/mlp, latent_dim: 2, hidden_dim: 4, ema: 0.9}
+  discriminator: {use: image/mlp, hidden_dim: 4}
+objective: image/gan
+phases: {only: {steps: 4, turns: {discriminate: 1, generate: 1}}}
+trainer: {batch_size: 4}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +210,66 @@ def test_models(models, work, file):
                 continue
 
     assert failures(file, attempt) == {}
+
+
+@pytest.fixture(scope="module")
+def game(tmp_path_factory) -> Callable[[], Trainer]:
+    """A game of points before its first step, each time that it is called."""
+    path = tmp_path_factory.mktemp("game") / "game.yaml"
+    path.write_text(GAME)
+    recipe = load_recipe(path, registry=REGISTRY)
+
+    def begin() -> Trainer:
+        data, players, phases, objective = build_game(recipe, REGISTRY, CPU)
+        return Trainer(
+            accelerator=Accelerator(cpu=True), data=data, players=players, phases=phases, objective=objective
+        )
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def checkpoints(game, tmp_path_factory) -> Path:
+    """Those of steps 1 and 2."""
+    folder, trainer = tmp_path_factory.mktemp("checkpoints"), game()
+    for _ in range(2):
+        trainer.play_step(trainer.phases[trainer.state.phase])
+        checkpoint.save(trainer, folder, keep=2)
+    return folder
+
+
+CHECKPOINT = ["state.json", "manifest.json", "generator/optimizer.json", "generator/model.safetensors", "../latest"]
+
+
+@pytest.mark.parametrize("file", CHECKPOINT)
+def test_checkpoints(checkpoints, game, work, file):
+    def attempt(chance):
+        shutil.rmtree("checkpoints", ignore_errors=True)
+        newest = shutil.copytree(checkpoints, "checkpoints") / Path("step-00000002")
+        path = newest / file
+        rewrite(path, chance) if path.suffix == ".json" else path.write_bytes(damaged(path.read_bytes(), chance))
+        if not file.startswith("manifest"):  # who means ill writes that, too
+            (newest / checkpoint.MANIFEST).unlink()
+            (newest / checkpoint.MANIFEST).write_text(json.dumps(file_digests(newest)))
+        found, _ = checkpoint.newest_whole(Path("checkpoints"), CPU)
+        if found is not None:
+            trainer = game()
+            checkpoint.restore(trainer, found)
+            if trainer.state.phase < len(trainer.phases):
+                trainer.play_step(trainer.phases[trainer.state.phase])
+
+    assert failures(file, attempt) == {}
+
+
+def test_best_models(work):
+    def attempt(chance):
+        Path("best.json").write_text('{"highest": "good", "value": 0.5, "step": 3}')
+        rewrite(Path("best.json"), chance)
+        best = BestModel(KeepBest(highest="good"), Path(), export=lambda folder: None)
+        best.recall()
+        best.offer({"good": Figure(0.75)}, step=4)
+
+    assert failures("best", attempt) == {}
 
 
 def test_recipes(work):

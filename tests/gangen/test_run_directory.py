@@ -1,4 +1,5 @@
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -115,14 +116,24 @@ def test_a_recipe_of_somebody_else_is_left_alone(recipe, tmp_path):
 def test_figures_that_are_not_finite_are_null(tmp_path):
     run = RunDirectory(tmp_path)
     run.append_metrics(
-        {"step": 1, "turn/loss": float("nan"), "good": Figure(0.5), "bad": Figure(float("inf"), 2.0, "low")}
+        {
+            "step": 1,
+            "phase": "duel",
+            "turn/loss": float("nan"),
+            "good": Figure(0.5),
+            "bad": Figure(math.inf, 2.0, "low"),
+        }
     )
     values = '{"value": 0.5, "real": null, "good": null}', '{"value": null, "real": 2.0, "good": "low"}'
-    assert run.metrics.read_text() == f'{{"step": 1, "turn/loss": null, "good": {values[0]}, "bad": {values[1]}}}\n'
+    assert (
+        run.metrics.read_text()
+        == f'{{"step": 1, "phase": "duel", "turn/loss": null, "good": {values[0]}, "bad": {values[1]}}}\n'
+    )
     (row,) = run.read_metrics()
     assert math.isnan(row["bad"].value) and (row["bad"].real, row["bad"].good) == (2.0, "low")
     assert {name: entry for name, entry in row.items() if name != "bad"} == {
         "step": 1,
+        "phase": "duel",
         "turn/loss": None,
         "good": Figure(0.5),
     }
@@ -140,3 +151,22 @@ def test_rows_of_older_runs_are_read_as_figures(tmp_path):
     assert metrics["kid"] == Figure(3.0, 0.25) and math.isnan(metrics["on_real"].value)
     run.forget_after(1)  # as a run does that goes on
     assert list(run.read_metrics())[1]["kid"] == Figure(3.0, 0.25)
+
+
+@pytest.mark.parametrize("line", ["{", '{"step": 2', "[]", '{"phase": "duel"}', '{"step": "2", "phase": "duel"}', "\0"])
+def test_a_line_that_is_no_row_costs_no_other(line, tmp_path):
+    run = RunDirectory(tmp_path)
+    rows = [{"step": step, "phase": "duel", "turn/loss": 0.5} for step in (1, 3)]
+    run.append_metrics(rows[0])
+    with run.metrics.open("a") as file:
+        file.write(f"{line}\n")
+    run.append_metrics(rows[1])
+    run.forget_after(3)
+    assert list(run.read_metrics()) == rows
+
+
+def test_metrics_that_have_no_end_are_refused(tmp_path):
+    run = RunDirectory(tmp_path)
+    os.mkfifo(run.metrics)
+    with pytest.raises(RunError, match=r"metrics\.jsonl is no file"):
+        list(run.read_metrics())

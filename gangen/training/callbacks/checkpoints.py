@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gangen.collectives import any_process
 from gangen.contracts import Callback
+from gangen.errors import RunError
 from gangen.run_directory import RunDirectory
 from gangen.training import checkpoint
 from gangen.training.callbacks.record import due
@@ -16,7 +18,8 @@ class Checkpoints(Callback):
     """Every ``every`` steps, at the end of each phase, and when the run stops: the model, then a checkpoint.
 
     The model comes first: a run that is killed between the two goes on from the checkpoint before and writes it again.
-    What every phase but the last ends with is kept in a folder of its own.
+    What every phase but the last ends with is kept in a folder of its own. Raises RunError, on all processes, where the
+    run's folder is no longer the one that it began in.
     """
 
     run: RunDirectory
@@ -49,4 +52,9 @@ class Checkpoints(Callback):
         if self.every:
             with self.run.writing():
                 checkpoint.save(trainer, self.run.checkpoints, keep=self.keep)
+            if any_process(not self.run.recipe.exists(), trainer.device):
+                raise RunError(
+                    f"{self.run.root} was moved or deleted while it was trained in\n"
+                    f"a checkpoint of step {trainer.state.total} was saved there: the same command goes on from it"
+                )
         self.saved = trainer.state.total

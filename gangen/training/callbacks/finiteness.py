@@ -1,17 +1,21 @@
 """A look at all that is to be saved, before it is: what is not finite is a fault."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
+from torch import Tensor
 
 from gangen.collectives import all_sum
+from gangen.components.registry import name_of
 from gangen.console import Console
 from gangen.contracts import Callback
 from gangen.networks import soundness
 from gangen.run_directory import RunDirectory
 from gangen.training.callbacks.record import due, note, stamp
 from gangen.training.faults import NotFinite
+from gangen.training.players import Player
+from gangen.training.sharding import rows_of
 from gangen.training.trainer import Trainer
 
 
@@ -41,25 +45,37 @@ class Finiteness(Callback):
 
 
 def fault_of(trainer: Trainer) -> str:
-    """In words, a figure, a weight or an average that is not finite; empty where all are, on every process."""
+    """In words, what of all that would be saved is not finite; empty where all of it is, on every process."""
     for name, value in trainer.meter.means().items():
         if not math.isfinite(value):
             return f"{name} became {value}"
-    flags = []
-    for player in trainer.players.values():
-        kinds = {"weights": player.net, "averages": player.average}
-        with player.whole():
-            flags += [
-                (f"{kind} of player {player.name} are not finite", sound.to(trainer.device))
-                for kind, net in kinds.items()
-                if net is not None and player.changes
-                for sound in soundness(net).values()
-            ]
-    if not flags:
+    looked_at = [it for player in trainer.players.values() for it in _soundness_of(player)]
+    if trainer.objective is not None:
+        game = name_of(trainer.objective)
+        looked_at += [(f"'{name}' of {game} is nan", sound) for name, sound in soundness(trainer.objective).items()]
+    if not looked_at:
         return ""
-    faults, sound = zip(*flags, strict=True)
-    broken = all_sum(1.0 - torch.stack(sound).float()).tolist()
+    faults, sound = zip(*looked_at, strict=True)
+    broken = all_sum(1.0 - torch.stack([it.to(trainer.device) for it in sound]).float()).tolist()
     return next((fault for fault, count in zip(faults, broken, strict=True) if count), "")
+
+
+def _soundness_of(player: Player) -> Iterator[tuple[str, Tensor]]:
+    """What a fault of it would be in words, and whether there is none, of every tensor that is saved of a player."""
+    if not player.changes:
+        return
+    with player.whole():
+        for kind, net in {"weights": player.net, "averages": player.average}.items():
+            for sound in soundness(net).values() if net is not None else ():
+                yield f"{kind} of player {player.name} are not finite", sound
+    if player.trainable:  # a square that overflowed would keep a weight as it is, and all figures finite
+        for weight, kept in player.optimizer.state.items():
+            for name, value in kept.items():
+                if isinstance(value, Tensor) and value.shape == weight.shape:
+                    yield (
+                        f"{name} of the optimizer of player {player.name} is not finite",
+                        rows_of(value).isfinite().all(),
+                    )
 
 
 def not_finite(trainer: Trainer, what: str) -> NotFinite:

@@ -40,7 +40,7 @@ def pardoning(trainer: Trainer, run: RunDirectory, console: Console, what: str) 
     """What only looks at a run does not end it: its error is a warning, and the traceback is in ``error.txt``."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if trainer.strict:
             raise
         run.keep_traceback(error)

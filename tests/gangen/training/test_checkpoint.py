@@ -180,6 +180,12 @@ def test_a_pointer_to_nothing_says_how_to_go_back(pointer, words, tmp_path):
         checkpoint.latest(tmp_path)
 
 
+def test_without_a_pointer_the_newest_is_taken(three, tmp_path):
+    (tmp_path / "latest").unlink()
+    (tmp_path / "step-9").mkdir()
+    assert checkpoint.latest(tmp_path) == tmp_path / "step-00000006"
+
+
 @pytest.fixture
 def three(tmp_path):
     """Checkpoints of steps 2, 4 and 6."""

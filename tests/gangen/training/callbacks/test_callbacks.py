@@ -259,6 +259,13 @@ def fails(error):
     return fail
 
 
+def test_a_metric_that_would_end_the_process_is_a_warning_and_training_goes_on(play, monkeypatch):
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", fails(SystemExit(0)))
+    run = play("keep_best=null")
+    assert "failed, and training goes on: SystemExit: 0" in (run / "metrics.jsonl").read_text()
+    assert rows(run)[-1]["step"] == 12
+
+
 def test_a_metric_that_raises_is_a_warning_and_training_goes_on(play, monkeypatch, capsys):
     monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", fails(ZeroDivisionError("by nothing")))
     run = play("keep_best=null")

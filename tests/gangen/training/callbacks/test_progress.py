@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -97,18 +98,48 @@ def test_an_average_that_is_not_finite_is_not_saved(points, tmp_path, monkeypatc
     assert not list((tmp_path / "run").rglob("*.safetensors"))
 
 
-def test_weights_that_are_not_finite_are_not_saved(points, tmp_path, monkeypatch):
+def break_weights(trainer):
+    trainer.players["generator"].trainable[0].data[0] = torch.inf
+
+
+def break_moments(trainer):
+    player = trainer.players["generator"]
+    player.optimizer.state[player.trainable[0]]["exp_avg_sq"][0] = torch.inf  # a gradient of 1e20 leaves that
+
+
+def break_objective(trainer):
+    trainer.objective.register_buffer("kept", torch.tensor([0.0, torch.nan]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (break_weights, "weights of player generator are not finite"),
+        (break_moments, "exp_avg_sq of the optimizer of player generator is not finite"),
+        (break_objective, "'kept' of objective 'image/gan' is nan"),
+    ],
+)
+def test_what_is_not_finite_is_not_saved(damage, words, points, tmp_path, monkeypatch):
     from gangen.training.trainer import Trainer
 
-    def break_weights(trainer, phase, whole=Trainer.play_step):
+    def play(trainer, phase, whole=Trainer.play_step):
         whole(trainer, phase)
         if trainer.state.total == 6:
-            trainer.players["generator"].trainable[0].data[0] = torch.inf
+            damage(trainer)
 
-    monkeypatch.setattr(Trainer, "play_step", break_weights)
-    with pytest.raises(RunError, match="weights of player generator are not finite by step 6, in phase adversarial"):
+    monkeypatch.setattr(Trainer, "play_step", play)
+    with pytest.raises(RunError, match=f"{words} by step 6, in phase adversarial"):
         train(points("every.log=7"), points.registry)
     assert (tmp_path / "run/checkpoints/latest").read_text() == "step-00000003\n"
+
+
+def test_a_run_whose_folder_is_gone_stops_with_a_checkpoint_and_goes_on(points, interrupted, tmp_path):
+    with pytest.raises(RunError, match=r"was moved or deleted(.|\n)*a checkpoint of step 6 was saved there"):
+        interrupted(points("every.log=1"), 4, lambda: shutil.rmtree(tmp_path / "run"))
+    for name in ("run", "whole"):
+        train(points(run=name), points.registry)
+    one, other = (tmp_path / name / "model/generator.safetensors" for name in ("run", "whole"))
+    assert one.read_bytes() == other.read_bytes() and (tmp_path / "run/recipe.yaml").exists()
 
 
 def test_a_terminal_shows_a_bar_for_each_phase(trainer):
