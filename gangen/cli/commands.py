@@ -151,7 +151,7 @@ def _eval(options: argparse.Namespace, blocked: list[str]) -> None:
     results = []
     for run in runs:
         with run.run.keeping_tracebacks():
-            results.append(run.evaluate())
+            results.append(run.evaluate(quiet=False))
     show(results, Console(width=None if sys.stdout.isatty() else 200))  # a file has room for all columns
     for run in runs:
         say(f"report: {write_report(run.run)}")

@@ -12,10 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from gangen.components.messages import problems_of
 from gangen.components.options import Use, read_use
-from gangen.components.registry import Registry
+from gangen.components.registry import Registry, name_of
 from gangen.contracts import Metric, SheetRow
 from gangen.errors import RecipeError, RunError, UsageError, did_you_mean
 from gangen.evaluation.results import Frontier, Request, Result, Sweeps
+from gangen.evaluation.watch import Watch
 from gangen.metrics.context import MetricContext, evaluate, joined, measure
 from gangen.metrics.figures import Figure
 from gangen.metrics.tradeoff import Row, Tradeoff
@@ -63,13 +64,17 @@ class Trained:
             raise RunError(f"{folder} has no checkpoint to evaluate\ngo on with the run until it has written one")
         self.checkpoint = newest
 
-    def evaluate(self) -> Result:
-        """Measure, and write ``evaluation.json``.
+    def evaluate(self, *, quiet: bool = True) -> Result:
+        """Measure, and write ``evaluation.json``; not to be ``quiet`` is to say on standard error how far it is.
 
         Raises:
             RunError: a checkpoint or model is damaged, or codec or networks are not those of the run.
             UsageError: the players or data lack what a metric needs, or there is no setting to sweep.
         """
+        with Watch(str(self.run.root), quiet=quiet) as self._watch:
+            return self._evaluate()
+
+    def _evaluate(self) -> Result:
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         device = accelerator or torch.device("cpu")
         data = build_data(self.recipe, self.registry, device)
@@ -85,7 +90,10 @@ class Trained:
         if rows:
             context.warn(f"the data are not those that the run was trained with: {', '.join(rows)}")
         step = checkpoint.restore_weights(players, self.checkpoint)
-        found = [measure(metric, context) for metric in metrics]
+        found = []
+        for metric in self._watch.over(metrics, name_of):
+            found.append(measure(metric, context))
+            self._watch.found(found[-1])
         if changed := self.run.changed_extractors(context.extractors):
             advice = f"move {self.run.extractors} away to measure anew"
             raise RunError("\n".join([*changed, advice]))
@@ -152,15 +160,15 @@ class Trained:
             return []
         reporting = [(metric, own.keys()) for metric, own in zip(metrics, found, strict=True)]
         seed, phase = self.recipe.seed, self._baseline_phase()
-        sides: list[list[Any]] = [_drawn(tradeoffs, reporting, context, seed, unset=figures)]
+        sides: list[list[Any]] = [_drawn(tradeoffs, reporting, context, seed, self._watch, unset=figures)]
         if phase is not None:
             for name, earlier in read_model(self.run.phases / phase, self.registry, context.device).networks.items():
                 context.players.averaged(name).load_state_dict(earlier.state_dict())
             alone = getattr(context.sampler, "plain", {})
-            sides.append(_drawn(tradeoffs, reporting, context, seed, alone=alone))
+            sides.append(_drawn(tradeoffs, reporting, context, seed, self._watch, alone=alone))
             own = [[sweep for sweep in it.sweeps.items() if sweep[0] not in alone] for it in tradeoffs]
             first = [replace(it, sweeps=dict(sweeps[:1])) for it, sweeps in zip(tradeoffs, own, strict=True)]
-            sides.append(_drawn(first, reporting, context, mix(seed, "again"), alone=alone))
+            sides.append(_drawn(first, reporting, context, mix(seed, "again"), self._watch, alone=alone))
         else:
             sides += [[None] * len(tradeoffs)] * 2
         real = {name: figure.real for name, figure in figures.items() if figure.real is not None}
@@ -204,6 +212,7 @@ def _drawn(
     reporting: Sequence[tuple[Metric, Set[str]]],
     context: MetricContext,
     seed: int,
+    watch: Watch,
     *,
     alone: Mapping[str, Any] | None = None,
     unset: Mapping[str, Figure] | None = None,
@@ -219,9 +228,8 @@ def _drawn(
     defaults = defaults_of(context.sampler.sample)
     rows: dict[tuple[str, float], Row] = {}
     places = [(setting, value) for it in tradeoffs for setting, values in it.sweeps.items() for value in values]
-    for setting, value in dict.fromkeys(places):
-        if setting in alone:
-            continue
+    places = [place for place in dict.fromkeys(places) if place[0] not in alone]
+    for setting, value in watch.over(places, lambda place: f"at {place[0]} {place[1]:g}"):
         wanted = {name for it in tradeoffs if value in it.sweeps.get(setting, ()) for name in it.figures}
         if value == defaults[setting] and wanted <= plain.keys():
             rows[setting, value] = plain

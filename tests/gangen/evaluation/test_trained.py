@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from functools import wraps
 from pathlib import Path
@@ -257,7 +258,9 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group(runs, capsys):
 
 def test_real_data_stand_beside_figures(runs, capsys):
     found = evaluated("o0", "--metric", "text/bleu", "--no-sweep")
-    line = next(line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["bleu_4"])
+    out, err = capsys.readouterr()
+    assert "runs/o0: bleu_2 " in err
+    line = next(line.split() for line in out.splitlines() if line.split()[:1] == ["bleu_4"])
     assert line[1:] == ["↑"] + [f"{found['figures']['bleu_4'][side]:.4g}" for side in ("value", "real")]
 
 
@@ -288,7 +291,8 @@ def test_real_data_stand_beside_figures(runs, capsys):
 )
 def test_what_cannot_be_evaluated_is_refused_in_a_few_words(arguments, message, runs, capsys):
     assert cli.main(["eval", *arguments]) != 0
-    refusal = capsys.readouterr().err
+    lines = capsys.readouterr().err.splitlines()
+    refusal = "\n".join(line for line in lines if not re.match(r"runs/\w+: \w+ [\d.]+", line))  # but what was found
     assert message in refusal
     assert refusal.startswith("gangen: error: ")
     assert "Traceback" not in refusal and len(refusal.strip().splitlines()) <= 3
