@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gangen.components.messages import problems_of
+from gangen.components.messages import Keys, problems_of
 from gangen.components.registry import Registry, how_to_install
 from gangen.errors import PluginError, UsageError, did_you_mean
 from gangen.recipe.players import PlayerSettings
@@ -47,8 +47,12 @@ def load_recipe(
     try:
         read = Recipe.model_validate_json(json.dumps(tree), context=registry)
     except ValidationError as error:
-        for keys, message in problems_of(error):
-            source.wrong(keys, message)
+        problems = problems_of(error)
+        for keys, message in problems:
+            # Not of an option that a copy has from its original, which is told of there.
+            original = _original_of(tree, keys)
+            if not any(it == message and where[:2] == original != where for where, it in problems):
+                source.wrong(keys, message)
     source.stop_if_wrong()
     source.remarks += registry.tell_renamed()
     vars(read)["_source"] = source  # no field: where a recipe was written does not tell it from an equal one
@@ -93,6 +97,15 @@ def _check_requirements(source: RecipeSource, registry: Registry) -> None:
             if problem := unmet(text, registry):
                 source.wrong(("requires", index), problem)
         source.stop_if_wrong()
+
+
+def _original_of(tree: Mapping[str, Any], keys: Keys) -> tuple[Any, ...] | None:
+    """The way to the player of which the one that ``keys`` lead to, and no further, is made a copy."""
+    match keys:
+        case ("players", name) if isinstance(given := tree["players"][name], Mapping):
+            original = given.get("copy_of", given.get("init"))
+            return "players", original.get("player") if isinstance(original, Mapping) else original
+    return None
 
 
 def _find_code(source: RecipeSource, registry: Registry | None) -> None:

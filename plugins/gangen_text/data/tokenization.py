@@ -202,7 +202,12 @@ def open_tokenizer(name: str) -> tuple[Tokenizer, SpecialTokens]:
     try:
         pretrained = pretrained_tokenizer(name)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = " ".join(str(error).split()).partition(". ")[0]
+        if "couldn't connect" in reason.lower():
+            reason = (
+                "it does not answer, and this one was not fetched before\n"
+                f"where there is a network: hf download {name} --local-dir FOLDER; then name that folder"
+            )
         raise DataError(
             f"no tokenizer {name!r}{did_you_mean(name, KINDS)}\nit is none of {', '.join(KINDS)}, no tokenizer.json "
             f"and no folder of a saved tokenizer, and the hub gave none: {reason}"

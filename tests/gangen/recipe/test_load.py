@@ -384,6 +384,17 @@ def test_a_copy_is_of_the_component_of_its_original(read):
     assert read(recipe.to_yaml()) == recipe
 
 
+def test_what_is_wrong_with_an_original_is_not_said_of_its_copies_too(problems):
+    text = with_players("  earlier: {copy_of: generator}\n  pupil: {init: generator, hidden_dim: no}")
+    found = problems(text, "players.generator.hidden_dim=-1", "players.generator.latent_dm=2")
+    assert sorted(found) == [
+        "command line: players.generator.hidden_dim=-1: hidden_dim must be at least 1, got -1",
+        "command line: players.generator.latent_dm=2: unknown option 'latent_dm' for generator 'echo/mlp'; "
+        "did you mean 'latent_dim'?",
+        "tiny.yaml:10:28: hidden_dim must be an integer, got 'no'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("player", "message"),
     [
