@@ -84,6 +84,8 @@ def assemble(
     for player in players.values():
         player.synchronize()
     with agreed(accelerator.device):
+        for player in players.values():
+            player.before_training()
         shard_players(recipe, players, phases)
     if recipe.trainer.compile:
         console.print("compile: the first steps take longer, minutes where networks are large")

@@ -86,6 +86,11 @@ class Player:
         with torch.no_grad():
             broadcast([tensor for net in nets for tensor in (*net.parameters(), *net.buffers())])
 
+    def before_training(self) -> None:
+        """Let network and average get ready, on their device: what they do for it all processes do together."""
+        for net in (self.net, self.average):
+            getattr(net, "before_training", lambda: None)()
+
     def shard(self) -> None:
         """Where there are several processes, leave each with a part of the weights, of their average and of what the
         optimizer, which starts afresh, remembers of them.

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Interval
-from torch import Tensor
 
 from gangen import Account, DataError, UsageError, drawing, noise
 from gangen_text.commands.unfinished import Unfinished
@@ -21,16 +20,10 @@ TOLD_AFTER = 10
 
 
 class Teacher(CausalLM):
-    """A language model that answers. Any token ends a text by which its ``generation_config`` says that one ends."""
+    """A language model that answers."""
 
     who = "command text/answers"
     lengths = ""
-
-    def _draw(self, *given: Any) -> Tensor:
-        """See Autoregressive."""
-        drawn, named = super()._draw(*given), self.net.generation_config.eos_token_id
-        ends = torch.tensor([] if named is None else named, dtype=torch.long, device=drawn.device)
-        return drawn.masked_fill(torch.isin(drawn, ends), self.spec.end)
 
 
 class Answers:
@@ -72,7 +65,7 @@ class Answers:
         top_k: Annotated[int, Ge(0)] = 0,
         top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0,
         min_p: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
-        seed: Annotated[int, Ge(0)] = 0,
+        seed: Annotated[int, Interval(ge=0, lt=2**64)] = 0,
         dtype: Literal["bfloat16"] | None = None,
         device: str = "cpu",
     ) -> None:

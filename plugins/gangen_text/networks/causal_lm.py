@@ -2,15 +2,18 @@
 
 import copy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor, nn
 
-from gangen import UsageError, evaluating, silent
+from gangen import UsageError, evaluating, noise, silent
 from gangen_text.data.tokenization import pretrained_tokenizer
 from gangen_text.networks.adapter import merged_state
+from gangen_text.networks.draws import Decoding
+from gangen_text.networks.engine import VLLM, Engine
 from gangen_text.networks.generation import Autoregressive, Condition
 from gangen_text.networks.language_model import LanguageModel
 from gangen_text.spec import TextSpec
@@ -43,9 +46,14 @@ class CausalLM(LanguageModel, Autoregressive):
 
     A text comes after its prompt, "input" of the condition, whose length may differ from row to row, and where the data
     have none, after their start token. Tokens are those of the data, whose tokenizer is to be that of a pretrained one:
-    ``data.tokenizer=NAME``. Its ``save_pretrained`` writes a folder that transformers opens.
+    ``data.tokenizer=NAME``. Where a model's ``generation_config`` names several tokens that end a text, all of them are
+    the end of the data's rows: any ends a text, whose likelihood is that of ending with whichever. Its
+    ``save_pretrained`` writes a folder that transformers opens.
 
-    Options are those of every language model, see ``gangen_text.networks.language_model``.
+    In a run on GPUs another ``engine``, "vllm", may write what is sampled, with the share ``engine_memory`` of a GPU's
+    memory; see ``gangen_text.networks.engine``. A model that was trained so does without it.
+
+    Further options are those of every language model, see ``gangen_text.networks.language_model``.
 
     Raises:
         UsageError: the model cannot be opened, or does not fit the data; or logits are not linear in its last states.
@@ -53,9 +61,21 @@ class CausalLM(LanguageModel, Autoregressive):
 
     who = "generator text/causal_lm"
     auto = "AutoModelForCausalLM"
+    writer: Engine | None = None  # where it is not the network itself
 
-    def __init__(self, spec: TextSpec, **options: Any) -> None:
+    def __init__(
+        self,
+        spec: TextSpec,
+        *,
+        engine: Literal["transformers", "vllm"] = "transformers",
+        engine_memory: Annotated[float, Interval(gt=0, lt=1)] = 0.3,
+        **options: Any,
+    ) -> None:
         super().__init__(spec, **options)
+        self.engine = engine
+        self.engine_memory = engine_memory
+        self.register_buffer("ends", torch.tensor(self._other_ends(), dtype=torch.long), persistent=False)
+        self.penalty[self.ends] = 0  # one may be what rows are padded with
         self._refuse_states()
         if not self.output.weight.is_meta:
             self._refuse_nonlinear()
@@ -71,6 +91,25 @@ class CausalLM(LanguageModel, Autoregressive):
         layer, count = self.net.get_output_embeddings(), self.spec.vocab_size
         bias = layer.weight.new_zeros(count) if layer.bias is None else layer.bias[:count]
         return Head(layer.weight[:count], bias)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """See Autoregressive. The end has the probability of all tokens that end a text, and the others have none."""
+        logits = super().logits(features)
+        if not len(self.ends):
+            return logits
+        end = torch.full_like(self.ends[:1], self.spec.end)
+        merged = logits[..., torch.cat([end, self.ends])].logsumexp(-1, keepdim=True)
+        return logits.index_fill(-1, self.ends, -torch.inf).index_copy(-1, end, merged)
+
+    def log_likelihood(self, features: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+        """See Autoregressive."""
+        found = super().log_likelihood(features, bias, targets)
+        if not len(self.ends):
+            return found
+        rows, weight = (targets == self.spec.end).nonzero().squeeze(1), self.output.weight
+        others = F.linear(features[rows].to(weight.dtype), weight[self.ends] - weight[self.spec.end])
+        others = others.to(found.dtype) + (bias[self.ends] - bias[self.spec.end])
+        return found.index_add(0, rows, F.pad(others, (1, 0)).logsumexp(1))
 
     def before(self, n: int, condition: Condition | None) -> Tensor:
         """See Autoregressive: the last token of each prompt."""
@@ -103,6 +142,21 @@ class CausalLM(LanguageModel, Autoregressive):
         prompts, lengths = self.prompts(len(embedded), condition)
         return self.read_packed(embedded, prompts, lengths - 1)
 
+    def before_training(self) -> None:
+        """Start the engine that writes in a run. Raises UsageError where it cannot be had."""
+        if self.engine == "vllm":
+            ends = [] if self.spec.end is None else [self.spec.end, *self.ends.tolist()]
+            unknown = range(self.spec.vocab_size, self.net.get_input_embeddings().num_embeddings)
+            self.writer = VLLM.of(
+                self.net,
+                longest=self.longest,
+                ends=ends,
+                barred=[*self.penalty.isinf().nonzero().flatten().tolist(), *unknown],
+                memory=self.engine_memory,
+                device=self.penalty.device,
+                who=self.who,
+            )
+
     def save_pretrained(self, folder: Path | str) -> None:
         """Write a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` open; weights are safetensors, those of an
         adapter added to the others.
@@ -125,6 +179,34 @@ class CausalLM(LanguageModel, Autoregressive):
         longest = int(self.spec.mask(tokens).sum(1).max())
         features = super()._features(tokens[:, :longest], condition)
         return F.pad(features, (0, 0, 0, tokens.shape[1] - longest))
+
+    def _sample(self, n: int, condition: Condition | None, decoding: Decoding) -> Tensor:
+        """See Autoregressive. An engine is handed the weights that the network has now."""
+        if self.writer is None:
+            return super()._sample(n, condition, decoding)
+        seeds = noise.seeds(n)
+        tokens, start = self._begun(n, condition)
+        prompts, lengths = (it.tolist() for it in self.prompts(n, condition))
+        live = self._live(tokens[:, :start]).tolist() if start < self.spec.max_length else []
+        asked = [prompts[row][: lengths[row]] + tokens[row, :start].tolist() for row in live]
+        self.writer.take(merged_state(self.net))
+        texts = self.writer.write(asked, [seeds[row] for row in live], self.spec.max_length - start, decoding)
+        rows, ends = tokens.cpu(), set(self.ends.tolist())
+        for row, text in zip(live, texts, strict=True):
+            written = [self.spec.end if token in ends else token for token in text]
+            rows[row, start : start + len(text)] = torch.tensor(written)
+        return rows.to(tokens.device)
+
+    def _draw(self, *given: Any) -> Tensor:
+        """See Autoregressive: whichever token ends a text, it is the end of a row."""
+        drawn = super()._draw(*given)
+        return drawn.masked_fill(torch.isin(drawn, self.ends), self.spec.end) if len(self.ends) else drawn
+
+    def _other_ends(self) -> list[int]:
+        """Tokens, of those that the data know, which end a text as the data's end does."""
+        named = self.net.generation_config.eos_token_id
+        ends = {named} if isinstance(named, int) else set(named or ())
+        return [] if self.spec.end is None else sorted(it for it in ends - {self.spec.end} if it < self.spec.vocab_size)
 
     def _go_on(self, state: Context, embedded: Tensor, mask: Tensor, places: Tensor) -> tuple[Tensor, Context]:
         """States float ``[n, m, d]`` of tokens that are read next, float ``[n, m, e]``, at their ``places`` ``[n, m]``,

@@ -88,7 +88,13 @@ class Autoregressive(nn.Module, ABC):
         bias = self.output.bias + self.penalty
         if temperature != 1:
             features, bias = features / temperature, bias / temperature
-        return TokenLogLikelihood.apply(features, self.output.weight, bias, targets).view(tokens.shape)
+        return self.log_likelihood(features, bias, targets).view(tokens.shape)
+
+    def log_likelihood(self, features: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+        """log p(target), float ``[rows]``, of the logits that features float ``[rows, d]`` and the output's weight and
+        this ``bias`` make; of targets below 0 it is 0.
+        """
+        return TokenLogLikelihood.apply(features, self.output.weight, bias, targets)
 
     def log_distributions(self, tokens: Tensor, condition: Condition | None = None) -> Tensor:
         """log p(any token | tokens before it) in the place of each token but padding, row by row: float
@@ -143,19 +149,11 @@ class Autoregressive(nn.Module, ABC):
                 "the likeliest text is top_k=1"
             )
         uniforms = self._uniforms(n, self.spec.max_length)
-        tokens = self._empty(n)
+        tokens, start = self._begun(n, condition)
         before, features, state = self._first(n, condition)
-        start = 0
-        if condition is not None and "prefix" in condition:
-            start = condition["prefix"].shape[1]
-            if start > self.spec.max_length:
-                raise UsageError(
-                    f"the prefix has {start} tokens, but rows have {self.spec.max_length}; give a shorter one"
-                )
-            tokens[:, :start] = condition["prefix"]
-            for t in range(start):
-                before = tokens[:, t]
-                features, state = self.step(state, self.embedding(before))
+        for t in range(start):
+            before = tokens[:, t]
+            features, state = self.step(state, self.embedding(before))
         live = self._live(tokens[:, :start])
         if start < self.spec.max_length and len(live):
             if len(live) < n:
@@ -236,6 +234,18 @@ class Autoregressive(nn.Module, ABC):
         """What ``n`` rows come after, int64 ``[n]``, and what ``step`` makes of it."""
         before = self.before(n, condition)
         return before, *self.step(self.begin(n, condition), self.embedding(before))
+
+    def _begun(self, n: int, condition: Condition | None) -> tuple[Tensor, int]:
+        """Rows with nothing but their prefix, int64 ``[n, length]``, and how long that is."""
+        tokens, start = self._empty(n), 0
+        if condition is not None and "prefix" in condition:
+            start = condition["prefix"].shape[1]
+            if start > self.spec.max_length:
+                raise UsageError(
+                    f"the prefix has {start} tokens, but rows have {self.spec.max_length}; give a shorter one"
+                )
+            tokens[:, :start] = condition["prefix"]
+        return tokens, start
 
     def _empty(self, n: int) -> Tensor:
         fill = 0 if self.spec.pad is None else self.spec.pad

@@ -173,6 +173,35 @@ def test_a_pretrained_model_writes_tokens_of_its_tokenizer_alone(llama):
     assert rows.shape == (2, 8, 11) and net.embedding.weight.grad.abs().sum() > 0
 
 
+def test_any_token_that_ends_a_text_for_the_model_ends_it(llama, tmp_path):
+    from transformers import GenerationConfig
+
+    codec = codec_of(llama, 3)
+    spec, others = codec.spec, [5, codec.spec.pad]
+    GenerationConfig(eos_token_id=[spec.end, *others]).save_pretrained(llama)
+    net = CausalLM(spec, model=str(llama)).double()
+    logits = net.net(input_ids=torch.tensor([[spec.start]])).logits[0, 0, :11]
+    logits[spec.start] = -torch.inf
+    law = logits.softmax(-1)
+    ending = law[[spec.end, *others]].sum()
+    with noise.shared(0):
+        rows = net.sample(4000)
+    assert not torch.isin(rows[:, 0], torch.tensor(others)).any()
+    torch.testing.assert_close((rows[:, 0] == spec.end).double().mean(), ending, atol=0.03, rtol=0)
+    empty = torch.tensor([[spec.end, spec.pad, spec.pad]])
+    log_prob = net.log_prob(empty)
+    torch.testing.assert_close(log_prob[0], torch.stack([ending.log(), *torch.zeros(2)]))
+    torch.testing.assert_close(net.log_distributions(empty)[0, spec.end], ending.log())
+    torch.testing.assert_close(net.log_distributions(empty).exp().sum(), torch.ones(()).double())
+    log_prob.sum().backward()
+    ours = net.net.get_output_embeddings().weight.grad.clone()
+    net.zero_grad()
+    net.log_distributions(empty)[0, spec.end].backward()
+    torch.testing.assert_close(ours, net.net.get_output_embeddings().weight.grad)
+    net.save_pretrained(tmp_path / "student")
+    assert GenerationConfig.from_pretrained(tmp_path / "student").eos_token_id == [spec.end, *others]
+
+
 @pytest.mark.parametrize("fresh", [True, False])
 def test_what_was_saved_is_opened_by_transformers(fresh, llama, tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
