@@ -11,7 +11,6 @@ from gangen.evaluation.results import Result
 from gangen.report.figures import ended_with, what_changed
 from gangen.report.frontiers import Plane, planes
 from gangen.report.groups import Group, disagreements, grouped, titles_of
-from gangen.report.records import read_rows
 from gangen.run_directory import RunDirectory
 
 # Text as it is: no wrapping, no markup in what users wrote.
@@ -23,7 +22,8 @@ def show(results: Sequence[Result], console: Console) -> None:
     groups = grouped(results)
     console.print(_figures(groups))
     for result in results:
-        if words := what_changed(*ended_with(read_rows(RunDirectory(result.run)), result), result.figures):
+        rows = RunDirectory(result.run).read_metrics()
+        if words := what_changed(*ended_with(rows, result), result.figures):
             console.print(f"{result.run}: {words}\n", **_PLAIN)
         for remark in result.remarks:
             console.print(f"{result.run}: {remark}\n", **_PLAIN)
