@@ -10,9 +10,11 @@ from gangen.console import Console
 from gangen.contracts import Callback
 from gangen.printing import visible
 from gangen.run_directory import RunDirectory
+from gangen.runs import duration
 from gangen.training.callbacks.finiteness import not_finite
 from gangen.training.callbacks.record import PLAIN, position, record, warnings_at
 from gangen.training.phases import Phase
+from gangen.training.plan import memory_taken
 from gangen.training.trainer import Trainer
 
 # Seconds between two lines in a log, where there is no terminal for a live bar; and until a game whose figures are not
@@ -23,9 +25,9 @@ _QUIET, _SLOW = 5.0, 20.0
 class Log(Callback):
     """Every ``every`` steps and at the end of a phase, what turns report: to screen, ``metrics.jsonl`` and trackers.
 
-    Sizes of steps, such as gradient norms, are left out on the screen; between figures that come seldom it shows the
-    step. Raises NotFinite, on all processes at once, when
-    a figure is no longer finite; also where ``every`` is 0.
+    Sizes of steps, such as gradient norms, are left out on the screen, which also shows speed, time left and memory;
+    between figures that come seldom it shows the step. Raises NotFinite, on all processes at once, when a figure is no
+    longer finite; also where ``every`` is 0.
     """
 
     def __init__(self, run: RunDirectory, every: int, console: Console, *, main: bool) -> None:
@@ -37,7 +39,8 @@ class Log(Callback):
         self._spoken = self._shown = -math.inf
 
     def start(self, trainer: Trainer) -> None:
-        self._shown = time.monotonic()
+        self._shown = self._at = time.monotonic()
+        self._from = trainer.state.total
         if self.main:
             for row in self.run.read_metrics():
                 if "warning" not in row:
@@ -63,11 +66,20 @@ class Log(Callback):
         if trainer.state.total % (self.every or 100) == 0 or step == phase.steps:
             self._report(trainer, phase, number, step)
         elif self.main and not self._bar and time.monotonic() - self._shown > _SLOW:
-            self._show(f"{phase.name} {step}/{phase.steps}")
+            self._show(f"{phase.name} {step}/{phase.steps}  {self._pace(trainer)}")
 
     def _show(self, words: str) -> None:
         self._shown = time.monotonic()
         self.console.print(words, **PLAIN)
+
+    def _pace(self, trainer: Trainer) -> str:
+        """Steps a second since this was last asked, how long the run will go on at that, and what memory it has."""
+        seconds, self._at = time.monotonic() - self._at, time.monotonic()
+        steps, self._from = trainer.state.total - self._from, trainer.state.total
+        left = sum(phase.steps for phase in trainer.phases) - trainer.state.total
+        ahead = f", {duration(left * seconds / steps)} left" if left and steps else ""
+        memory = f"{memory_taken(trainer.device) / 2**20:,.0f} MiB"
+        return f"({steps / max(seconds, 1e-9):.3g} steps/s{ahead}, {memory})"
 
     def _report(self, trainer: Trainer, phase: Phase, number: int, step: int) -> None:
         figures = trainer.meter.read()
@@ -81,11 +93,12 @@ class Log(Callback):
             losses = (
                 f"{name.removesuffix('/loss')} {value:.3f}" for name, value in figures.items() if name.endswith("/loss")
             )
-            self._bar.update(self._tasks[number], losses=visible("  ".join(losses)))
+            words = visible("  ".join([*losses, self._pace(trainer)]))
+            self._bar.update(self._tasks[number], losses=words)
         elif step == phase.steps or time.monotonic() - self._spoken > _QUIET:
             self._spoken = time.monotonic()
             words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.count("/") == 1)
-            self._show(f"{phase.name} {step}/{phase.steps}  {words}")
+            self._show(f"{phase.name} {step}/{phase.steps}  {words}  {self._pace(trainer)}")
 
     def close(self, trainer: Trainer) -> None:
         if self._bar:
