@@ -113,7 +113,8 @@ def open_module(path: str, who: str, *, options: Mapping[str, Any], weights: Pat
         kept = load_file(weights)
     except OPENING as error:
         raise UsageError(
-            f"{who} cannot read weights from {weights}, which must be safetensors: {_first_line(error)}"
+            f"{who} cannot read weights from {weights}, which must be safetensors: {_first_line(error)}\n"
+            "convert what torch.save wrote: safetensors.torch.save_file(torch.load(FILE, weights_only=True), OTHER)"
         ) from None
     if words := differences(net, kept):
         raise UsageError(f"{who}: {weights} does not hold the weights of {path}: {words}")

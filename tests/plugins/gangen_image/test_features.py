@@ -180,7 +180,7 @@ def test_a_model_that_says_nothing_of_an_image_as_a_whole_has_no_pooler(own, tmp
         ({"network": "os:system", "network_options": {"command": "exit"}}, "no os.py among the recipe's code"),
         ({"network_options": {"width": 6}}, r"own.safetensors does not hold the weights of .*: first.weight is \[4, "),
         ({"network_options": {"depth": 6}}, "unexpected keyword argument 'depth'"),
-        ({"weights": __file__}, "cannot read weights from .*test_features.py, which must be safetensors"),
+        ({"weights": __file__}, r"cannot read weights from .*, which must be safetensors: .*\nconvert what torch.save"),
         ({"weights": "nowhere"}, "cannot read weights from nowhere, which must be safetensors: No such file"),
         ({"network": None, "model": "./nowhere"}, "there is no such folder\nname a folder"),
     ],
