@@ -155,6 +155,19 @@ def test_a_sharded_run_is_sampled_measured_kept_and_gone_on_with_as_any_other(tm
     assert gangen.load(tmp_path / "two").sample(n=3, seed=1)
 
 
+@pytest.mark.parametrize("shard", ["true", "false"])
+def test_of_an_adapter_two_processes_keep_its_own_matrices_alone(shard, pretrained, tmp_path, python):
+    text = ADAPTER.replace("MODEL", str(pretrained)).replace("LINES", str(pretrained / "lines.txt"))
+    (tmp_path / "adapter.yaml").write_text(text.replace("SHARD", shard))
+    python("-m", "gangen", "adapter.yaml", "run=run", processes=2, cwd=tmp_path)
+    kept = {file.stem: load_file(file) for file in (tmp_path / "run").glob("checkpoints/*4/generator/*.safetensors")}
+    assert kept.keys() == {"model", "average", "optimizer"}
+    kept["exported"] = load_file(tmp_path / "run" / "model" / "generator.safetensors")
+    sizes = {name: sum(it.numel() for it in tensors.values() if it.dim()) for name, tensors in kept.items()}
+    assert sizes["average"] == sizes["exported"] == sizes["model"] == sizes.pop("optimizer") / 2  # Adam's two moments
+    assert all("lora_" in tensor for name in sizes for tensor in kept[name])
+
+
 def test_a_step_is_as_large_with_parts_as_with_the_whole(tmp_path, python):
     (tmp_path / "step.py").write_text(STEP)
     alone, together = (json.loads(python(tmp_path / "step.py", processes=n).stdout) for n in (1, 2))
