@@ -127,6 +127,7 @@ def test_the_site_leads_to_every_page():
     nav = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), yaml.BaseLoader)["nav"]
     found = re.findall(r"[\w/]+\.md", str(nav))
     assert sorted(found) == sorted(f"{name}.md" for name in [*find_pages(), *MADE])
+    assert [*find_pages()][:3] == ["index", "tutorial", "primer"]
 
 
 def test_pages_are_made_of_all_that_is_installed(capsys):

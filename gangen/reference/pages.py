@@ -1,5 +1,6 @@
 """The documentation: the pages that travel with the package, and those that are made of what is installed."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def made_lines(name: str, registry: Registry) -> Iterable[str]:
 
 
 def find_pages() -> dict[str, Path]:
-    """The pages of the wheel, or those beside the package in a checkout, by name."""
+    """The pages of the wheel, or those beside the package in a checkout, by name, as a newcomer reads them."""
     package = Path(__file__).parents[1]
     folder = next(it for it in (package / "docs", package.parent / "docs") if it.is_dir())
-    return {path.stem: path for path in sorted(folder.glob("*.md"))}
+    first = ["index", *re.findall(r"\((\w+)\.md\)", (folder / "index.md").read_text(encoding="utf-8"))]
+    found = {path.stem: path for path in sorted(folder.glob("*.md"))}
+    return {name: found[name] for name in dict.fromkeys([*first, *found])}
