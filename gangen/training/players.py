@@ -31,7 +31,9 @@ class Player:
     are in evaluation mode.
     """
 
-    optimizer: torch.optim.Optimizer  # where there is anything to learn
+    # Where there is anything to learn.
+    optimizer: torch.optim.Optimizer
+    message: Tensor
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class Player:
         self.changes = bool(self.trainable) or copy_of is not None
         if self.trainable:
             self.use_optimizer(learning)
+            self.message = self.trainable[0].new_empty(0)
 
     def use_optimizer(self, learning: Learning) -> None:
         """Start afresh with an optimizer."""
@@ -168,22 +171,26 @@ class Player:
         if self.shards is not None:
             self.shards.forget()  # the turn is played, and gradients are all that is needed of it
         parts = {id(parameter): weight for parameter, weight in zip(self.trainable, self.weights, strict=True)}
-        for parameters in buckets(self.trainable):
+        groups = list(buckets(self.trainable))
+        # One message is kept for the next: fresh memory takes a CPU as long as the copying. Of several none is.
+        message = self.message if len(groups) == 1 else None
+        for parameters in groups:
             # Which gradients there are travels with them, in the same message: processes may differ in it, as where a
             # head is used for some rows only, and all must take the same step.
             like = parameters[0]
             present = torch.tensor([p.grad is not None for p in parameters], dtype=like.dtype, device=like.device)
             pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters]
-            flat = torch.cat([*pieces, present])
+            flat = torch.cat([*pieces, present], out=message)
             dist.all_reduce(flat)
             *means, present = flat.split([p.numel() for p in parameters] + [len(parameters)])
             for parameter, mean, anywhere in zip(parameters, means, present.tolist(), strict=True):
-                if anywhere:
-                    # With the parameter's strides, not those of the flat tensor: fused optimizers go through memory.
-                    shared = torch.empty_like(parameter)
-                    parameter.grad = torch.div(mean.view_as(parameter), world_size(), out=shared)
-                else:
+                if not anywhere:
                     parameter.grad = None
+                else:
+                    # With the parameter's strides, not those of the flat tensor: fused optimizers go through memory.
+                    if parameter.grad is None or parameter.grad.stride() != parameter.stride():
+                        parameter.grad = torch.empty_like(parameter)
+                    torch.div(mean.view_as(parameter), world_size(), out=parameter.grad)
                 if (weight := parts[id(parameter)]) is not parameter:
                     weight.grad = None if parameter.grad is None else part_of(parameter.grad, weight).clone()
                     parameter.grad = None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gangen.collectives import any_process
+from gangen.collectives import any_process, rank
 from gangen.contracts import Callback
 from gangen.errors import RunError
 from gangen.run_directory import RunDirectory
@@ -52,7 +52,8 @@ class Checkpoints(Callback):
         if self.every:
             with self.run.writing():
                 checkpoint.save(trainer, self.run.checkpoints, keep=self.keep)
-            if any_process(not self.run.recipe.exists(), trainer.device):
+            # The main process looks alone: to another machine a file may be there some seconds later.
+            if any_process(rank() == 0 and not self.run.recipe.exists(), trainer.device):
                 raise RunError(
                     f"{self.run.root} was moved or deleted while it was trained in\n"
                     f"a checkpoint of step {trainer.state.total} was saved there: the same command goes on from it"
