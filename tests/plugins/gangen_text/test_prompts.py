@@ -125,6 +125,15 @@ def test_data_that_cannot_be_are_refused(rows, options, message, table):
         Prompts(**{"path": table(rows), **options})
 
 
+def test_a_tokenizer_that_cannot_be_fetched_comes_with_the_local_way(table, monkeypatch):
+    def no_route():
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.get_session", no_route)
+    with pytest.raises(DataError, match=r"not fetched before\n.*hf download nobody/nothing --local-dir FOLDER"):
+        Prompts(path=table(PAIRS), tokenizer="nobody/nothing")
+
+
 def test_messages_without_a_template_are_refused_by_their_row(table, tokenizer):
     with pytest.raises(DataError, match=r"prompts.jsonl:2: messages are for a tokenizer with a chat template"):
         Prompts(path=table([("say a", "a"), ([{"role": "user", "content": "a"}], "b")]), tokenizer=tokenizer())
