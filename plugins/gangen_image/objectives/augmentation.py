@@ -119,13 +119,14 @@ class Adaptive(Augmentation):
             self.probability.fill_(self.scheduled(clock))
 
     def observe(self, logits: Tensor) -> Stats:
-        """What it does is that of the whole batch, when all of its micro-batches were seen."""
+        """Follows the whole batch, and has figures of it, when all of its micro-batches were seen."""
         self._signs.append(all_mean(logits.sign().to(self.overfitting.dtype).mean()))
-        if len(self._signs) == self._clock.accumulate:
-            self.overfitting.lerp_(torch.stack(self._signs).mean(), 0.25)
-            if self.scheduled is None:
-                step = self._clock.batch_size / self.samples
-                self.probability.add_((self.overfitting - self.target).sign() * step).clamp_(0, 1)
+        if len(self._signs) < self._clock.accumulate:
+            return {}
+        self.overfitting.lerp_(torch.stack(self._signs).mean(), 0.25)
+        if self.scheduled is None:
+            step = self._clock.batch_size / self.samples
+            self.probability.add_((self.overfitting - self.target).sign() * step).clamp_(0, 1)
         return {"augmentation": self.probability.clone(), "overfitting": self.overfitting.clone()}
 
     def forward(self, images: Tensor) -> Tensor:

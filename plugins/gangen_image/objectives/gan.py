@@ -94,14 +94,14 @@ class ImageGAN(AdversarialGame):
         if self.augmentation is not None:
             self.augmentation.begin(clock)
         images, fakes = self.real(batch), self.fixed_fakes(players, batch, clock)
+        misclassified = torch.zeros((), device=images.device)
+        if self.auxiliary:  # before logits may change the augmentation
+            misclassified = self._misclassified(players, images, batch) + self._misclassified(players, fakes, batch)
         loss, stats = self.tell_apart(players, batch, images, fakes, clock)
         if self.san:
             real, fake = self._along
             loss, self._along = loss + fake.mean() - real.mean(), ()
-        if self.auxiliary:
-            wrong = self._misclassified(players, images, batch) + self._misclassified(players, fakes, batch)
-            loss = loss + self.auxiliary * wrong
-        return loss, stats
+        return loss + self.auxiliary * misclassified, stats
 
     @updates("generator")
     def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
