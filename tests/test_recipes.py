@@ -20,6 +20,7 @@ SMALLER = {
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
     "relgan": ["data.vocab_size=300", "players.generator.dim=16", "players.discriminator.representations=4"],
     "seqgan_oracle": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],
+    "leakgan": ["data.vocab_size=50", "data.train_size=200", "data.heldout_size=50"],
     "infilling": [
         "data.of.vocab_size=300",
         *(f"players.{name}.hidden_dim=16" for name in ("generator", "discriminator")),

@@ -92,7 +92,8 @@ class LeakGAN(RolloutGame):
         goals, mask = generator.goals(seen[:, :-1]), self.spec.mask(tokens)
         reached = reached_goals(seen, goals, mask, generator.horizon)
         log_prob = generator.follow(tokens, goals.detach(), batch)
-        return token_mean(-log_prob - reached, mask), {"reached": token_mean(reached, mask).value.detach()}
+        figures = {"nll": token_mean(-log_prob, mask), "reached": token_mean(reached, mask)}
+        return token_mean(-log_prob - reached, mask), {name: it.value.detach() for name, it in figures.items()}
 
     @updates("generator")
     @needs(generator=("sample", "log_prob", "rollout"), discriminator="forward")
