@@ -20,6 +20,7 @@ from .collectives import rank as rank
 from .collectives import world_size as world_size
 from .components.fields import read_fields as read_fields
 from .components.options import Part as Part
+from .components.options import Seed as Seed
 from .components.registry import component as component
 from .components.registry import name_of as name_of
 from .contracts import Batch as Batch

@@ -37,6 +37,10 @@ SMALLER = {
         *("data.path={text}", "data.unknown=keep", "players.discriminator.model={encoder}"),
         *(f"players.generator.{name}=16" for name in ("embedding_dim", "hidden_dim")),
     ],
+    "ddo": [
+        *("data.path={text}", "data.unknown=keep"),
+        *(f"players.generator.{name}=16" for name in ("embedding_dim", "hidden_dim")),
+    ],
     "poems": ["data.path={poems}", "players.generator.hidden_dim=16"],
     "my_images": ["data.path={photos}", "data.size=16", *NARROW],
     "cifar10": ["data.path={labelled}", "data.heldout={labelled}", *NARROW],

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Protocol, Self
 
+from annotated_types import Interval
+
 from gangen.components.messages import in_plain_words, refusal, show
 from gangen.components.signatures import REQUIRED, Parameter, Target, keyword_parameters
 from gangen.errors import PluginError, UsageError
@@ -15,6 +17,10 @@ from gangen.schedules import Schedule
 
 # In a JSON Schema of options, stands for a reference to a definition; pydantic resolves references of its own.
 DEFINITION = "gangen-definition"
+
+
+# What an option ``seed`` may be: torch's generators take no more.
+Seed = Annotated[int, Interval(ge=0, lt=2**63)]
 
 
 class Components(Protocol):

@@ -9,7 +9,7 @@ from annotated_types import Ge, Interval, MinLen
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from gangen.components.messages import Keys, show
-from gangen.components.options import Part, Use
+from gangen.components.options import Part, Seed, Use
 from gangen.errors import Problem, RecipeError, did_you_mean
 from gangen.names import RULE, is_name
 from gangen.recipe.balance import Balance
@@ -118,7 +118,7 @@ class Recipe(Section, title="the recipe"):
     """
 
     run: Annotated[str, MinLen(1)]
-    seed: Annotated[int, Interval(ge=0, lt=2**63)] = 0
+    seed: Seed = 0
     requires: list[str] = Field(default=[])
     code: list[Path] = Field(default=[])
     data: Annotated[Use, Part("data")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from gangen import Data, DataError, Part, SheetRow, TensorSplit
+from gangen import Data, DataError, Part, Seed, SheetRow, TensorSplit
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
 from gangen_conditional.data.derived import edges, grey, inverted
@@ -54,7 +54,7 @@ class Domains:
         *,
         of: Annotated[Any, Part("data")] = "image/digits",
         styles: Sequence[Style] = ("red", "green", "blue", "outline"),
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         self.accounts = getattr(of, "accounts", [])
         generator = torch.Generator().manual_seed(seed)

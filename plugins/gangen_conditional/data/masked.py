@@ -9,7 +9,7 @@ from annotated_types import Ge, Interval
 from tokenizers import models
 from torch import Tensor
 
-from gangen import DataError, Part, SheetRow, Split, TensorSplit, noise
+from gangen import DataError, Part, Seed, SheetRow, Split, TensorSplit, noise
 from gangen_conditional.codecs.holes import HolesInput
 from gangen_conditional.codecs.output import TextFromCodec
 from gangen_conditional.spec import HolesSpec
@@ -42,7 +42,7 @@ class Masked:
         holes: Annotated[int, Ge(1)] = 2,
         longest: Annotated[int, Ge(1)] = 4,
         share: Annotated[float, Interval(gt=0, lt=1)] = 0.5,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         codec = of.codec
         if not isinstance(codec, TextCodec):

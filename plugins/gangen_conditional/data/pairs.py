@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import Account, DataError, Part, SheetRow, Split, TensorSplit, UsageError, did_you_mean
+from gangen import Account, DataError, Part, Seed, SheetRow, Split, TensorSplit, UsageError, did_you_mean
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
 from gangen_conditional.data.derived import DERIVED, mask_halves
@@ -55,7 +55,7 @@ class Pairs:
         input_color: Literal["rgb", "grey"] = "rgb",
         heldout: Annotated[float, Interval(gt=0, lt=1)] | str = 0.1,
         max_unreadable: Annotated[float, Interval(ge=0, lt=1)] = 0.05,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         if path is None:
             self._derive(Digits() if of is None else of, DEFAULT if input == AUTO else input)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import Account, DataError, SheetRow, TensorSplit
+from gangen import Account, DataError, Seed, SheetRow, TensorSplit
 from gangen_conditional.codecs.output import TextFromCodec
 from gangen_conditional.data import grammar
 from gangen_text import (
@@ -71,7 +71,7 @@ class Parallel:
         heldout_path: str | None = None,
         heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
         max_left_out: Annotated[float, Interval(ge=0, le=1)] = 0.5,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         if path is None and heldout_path is not None:
             raise DataError("heldout_path goes with a path; of the built-in grammar the share heldout is held out")

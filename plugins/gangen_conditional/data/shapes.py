@@ -7,7 +7,7 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import DataError, SheetRow, TensorSplit
+from gangen import DataError, Seed, SheetRow, TensorSplit
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import FromInput, ImageFromCodec, TextFromCodec
 from gangen_conditional.data.captions import EXAMPLE, WORDS, write
@@ -46,7 +46,7 @@ class Shapes:
         size: Annotated[int, Ge(16)] = 32,
         tokenizer: str = "words",
         max_length: Annotated[int, Ge(2)] = 24,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         texts = make_codec(WORDS, (), tokenizer=tokenizer, max_length=max_length, vocab_size=len(WORDS) + 4)
         picture = ImageSpec(3, size)
@@ -106,7 +106,7 @@ class LabelledShapes:
         scenes: Annotated[int, Ge(1)] = 5000,
         size: Annotated[int, Ge(16)] = 32,
         heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         drawn = random_scenes(scenes, 1, torch.Generator().manual_seed(seed))
         names, column = (tuple(COLOURS), 1) if labels == "colour" else (SHAPES, 0)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import torch
 from torch import Tensor
 
-from gangen import Account, Data, DataError, Part, SheetRow, Split, TensorSplit, noise
+from gangen import Account, Data, DataError, Part, Seed, SheetRow, Split, TensorSplit, noise
 from gangen_conditional.codecs.inputs import ImageInput
 from gangen_conditional.codecs.output import ImageFromCodec
 from gangen_conditional.data.derived import DERIVED
@@ -112,7 +112,7 @@ class Unpaired(OneWay):
         image: Annotated[Any, Part("data")] = "image/digits",
         input: Annotated[Any, Part("data")] | None = None,
         derived: Literal["inverted", "edges", "low_resolution"] = "inverted",
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         account = Account("conditional/unpaired", "images")
         self.accounts = [*getattr(image, "accounts", ()), *getattr(input, "accounts", ()), account]

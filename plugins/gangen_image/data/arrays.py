@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gangen import Account, DataError, TensorSplit, did_you_mean, listed, most_unpacked, unpacked, with_rows
+from gangen import Account, DataError, Seed, TensorSplit, did_you_mean, listed, most_unpacked, unpacked, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
 from gangen_image.data.holdout import hold_out, tell_copies, tell_relabelled
@@ -57,7 +57,7 @@ class Arrays:
         heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
         heldout_images: str | None = None,
         heldout_labels: str | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         if heldout_labels and not heldout_images:
             raise DataError("image/arrays was given heldout_labels without heldout_images")

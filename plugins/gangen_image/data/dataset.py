@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import Account, Split, StreamSplit, TensorSplit, UsageError, with_rows
+from gangen import Account, Seed, Split, StreamSplit, TensorSplit, UsageError, with_rows
 from gangen_image.codec import ImageCodec
 from gangen_image.data.flipped import Flipped
 from gangen_image.data.holdout import hold_out, key_of, tell_copies, tell_relabelled
@@ -69,7 +69,7 @@ class Dataset:
         max_pixels: Annotated[int, Ge(1)] = MAX_PIXELS,
         streaming: bool = False,
         buffer: Annotated[int, Ge(2)] = 10_000,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         if pixel_range is not None and not pixel_range[0] < pixel_range[1]:
             raise UsageError(f"pixel_range is what becomes black, then what becomes white; got {list(pixel_range)}")

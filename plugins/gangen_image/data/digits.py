@@ -10,7 +10,7 @@ from annotated_types import Ge, Interval
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gangen import DataError, TensorSplit
+from gangen import DataError, Seed, TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.data.holdout import hold_out
 from gangen_image.spec import ImageSpec
@@ -35,7 +35,7 @@ class Digits:
         *,
         size: Annotated[int, Ge(28)] = 32,
         heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         images, labels = read_digits()
         before, after = (size - PIXELS) // 2, (size - PIXELS + 1) // 2

@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import DataError, Part, Split, TensorSplit
+from gangen import DataError, Part, Seed, Split, TensorSplit
 from gangen_image.codec import ImageCodec
 
 
@@ -23,7 +23,7 @@ class FewLabels:
     codec_class = ImageCodec
 
     def __init__(
-        self, *, of: Annotated[Any, Part("data")], per_label: Annotated[int, Ge(1)] = 10, seed: int = 0
+        self, *, of: Annotated[Any, Part("data")], per_label: Annotated[int, Ge(1)] = 10, seed: Seed = 0
     ) -> None:
         if not hasattr(of.train, "rows") or not {"image", "label"} <= (rows := of.train.rows()).keys():
             raise DataError("image/few_labels needs labelled images that are in memory, neither streamed nor flipped")

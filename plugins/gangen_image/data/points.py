@@ -15,6 +15,7 @@ from gangen import (
     Batch,
     DataError,
     Extractor,
+    Seed,
     SheetRow,
     TensorSplit,
     UsageError,
@@ -155,7 +156,7 @@ class Points:
         sd: Annotated[float, Gt(0)] | None = None,
         size: Annotated[int, Ge(1)] = 100_000,
         heldout_size: Annotated[int, Ge(1)] = 10_000,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         _figure()  # a run should not find out at its first sheet
         self.modes = modes_of(shape)

@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import DataError, Part, TensorSplit
+from gangen import DataError, Part, Seed, TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.spec import ImageSpec
 
@@ -30,7 +30,7 @@ class Stacked:
         digits: Annotated[Any, Part("data")] = "image/digits",
         size: Annotated[int, Ge(1)] = 128_000,
         heldout_size: Annotated[int, Ge(1)] = 10_000,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         spec = digits.codec.spec
         if not isinstance(spec, ImageSpec) or spec.channels != 1:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import Data, UsageError, digest, seeded, training_rows
+from gangen import Data, Seed, UsageError, digest, seeded, training_rows
 from gangen_image.networks.resampling import shift
 from gangen_image.spec import ImageSpec
 
@@ -36,7 +36,7 @@ class Classifier:
         width: Annotated[int, Ge(1)] = 16,
         hidden_dim: Annotated[int, Ge(1)] = 128,
         steps: Annotated[int, Ge(1)] = 500,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         self.width = width
         self.hidden_dim = hidden_dim

@@ -7,7 +7,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import Data, Split, UsageError, training_rows
+from gangen import Data, Seed, Split, UsageError, training_rows
 from gangen_image.extractors.classifier import Classifier
 from gangen_image.spec import ImageSpec
 
@@ -30,7 +30,7 @@ class Rotations:
         width: Annotated[int, Ge(1)] = 16,
         hidden_dim: Annotated[int, Ge(1)] = 128,
         steps: Annotated[int, Ge(1)] = 500,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         self._classifier = Classifier(width=width, hidden_dim=hidden_dim, steps=steps, seed=seed)
         self.key = type(self), self._classifier.key

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import torch
 from annotated_types import Ge, Interval
 
-from gangen import Account, DataError, UsageError, drawing, noise
+from gangen import Account, DataError, Seed, UsageError, drawing, noise
 from gangen_text.commands.unfinished import Unfinished
 from gangen_text.data.corpus import make_codec
 from gangen_text.data.prompts import PromptRows, template_of
@@ -65,7 +65,7 @@ class Answers:
         top_k: Annotated[int, Ge(0)] = 0,
         top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0,
         min_p: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
-        seed: Annotated[int, Interval(ge=0, lt=2**64)] = 0,
+        seed: Seed = 0,
         dtype: Literal["bfloat16"] | None = None,
         device: str = "cpu",
     ) -> None:

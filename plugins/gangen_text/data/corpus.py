@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import Account, DataError, TensorSplit, held_out, numbered, with_rows
+from gangen import Account, DataError, Seed, TensorSplit, held_out, numbered, with_rows
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import KINDS, is_full, open_tokenizer, special_tokens, train
 from gangen_text.data.unknown import of_texts, unknown_token
@@ -74,7 +74,7 @@ class Corpus:
         unknown: Literal["keep", "drop"] = "keep",
         max_left_out: Annotated[float, Interval(ge=0, le=1)] = 1.0,
         heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         if held is None:
             texts, others = hold_out(texts, heldout, seed, account)

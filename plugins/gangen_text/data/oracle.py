@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gangen import DataError, TensorSplit, evaluating, noise
+from gangen import DataError, Seed, TensorSplit, evaluating, noise
 from gangen_text.codec import TextCodec
 from gangen_text.data.tokenization import numbers
 from gangen_text.networks.lstm import LSTMGenerator
@@ -72,7 +72,7 @@ class OracleData:
         length: Annotated[int, Ge(2)] = 20,
         train_size: Annotated[int, Ge(1)] = 10_000,
         heldout_size: Annotated[int, Ge(1)] = 2000,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         self.oracle = Oracle(random_parameters(vocab_size, seed), length) if path is None else read_oracle(path, length)
         rows = self.oracle.sample(train_size + heldout_size, seed)

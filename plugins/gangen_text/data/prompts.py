@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Interval
 from torch import Tensor
 
-from gangen import Account, Chunk, DataError, SheetRow, TensorSplit, UsageError
+from gangen import Account, Chunk, DataError, Seed, SheetRow, TensorSplit, UsageError
 from gangen_text.data import tasks
 from gangen_text.data.corpus import chosen, make_codec, without
 from gangen_text.data.sentences import SentenceRows, Sentences
@@ -82,7 +82,7 @@ class Prompts:
         heldout_path: str | None = None,
         heldout: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
         max_left_out: Annotated[float, Interval(ge=0, le=1)] = 0.5,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         if path is None and heldout_path is not None:
             raise DataError("heldout_path goes with a path; of the built-in tasks the share heldout is held out")

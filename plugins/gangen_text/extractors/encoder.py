@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import Data, UsageError, digest, training_rows
+from gangen import Data, Seed, UsageError, digest, training_rows
 from gangen_text.extractors.corruption import corrupted, text_only
 from gangen_text.networks.filters import FilterBank
 from gangen_text.spec import TextSpec
@@ -48,7 +48,7 @@ class Encoder:
         filters: Annotated[int, Ge(1)] = 64,
         hidden_dim: Annotated[int, Ge(1)] = 128,
         steps: Annotated[int, Ge(1)] = 300,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         self.filters = filters
         self.hidden_dim = hidden_dim

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 
-from gangen import Data, UsageError, digest, training_rows
+from gangen import Data, Seed, UsageError, digest, training_rows
 from gangen_text.spec import TextSpec
 
 # Training texts that topics are found in.
@@ -29,7 +29,7 @@ class Topics:
     name = "topics"
     blind_to = "the order of words"
 
-    def __init__(self, *, dimensions: Annotated[int, Ge(1)] = 64, seed: int = 0) -> None:
+    def __init__(self, *, dimensions: Annotated[int, Ge(1)] = 64, seed: Seed = 0) -> None:
         self.dimensions = dimensions
         self.seed = seed
         self.key = type(self), dimensions, seed

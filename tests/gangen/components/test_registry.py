@@ -2,10 +2,12 @@ import re
 import sys
 
 import pytest
+from pydantic import ValidationError
 
 from gangen.components.options import Use, read_use
 from gangen.components.registry import Registry
 from gangen.errors import PluginError, UsageError
+from gangen.hookspecs import KINDS
 
 ACME = """
 @hookimpl
@@ -296,3 +298,13 @@ def test_a_name_that_something_has_today_is_its_own(install):
 def test_what_was_renamed_is_said_with_the_version(said, install):
     install("acme", hook(f'register("sharp", "gangen_acme:Sharp", {said})'))
     assert "loss 'sharp' had other names: was=('NAME',) lists them" in Registry.discover().broken["acme"]
+
+
+def test_no_component_takes_a_seed_that_torch_cannot():
+    registry = Registry.discover()
+    seeded = [it for kind in KINDS for it in registry.all(kind) if "seed" in it.options.names]
+    assert len(seeded) > 10
+    for component in seeded:
+        for seed in (2**63, -1):
+            with pytest.raises(ValidationError, match="seed must be"):
+                component.options.read({"seed": seed}, registry)

@@ -124,7 +124,7 @@ def test_bad_input_is_named(ask, llama, tmp_path):
         ("top_p=2", "top_p must be at most 1.0, got 2"),
         ("max_length=8", "'max_length' is given twice"),
         ("system=briefly", "system goes with the chat template of a tokenizer"),
-        (f"seed={2**64}", f"seed must be less than {2**64}, got {2**64}"),
+        (f"seed={2**63}", f"seed must be less than {2**63}, got {2**63}"),
         ("device=nowhere", "device 'nowhere' cannot be used"),
         ("chat=true", f"chat is true, and tokenizer '{llama}' has no chat template"),
     ):
