@@ -91,7 +91,10 @@ class CNNDiscriminator(TextDiscriminator):
 
     def seen(self, state: Responses) -> Tensor:
         """See TextDiscriminator."""
-        return self._highway(state.largest).mean(1)
+        pad = self.spec.pad
+        room = 0 if pad is None else self.spec.max_length - state.length
+        padding = self.embedding.weight[pad or 0].unflatten(0, (self.representations, -1))
+        return self._highway(self.filters.filled(state, padding, room)).mean(1)
 
     def _represented(self, tokens: Tensor) -> Tensor:
         """float ``[batch, d]``, or with several representations ``[batch, representations, d]``."""

@@ -1,6 +1,6 @@
 """Filters over windows of tokens, and the largest response of each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +16,8 @@ class Responses(NamedTuple):
     """What filters have made of texts that they read token by token.
 
     ``recent`` are the last embedded tokens, as many as the widest filter sees, float ``[n, ..., tokens, embedding]``;
-    ``largest`` are the responses so far, float ``[n, ..., filters]``; ``length`` tokens were read.
+    ``largest`` are the responses to windows of tokens that were read, float ``[n, ..., filters]``, -inf where there is
+    none; ``length`` tokens were read.
     """
 
     recent: Tensor
@@ -57,20 +58,40 @@ class FilterBank(nn.ModuleList):
 
     def begin(self, *rows: int) -> Responses:
         """Those to texts of no tokens; read on from there, each window is looked at once."""
-        linear, width = self[0], self.widths[0]
-        recent = linear.weight.new_zeros(*rows, 0, linear.in_features // width)
-        return Responses(recent, torch.cat([linear.bias for linear in self]).expand(*rows, -1), 0)
+        weight, filters = self[0].weight, sum(linear.out_features for linear in self)
+        recent = weight.new_zeros(*rows, 0, self[0].in_features // self.widths[0])
+        return Responses(recent, weight.new_full((*rows, filters), -torch.inf), 0)
 
     def advance(self, responses: Responses, embedded: Tensor) -> Responses:
-        """Those to texts that go on with a token, float ``[n, ..., embedding_dim]``: of each what ``forward`` gives."""
+        """Those to texts that go on with a token, float ``[n, ..., embedding_dim]``."""
         recent = torch.cat([responses.recent, embedded.unsqueeze(-2)], dim=-2)[..., -max(self.widths) :, :]
-        length, before = responses.length + 1, responses.largest.split([linear.out_features for linear in self], dim=-1)
-        largest = []
-        for linear, width, highest in zip(self, self.widths, before, strict=True):
-            response = linear(_padded(recent[..., -width:, :], width).flatten(-2))
-            # A text no longer than the window has this one alone, and what it was to fewer tokens counts no more.
-            largest.append(response if length <= width else torch.maximum(highest, response))
+        length, largest = responses.length + 1, []
+        for linear, width, highest in self._each(responses.largest):
+            if length >= width:
+                highest = torch.maximum(highest, linear(recent[..., -width:, :].flatten(-2)))
+            largest.append(highest)
         return Responses(recent, torch.cat(largest, dim=-1), length)
+
+    def filled(self, responses: Responses, padding: Tensor, room: int) -> Tensor:
+        """Those to texts that end here and are filled up with ``room`` times ``padding``, float
+        ``[..., embedding_dim]``: what ``forward`` gives of such, float ``[n, ..., filters]``.
+        """
+        largest = []
+        for linear, width, highest in self._each(responses.largest):
+            # Only windows that reach into the padding are new; of those that hold nothing else one is enough.
+            tokens = responses.recent[..., max(0, responses.recent.shape[-2] - width + 1) :, :]
+            fill = padding.unsqueeze(-2).expand(*tokens.shape[:-2], min(room, width), -1)
+            if room or responses.length < width:
+                rest = _padded(torch.cat([tokens, fill], dim=-2), width)
+                found = _largest(rest.flatten(0, -3), linear, width)
+                highest = torch.maximum(highest, found.view(*rest.shape[:-2], -1))
+            largest.append(highest)
+        return torch.cat(largest, dim=-1)
+
+    def _each(self, largest: Tensor) -> Iterator[tuple[nn.Linear, int, Tensor]]:
+        """Filters of a width, the width, and their columns of responses float ``[..., filters]``."""
+        columns = largest.split([linear.out_features for linear in self], dim=-1)
+        return zip(self, self.widths, columns, strict=True)
 
     def _looked_up(self, tokens: Tensor, embedding: Tensor) -> Tensor:
         vocabulary, tokens = tokens.unique(return_inverse=True)

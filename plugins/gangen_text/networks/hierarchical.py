@@ -61,8 +61,10 @@ class HierarchicalGenerator(Autoregressive):
 
     ``leak`` is the discriminator whose features are read, with its options. It does not learn here: text/leakgan, the
     game for this network, puts in the weights of the player that does, and a saved model has those that were read last.
-    So sampling needs no second network. Features of a longer text follow from what is known of the shorter: with
-    text/cnn a token costs one window of each width, and the highway layer.
+    So sampling needs no second network; and a game that hands over no features is refused. A beginning of t tokens is
+    seen as the discriminator sees a row: filled with padding up to the full length. Data of one length have no padding,
+    and there a beginning is a shorter text. Features of a longer text follow from what is known of the shorter: with
+    text/cnn a token costs one window of each width, those that reach from it into the padding, and the highway layer.
 
     ``embedding_dim`` is the size of the Worker's embeddings of tokens, ``hidden_dim`` that of its state, and
     ``manager_dim`` that of the Manager's. A label's embedding is added to the Worker's of each token; the Manager knows
@@ -121,7 +123,7 @@ class HierarchicalGenerator(Autoregressive):
 
     def seen(self, tokens: Tensor) -> Tensor:
         """The discriminator's features of all beginnings of texts, float ``[batch, length + 1, d]``, without gradient:
-        row t is of the first t tokens.
+        row t is of the first t tokens, filled up as said above.
         """
         with torch.no_grad():
             return self._seen(self.leak.embedding(tokens))

@@ -20,7 +20,7 @@ class TextDiscriminator(nn.Module, ABC):
     of tokens and three methods more. ``begin(n)`` is its state before the first token of ``n`` texts, a named tuple
     with ``select`` as ``Autoregressive`` has it; ``advance(state, embedded)`` the state after one token more, whose row
     of the table is float ``[n, e]``; and ``seen(state)`` are the features of texts that end there, float ``[n, d]``,
-    without dropout.
+    without dropout: what ``features`` says of their rows, with padding up to the full length where the data have it.
     """
 
     output: nn.Linear

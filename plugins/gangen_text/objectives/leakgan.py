@@ -40,8 +40,9 @@ class LeakGAN(RolloutGame):
     baseline. Neither learns from the other's loss, and both from the same texts, in one turn. At the beginning of a
     text the mean is over fewer goals, and at its end what comes after is its last token.
 
-    Of B texts of all processes, the one with the r-th largest value at some token has there the rescaled one
-    ``sigmoid(delta (0.5 - r / B))``; equal ones share the mean of their ranks.
+    Of the B texts of the step's batch, of all processes together, the one with the r-th largest value at some token has
+    there the rescaled one ``sigmoid(delta (0.5 - r / B))``; equal ones share the mean of their ranks. So ``policy``
+    takes a batch of two rows or more, and the generator's turns refuse one that ``trainer.accumulate`` splits.
 
     In ``imitate`` the Worker learns by maximum likelihood and the Manager, with Q = 1, the ways of real texts. Played
     beside ``policy`` now and then, as in ``imitate: {every: 15}``, it is the paper's interleaved training. As a goal
@@ -52,6 +53,8 @@ class LeakGAN(RolloutGame):
 
     ``loss`` is the discriminator's; the generator learns from rewards.
     """
+
+    leaks = True
 
     def __init__(
         self,
@@ -86,8 +89,9 @@ class LeakGAN(RolloutGame):
     @needs(generator="log_prob", discriminator="forward")
     def imitate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Maximum likelihood for the Worker, and for the Manager the direction that real texts take."""
+        refuse_parts(clock)  # which is for policy, and not to be said at the end of pretraining
         generator, tokens = players.generator, batch["tokens"]
-        generator.take_leak(players.discriminator)
+        self.hand_over(players)
         seen = generator.seen(tokens)
         goals, mask = generator.goals(seen[:, :-1]), self.spec.mask(tokens)
         reached = reached_goals(seen, goals, mask, generator.horizon)
@@ -99,8 +103,9 @@ class LeakGAN(RolloutGame):
     @needs(generator=("sample", "log_prob", "rollout"), discriminator="forward")
     def policy(self, players: Players, batch: Batch, clock: Clock) -> tuple[Mean, Stats]:
         """Goals towards what good texts became, and tokens that reach goals made more likely."""
+        refuse_parts(clock)
         generator, temperature = players.generator, self.temperature(clock)
-        generator.take_leak(players.discriminator)
+        self.hand_over(players)
         with torch.no_grad():
             tokens = generator.sample(len(batch["tokens"]), batch, temperature=temperature)
             values = self.values(players, tokens, batch)
@@ -116,11 +121,25 @@ class LeakGAN(RolloutGame):
             "length": mask.sum(1).float().mean(),
         }
 
+    def hand_over(self, players: Players) -> None:
+        """Let the generator, and what rolls out, read the features that the discriminator has now."""
+        for network in (players.generator, self.roller(players)):
+            network.take_leak(players.discriminator)
+
     def rewards(self, players: Players, texts: Tensor, condition: Batch, rows: Tensor) -> Tensor:
         """See RolloutGame: the probability that a text is real."""
         with evaluating(players.discriminator):
             own = {name: column[rows] for name, column in condition.items()}
             return one_each(self.judge(players, own)(texts)).sigmoid()
+
+
+def refuse_parts(clock: Clock) -> None:
+    """Raises UsageError for a batch in micro-batches: texts are ranked among all of it."""
+    if clock.accumulate > 1:
+        raise UsageError(
+            "text/leakgan ranks the texts of a batch, which are to be in one part; set trainer.accumulate=1, with a "
+            "smaller batch_size where memory is short"
+        )
 
 
 def ends(mask: Tensor, horizon: int) -> Tensor:
@@ -159,9 +178,12 @@ def intrinsic_rewards(seen: Tensor, goals: Tensor, horizon: int) -> Tensor:
 def rescaled(values: Tensor, delta: float) -> Tensor:
     """The ranks of values, float ``[B, L]``, among those of all processes in their column, as numbers from 0 to 1.
 
-    ``sigmoid(delta (0.5 - rank / B))``, where the largest value has rank 1; equal values have the mean of their ranks.
+    ``sigmoid(delta (0.5 - rank / B))``, B being the rows of all processes, where the largest value has rank 1; equal
+    values have the mean of their ranks. Raises UsageError for B = 1: alone a value has no rank.
     """
     everyone = all_gather(values).flatten(0, 1)
+    if len(everyone) < 2:
+        raise UsageError("text/leakgan ranks a text among others: a batch of all processes needs 2; raise batch_size")
     ascending, columns = everyone.t().contiguous().sort(dim=1).values, values.t().contiguous()
     fewer, as_many = (torch.searchsorted(ascending, columns, right=right) for right in (False, True))
     rank = len(everyone) + 0.5 - (fewer + as_many).t().to(values.dtype) / 2

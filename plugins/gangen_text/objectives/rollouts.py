@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge
-from torch import Tensor
+from torch import Tensor, nn
 
 from gangen import Batch, Clock, Mean, Players, Stats, needs, updates
 from gangen_text.objectives.turns import TextGame, moments, token_mean
@@ -43,10 +43,13 @@ class RolloutGame(TextGame):
         Each has the condition of the row that ``rows``, int64 ``[n]``, says: many texts have that of the same.
         """
 
+    def roller(self, players: Players) -> nn.Module:
+        """The network that rolls out."""
+        return players.averaged("generator") if self.rollout_with == "average" else players.generator
+
     def values(self, players: Players, tokens: Tensor, condition: Batch) -> Tensor:
         """Action values, float ``[B, L]``: column t is the value of choosing token t after the tokens before it."""
-        roller = players.averaged("generator") if self.rollout_with == "average" else players.generator
-        ways = list(roller.rollout(tokens, condition, count=self.rollouts, stride=self.stride))
+        ways = list(self.roller(players).rollout(tokens, condition, count=self.rollouts, stride=self.stride))
         prefixes, rolled = [t for t, _ in ways], [texts for _, texts in ways]
         # One call for all: a discriminator that makes tables of what tokens contribute makes them once.
         texts, rows = torch.cat([*rolled, tokens]), torch.arange(len(tokens), device=tokens.device)

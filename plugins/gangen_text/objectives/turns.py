@@ -1,5 +1,6 @@
 """What every text game shares: imitation (maximum likelihood), and how a discriminator sees tokens."""
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -35,6 +36,21 @@ class TextGame(AdversarialGame):
     """Base of text objectives. Real rows are tokens int64 ``[B, L]``; fakes are such too, or float ``[B, L, V]``."""
 
     penalize = generate = None  # no turns: tokens have no gradient
+    leaks = False  # whether turns hand the discriminator's features over to a generator that reads them
+
+    def check(self, players: Players, turns: Collection[str]) -> None:
+        """Raises UsageError for a player that reads features which this game does not hand over by ``take_leak``.
+
+        For maximum likelihood alone too: what is learned to be read then are the features of random weights.
+        """
+        super().check(players, turns)
+        for name, network in players.items():
+            if hasattr(network, "take_leak") and not self.leaks:
+                raise UsageError(
+                    f"player '{name}' has a Manager that reads the discriminator's features, and this game hands none "
+                    "over, so they would be those of random weights to the end; play text/leakgan, or take another "
+                    f"network as {name}, such as text/lstm"
+                )
 
     @updates("generator")
     @needs(generator="log_prob")

@@ -54,17 +54,20 @@ def one_hot(tokens):
     return F.one_hot(tokens, 9).double()
 
 
+@pytest.mark.parametrize("end", [{}, {"end": 1, "pad": 2}])
 @pytest.mark.parametrize("representations", [1, 3])
-def test_what_is_seen_of_a_text_that_is_read_token_by_token_are_the_features_of_its_beginnings(representations):
+def test_what_is_seen_of_a_text_that_is_read_token_by_token_are_the_features_of_its_beginnings(representations, end):
     torch.manual_seed(0)
+    spec = TextSpec(vocab_size=9, max_length=6, start=0, **end)
     shape = {"embedding_dim": 5, "filter_widths": (2, 4, 1, 8), "filter_counts": (3, 4, 2, 3)}
-    discriminator = CNNDiscriminator(SPEC, **shape, representations=representations).double().train()
+    discriminator = CNNDiscriminator(spec, **shape, representations=representations).double().train()
     state = discriminator.begin(4)
     assert torch.equal(*discriminator.seen(state)[:2])
     order = torch.tensor([2, 0, 0, 3])
     for length in range(1, 7):
         state = discriminator.advance(state, discriminator.embedding(TOKENS[:, length - 1]))
-        expected = discriminator.eval().features(TOKENS[:, :length])
+        beginnings = F.pad(TOKENS[:, :length], (0, 6 - length), value=2) if end else TOKENS[:, :length]
+        expected = discriminator.eval().features(beginnings)
         torch.testing.assert_close(discriminator.train().seen(state), expected)
         torch.testing.assert_close(discriminator.seen(state.select(order)), expected[order])
 

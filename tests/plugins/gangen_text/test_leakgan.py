@@ -1,7 +1,9 @@
 """LeakGAN: goals and rewards against their definitions, who learns from what, what a saved model samples with."""
 
+import copy
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +14,10 @@ from gangen.networks import Players
 from gangen_text.networks.cnn import CNNDiscriminator
 from gangen_text.networks.hierarchical import HierarchicalGenerator
 from gangen_text.networks.lstm import LSTMDiscriminator, LSTMGenerator
+from gangen_text.objectives.cot import CoT
+from gangen_text.objectives.gumbel import Gumbel
 from gangen_text.objectives.leakgan import LeakGAN, intrinsic_rewards, reached_goals, rescaled
+from gangen_text.objectives.seqgan import SeqGAN
 from gangen_text.spec import TextSpec
 
 FIXED = TextSpec(vocab_size=3, max_length=3, start=0)
@@ -167,6 +172,43 @@ def test_the_manager_reads_what_the_discriminator_sees_since_the_generators_last
     objective.imitate(players, {"tokens": tokens}, CLOCK)
     after = players["generator"].seen(tokens)
     assert torch.allclose(after[:, -1], players["discriminator"].features(tokens)) and not torch.allclose(before, after)
+
+
+def test_beginnings_are_seen_filled_with_padding_so_that_an_ended_text_is_seen_as_its_row():
+    players = game(ENDING)
+    seen, features = players["generator"].seen(TEXTS), players["discriminator"].features
+    for row, length in enumerate((5, 2, 6)):
+        assert torch.allclose(seen[row, length:], features(TEXTS[[row]]))
+        filled = TEXTS[[row]].repeat(length, 1).tril(-1) + torch.full((length, 6), ENDING.pad).triu()
+        assert torch.allclose(seen[row, :length], features(filled))
+
+
+def test_an_average_that_rolls_out_reads_what_the_generator_reads():
+    networks = dict(game(ENDING))
+    average = copy.deepcopy(networks["generator"])
+    for parameter in networks["discriminator"].parameters():
+        parameter.data.add_(0.5)
+    players = Players(networks, {"generator": average})
+    LeakGAN(ENDING, rollouts=1, rollout_with="average").policy(players, {"tokens": TEXTS}, CLOCK)
+    assert torch.equal(average.seen(TEXTS), networks["generator"].seen(TEXTS))
+    assert torch.allclose(average.seen(TEXTS)[:, -1], networks["discriminator"].features(TEXTS))
+
+
+def test_texts_are_ranked_among_all_of_their_batch_or_not_at_all():
+    players, objective = game(ENDING), LeakGAN(ENDING, rollouts=1)
+    with pytest.raises(UsageError, match="a batch of all processes needs 2; raise batch_size"):
+        objective.policy(players, {"tokens": TEXTS[:1]}, CLOCK)
+    for turn in (objective.imitate, objective.policy):  # before pretraining, not after it
+        with pytest.raises(UsageError, match=r"are to be in one part; set trainer\.accumulate=1"):
+            turn(players, {"tokens": TEXTS}, replace(CLOCK, accumulate=2))
+
+
+@pytest.mark.parametrize("other", [SeqGAN, Gumbel, CoT])
+def test_a_game_that_hands_no_features_over_is_refused(other):
+    with pytest.raises(
+        UsageError, match=r"'generator' has a Manager .*, and this game hands none over.*; play text/leak"
+    ):
+        other(ENDING).check(game(ENDING), {"imitate"})
 
 
 def test_players_that_do_not_go_together_are_refused():
