@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from gangen import UsageError, digest, open_module, open_pretrained, opening_pretrained, pretrained_source
 from gangen_image.spec import ImageSpec
@@ -69,7 +70,8 @@ class FeatureNetwork(nn.Module):
             if weights is None or not self.layers:
                 raise UsageError(f"{self.who}: a network needs weights, a file of safetensors, and layers to look at")
             net, told = open_module(str(network), self.who, weights=weights, options=network_options or {}), {}
-        net = net.to(torch.get_default_dtype(), memory_format=torch.channels_last)
+        net = net.to(torch.get_default_dtype())
+        net = convert_conv2d_weight_memory_format(net, torch.channels_last)  # of 4-D weights alone
         self.net = net.eval().requires_grad_(False)
         self.net.state_names = []  # type: ignore[assignment]  # it is not stored with the game, which needs it again
         self.given_size = size if size is not None else told.get("size")

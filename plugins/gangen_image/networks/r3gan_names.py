@@ -15,20 +15,25 @@ BLOCK = {
 
 
 def generator_names(stages: int, blocks: int) -> dict[str, str]:
-    """By their name that of a tensor of R3GANGenerator, but for labels; each stage begins with what leads to it."""
+    """By their name that of a tensor of R3GANGenerator, but for labels; each stage begins with what leads to it.
+
+    There as here a transition has no tensor where the number of channels stays.
+    """
     names = {
         "MainLayers.0.Layers.0.Basis": "basis",
         "MainLayers.0.Layers.0.LinearLayer.weight": "input.weight",
         "AggregationLayer.Layer.weight": "output.weight",
     }
-    for stage in range(stages):
+    for stage in range(1, stages):
         names[f"MainLayers.{stage}.Layers.0.LinearLayer.Layer.weight"] = f"transitions.{stage - 1}.weight"
-        names |= _block_names(stage, blocks, first=1)
-    return names
+    return names | _block_names(stages, blocks, first=1)
 
 
 def discriminator_names(stages: int, blocks: int) -> dict[str, str]:
-    """By their name that of a tensor of R3GANDiscriminator; each stage ends with what leads to the next."""
+    """By their name that of a tensor of R3GANDiscriminator; each stage ends with what leads to the next.
+
+    There as here a transition has no tensor where the number of channels stays.
+    """
     last = f"MainLayers.{stages - 1}.Layers.{blocks}"
     names = {
         "ExtractionLayer.Layer.weight": "input.weight",
@@ -36,10 +41,9 @@ def discriminator_names(stages: int, blocks: int) -> dict[str, str]:
         f"{last}.LinearLayer.weight": "head.output.weight",
         "EmbeddingLayer.weight": "head.projection.weight",
     }
-    for stage in range(stages):
+    for stage in range(stages - 1):
         names[f"MainLayers.{stage}.Layers.{blocks}.LinearLayer.Layer.weight"] = f"transitions.{stage}.weight"
-        names |= _block_names(stage, blocks, first=0)
-    return names
+    return names | _block_names(stages, blocks, first=0)
 
 
 def renamed(weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
@@ -48,10 +52,11 @@ def renamed(weights: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str
     return {names.get(name, name): tensor for name, tensor in theirs.items()}
 
 
-def _block_names(stage: int, blocks: int, first: int) -> dict[str, str]:
-    """Of the residual blocks of a stage, the ``first`` of whose layers is one."""
+def _block_names(stages: int, blocks: int, first: int) -> dict[str, str]:
+    """Of the residual blocks of all stages; the ``first`` layer of a stage that is one."""
     return {
         f"MainLayers.{stage}.Layers.{first + block}.{theirs}": f"stages.{stage}.{block}.{ours}"
+        for stage in range(stages)
         for block in range(blocks)
         for theirs, ours in BLOCK.items()
     }

@@ -40,6 +40,15 @@ class Net(nn.Module):
     def forward(self, x):
         return self.head(self.second(self.first(x).relu()).mean((2, 3)))
 
+class Patches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv3d(3, 4, (1, 8, 8), stride=(1, 8, 8))  # of one frame, as vision towers of videos have
+        self.neck = nn.Conv2d(4, 5, 3, padding=1)
+
+    def forward(self, x):
+        return self.neck(self.patches(x.unsqueeze(2)).squeeze(2))
+
 def made(width: int = 4) -> Net:
     return Net(width=width)
 
@@ -98,6 +107,16 @@ def test_any_module_of_torch_is_looked_through_at_the_layers_that_are_named(own)
     assert torch.equal(first, net.first(images())) and torch.equal(second, net.second(first.relu()))
     made = FeatureNetwork(**own | {"network": "own_network:made", "network_options": {"width": 4}, "size": 16})
     assert [it.shape for it in made.maps(images())] == [(4, 4, 8, 8), (4, 8, 4, 4)]
+
+
+def test_a_network_with_convolutions_of_videos_is_looked_through_too(own):
+    net = sys.modules["gangen_local_own_network"].Patches()
+    save_file(net.state_dict(), own["weights"])
+    network = FeatureNetwork(
+        **own | {"network": "own_network:Patches", "layers": ["neck"]}, mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    assert network.net.neck.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(network.maps(images())[0], net((images() + 1) / 2))
 
 
 def published(kind):

@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from gangen import cli
 from gangen_image.networks.r3gan import R3GANDiscriminator, R3GANGenerator
+from gangen_image.networks.r3gan_names import discriminator_names, generator_names
 from gangen_image.spec import ImageSpec
 
 # Of images of 8 x 8, one block a stage: what a tensor is called there, its shape, and what it is called here.
@@ -64,6 +65,14 @@ def stored(net, names, file):
     }
     save_file({name: tensor.contiguous() for name, tensor in theirs.items()}, file)
     return ours
+
+
+@pytest.mark.parametrize(("size", "stages"), [(8, 2), (16, 3)])
+def test_each_name_of_the_authors_leads_to_a_tensor_that_there_is(size, stages):
+    spec, small = ImageSpec(1, size, ("0", "1")), {"blocks": 2, "width": 4, "max_width": 32, "group_size": 4}
+    made, judge = R3GANGenerator(spec, latent_dim=4, **small), R3GANDiscriminator(spec, **small)
+    assert {*generator_names(stages, 2).values(), "label_embedding.weight"} == made.state_dict().keys()
+    assert set(discriminator_names(stages, 2).values()) == judge.state_dict().keys()
 
 
 def test_published_weights_are_those_that_a_run_samples_with(play, tmp_path, capsys):
