@@ -51,7 +51,8 @@ class CausalLM(LanguageModel, Autoregressive):
     ``save_pretrained`` writes a folder that transformers opens.
 
     In a run on GPUs another ``engine``, "vllm", may write what is sampled, with the share ``engine_memory`` of a GPU's
-    memory; see ``gangen_text.networks.engine``. A model that was trained so does without it.
+    memory; see ``gangen_text.networks.engine``. It is experimental, and was never run with vllm itself. A model that
+    was trained so does without it.
 
     Further options are those of every language model, see ``gangen_text.networks.language_model``.
 
@@ -143,7 +144,7 @@ class CausalLM(LanguageModel, Autoregressive):
         return self.read_packed(embedded, prompts, lengths - 1)
 
     def before_training(self) -> None:
-        """Start the engine that writes in a run. Raises UsageError where it cannot be had."""
+        """Start the engine that writes in a run. Raises UsageError where it cannot be had, or writes other texts."""
         if self.engine == "vllm":
             ends = [] if self.spec.end is None else [self.spec.end, *self.ends.tolist()]
             unknown = range(self.spec.vocab_size, self.net.get_input_embeddings().num_embeddings)
@@ -156,6 +157,7 @@ class CausalLM(LanguageModel, Autoregressive):
                 device=self.penalty.device,
                 who=self.who,
             )
+            self._refuse_other_texts(self.writer)
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` open; weights are safetensors, those of an
@@ -216,6 +218,23 @@ class CausalLM(LanguageModel, Autoregressive):
         known = {self.cache_name: state.cache} | ({"position_ids": places} if self.takes_positions else {})
         states = self.body(inputs_embeds=embedded, attention_mask=mask, use_cache=True, **known).last_hidden_state
         return states, Context(state.cache, mask, state.lengths + 1)
+
+    def _refuse_other_texts(self, writer: Engine) -> None:
+        """Raises UsageError where the likeliest next token of ``writer`` after a short prompt is neither of the two
+        that the network finds likeliest: as an engine rounds otherwise, near ties may fall otherwise.
+        """
+        prompt = [self.spec.start, *range(self.spec.vocab_size)][: min(8, self.longest - 1)]
+        writer.take(merged_state(self.net))
+        [[token]] = writer.write([prompt], [0], 1, Decoding(top_k=1))
+        with evaluating(self.net):
+            made = self.net(input_ids=torch.tensor([prompt], device=self.penalty.device)).logits[0, -1]
+        logits = made[: self.spec.vocab_size] + self.penalty
+        if token >= len(logits) or logits[token] < logits.topk(2).values[-1]:
+            raise UsageError(
+                f"{self.who}: {self.engine} writes other texts than the network whose weights it was handed: "
+                f"after tokens {prompt} it writes {token}, where the network's likeliest is {int(logits.argmax())}\n"
+                f"install another version of {self.engine}, or leave out engine"
+            )
 
     def _refuse_states(self) -> None:
         """Raises UsageError for a network that keeps other than keys and values, or those of the last tokens alone."""

@@ -18,6 +18,7 @@ from gangen.training import checkpoint
 from gangen.training.assemble import assemble
 from gangen_text.data.corpus import make_codec
 from gangen_text.networks.causal_lm import CausalLM
+from gangen_text.networks.draws import truncated
 
 STANDIN = Path(__file__).parents[2] / "fixtures" / "standin-vllm"
 
@@ -77,6 +78,28 @@ def test_texts_go_on_from_prefixes_and_end_by_any_end_of_the_model(vllm, llama):
     logits = net.net(input_ids=torch.tensor([[net.spec.start, 4, 5]])).logits[0, -1, :11]
     logits[net.spec.start] = -torch.inf
     torch.testing.assert_close(ended, logits.softmax(-1)[[net.spec.end, *ends]].sum().double(), atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("setting", [{"top_k": 3}, {"top_p": 0.5}, {"min_p": 0.5}])
+def test_unlikely_tokens_are_left_out_as_the_network_leaves_them_out(setting, vllm, llama):
+    net = network(llama)
+    logits = net.logits(net.read(net.embedding(torch.tensor([[net.spec.start]])), None))[0]
+    kept = truncated(logits.detach() / 0.7, **setting).isfinite().nonzero()[:, 1]
+    net.before_training()
+    with noise.shared(0):
+        assert net.sample(200, temperature=0.7, **setting)[:, 0].unique().tolist() == kept.tolist()
+
+
+def test_an_engine_that_writes_other_texts_than_the_network_is_refused(vllm, llama, monkeypatch):
+    import vllm as standin
+
+    net = network(llama)
+    net.net.lm_head.weight.data.neg_()  # as the stand-in seeds its own as the model was
+    monkeypatch.setattr(standin.LLM, "collective_rpc", lambda self, *given, **named: [None])  # it keeps its own weights
+    with pytest.raises(
+        UsageError, match=r"vllm writes other texts than the network.*\ninstall another version of vllm, or"
+    ):
+        net.before_training()
 
 
 def test_what_is_written_for_a_row_does_not_depend_on_the_others(vllm, llama):
