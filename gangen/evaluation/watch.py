@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
+from rich.text import Text
+
 from gangen.console import Console
 from gangen.metrics.figures import Figure
+from gangen.printing import visible
 from gangen.runs import duration
 
 T = TypeVar("T")
@@ -21,7 +24,7 @@ class Watch:
     def __init__(self, run: str, *, quiet: bool = False) -> None:
         self.run = run
         self.console = Console(stderr=True, quiet=quiet)
-        self._status = self.console.status("")
+        self._status = self.console.status(Text())
 
     def __enter__(self) -> Self:
         self._status.start()
@@ -37,7 +40,7 @@ class Watch:
             now = time.monotonic()
             left = f", about {duration((now - begun) / done * (len(things) - done))} left" if done else ""
             words = f"{self.run}: {name(thing)}, {done + 1} of {len(things)}{left}"
-            self._status.update(words)
+            self._status.update(Text(visible(words)))  # of a string rich would read markup
             if not self.console.is_terminal and now - shown >= _QUIET:
                 shown = now
                 self.console.print(words, **_PLAIN)

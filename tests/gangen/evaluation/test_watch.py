@@ -1,6 +1,8 @@
-"""What is said of an evaluation while it goes on, where there is no terminal."""
+"""What is said of an evaluation while it goes on, on a terminal and where there is none."""
 
 import time
+
+import pytest
 
 from gangen.evaluation.watch import Watch
 from gangen.metrics.figures import Figure
@@ -24,3 +26,13 @@ def test_nothing_is_said_from_python(capsys):
     with Watch("runs/one", quiet=True) as watch:
         watch.found({"nll": Figure(3.9)})
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("run", ["runs/a[/b]", "runs/[blue]a", "runs/:fire:", "runs/a\x1b[31m"])
+def test_on_a_terminal_the_name_of_a_run_is_text_as_it_stands(run, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    with Watch(run) as watch:
+        list(watch.over([1], str))
+    assert f" {run}: 1, 1 of 1".replace("\x1b", r"\x1b") in capsys.readouterr().err
