@@ -31,6 +31,12 @@ def _measured(use: Mapping[str, Any]) -> Mapping[str, Any]:
     return use
 
 
+def _played(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(recipe.get("metrics", []), list) or not isinstance(recipe.get("trainer", {}), Mapping):
+        raise ValueError("the metrics of a recipe are a list, and its trainer is a mapping")
+    return recipe
+
+
 @dataclass(frozen=True)
 class Request:
     """What to evaluate: ``metrics`` instead of the recipe's, with ``samples`` instead of what they say.
@@ -94,7 +100,7 @@ class Result:
     run: str
     seed: int
     step: int
-    recipe: Mapping[str, Any] = field(repr=False)
+    recipe: Annotated[Mapping[str, Any], AfterValidator(_played)] = field(repr=False)
     recipe_sha256: str = field(repr=False)
     metrics: list[Annotated[Mapping[str, Any], AfterValidator(_measured)]] = field(repr=False)
     extractors: Mapping[str, str] = field(repr=False)

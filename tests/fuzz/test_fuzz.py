@@ -24,6 +24,7 @@ from gangen import saved_model
 from gangen.components.options import read_use
 from gangen.components.registry import Registry
 from gangen.errors import GangenError, UsageError
+from gangen.evaluation.results import Result
 from gangen.files import file_digests
 from gangen.metrics.figures import Figure
 from gangen.networks import Players
@@ -343,6 +344,12 @@ def test_reports_of_runs(work, monkeypatch):
     pytest.importorskip("matplotlib")
     rows = [{"step": step, "phase": "only", "judge/loss": 0.5, "distance": Figure(step, 3.5, "low")} for step in (1, 2)]
     warned = {"step": 2, "phase": "only", "warning": "w"}
+    measured = {"use": "image/distance", "samples": 60}
+    recipe = {"data": "image/points", "metrics": [measured], "trainer": {"threads": 1}}
+    evaluation = Result(
+        *("run", 1, 2, recipe, "0" * 64, [measured | {"protocol": {"extractor": "eye"}}], {"eye": "1" * 64}),
+        *({"distance": Figure(3, 3.5, "low")}, ["w"], []),
+    )
     # Charts take nearly all of the time, and are given numbers alone.
     monkeypatch.setattr("gangen.report.figures.line_chart", lambda title, lines, phases, **how: str(list(lines)))
 
@@ -354,12 +361,15 @@ def test_reports_of_runs(work, monkeypatch):
         run.recipe.write_text("seed: 1\ndata: image/points\n")
         run.plugins.write_text('{"image": "gangen 0.1.0"}')
         run.append_metrics(*rows, warned)
+        evaluation.write(run.evaluation)
         lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-        match chance.randrange(3):
+        match chance.randrange(4):
             case 0:
                 run.metrics.write_text("".join(json.dumps(changed(line, chance)) + "\n" for line in lines))
             case 1:
                 rewrite(run.plugins, chance)
+            case 2:
+                rewrite(run.evaluation, chance)
             case _:
                 path = chance.choice([run.metrics, run.recipe, run.samples / "step-00000001.txt"])
                 path.write_bytes(damaged(path.read_bytes(), chance))

@@ -126,6 +126,8 @@ def test_older_evaluations_are_read(frontier, path):
         json.dumps(OLDER | {"figures": [[]]}),
         json.dumps(OLDER | {"frontier": {"quality": {}, "diversity": [1]}}),
         json.dumps(OLDER | {"frontier": {"model": [3]}}),
+        json.dumps(OLDER | {"recipe": {"metrics": 5}}),
+        json.dumps(OLDER | {"recipe": {"trainer": None}}),
         json.dumps(OLDER | {"metrics": ["damaged"]}),
         json.dumps(OLDER | {"metrics": [{}]}),
         json.dumps(OLDER | {"metrics": [{"use": "acme/distance", "protocol": None}]}),
