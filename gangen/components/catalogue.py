@@ -36,7 +36,7 @@ def plugin_lines(registry: Registry, names: Sequence[str] = ()) -> Iterator[str]
 
     With ``names`` these plugins, and components of these kinds, alone; raises UsageError for one that is neither.
     """
-    plugins = _chosen(registry.plugins(), names)
+    plugins = _chosen(registry, names)
     rows = [(plugin.name, f"{plugin.distribution} {plugin.version}", list(_brings(plugin))) for plugin in plugins]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for name, distribution, brings in rows:
@@ -67,7 +67,7 @@ def catalogue(registry: Registry, names: Sequence[str] = ()) -> dict[str, Any]:
                 {"name": name, "summary": _opening(path), "file": str(path)} for name, path in plugin.recipes.items()
             ],
         }
-        for plugin in _chosen(registry.plugins(), names)
+        for plugin in _chosen(registry, names)
     ]
     return {"plugins": plugins, "left_out": list(registry.blocked), "kept_out": registry.broken}
 
@@ -122,9 +122,10 @@ def _component(component: Component) -> Iterator[str]:
         yield from option_lines(settings, "sampling")
 
 
-def _chosen(plugins: Sequence[Plugin], names: Sequence[str]) -> list[Plugin]:
+def _chosen(registry: Registry, names: Sequence[str]) -> list[Plugin]:
     """Those of ``names``; where kinds of components are among these, no more of each plugin than that."""
-    known = [*(plugin.name for plugin in plugins), *KINDS]
+    plugins = registry.plugins()
+    known = [*(plugin.name for plugin in plugins), *registry.broken, *registry.blocked, *KINDS]
     for name in names:
         if name not in known:
             raise UsageError(f"{name!r} is neither a plugin nor a kind of components{did_you_mean(name, known)}")

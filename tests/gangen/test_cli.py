@@ -383,6 +383,14 @@ def test_plugins_are_listed_by_name_and_by_kind(install, capsys):
     assert "'loses' is neither a plugin nor a kind of components; did you mean 'losses'?" in errors(capsys)
 
 
+def test_of_a_plugin_that_was_kept_out_the_reason_is_told(install, capsys):
+    install("worse", "raise ValueError('no licence')")
+    assert cli.main(["plugins", "worse"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["nothing", "", "kept out:", "  worse: ValueError: no licence"]
+    assert cli.main(["plugins", "worse", "--no-plugin", "worse"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["nothing", "", "left out by --no-plugin: worse"]
+
+
 def test_show_lists_options_with_types_and_defaults(echo, capsys):
     assert cli.main(["show", "mlp"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
