@@ -18,7 +18,7 @@ from gangen.recipe.load import load_recipe, recipe_file
 from gangen.recipe.sections import Recipe
 from gangen.report import write_report
 from gangen.report.plot import plot
-from gangen.run_directory import RunDirectory
+from gangen.run_directory import RunDirectory, step_of
 from gangen.runs import find_runs, is_run
 from gangen.saved_model import load
 from gangen.sharing.folder import publish
@@ -74,7 +74,7 @@ class Run(PathLike[str]):
         """Sheets of samples, the oldest first."""
         run = RunDirectory(self.folder)
         run.refuse_ways_out()
-        return sorted(run.samples.glob("step-*"))
+        return sorted(run.samples.glob("step-*"), key=lambda path: (step_of(path.name), path))
 
     @property
     def model(self) -> Model:

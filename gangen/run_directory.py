@@ -141,7 +141,7 @@ class RunDirectory:
     def _steps_played(self) -> int | None:
         """As many as the newest checkpoint says; None where there is none."""
         name = latest_name(self.checkpoints)
-        return int(name.removeprefix("step-")) if name else None
+        return step_of(name) if name else None
 
     def changed_extractors(self, digests: Mapping[str, str]) -> list[str]:
         """In words, which extractors are not what they were in evaluations before; others are written down."""
@@ -224,7 +224,8 @@ def latest_name(checkpoints: Path) -> str | None:
     try:
         name = pointer.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        return max((path.name for path in checkpoints.glob("step-*") if _NAME.fullmatch(path.name)), default=None)
+        found = checkpoints_in(checkpoints)
+        return found[-1].name if found else None
     except NotADirectoryError:
         return None
     except (OSError, ValueError) as error:
@@ -233,6 +234,21 @@ def latest_name(checkpoints: Path) -> str | None:
         said = f"names {shorten(name, 60)!r}, which is no checkpoint" if name else "is empty"
         raise CheckpointError(f"{pointer} {said}\n{way_back(checkpoints)}")
     return name
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Those that are called as checkpoints are, the oldest first."""
+    found = (path for path in folder.glob("step-*") if _NAME.fullmatch(path.name))
+    return sorted(found, key=lambda path: step_of(path.name))
+
+
+def step_of(name: str) -> int:
+    """The step that a checkpoint or a sheet is called by, as ``step-00000020-low.wav``; -1 where there is none.
+
+    To be sorted by: as text ``step-100000000`` would come before ``step-99999999``.
+    """
+    found = re.match(r"step-(\d{1,18})(?!\d)", name, re.ASCII)
+    return int(found[1]) if found else -1
 
 
 def way_back(checkpoints: Path) -> str:

@@ -17,7 +17,7 @@ from gangen.bounded import MOST_BYTES, read_bytes
 from gangen.errors import RecipeError, RunError, UsageError
 from gangen.metrics.figures import STAMP, Figure, is_number, is_row, read_row
 from gangen.recipe.source import RecipeSource
-from gangen.run_directory import RunDirectory, latest_name
+from gangen.run_directory import RunDirectory, latest_name, step_of
 
 # How many folders deep runs are looked for.
 _DEPTH = 4
@@ -145,7 +145,7 @@ def _read(name: str, run: RunDirectory) -> Row:
     if beat:
         phase, step, steps = beat.phase, beat.step, beat.steps
     else:  # one of an earlier version, or that did not come to its first step
-        phase, step = logged.get("phase"), logged.get("step", int(latest.removeprefix("step-")) if latest else None)
+        phase, step = logged.get("phase"), logged.get("step", step_of(latest) if latest else None)
         steps = _steps(run.recipe) if run.recipe.exists() else None
     if holder:
         state, reason = "training", holder

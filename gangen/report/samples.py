@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gangen.bounded import lies_in
+from gangen.run_directory import step_of
 
 # Bytes of samples in one section, and how many sheets over time at most; one and the real one have room in any case.
 _BUDGET, _SHEETS = 2_500_000, 12
@@ -49,8 +50,7 @@ def over_time(folder: Path) -> tuple[list[Sheet], int]:
 
 def last(folder: Path, step: int) -> tuple[str, list[Path]] | None:
     """The newest sheet of ``step`` or before: its title and files; None where there is none."""
-    steps = [(paths[0].stem.split("-")[1], paths) for paths in _by_step(folder)]
-    known = [paths for number, paths in steps if number.isdecimal() and int(number) <= step]
+    known = [paths for paths in _by_step(folder) if 0 <= step_of(paths[0].name) <= step]
     return (_step_of(known[-1]), known[-1]) if known else None
 
 
@@ -89,7 +89,8 @@ def side_by_side(runs: Mapping[str, Path], page: Path) -> list[Sheet]:
 
 def _by_step(folder: Path) -> list[list[Path]]:
     """The files of each sheet: step-00000020.png, or step-00000020-low.wav and step-00000020-high.wav."""
-    return [list(sheet) for _, sheet in groupby(_files(folder, "step-*"), lambda path: path.stem.split("-")[1])]
+    files = sorted(_files(folder, "step-*"), key=lambda path: step_of(path.name))
+    return [list(sheet) for _, sheet in groupby(files, lambda path: path.stem.split("-")[1])]
 
 
 def _real(folder: Path) -> list[Path]:
@@ -143,5 +144,5 @@ def _spaced(items: Sequence[list[Path]], count: int) -> list[list[Path]]:
 
 
 def _step_of(paths: Sequence[Path]) -> str:
-    number = paths[0].stem.split("-")[1]
-    return f"step {int(number):,}" if number.isdecimal() else paths[0].stem
+    step = step_of(paths[0].name)
+    return paths[0].stem if step < 0 else f"step {step:,}"

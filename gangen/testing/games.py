@@ -23,6 +23,7 @@ from gangen.model import Model
 from gangen.recipe.load import load_recipe
 from gangen.recipe.sections import Recipe
 from gangen.recipe.source import dump
+from gangen.run_directory import checkpoints_in
 from gangen.samplers import drawing, drawn
 from gangen.testing.subject import Contract, Subject, alike, by_rows, part_of
 from gangen.training.assemble import build_context, build_game, distributions_of
@@ -167,9 +168,9 @@ def same_on_processes(recipe: Given, /, processes: int = 2, steps: int = 2, **ov
         weights = []
         for count, run in runs.items():
             # What they wrote is what counts: gloo may abort a process that is done, at the interpreter's exit.
-            checkpoint = max((run / "checkpoints").glob("step-*"), default=None)
-            assert checkpoint, f"on {count} processes it cannot be played: {said[-2000:]}"
-            weights.append({path.parent.name: load_file(path) for path in checkpoint.glob("*/model.safetensors")})
+            checkpoints = checkpoints_in(run / "checkpoints")
+            assert checkpoints, f"on {count} processes it cannot be played: {said[-2000:]}"
+            weights.append({path.parent.name: load_file(path) for path in checkpoints[-1].glob("*/model.safetensors")})
         differ = [
             player
             for player, alone in weights[0].items()

@@ -24,7 +24,7 @@ from gangen.components.registry import name_of
 from gangen.errors import CheckpointError, RunError
 from gangen.files import file_digests, to_json, write_atomically
 from gangen.networks import differences, load_state, state_of
-from gangen.run_directory import latest_name, way_back
+from gangen.run_directory import checkpoints_in, latest_name, step_of, way_back
 from gangen.training.data_digests import changed_codec, changed_rows
 from gangen.training.player_files import contiguous, load_optimizer, load_weights, save_player
 from gangen.training.players import Player
@@ -109,9 +109,10 @@ def save(trainer: Trainer, folder: Path, *, keep: int) -> Path:
     temporary.rename(final)
     _flush(folder)
     write_atomically(folder / "latest", name + "\n")
-    others = [path for path in folder.glob("step-*") if path != final]
+    found = checkpoints_in(folder)
     # Those of later steps are the first to go: a run that was sent back to an older one has left them behind.
-    for old in sorted(others, key=lambda path: (path < final, path))[: -keep + 1 or None]:
+    place = found.index(final)
+    for old in [*found[place + 1 :], *found[:place]][: -keep + 1 or None]:
         _remove(old)
     return final
 
@@ -133,8 +134,8 @@ def newest_whole(folder: Path, device: torch.device, *, before: int | None = Non
     if (newest := latest(folder)) is None:
         return None, []
     damaged: list[str] = []
-    older = sorted((path for path in folder.glob("step-*") if path < newest), reverse=True)
-    candidates = [path for path in (newest, *older) if before is None or int(path.name[len("step-") :]) < before]
+    older = [path for path in reversed(checkpoints_in(folder)) if step_of(path.name) < step_of(newest.name)]
+    candidates = [path for path in (newest, *older) if before is None or step_of(path.name) < before]
     if not candidates:
         return None, []
     for candidate in candidates:

@@ -8,7 +8,7 @@ from gangen.console import Console
 from gangen.errors import CheckpointError, RunError
 from gangen.files import write_atomically
 from gangen.recipe.sections import Recipe
-from gangen.run_directory import RunDirectory
+from gangen.run_directory import RunDirectory, step_of
 from gangen.training import checkpoint
 from gangen.training.callbacks.record import note, stamp
 from gangen.training.faults import Fault, NotFinite
@@ -56,7 +56,7 @@ def roll_back(fault: Fault, trainer: Trainer, recipe: Recipe, run: RunDirectory,
         number = f"roll back {back.rolled_back} of {settings.recovery.times}"
         with run.writing():
             write_atomically(run.checkpoints / "latest", found.name + "\n")
-        run.forget_after(int(found.name.removeprefix("step-")), events=False)
+        run.forget_after(step_of(found.name), events=False)
         note(run, console, stamp(trainer), "roll_back", [*damaged, f"{words} ({number})"])
     return back
 

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gangen.api import Run
 from gangen.cli import main
 from gangen.errors import RunError
 from gangen.evaluation.results import Frontier, Result
 from gangen.metrics.figures import Figure
 from gangen.metrics.tradeoff import Axis, Tradeoff
-from gangen.report import write_report
+from gangen.report import samples, write_report
 from gangen.report.charts import thinned
 from gangen.run_directory import RunDirectory
 
@@ -307,6 +308,13 @@ def test_many_sheets_are_spaced_and_the_page_stays_small(run):
     names = re.findall(r'data-name="([^"]*)"', path.read_text(encoding="utf-8"))
     assert 5 <= len(names) <= 12 and names[0] == "step 0" and names[-1] == "step 39"
     assert "of 40 sheets" in path.read_text(encoding="utf-8")
+
+
+def test_sheets_follow_the_numbers_of_their_steps(run):
+    for step in (99_999_999, 100_000_000):
+        (run.samples / f"step-{step:08d}.txt").write_text("a sample")
+    assert samples.last(run.samples, 100_000_000)[0] == "step 100,000,000"
+    assert [path.stem for path in Run(run.root).samples][-2:] == ["step-99999999", "step-100000000"]
 
 
 def test_what_is_too_large_or_of_another_kind_is_a_link(run):

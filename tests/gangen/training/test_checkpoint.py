@@ -186,6 +186,28 @@ def test_without_a_pointer_the_newest_is_taken(three, tmp_path):
     assert checkpoint.latest(tmp_path) == tmp_path / "step-00000006"
 
 
+@pytest.mark.parametrize("pointed", [True, False])
+def test_of_steps_with_more_digits_than_others_the_number_counts(pointed, tmp_path):
+    trainer = trainer_of()
+    for step in (99_999_998, 99_999_999, 100_000_000):
+        trainer.state.total = step
+        checkpoint.save(trainer, tmp_path, keep=2)
+    assert {path.name for path in tmp_path.glob("step-*")} == {"step-99999999", "step-100000000"}
+    if not pointed:
+        (tmp_path / "latest").unlink()
+    assert checkpoint.latest(tmp_path) == tmp_path / "step-100000000"
+    (tmp_path / "step-100000000/state.json").unlink()
+    assert newest(tmp_path)[0] == tmp_path / "step-99999999"
+
+
+def test_what_is_not_called_as_a_checkpoint_is_left_alone(tmp_path):
+    (tmp_path / "step-00000002 of before").mkdir()
+    trainer = trainer_of()
+    for _ in range(2):
+        checkpoint.save(play(trainer, 2), tmp_path, keep=1)
+    assert {path.name for path in tmp_path.glob("step-*")} == {"step-00000002 of before", "step-00000004"}
+
+
 @pytest.fixture
 def three(tmp_path):
     """Checkpoints of steps 2, 4 and 6."""
