@@ -17,6 +17,8 @@ from gangen.training import checkpoint, player_files
 from gangen.training.callbacks import evaluations
 
 moment, _, count = os.environ.get("GANGEN_KILL", "never:0").partition(":")
+# The process whose calls are counted: of two, process 1.
+counts = os.environ.get("RANK", "1") == "1"
 
 
 def die() -> None:
@@ -31,7 +33,7 @@ class Killer(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def close(self, trainer) -> None:
-        if moment == "count":
+        if moment == "count" and counts:
             Path(os.environ["GANGEN_COUNT"]).write_text(str(next(calls)))
 
 
@@ -60,7 +62,7 @@ if moment.startswith("metric"):
 
 
 calls = counter()
-if moment in ("call", "count") and os.environ.get("RANK", "1") == "1":
+if moment in ("call", "count") and counts:
 
     def look(frame, event, argument) -> None:
         if next(calls) == int(count) and moment == "call":
