@@ -32,7 +32,8 @@ Count = Annotated[int, Ge(0)]
 
 @dataclass
 class State:
-    """Where a run is: ``step`` steps of phase number ``phase`` are done, ``total`` in all; ``batches`` were used.
+    """Where a run is: ``step`` steps of phase number ``phase`` are done, ``total`` in all; ``batches`` were used, of
+    the size that the phase has, or as many as hold the rows that phases before it used.
 
     ``balance`` is the moving mean of the figure that balances the phase. ``skipped`` turns were not finite; after
     ``rolled_back`` returns to a checkpoint, learning rates are multiplied with ``rate``.
@@ -56,6 +57,10 @@ class State:
 
     def enter_next_phase(self) -> None:
         self.phase, self.step = self.phase + 1, 0
+
+    def count_batches_anew(self, before: int, size: int) -> None:
+        """In batches of ``size`` rows in the place of ``before``: the next begins behind the rows that were used."""
+        self.batches = -(-self.batches * before // size)
 
 
 class Trainer:
@@ -129,6 +134,8 @@ class Trainer:
         """Every turn of ``phase``, in order and as often as the recipe says, but for those that its balance forbids."""
         if self.state.step == 0:
             self.state.balance = None  # not before, since the phase that ends the run may be made longer
+            if self.state.phase:
+                self.state.count_batches_anew(self.phases[self.state.phase - 1].batch_size, phase.batch_size)
             self.enter(phase)
         self.meter.begin_step()
         self.renew_copies(phase)

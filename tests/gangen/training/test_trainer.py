@@ -12,7 +12,7 @@ from gangen.errors import PluginError
 from gangen.objectives import Mean
 from gangen.optimizers import Learning, sgd
 from gangen.schedules import Schedule
-from gangen.splits import TensorSplit
+from gangen.splits import StreamSplit, TensorSplit
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, learning
 from gangen.training.trainer import Trainer
@@ -235,3 +235,25 @@ def test_a_turn_with_compiled_networks_is_not_watched():
     trainer = trainer_of(noisy(torch.randn_like), accumulate=2)
     trainer.networks.pupil.forward = trainer.networks.pupil.forward  # as a compiled network has one of its own
     assert learns(trainer)
+
+
+def test_phases_with_batches_of_other_sizes_go_on_behind_the_rows_that_were_used():
+    seen = []
+
+    @updates()
+    def look(players, batch, clock):
+        seen.append(batch["x"].tolist())
+        return None, {"rows": len(batch["x"])}
+
+    def rows(epoch):
+        assert epoch == 0, "rows were read again"
+        return ({"x": torch.tensor(number)} for number in range(100))
+
+    trainer = trainer_of(look)
+    trainer.data.train = StreamSplit(rows)
+    turns = trainer.phases[0].turns
+    trainer.phases = [Phase("wide", 2, turns, 4), Phase("narrow", 3, turns, 2), Phase("odd", 2, turns, 5)]
+    while trainer.state.phase < 3:
+        trainer.play_step(trainer.phases[trainer.state.phase])
+    assert seen[:5] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [10, 11], [12, 13]]
+    assert seen[5:] == [[15, 16, 17, 18, 19], [20, 21, 22, 23, 24]]
