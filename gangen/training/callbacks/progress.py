@@ -60,6 +60,8 @@ class Log(Callback):
     def after_step(self, trainer: Trainer) -> None:
         number, step = position(trainer)
         phase = trainer.phases[number]
+        if number and step == 1:  # what lies between two phases, as an evaluation, is no pace
+            self._from, self._at = trainer.state.total, time.monotonic()
         if self._bar:
             self._bar.start_task(self._tasks[number])
             self._bar.update(self._tasks[number], completed=step)
@@ -76,9 +78,11 @@ class Log(Callback):
         """Steps a second since this was last asked, how long the run will go on at that, and what memory it has."""
         seconds, self._at = time.monotonic() - self._at, time.monotonic()
         steps, self._from = trainer.state.total - self._from, trainer.state.total
-        left = sum(phase.steps for phase in trainer.phases) - trainer.state.total
-        ahead = f", {duration(left * seconds / steps)} left" if left and steps else ""
         memory = f"{memory_taken(trainer.device) / 2**20:,.0f} MiB"
+        if not steps:
+            return f"({memory})"
+        left = sum(phase.steps for phase in trainer.phases) - trainer.state.total
+        ahead = f", {duration(left * seconds / steps)} left" if left else ""
         return f"({steps / max(seconds, 1e-9):.3g} steps/s{ahead}, {memory})"
 
     def _report(self, trainer: Trainer, phase: Phase, number: int, step: int) -> None:
