@@ -52,8 +52,12 @@ class FilterBank(nn.ModuleList):
         if not torch.is_grad_enabled():
             return self._looked_up(tokens, embedding)
         embedded = F.embedding(tokens, embedding)
-        pairs = zip(self, self.widths, strict=True)
-        largest = [_Largest.apply(embedded, linear.weight, width) + linear.bias for linear, width in pairs]
+        largest = []
+        for linear, width in zip(self, self.widths, strict=True):
+            if embedded.shape[1] > width:
+                largest.append(_Largest.apply(embedded, linear.weight, width) + linear.bias)
+            else:  # one window, and nothing to choose
+                largest.append(linear(_padded(embedded, width).flatten(1)))
         return torch.cat(largest, dim=1)
 
     def begin(self, *rows: int) -> Responses:
