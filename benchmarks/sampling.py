@@ -37,5 +37,5 @@ model = gangen.load(sys.argv[1])
 with torch.no_grad():
     taken = [(seconds(lambda: model.sample(n=N, seed=1)), seconds(lambda: by_hand(model))) for _ in range(TIMES)]
 ours, theirs = zip(*taken, strict=True)
-print(f"Model.sample {statistics.median(ours):.2f} s, by hand {statistics.median(theirs):.2f} s")
-print(f"seeds: {statistics.median(a - b for a, b in taken) / N * 1e6:.0f} µs a sample")
+print(f"Model.sample {statistics.median(ours):.3f} s, by hand {statistics.median(theirs):.3f} s")
+print(f"seeds: {statistics.median(a - b for a, b in taken) / N * 1e6:.1f} µs a sample")

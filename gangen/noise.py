@@ -1,6 +1,7 @@
 """Noise that belongs to the global batch, or to each row: however many processes or parts draw it, it is the same."""
 
 import hashlib
+import math
 import struct
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ _OWN_DRAWS = {
     *("rand_like", "randint_like", "randn_like", "bernoulli_", "cauchy_", "exponential_", "geometric_"),
     *("log_normal_", "normal_", "random_", "uniform_"),
 }
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Source:
@@ -45,29 +48,49 @@ class Source:
 
 
 class _Rows:
-    """A generator for each row, and the source around, which draws what does not divide among them.
+    """The noise of each row by SplitMix64 (Steele, Lea and Flood 2014), and the source around, which draws the rest.
 
-    They are numpy's: of a seed torch's own on a CPU look at 32 bits, by which two rows in 10,000 may well be alike.
+    Number k of a row is a hash of the row's seed and k, so that all rows are drawn at once: a generator for each would
+    cost more to seed than a small network takes to run.
     """
 
     def __init__(self, seeds: Sequence[int | Sequence[int]], around: "Source | _Rows") -> None:
         self.seeds = seeds
         self.around = around
+        self.drawn = 0
 
     @cached_property
-    def generators(self) -> list[np.random.Generator]:
-        return [np.random.default_rng(seed) for seed in self.seeds]
+    def starts(self) -> np.ndarray:
+        """Where the sequence of each row begins, uint64 ``[rows]``: anywhere, however near the seeds are."""
+        return np.frombuffer(b"".join(map(_digest_of, self.seeds)), "<u8")
 
     def draw(self, function, rows: int, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
         each, rest = divmod(rows, len(self.seeds))
         if rest:
             return self.around.draw(function, rows, shape, device, dtype)
-        draw = np.random.Generator.random if function is torch.rand else np.random.Generator.standard_normal
-        wide: type = np.float64 if dtype == torch.float64 else np.float32
-        drawn = [draw(generator, (each, *shape), dtype=wide) for generator in self.generators]
-        made = torch.from_numpy(np.concatenate(drawn)).to(device, dtype)
-        # In half precision, what is nearly 1 would be rounded to it.
-        return made.clamp(max=1 - torch.finfo(dtype).eps / 2) if function is torch.rand else made
+        first, self.drawn = self.drawn, self.drawn + each * math.prod(shape)
+        hashes = _scramble(self.starts[:, None] + np.arange(first + 1, self.drawn + 1, dtype=np.uint64) * _STEP)
+        # The middles of 2^52 equal parts: neither 0 nor 1, of which the normal distribution has no quantile.
+        uniform = torch.from_numpy(((hashes >> 12) + 0.5) * 2.0**-52).reshape(rows, *shape)
+        if function is not torch.rand:
+            return torch.special.ndtri(uniform).to(dtype).to(device)
+        # What is nearly 1 would be rounded to it.
+        return uniform.to(dtype).clamp(max=1 - torch.finfo(dtype).eps / 2).to(device)
+
+
+def _digest_of(seed: int | Sequence[int]) -> bytes:
+    parts = seed if isinstance(seed, Sequence) else [seed]
+    return hashlib.blake2b(b"".join(int(part).to_bytes(8, "little") for part in parts), digest_size=8).digest()
+
+
+def _scramble(numbers: np.ndarray) -> np.ndarray:
+    """The hash of SplitMix64, of uint64 in place."""
+    numbers ^= numbers >> 30
+    numbers *= 0xBF58476D1CE4E5B9
+    numbers ^= numbers >> 27
+    numbers *= 0x94D049BB133111EB
+    numbers ^= numbers >> 31
+    return numbers
 
 
 # A thread begins with the default, so that what one draws from is no other's.
@@ -87,10 +110,11 @@ def shared(seed: int, part: int = 0, parts: int = 1) -> Iterator[None]:
 
 @contextmanager
 def by_row(seeds: Sequence[int | Sequence[int]]) -> Iterator[None]:
-    """Within this context every row has noise of its own, that of its seed in ``seeds``: one or more numbers from 0.
+    """Within this context every row has noise of its own, that of its seed in ``seeds``.
 
-    So what row i draws depends neither on how many rows there are nor on which they are. A draw of m rows for each
-    has those of row i next to each other. A draw of any other number of rows is made by the context around.
+    A seed is one or more numbers from 0 to 2^64 - 1. What row i draws depends neither on how many rows there are
+    nor on which they are. A draw of m rows for each has those of row i next to each other. A draw of any other number
+    of rows is made by the context around.
     """
     with drawing_from(_Rows(seeds, _source.get())):
         yield

@@ -24,9 +24,10 @@ def serve(model: Model, *, host: str, port: int, limits: Limits, title: str = ""
 
 def _listening(host: str, port: int) -> socket.socket:
     try:
+        if not 0 <= port < 2**16:
+            raise OSError("ports are 0 to 65535")
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
         raise UsageError(
-            f"port {port} of {host} cannot be had: {reason}\ntake another by --port, or 0 for any"
+            f"port {port} of {host} cannot be had: {error.strerror or error}\ntake another by --port, or 0 for any"
         ) from None
