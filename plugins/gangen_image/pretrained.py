@@ -1,6 +1,7 @@
 """Frozen networks that know images already: of the package transformers, or any module of torch with its weights."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from math import isqrt
 from pathlib import Path
@@ -21,6 +22,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DEPTHS = 4
 # What the libraries raise where there is no such file, or a network takes no such image.
 UNFIT = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+
+
+class _AllHeard(Exception):
+    """All layers that are looked at have spoken."""
 
 
 class FeatureNetwork(nn.Module):
@@ -108,12 +113,18 @@ class FeatureNetwork(nn.Module):
         heard: dict[str, Any] = {}
 
         def listen(name: str) -> Callable:
-            return lambda module, given, out: heard.update({name: out})
+            def hear(module: nn.Module, given: Any, out: Any) -> None:
+                heard[name] = out
+                if len(heard) == len(hooks):  # what lies behind the last one would be computed for nobody
+                    raise _AllHeard
+
+            return hear
 
         modules = dict(self.net.named_modules())
-        hooks = [modules[name].register_forward_hook(listen(name)) for name in self.layers]
+        hooks = [modules[name].register_forward_hook(listen(name)) for name in set(self.layers)]
         try:
-            self.net(images)
+            with suppress(_AllHeard):
+                self.net(images)
         finally:
             for hook in hooks:
                 hook.remove()

@@ -109,6 +109,16 @@ def test_any_module_of_torch_is_looked_through_at_the_layers_that_are_named(own)
     assert [it.shape for it in made.maps(images())] == [(4, 4, 8, 8), (4, 8, 4, 4)]
 
 
+def test_what_lies_behind_the_last_of_the_layers_is_not_computed(own):
+    network = FeatureNetwork(**own | {"layers": ["first"]})
+    computed = []
+    network.net.second.register_forward_hook(lambda *_: computed.append("second"))
+    network.net.first.register_forward_hook(lambda *_: computed.append("first"))
+    for _ in range(2):
+        network.maps(images())
+    assert computed == ["first"] * 2
+
+
 def test_a_network_with_convolutions_of_videos_is_looked_through_too(own):
     net = sys.modules["gangen_local_own_network"].Patches()
     save_file(net.state_dict(), own["weights"])
