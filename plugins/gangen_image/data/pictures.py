@@ -155,8 +155,8 @@ class PictureRows(Rows):
     def decode(self, cell: Cell) -> tuple[Tensor, tuple[int, int]] | str:
         """The image and the size that it had, or why there is none."""
         try:
-            image = open_image(cell, self.max_pixels)
-            return to_pixels(image, self.channels, self.size, self.fit, self.pixel_range), image.size
+            with open_image(cell, self.max_pixels) as image:
+                return to_pixels(image, self.channels, self.size, self.fit, self.pixel_range), image.size
         except UnidentifiedImageError:
             suffix = Path(cell["path"] or "").suffix.lower() if isinstance(cell, dict) else ""
             return f"Pillow reads no {suffix}" if suffix in OTHERS else "no image"

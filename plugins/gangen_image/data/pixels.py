@@ -36,6 +36,7 @@ def open_image(cell: Cell, max_pixels: int = MAX_PIXELS) -> Image.Image:
     else:
         image = Image.open(cell["path"] if cell["bytes"] is None else io.BytesIO(cell["bytes"]))
     if image.width * image.height > max_pixels:
+        image.close()
         raise ValueError(f"its {image.width:,} x {image.height:,} pixels are more than {max_pixels:,} (max_pixels)")
     return image
 

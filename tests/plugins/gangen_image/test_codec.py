@@ -17,6 +17,12 @@ from gangen_image.spec import ImageSpec, PointSpec
 LABELS = ("cat", "dog", "Sea Lion")
 
 
+def opened(path):
+    with Image.open(path) as picture:
+        picture.load()
+    return picture
+
+
 def codec(channels=3, size=8, labels=LABELS):
     return ImageCodec(ImageSpec(channels, size, labels))
 
@@ -76,7 +82,7 @@ def test_one_sample_is_written_as_it_is(tmp_path):
     made = codec()
     picture = made.decode(torch.randint(256, (1, 3, 8, 8), dtype=torch.uint8))
     made.write(picture, tmp_path / "one.PNG")
-    assert (np.asarray(Image.open(tmp_path / "one.PNG")) == np.asarray(picture[0])).all()
+    assert (np.asarray(opened(tmp_path / "one.PNG")) == np.asarray(picture[0])).all()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -84,7 +90,7 @@ def test_one_sample_is_written_as_it_is(tmp_path):
 def test_several_samples_are_written_as_a_grid(suffix, channels, tmp_path):
     made = codec(channels)
     made.write(made.decode(torch.zeros(5, channels, 8, 8)), tmp_path / f"some{suffix}")
-    width, height = Image.open(tmp_path / f"some{suffix}").size
+    width, height = opened(tmp_path / f"some{suffix}").size
     assert 3 * 8 <= width < 4 * 8 + 8 and 2 * 8 <= height < 3 * 8
 
 
@@ -93,7 +99,7 @@ def test_grids_are_read_like_text(tmp_path):
     samples = torch.full((4, 1, 8, 8), -1.0)
     samples[1] = 0.0
     made.write(made.decode(samples), tmp_path / "grid.png")
-    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    grid = np.asarray(opened(tmp_path / "grid.png"))
     assert grid[6, 16] == 128 and grid[16, 6] == 0
 
 
@@ -101,7 +107,7 @@ def test_rows_are_written_as_long_as_asked_for(tmp_path):
     made = codec(1)
     dark, light = torch.zeros(1, 8, 8, dtype=torch.uint8), torch.full((1, 8, 8), 200, dtype=torch.uint8)
     made.write(made.decode(torch.stack([dark, light, light] * 2)), tmp_path / "rows.png", columns=3)
-    pixels = np.asarray(Image.open(tmp_path / "rows.png"))
+    pixels = np.asarray(opened(tmp_path / "rows.png"))
     assert pixels.shape == (2 + 2 * 10, 2 + 3 * 10)
     assert pixels[4::10, 4::10].tolist() == [[0, 200, 200]] * 2
 
@@ -121,7 +127,7 @@ def test_a_sheet_has_a_named_row_for_each_label(tmp_path):
     sheet = [SheetRow(name, samples=made.decode(images)) for name, images in flat.items()]
     path = made.render(sheet, tmp_path / "step-0.5")
     assert path == tmp_path / "step-0.5.png"
-    pixels = np.asarray(Image.open(path))
+    pixels = np.asarray(opened(path))
     third = pixels.shape[0] // 3
     right = pixels[third // 2 :: third, -100:]
     assert [row.min() for row in right] == [0, 100, 200]
@@ -132,7 +138,7 @@ def test_a_sheet_has_a_named_row_for_each_label(tmp_path):
 def test_a_sheet_without_labels_is_a_square(tmp_path):
     made = codec(3, labels=())
     path = made.render([SheetRow("", samples=made.decode(torch.zeros(made.per_prompt, 3, 8, 8)))], tmp_path / "sheet")
-    width, height = Image.open(path).size
+    width, height = opened(path).size
     assert width == height
     assert codec().per_prompt < made.per_prompt
 
@@ -141,7 +147,7 @@ def test_labels_of_any_length_and_script_can_be_drawn(tmp_path):
     made = codec(3, labels=("", "x" * 500, "\ue000\n\udcff"))
     sheet = [SheetRow(name, samples=made.decode(torch.zeros(2, 3, 8, 8))) for name in made.prompts()]
     picture, legend = made.render(sheet, tmp_path / "sheet")
-    assert Image.open(picture).width < 600
+    assert opened(picture).width < 600
     assert legend.name == "sheet.txt"
     assert legend.read_text(encoding="utf-8") == f"#2 = {'x' * 500}\n#3 = \ue000 \\udcff\n"
 
@@ -156,19 +162,19 @@ def test_numbers_of_rows_are_explained_on_the_screen():
 def test_a_sheet_of_some_labels_says_of_how_many(tmp_path):
     made = codec(3, labels=("cat", "dog", "eel"))
     sheet = [SheetRow(name, samples=made.decode(torch.zeros(1, 3, 8, 8))) for name in made.prompts()]
-    some, everything = (Image.open(made.render(rows, tmp_path / "sheet")) for rows in (sheet[:2], sheet))
+    some, everything = (opened(made.render(rows, tmp_path / "sheet")) for rows in (sheet[:2], sheet))
     line = some.height - everything.height * 2 // 3
     assert 14 <= line < 30
     below = np.asarray(some.convert("L"))[-line:]
     assert (below < 128).any(), "2 of 3 labels"
     others = [SheetRow("sample", samples=sheet[0].samples), SheetRow("nearest", samples=sheet[0].samples)]
-    assert Image.open(made.render(others, tmp_path / "sheet")).height == everything.height * 2 // 3
+    assert opened(made.render(others, tmp_path / "sheet")).height == everything.height * 2 // 3
 
 
 def test_a_sheet_may_lack_images_of_a_label(tmp_path):
     made = codec(1)
     sheet = [SheetRow("cat", samples=made.decode(torch.zeros(2, 1, 8, 8))), SheetRow("dog")]
-    assert Image.open(made.render(sheet, tmp_path / "reals")).height < 2 * 64
+    assert opened(made.render(sheet, tmp_path / "reals")).height < 2 * 64
 
 
 def test_a_sheet_shows_input_sample_and_truth_side_by_side(tmp_path):
@@ -176,13 +182,13 @@ def test_a_sheet_shows_input_sample_and_truth_side_by_side(tmp_path):
     images = {name: Image.new("RGB", (64, 64), name) for name in ("red", "lime", "blue")}
     beside = {"truth": images["blue"], "input": images["red"].resize((32, 32))}
     path = made.render([SheetRow("", beside=beside, samples=[images["lime"]])] * 2, tmp_path / "sheet")
-    pixels = np.asarray(Image.open(path))
+    pixels = np.asarray(opened(path))
     middle = pixels[pixels.shape[0] // 4 + 8]
     solid = [tuple(int(value) for value in middle[-66 * (3 - column) + 32]) for column in range(3)]
     assert solid == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     assert (pixels[:16, :66].min(2) < 128).any(), "the input is named above"
     colours = made.render([SheetRow("", beside={"input": images["red"].convert("L")}, samples=[images["lime"]])], path)
-    assert Image.open(colours).mode == "RGB"
+    assert opened(colours).mode == "RGB"
 
 
 def test_a_saved_codec_is_the_same_codec(tmp_path):
