@@ -62,7 +62,9 @@ class Model:
     @property
     def settings(self) -> dict[str, Any]:
         """What ``sample`` takes besides a prompt, by name, with the values where nothing is said."""
-        return defaults_of(self.sampler.sample)
+        own = vars(self.sampler)
+        found = defaults_of(self.sampler.sample)
+        return {name: own.get(name) if value is None else value for name, value in found.items()}
 
     @property
     def written_settings(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Self
 
+from gangen import hub
 from gangen.account import Account, few, listed
 from gangen.errors import DataError, did_you_mean
 from gangen.labels import label_name
@@ -246,8 +247,24 @@ class Rows:
             except IndexError:  # datasets looks for a first file
                 raise DataError(f"{self.path} is empty: it has no rows") from None
         else:
-            rows = self._only(datasets.load_dataset(self.path, streaming=self.streaming))
+            rows = self._only(self._fetched(datasets))
         return rows if isinstance(rows, datasets.IterableDataset) else rows.to_iterable_dataset()
+
+    def _fetched(self, datasets: Any) -> Any:
+        """A set on the hub, or where that does not answer, what was fetched of it before."""
+        before, answers = datasets.config.HF_HUB_OFFLINE, hub.answers()
+        try:
+            datasets.config.HF_HUB_OFFLINE = before or not answers  # or it would ask again and again, for a minute
+            return datasets.load_dataset(self.path, streaming=self.streaming)
+        except ConnectionError:
+            if answers:
+                raise
+            raise DataError(
+                f"no file or folder {self.path}{_near(Path(self.path))}, and the hub, which may have a set of that "
+                "name, does not answer"
+            ) from None
+        finally:
+            datasets.config.HF_HUB_OFFLINE = before
 
     def _only(self, rows: Any) -> Any:
         """The split that is wanted of what may have several."""

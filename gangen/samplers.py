@@ -23,6 +23,8 @@ class Sampler(Protocol):
     each sample where they are tensors. A model asks for some samples at a time, with noise of their own: see
     ``noise.by_row``. Where one takes ``**settings``, it has those of the sampler's ``generator``'s method by its name.
 
+    What a setting is where it is None an attribute of the sampler's may say, of the setting's name.
+
     A sampler that draws otherwise than its generator alone may have ``plain``: settings by name with which it does not.
     Its class may have ``log_ratios_of``: players whose logits it takes for log-ratios of real to generated rows. They
     have one logit for each row; recipes that do not teach them so are refused. Or ``conditions``: the only columns of

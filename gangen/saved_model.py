@@ -117,6 +117,8 @@ def read_model(folder: Path, registry: Registry, device: torch.device | str = "c
         raise RunError(
             f"no model in {folder}: gangen.json is missing\na run writes its model with the first checkpoint"
         ) from None
+    except NotADirectoryError:
+        raise RunError(f"{folder} is a file: a model is a folder, as a run has one\nsee: gangen runs") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{folder / 'gangen.json'} cannot be read: {error}") from None
 
@@ -300,5 +302,5 @@ def unasked_code(folder: Path, registry: Registry, elsewhere: str = "") -> str:
     flags = " ".join(f"--code {quote(str(path))}" for path in files)  # a stranger chose the names
     return (
         "\nthe model was made with code of its own, which is not run unasked; read it, and if you trust it add "
-        f"{flags}\nin Python: gangen.load({str(folder)!r}, code={[str(path) for path in files]})"
+        f"{flags}\nin Python: code={[str(path) for path in files]}"
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gangen.cli.brought import find_command, play
 from gangen.cli.commands import COMMANDS
 from gangen.cli.parser import command_parser, flags_parser
-from gangen.errors import GangenError
+from gangen.errors import GangenError, UsageError
 from gangen.failures import exited, explain
 from gangen.printing import escape_what_cannot_be_encoded, say
 
@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, rest = parser.parse_known_args(words)
         if rest:  # settings that stand behind a flag
             if not hasattr(options, "overrides") or any(word.startswith("-") for word in rest):
-                parser.error(f"unrecognized arguments: {' '.join(rest)}")
+                setting = "\na setting of sampling is said as --set NAME=VALUE" if options.command == "sample" else ""
+                raise UsageError(
+                    f"unrecognized arguments: {' '.join(rest)}{setting}\nsee: gangen {options.command} --help"
+                )
             options.overrides += rest
         try:
             COMMANDS[options.command](options, flags.no_plugin)

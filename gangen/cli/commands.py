@@ -60,7 +60,7 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
     if output and (output.is_dir() or not output.parent.is_dir()):
         raise UsageError(f"cannot write {output}: name a file in a folder that exists")
     if output and options.json and output.suffix != ".jsonl":
-        raise UsageError(f"cannot write lines of JSON to {output}: use .jsonl")
+        raise UsageError(f"cannot write lines of JSON to {output}: use {output.with_suffix('.jsonl')}")
     settings = read_assignments(options.set)
     from gangen.files import replacing
     from gangen.outputs import json_lines, refuse_suffix, text_lines
@@ -86,7 +86,11 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
             file.writelines(f"{line}\n" for line in lines)
     elif output:
         first = next(samples)
-        refuse_suffix(first, model.codec, output)
+        try:
+            refuse_suffix(first, model.codec, output)
+        except UsageError as error:
+            hint = f", or --json -o {output.with_suffix('.jsonl')}" if output.suffix in (".json", ".jsonl") else ""
+            raise UsageError(f"{error}{hint}") from None
         with _writing(output):
             model.codec.write([first, *samples], output, **({"columns": n} if options.interpolate else {}))
     else:

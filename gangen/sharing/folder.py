@@ -121,8 +121,11 @@ def _write(
         model = read_model(folder, registry)
     if not (folder / CARD).exists():
         write_card(folder, model, title, name, trained, source, registry, license, data_license)
-    elif license or data_license:
-        raise UsageError(f"{source / CARD} is there already: say there under which licence, as 'license:' at its top")
+    elif data_license or license not in (None, read_licence(folder / CARD)):
+        raise UsageError(
+            f"{source / CARD} is there already, and stays as it is: write there, by hand, under which licence others "
+            "may use the model, as 'license:' at its top, and the data"
+        )
 
 
 def _copy(source: Path, folder: Path) -> None:

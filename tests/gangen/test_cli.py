@@ -140,7 +140,11 @@ def test_a_recipe_of_a_plugin_is_trained_by_its_name(recipe, played, monkeypatch
         (["trian", "recipe.yaml"], "'trian' is neither a command nor a recipe; did you mean 'train'?"),
         (["nothing.yaml"], "there is no recipe file nothing.yaml"),
         (["train"], "the following arguments are required: recipe"),
-        (["plugins", "--fast"], "unrecognized arguments: --fast"),
+        (["plugins", "--fast"], "unrecognized arguments: --fast\nsee: gangen plugins --help"),
+        (
+            ["sample", "--top_k", "5"],
+            "unrecognized arguments: --top_k\na setting of sampling is said as --set NAME=VALUE",
+        ),
         (["--no-plugin", "acme", "plugins"], "no plugin 'acme' is installed"),
         (["show", "hing"], "nothing is called 'hing'; did you mean 'hinge'?"),
         (["sample", "-n", "0"], "-n must be at least 1, got 0"),
@@ -223,7 +227,7 @@ class Model:
         return [prompt and prompt.upper()] * n
 
     def write(self, samples, path):
-        if path.suffix == ".png":
+        if path.suffix in (".png", ".json"):
             raise UsageError(f"cannot write texts to {path}")
         path.write_text("\n".join(samples))
 
@@ -268,7 +272,9 @@ def test_lines_of_json_say_what_each_sample_was_made_of(recipe, monkeypatch, cap
     again = json.loads(capsys.readouterr().out.splitlines()[0])
     assert again["sample"] == f"hymn {again['seed']} {{}}"
     assert cli.main([*words, "-o", "samples.json"]) == 2
-    assert "cannot write lines of JSON to samples.json: use .jsonl" in errors(capsys)
+    assert "cannot write lines of JSON to samples.json: use samples.jsonl" in errors(capsys)
+    assert cli.main([*words[:-1], "-o", "samples.json"]) == 2
+    assert "cannot write texts to samples.json, or --json -o samples.jsonl" in errors(capsys)
 
 
 @pytest.fixture

@@ -249,6 +249,9 @@ def test_no_run_no_model_no_sense(run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RunError, match=r"no model in .*empty: gangen.json is missing"):
         saved_model.sample(run=tmp_path / "empty")
+    (tmp_path / "poems.txt").touch()
+    with pytest.raises(RunError, match=r"poems.txt is a file: a model is a folder"):
+        saved_model.load(tmp_path / "poems.txt")
     run("ring")
     with pytest.raises(UsageError, match="points have no labels"):
         saved_model.sample("psalms")

@@ -51,7 +51,7 @@ async function start() {
   at("n").value = Math.min(4, model.most);
   at("text").hidden = model.files;
   at("upload").hidden = !model.files;
-  at("prompt").placeholder = model.labels.slice(0, 5).join(", ");
+  at("prompt").placeholder = model.labels.slice(0, 5).join(", ") + (model.labels.length > 5 ? ", ..." : "");
   at("labels").append(...model.labels.map((label) => new Option(label)));
   for (const [name, value] of Object.entries(model.settings)) {
     const label = document.createElement("label");

@@ -49,7 +49,7 @@ class Rejection(ChoosingSampler):
         burn_in: Annotated[int, Ge(1)] = 1000,
     ) -> None:
         super().__init__(players)
-        self.most = proposals
+        self.proposals = proposals
         self.percentile = percentile
         self.burn_in = burn_in
         self._scales: tuple[Any, tuple[float, float]] | None = None
@@ -61,7 +61,7 @@ class Rejection(ChoosingSampler):
 
         Up to so many ``proposals`` are drawn of each, null for as many as the recipe says.
         """
-        most = self.most if proposals is None else proposals
+        most = self.proposals if proposals is None else proposals
         if most == 1:
             return self.generator.sample(n, condition, **settings)
         bound, gamma = self.scales({name: it for name, it in settings.items() if not isinstance(it, Tensor)})

@@ -29,7 +29,7 @@ class Residual(ChoosingSampler):
 
     def __init__(self, players: Players, *, candidates: Candidates = 16) -> None:
         super().__init__(players)
-        self.count = candidates
+        self.candidates = candidates
 
     def sample(
         self, n: int, condition: Batch | None = None, *, candidates: Candidates | None = None, **settings: Any
@@ -38,7 +38,7 @@ class Residual(ChoosingSampler):
 
         ``candidates`` are drawn for each, null for as many as the recipe says.
         """
-        count = self.count if candidates is None else candidates
+        count = self.candidates if candidates is None else candidates
         if count == 1:
             return self.generator.sample(n, condition, **settings)
         seeds, at_once = noise.seeds(n), max(1, AT_ONCE // n)

@@ -98,8 +98,9 @@ def test_a_card_of_ones_own_stays_as_it_is(trained, tmp_path):
     (folder / "README.md").write_text("---\nlicense: mit\n---\nmine\n")
     files = gangen.publish(folder, "me/points", dry_run=True)
     assert files["README.md"] == len("---\nlicense: mit\n---\nmine\n")
-    with pytest.raises(UsageError, match=r"README.md is there already: say there under which licence"):
-        gangen.publish(folder, "me/points", dry_run=True, license="mit")
+    gangen.publish(folder, "me/points", dry_run=True, license="MIT")
+    with pytest.raises(UsageError, match=r"README.md is there already, and stays as it is: write there, by hand"):
+        gangen.publish(folder, "me/points", dry_run=True, license="apache-2.0")
 
 
 @pytest.mark.parametrize("options", [{}, {"license": "any licence"}])

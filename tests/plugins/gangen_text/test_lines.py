@@ -6,9 +6,11 @@ import gzip
 import json
 
 import datasets
+import httpx
 import pytest
 import torch
 
+from gangen import hub
 from gangen.errors import DataError
 from gangen_text.data.lines import Lines
 
@@ -365,6 +367,7 @@ def test_a_name_that_is_no_file_goes_to_the_hub(monkeypatch):
         raise ConnectionError("the hub is out of reach")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(hub, "answers", lambda: True)
     with pytest.raises(
         DataError, match="no file or folder someone/poems, nor can it be fetched from the hub: the hub is out of reach"
     ):
@@ -373,6 +376,15 @@ def test_a_name_that_is_no_file_goes_to_the_hub(monkeypatch):
         datasets, "load_dataset", lambda name, **options: datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS))
     )
     assert sorted(both(lines("someone/poems", column="verse"))) == sorted(POEM)
+
+
+def test_a_hub_that_does_not_answer_is_not_asked_again_and_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    monkeypatch.setattr(hub, "answers", lambda: False)
+    monkeypatch.setattr(httpx.Client, "send", lambda *_, **__: pytest.fail("the hub was asked"))
+    with pytest.raises(DataError, match=r"^no file or folder poens, and the hub, .*, does not answer$"):
+        lines("poens")
+    assert not datasets.config.HF_HUB_OFFLINE
 
 
 def test_nothing_is_left_in_a_cache(poem, tmp_path, monkeypatch):

@@ -90,6 +90,10 @@ def test_a_sample_is_the_same_for_any_number_of_them_and_in_any_parts(model, mon
     assert model.sample("b", 40, seed=5, temperature=2.0, candidates=1) != many
 
 
+def test_a_setting_is_shown_as_what_the_recipe_says(model):
+    assert model.settings["candidates"] == model.sampler.candidates > 1
+
+
 def test_memory_does_not_grow_with_candidates(players, monkeypatch):
     asked, sample = [], players.generator.sample
     monkeypatch.setattr(players.generator, "sample", lambda n, *more, **settings: asked.append(n) or sample(n, *more))
