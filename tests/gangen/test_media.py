@@ -75,7 +75,8 @@ def test_an_image_is_a_prompt_and_so_is_its_path(train):
     light.save("light.png")
     assert made.sample("light.png")[0].tobytes() == from_light.tobytes()
     assert cli.main(["sample", "light.png", "light.png", "-n", "2", "-o", "four.png"]) == 0
-    assert Image.open("four.png").size == (4 * 8, 8)
+    with Image.open("four.png") as picture:
+        assert picture.size == (4 * 8, 8)
     with pytest.raises(UsageError, match="shade/tint has no use for a prompt of type int: it takes an image, or the"):
         made.sample(5)
     with pytest.raises(UsageError, match="nothing to tint; give an image, or the path of one"):

@@ -69,7 +69,8 @@ def test_pictures_are_shown_in_a_sheet_within_the_run_alone(tmp_path, monkeypatc
     assert "set: 10 images: 8 to train on, 2 held out; 30 x 20 made 8 x 8; pixels 0 to 255" in told
     assert "held out: 2 rows of image uint8 [3, 8, 8], label int64" in told
     assert "labels (to train on + held out): a: 4 + 1, b: 4 + 1" in told
-    assert Image.open(tmp_path / "run/training-rows.png").width >= 16
+    with Image.open(tmp_path / "run/training-rows.png") as sheet:
+        assert sheet.width >= 16
     assert (tmp_path / "data.png").read_text() == "mine"
 
 
