@@ -77,6 +77,7 @@ from .networks import differences as differences
 from .networks import evaluating as evaluating
 from .objectives import AdversarialGame as AdversarialGame
 from .objectives import Mean as Mean
+from .objectives import judged as judged
 from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .penalties import one_each as one_each

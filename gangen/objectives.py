@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from gangen.collectives import all_mean
 from gangen.components.options import Part
+from gangen.components.registry import name_of
 from gangen.contracts import Batch, Clock, Stats, updates
-from gangen.errors import UsageError
+from gangen.errors import PluginError, UsageError
 from gangen.losses import accuracy, at_least_float32
-from gangen.networks import Players
+from gangen.networks import Players, batch_needs
 from gangen.penalties import Judge
 
 
@@ -32,6 +33,22 @@ class Mean:
     def value(self) -> Tensor:
         """The mean over the rows at hand: once gradients are averaged, over those of all processes."""
         return self.total / all_mean(self.weight)
+
+
+def judged(discriminator: nn.Module, rows: Tensor, *condition: Batch) -> Tensor:
+    """What a discriminator says of ``rows``: logits, float32 or better, ``[B]``, or ``[B, parts]`` of several parts.
+
+    Of rows that it takes in fours, it may say one for each four. Raises PluginError for fewer or more, with which a
+    game would be played: losses are means.
+    """
+    logits = discriminator(rows, *condition)
+    count, (multiple, _) = len(rows), batch_needs(discriminator)
+    if not logits.dim() or len(logits) not in (count, count // multiple):
+        raise PluginError(
+            f"logits of {name_of(discriminator)} are to be [{count}], or [{count}, parts], got {list(logits.shape)}\n"
+            "return one for each row, or several for parts of it"
+        )
+    return at_least_float32(logits)
 
 
 class AdversarialGame(nn.Module):
@@ -91,7 +108,7 @@ class AdversarialGame(nn.Module):
 
     def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
         """What maps rows to logits, float ``[B]`` or ``[B, parts]``; where it judges packs, one for several rows."""
-        return lambda rows: at_least_float32(players.discriminator(rows, condition))
+        return lambda rows: judged(players.discriminator, rows, condition)
 
     def verdicts(self, players: Players, batch: Batch, real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
         """The logits of real rows and of fakes, which carry the same condition; and of what else counts as fake.

@@ -94,9 +94,14 @@ def check_discriminator(
     conditional = heeds_condition and it.positions > 1
     ask = it.forward(conditional)
     logits = ask(it.net, slice(it.size))
+    multiple, _ = batch_needs(it.net)
     it.expect(
-        isinstance(logits, Tensor) and logits.is_floating_point() and logits.dim() and it.size % len(logits) == 0,
-        "forward(rows, condition) returns logits, float [B], or [B, parts], one for each row or pack of rows",
+        isinstance(logits, Tensor)
+        and logits.is_floating_point()
+        and logits.dim()
+        and len(logits) in (it.size, it.size // multiple),
+        "forward(rows, condition) returns logits, float [B], or [B, parts], one for each row, or for each pack of "
+        "batch_multiple rows",
         f"{list(logits.shape)} of {logits.dtype} for {it.size} rows" if isinstance(logits, Tensor) else type(logits),
     )
     it.check(ask, ["rows", "condition"] if conditional else ["rows"])

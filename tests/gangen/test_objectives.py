@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from gangen import AdversarialGame, Clock, NonSaturating, Players, UsageError, noise
-from gangen.losses import RelativisticAverage
+from gangen import AdversarialGame, Clock, NonSaturating, Players, PluginError, UsageError, noise
+from gangen.losses import RelativisticAverage, RelativisticPaired
 from gangen.penalties import R1, R2, GradientPenalty, LeCam
 
 CLOCK = Clock("adversarial", 3, 10)
@@ -72,6 +72,43 @@ def test_the_generator_looks_at_real_rows_only_where_the_loss_does(loss, passes)
     with noise.shared(1):
         fake = nets.discriminator(nets.generator.sample(6, BATCH), BATCH)
     assert found.item() == pytest.approx(loss.generator(nets.discriminator(BATCH["row"], BATCH), fake).item())
+
+
+class Averaging(Critic):
+    def forward(self, rows, condition):
+        return super().forward(rows, condition).mean(0, keepdim=True)
+
+
+class InThrees(Critic):
+    batch_multiple = 3
+
+    def forward(self, rows, condition):
+        return super().forward(rows, condition).unflatten(0, (-1, 3)).mean(1)
+
+
+class InColumns(Critic):
+    def forward(self, rows, condition):
+        return super().forward(rows, condition)[:, None]
+
+
+@pytest.mark.parametrize("turn", ["discriminate", "generate", "penalize"])
+def test_logits_that_are_not_one_for_each_row_are_refused(turn):
+    nets = Players({"generator": Maker(), "discriminator": Averaging()})
+    with pytest.raises(PluginError, match=r"logits of Averaging are to be \[6\], or \[6, parts\], got \[1\]"):
+        play(AdversarialGame(None, loss=NonSaturating(), lazy_penalties=[R1()]), turn, nets)
+    nets = Players({"generator": Maker(), "discriminator": InThrees()})
+    play(AdversarialGame(None, loss=NonSaturating(), lazy_penalties=[R1()]), turn, nets)
+
+
+@pytest.mark.parametrize("loss", [NonSaturating(), RelativisticAverage(), RelativisticPaired()])
+@pytest.mark.parametrize("turn", ["discriminate", "generate"])
+def test_rows_of_one_part_are_rows(turn, loss):
+    found = []
+    for critic in (Critic, InColumns):
+        torch.manual_seed(0)
+        nets = Players({"generator": Maker(), "discriminator": critic()})
+        found.append(play(AdversarialGame(None, loss=loss, penalties=[R1()]), turn, nets)[0].item())
+    assert found[0] == found[1]
 
 
 def gradients(nets, *losses):

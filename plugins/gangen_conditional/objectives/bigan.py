@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from gangen import Batch, Clock, Part, Players, Stats, UsageError, accuracy, at_least_float32, noise, updates
+from gangen import Batch, Clock, Part, Players, Stats, UsageError, accuracy, judged, noise, updates
 from gangen_image import ImageSpec
 
 
@@ -82,7 +82,7 @@ class BiGAN:
         return code.sample() if self.stochastic else code.mean
 
     def judge(self, players: Players, images: Tensor, latents: Tensor) -> Tensor:
-        return at_least_float32(players.discriminator(images, latents))
+        return judged(players.discriminator, images, latents)
 
 
 def rectangles(images: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from gangen import AdversarialGame, Batch, Clock, Players, Stats, at_least_float32, needs, noise, updates
+from gangen import AdversarialGame, Batch, Clock, Players, Stats, at_least_float32, judged, needs, noise, updates
 from gangen_conditional.spec import input_image
 from gangen_image import ImageSpec
 
@@ -46,7 +46,7 @@ class CUT(AdversarialGame):
         self.temperature = temperature
 
     def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
-        return lambda images: at_least_float32(players.discriminator(images))
+        return lambda images: judged(players.discriminator, images)
 
     @updates("generator")
     @needs(generator=("activations", "project"))

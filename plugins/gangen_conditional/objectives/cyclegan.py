@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gangen import Batch, Clock, Part, Players, Stats, accuracy, at_least_float32, updates
+from gangen import Batch, Clock, Part, Players, Stats, accuracy, at_least_float32, judged, updates
 from gangen_conditional.objectives.image_pool import ImagePool
 from gangen_conditional.spec import input_image
 from gangen_image import ImageSpec
@@ -82,7 +82,7 @@ class CycleGAN(nn.Module):
         return self.specs[side].prepare(batch[side])
 
     def _judge(self, players: Players, side: str, images: Tensor) -> Tensor:
-        return at_least_float32(players[f"discriminator_{side}"](images))
+        return judged(players[f"discriminator_{side}"], images)
 
     def _fool(self, players: Players, side: str, real: Tensor, fake: Tensor) -> Tensor:
         said_real = None

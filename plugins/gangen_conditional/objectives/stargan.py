@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn.functional import cross_entropy, l1_loss
 
-from gangen import AdversarialGame, Batch, Clock, Players, Stats, UsageError, at_least_float32, needs, updates
+from gangen import AdversarialGame, Batch, Clock, Players, Stats, UsageError, at_least_float32, judged, needs, updates
 from gangen_conditional.spec import input_image
 from gangen_image import ImageSpec
 
@@ -46,7 +46,7 @@ class StarGAN(AdversarialGame):
         self.identity = identity
 
     def judge(self, players: Players, condition: Batch) -> Callable[[Tensor], Tensor]:
-        return lambda images: at_least_float32(players.discriminator(images))
+        return lambda images: judged(players.discriminator, images)
 
     @updates("discriminator")
     @needs(discriminator="classify")

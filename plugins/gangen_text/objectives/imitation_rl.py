@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import torch
 from annotated_types import Interval
 
-from gangen import Batch, Part, Players, evaluating, noise
+from gangen import Batch, Part, Players, evaluating, noise, one_each
 from gangen_text.objectives.clipped import Answers, ClippedPolicyGame
 from gangen_text.objectives.turns import moments
 from gangen_text.spec import TextSpec
@@ -44,7 +44,7 @@ class ImitationRL(ClippedPolicyGame):
         with torch.no_grad():
             own = players.generator.sample(count, batch)
         with evaluating(players.discriminator):
-            said_real, said_own = self.verdicts(players, batch, real, own)
+            said_real, said_own = map(one_each, self.verdicts(players, batch, real, own))
         passed = (said_own - said_real).sigmoid()
         shown = noise.uniform(count, device=passed.device, dtype=passed.dtype) < self.demonstrations
         rewards = torch.where(shown, self.reward, passed)[:, None]

@@ -134,6 +134,11 @@ class Comparing(Discriminator):
         return super().forward(rows - rows.mean(0), condition)
 
 
+class Averaging(Discriminator):
+    def forward(self, rows, condition):
+        return super().forward(rows, condition).mean(0, keepdim=True)
+
+
 class Blind(Discriminator):
     def forward(self, rows, condition):
         return super().forward(0 * rows + 1, condition)
@@ -309,6 +314,7 @@ BROKEN = [
     (testing.check_generator, ["loop/noise", "loop/shapes"], "what it makes depends on the condition"),
     (testing.check_discriminator, [Discriminator, "tones/sines"], "what it makes depends on the condition"),
     (testing.check_discriminator, [Comparing, "tones/sines"], "whatever rows stand beside it"),
+    (testing.check_discriminator, [Averaging, "tones/sines"], r"one for each row, .*; found: \[1\] of .* for 8 rows"),
     (testing.check_discriminator, [Blind, "tones/sines"], "a gradient reaches the rows"),
     (testing.check_loss, [Loss], "with log_ratio the best logit is log p"),
     (testing.check_loss, [Upside], "less where real rows have the higher logits"),
