@@ -89,6 +89,7 @@ class Trained:
             context.warn(words)
         if rows:
             context.warn(f"the data are not those that the run was trained with: {', '.join(rows)}")
+        tradeoffs = self._tradeoffs(metrics, context)
         step = checkpoint.restore_weights(players, self.checkpoint)
         found = []
         for metric in self._watch.over(metrics, name_of):
@@ -115,7 +116,7 @@ class Trained:
             warnings=context.warnings,
             figures=figures,
             remarks=context.remarks,
-            frontiers=self._frontiers(metrics, found, figures, context),
+            frontiers=self._frontiers(tradeoffs, metrics, found, figures, context),
         )
         result.write(self.run.evaluation)
         return result
@@ -142,20 +143,33 @@ class Trained:
                 rows = [SheetRow(title, samples=codec.decode(samples)) for title, samples in sheet.items()]
                 codec.render(rows, self.run.samples / name)
 
-    def _frontiers(
-        self, metrics: list[Metric], found: list[Figures], figures: Figures, context: MetricContext
-    ) -> list[Frontier]:
-        """Of each trade-off that a metric declares and ``figures`` have both of, where there is anything to sweep."""
+    def _tradeoffs(self, metrics: list[Metric], context: MetricContext) -> list[Tradeoff]:
+        """Those that metrics declare, where there is anything to sweep. Raises UsageError as ``_swept`` does."""
         if self.request.sweep is not None and not self.request.sweep:
             return []
         declared = {it.figures: it for metric in metrics if (it := getattr(metric, "tradeoff", None)) is not None}
-        tradeoffs = [self._swept(it, context) for it in declared.values() if set(it.figures) <= figures.keys()]
+        if self.request.sweep and not declared:
+            raise self._without_tradeoff()
+        return [it for tradeoff in declared.values() if (it := self._swept(tradeoff, context)).sweeps]
+
+    def _without_tradeoff(self) -> UsageError:
+        return UsageError(
+            f"{self.run.root}: no two of its metrics are a quality and the diversity it is traded against\n"
+            "name both with --metric, or leave --sweep out"
+        )
+
+    def _frontiers(
+        self,
+        tradeoffs: list[Tradeoff],
+        metrics: list[Metric],
+        found: list[Figures],
+        figures: Figures,
+        context: MetricContext,
+    ) -> list[Frontier]:
+        """Of each trade-off that ``figures`` have both of."""
+        tradeoffs = [it for it in tradeoffs if set(it.figures) <= figures.keys()]
         if self.request.sweep and not tradeoffs:
-            raise UsageError(
-                f"{self.run.root}: no two of its metrics are a quality and the diversity it is traded against\n"
-                "name both with --metric, or leave --sweep out"
-            )
-        tradeoffs = [it for it in tradeoffs if it.sweeps]
+            raise self._without_tradeoff()
         if not tradeoffs:
             return []
         reporting = [(metric, own.keys()) for metric, own in zip(metrics, found, strict=True)]
