@@ -260,19 +260,25 @@ def component(target: Type) -> Type:
     For notebooks, and whatever else is no package: see ``gangen.train``, which takes the class itself, too. One that is
     defined again takes the place of the one before.
 
-    Raises UsageError for what is neither, and where another module has given one by this name.
+    Raises UsageError for what is neither, and where another file has given one by this name.
     """
     if not inspect.isclass(target) and not inspect.isfunction(target):
         raise UsageError(f"a component is a class or a function, got {target!r:.60}")
     name = f"{LOCAL}/{target.__name__}"
     former = _OF_THIS_PROCESS.get(name, target)
-    if (former.__module__, former.__qualname__) != (target.__module__, target.__qualname__):
+    if (_home(former), former.__qualname__) != (_home(target), target.__qualname__):
         raise UsageError(
             f"{former.__module__}.{former.__qualname__} and {target.__module__}.{target.__qualname__} would both be "
             f"{name!r}: rename one"
         )
     _OF_THIS_PROCESS[name] = target
     return target
+
+
+def _home(target: Callable) -> str:
+    """The file that it stands in, which a program may import and a recipe run as its ``code``; or its module."""
+    file = getattr(sys.modules.get(target.__module__), "__file__", None)
+    return os.path.realpath(file) if file else target.__module__
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Training from Python: recipes as files, names and dictionaries, parts that are classes, runs as objects, threads."""
 
+import importlib
 import os
 import shutil
 import sys
@@ -137,6 +138,20 @@ def test_a_recipe_that_is_not_there(word, message):
 def test_an_override_is_a_key_of_a_recipe():
     with pytest.raises(gangen.RecipeError, match="recipe: run=x: the key of a setting has no '='"):
         gangen.train(POINTS, **{"run=x": 1})
+
+
+def test_a_file_may_be_imported_and_be_code_of_a_recipe(tmp_path, monkeypatch):
+    (tmp_path / "my_net.py").write_text(
+        "import gangen\nfrom torch import nn\n\n@gangen.component\nclass Tiny(nn.Module):\n"
+        "    def __init__(self, spec):\n        super().__init__()\n        self.net = nn.Linear(2, 1)\n\n"
+        "    def forward(self, rows, condition=None):\n        return self.net(rows).squeeze(1)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tiny = importlib.import_module("my_net").Tiny
+    (tmp_path / "tiny.yaml").write_text(dump(POINTS | {"run": "tiny", "code": ["my_net.py"]}))
+    for name, use in (("named", "local/Tiny"), ("given", tiny)):
+        gangen.train("tiny.yaml", run=name, **{"players.discriminator": {"use": use}})
+        assert "local/Tiny" in Path(name, "recipe.yaml").read_text()
 
 
 def test_two_classes_of_one_name_are_not_confused():
