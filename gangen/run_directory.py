@@ -28,6 +28,8 @@ _FREE = re.compile(
     r"run:|resume:|requires|code|every\.|metrics|keep_best|guard|callbacks|sampler|players\.[^.]+\.shard:"
     r"|trainer\.(threads:|trackers|keep_checkpoints:|eval_batch_size:|timeout:|non_finite:|recovery\.)"
 )
+# How many settings that differ are named.
+_SHOWN = 10
 _NAME = re.compile(r"step-\d{8,18}", re.ASCII)
 
 
@@ -96,7 +98,10 @@ class RunDirectory:
                 before["steps"] = after["steps"]
         changes = [change for change in difference(old, new) if not _FREE.match(change)]
         if changes:
-            lines = "\n".join(f"  {change}" for change in changes)
+            # Another game first: what else differs follows from it, and may be more than a screen holds.
+            changes.sort(key=lambda change: not change.startswith(("data.use:", "objective.use:")))
+            more = [f"and {len(changes) - _SHOWN:,} settings more"] if len(changes) > _SHOWN else []
+            lines = "\n".join(f"  {change}" for change in changes[:_SHOWN] + more)
             played = f" (step {rest:,} of phase {begun[-1]} was played)" if begun else ""
             raise RunError(
                 f"{self.root} holds a run of another recipe; it differs in\n{lines}\n"

@@ -18,7 +18,7 @@ from gangen.components.messages import any_of
 from gangen.components.registry import Registry
 from gangen.console import Console
 from gangen.contracts import Callback, Data, Metric, sheet_rows
-from gangen.errors import CheckpointError, Problem, RecipeError, UsageError, did_you_mean
+from gangen.errors import CheckpointError, Problem, RecipeError, RunError, UsageError, did_you_mean
 from gangen.metrics.context import MetricContext
 from gangen.noise import mix
 from gangen.optimizers import Learning, Parameters
@@ -55,11 +55,17 @@ from gangen.training.trainer import Trainer
 
 
 def check(recipe: Recipe, registry: Registry) -> list[str]:
-    """Build the whole game on the CPU without training or writing; returns what it found, a line each."""
-    run, device = RunDirectory(recipe.run), torch.device("cpu")
-    run.claim(recipe, registry)
+    """Build the whole game on the CPU without training or writing; returns what it found, a line each.
+
+    That its folder has another run in it is the last of them: the recipe may be right, and nothing is trained here.
+    """
+    run, device, taken = RunDirectory(recipe.run), torch.device("cpu"), []
+    try:
+        run.claim(recipe, registry)
+    except RunError as error:
+        taken = [f"it cannot be trained as it is: {error}"]
     data, players, phases, objective = build_game(recipe, registry, device)
-    found, damaged = checkpoint.newest_whole(run.checkpoints, device)
+    found, damaged = (None, []) if taken else checkpoint.newest_whole(run.checkpoints, device)
     if found:
         checkpoint.refuse_other_data(digests_of(data), found, device)
     context = build_context(recipe, registry, data, players, device)
@@ -68,7 +74,7 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     accounts = told(data, recipe.data.name)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}", *accounts.lines]
     lines += plan(recipe, players, phases, objective)
-    warnings = [*damaged, *accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
+    warnings = [*damaged, *accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data), *taken]
     return lines + [f"warning: {warning}" for warning in warnings]
 
 

@@ -51,6 +51,15 @@ def test_a_run_with_a_checkpoint_may_not(recipe, played):
         played.claim(recipe(5, "seed=1"))
 
 
+def test_of_many_differences_ten_are_told_the_game_first(recipe, played):
+    other = ("objective=text/seqgan", "seed=1", "players.generator=text/transformer")
+    with pytest.raises(RunError) as refused:
+        played.claim(recipe(5, *other))
+    lines = str(refused.value).splitlines()
+    assert lines[1] == "  objective.use: text/gumbel -> text/seqgan" and "  seed: 0 -> 1" in lines
+    assert len(lines) == 13 and lines[11].endswith("settings more") and "start a new one with run=..." in lines[12]
+
+
 def test_steps_that_were_played_stay(recipe, played):
     message = r"phases.pretrain.steps: 5 -> 2\nundo the change to go on with that run \(step 3 of phase pretrain was"
     with pytest.raises(RunError, match=message):

@@ -70,6 +70,14 @@ def test_other_data_are_refused_as_such(what, command, begun, capsys):
     assert ("start_from=run begins it with the networks of this one" in said) == ("codec" not in words)
 
 
+def test_a_recipe_is_checked_where_another_one_was_played(begun, capsys):
+    write("rows.csv", ROWS[:2])
+    assert main(["check", "recipe.yaml", "seed=1"]) == 0
+    assert "warning: it cannot be trained as it is: run holds a run of another recipe; it differs" in (
+        " ".join(capsys.readouterr().out.split())
+    )
+
+
 def test_a_run_goes_on_once_its_data_are_put_back(begun, tmp_path):
     write("rows.csv", ROWS[:2])
     assert main(["recipe.yaml"]) == 1
