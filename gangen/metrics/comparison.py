@@ -46,7 +46,7 @@ class Comparison(AgainstReal, ABC):
     """
 
     good: ClassVar[Good]
-    """Which end of its figures is good; see ``gangen.Figure``."""
+    """Where its figures are good; see ``gangen.Figure``."""
 
     @abstractmethod
     def compare(self, real: Any, generated: Tensor) -> Mapping[str, float]:
@@ -69,7 +69,8 @@ class Comparison(AgainstReal, ABC):
                 f"'{extractor.name}' and wants {wanted}; raise samples of the metric, or heldout of the data"
             )
         found = self.compare(real, generated)
-        return {f"{name}_{extractor.name}": Figure(value, floor.get(name), self.good) for name, value in found.items()}
+        good = None if self.good == "real" and not floor else self.good
+        return {f"{name}_{extractor.name}": Figure(value, floor.get(name), good) for name, value in found.items()}
 
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[Any, Mapping[str, float]]:
@@ -283,7 +284,7 @@ class NearestNeighbour(Comparison):
     a high one on fakes. For the floor see ``Comparison``.
     """
 
-    good = "low"
+    good = "real"
 
     def compare(self, real: Tensor, generated: Tensor) -> dict[str, float]:
         """See Comparison."""

@@ -8,8 +8,11 @@ from typing import Any, Literal
 
 from gangen.errors import PluginError
 
-Good = Literal["high", "low"]
-ENDS = ("high", "low")
+Good = Literal["high", "low", "real"]
+ENDS = ("high", "low", "real")
+
+SIGNS: dict[Good, str] = {"high": "↑", "low": "↓", "real": "≈"}
+SIGNS_EXPLAINED = "↑ more is better and ↓ less is, up to what real data have; ≈ the nearer to real data the better"
 
 # Entries of a row that are no figures.
 STAMP = ("step", "phase", "event", "warning")
@@ -17,10 +20,11 @@ STAMP = ("step", "phase", "event", "warning")
 
 @dataclass(frozen=True)
 class Figure:
-    """What a metric found: the ``value`` of samples, what ``real`` data have in their place, and which end is ``good``.
+    """What a metric found: the ``value`` of samples, what ``real`` data have in their place, and where it is ``good``.
 
-    ``good`` is "high" or "low"; values beyond that of real data are then not better than it. It is None where neither
-    end is. ``real`` is None where there is nothing to compare with. A metric may give any numbers, also tensors and
+    ``good`` is "high" or "low", and values beyond that of real data are then not better than it; or "real" where both
+    sides of that are as bad, which needs ``real``. It is None where nobody can say. ``real`` is None where there is
+    nothing to compare with. A metric may give any numbers, also tensors and
     arrays without dimensions; what it returned are floats from then on.
     """
 
@@ -32,10 +36,12 @@ class Figure:
     def shortfall(self) -> float:
         """How far it is from the best that can be wanted of it, less being better: 0 where it is beyond real data.
 
-        Without real data beside it only differences mean something. It is nan where no end is good.
+        Without real data beside it only differences mean something. It is nan where nobody can say.
         """
         if self.good is None:
             return math.nan
+        if self.good == "real":
+            return math.nan if self.real is None else abs(self.value - self.real)
         sign = -1.0 if self.good == "high" else 1.0
         return sign * self.value if self.real is None else max(0.0, sign * (self.value - self.real))
 
@@ -44,8 +50,8 @@ class Figure:
 
 
 def titled(name: str, good: Good | None) -> str:
-    """A figure's name with an arrow towards the good end, where it has one."""
-    return f"{name} {'↑' if good == 'high' else '↓'}" if good else name
+    """A figure's name with a sign of where it is good, where it has one; ``SIGNS_EXPLAINED`` belongs beside it."""
+    return f"{name} {SIGNS[good]}" if good else name
 
 
 def checked(metric: str, found: Any) -> dict[str, Figure]:
@@ -70,7 +76,10 @@ def checked(metric: str, found: Any) -> dict[str, Figure]:
                 f"{metric} returned {_shown(entry)} as {name}; a figure is a number, or a gangen.Figure of numbers"
             ) from None
         if figure.good not in (*ENDS, None):
-            raise PluginError(f"{metric}: {name} is good at {figure.good!r}, which is none of 'high', 'low' and None")
+            ends = ", ".join(map(repr, ENDS))
+            raise PluginError(f"{metric}: {name} is good at {figure.good!r}, which is none of {ends} and None")
+        if figure.good == "real" and figure.real is None:
+            raise PluginError(f"{metric}: {name} is good near real data, and says nothing of them: Figure(value, real)")
     return figures
 
 

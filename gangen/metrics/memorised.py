@@ -49,7 +49,7 @@ class Memorised(AgainstHeldOut):
             )
         share, real = ((distances <= reach).double().mean().item() for distances in (generated, held_out))
         return {
-            f"nearest_training_{extractor.name}": Figure((generated.median() / held_out.median()).item()),
+            f"nearest_training_{extractor.name}": Figure((generated.median() / held_out.median()).item(), 1.0, "real"),
             f"memorised_{extractor.name}": Figure(share, real, "low"),
         }
 

@@ -1,7 +1,8 @@
-"""By which figure the best model of a run is told, and which end of it is good."""
+"""By which figure the best model of a run is told, and where it is good."""
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from gangen.components.messages import Keys, show
@@ -12,7 +13,7 @@ from gangen.recipe.strict import Section
 class KeepBest(Section, title="keep_best"):
     """The figure that decides.
 
-    ``figure`` is its name, where its metric says which end is good; ``lowest`` or ``highest`` say it themselves.
+    ``figure`` is its name, where its metric says where it is good; ``lowest`` or ``highest`` say it themselves.
     """
 
     shorthand: ClassVar = "figure"
@@ -41,4 +42,6 @@ class KeepBest(Section, title="keep_best"):
         value, good = figure.value, self.good or figure.good
         if not math.isfinite(value) or good is None or best is None:
             return math.isfinite(value) and good is not None
+        if good == "real":
+            return figure.shortfall < replace(figure, value=best).shortfall
         return value < best if good == "low" else value > best

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sized
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -65,10 +66,11 @@ def what_changed(phase: str, before: Mapping[str, Figure], figures: Mapping[str,
     """In words, what is better and what is worse than at the end of a phase; nothing where nothing compares."""
     found: dict[str, list[str]] = {"better": [], "worse": []}
     pairs = [(name, before[name], now) for name, now in figures.items() if name in before]
-    gaps = {name: now.shortfall - then.shortfall for name, then, now in pairs}
+    gaps = {name: now.shortfall - replace(then, good=now.good).shortfall for name, then, now in pairs}
     for name, then, now in pairs:
         if math.isfinite(gaps[name]) and gaps[name]:
-            moved = f"{name} ({number(then.value)}, now {number(now.value)})"
+            real = f", real {number(now.real)}" if now.good == "real" else ""
+            moved = f"{name} ({number(then.value)}, now {number(now.value)}{real})"
             found["better" if gaps[name] < 0 else "worse"].append(moved)
     if not any(map(math.isfinite, gaps.values())):
         return ""

@@ -68,7 +68,7 @@ def grouped(results: Iterable[Result]) -> list[Group]:
 
 
 def titles_of(groups: Iterable[Group]) -> dict[str, str]:
-    """The name of each figure, in the order in which they first appear, with an arrow towards its good end."""
+    """The name of each figure, in the order in which they first appear, with a sign of where it is good."""
     figures: dict[str, Figure] = {}
     for group in groups:
         for result in group.results:

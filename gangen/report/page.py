@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from gangen.errors import RunError
 from gangen.files import write_atomically
-from gangen.metrics.figures import is_number, titled
+from gangen.metrics.figures import SIGNS_EXPLAINED, is_number, titled
 from gangen.printing import visible
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -30,6 +30,7 @@ def write_page(path: Path, template: str, **content: Any) -> Path:
     )
     pages.filters["number"] = number
     pages.filters["titled"] = titled
+    pages.globals["signs"] = SIGNS_EXPLAINED
     style, script = (Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     # Names the page's only script, so that a browser runs no other.
     script_hash = "sha256-" + b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from gangen.console import Console
 from gangen.evaluation.results import Result
+from gangen.metrics.figures import SIGNS_EXPLAINED
 from gangen.report.figures import ended_with, what_changed
 from gangen.report.frontiers import Plane, planes
 from gangen.report.groups import Group, disagreements, grouped, titles_of
@@ -21,6 +22,8 @@ def show(results: Sequence[Result], console: Console) -> None:
     """Print what was found, and what makes it doubtful."""
     groups = grouped(results)
     console.print(_figures(groups))
+    if any(title != name for name, title in titles_of(groups).items()):
+        console.print(f"{SIGNS_EXPLAINED}\n", **_PLAIN)
     for result in results:
         rows = RunDirectory(result.run).read_metrics()
         if words := what_changed(*ended_with(rows, result), result.figures):

@@ -17,7 +17,7 @@ from gangen.components.registry import LOCAL, Registry
 from gangen.errors import UsageError
 from gangen.evaluation.results import Result
 from gangen.files import write_atomically
-from gangen.metrics.figures import titled
+from gangen.metrics.figures import SIGNS_EXPLAINED, titled
 from gangen.model import Model
 from gangen.networks import count_parameters
 from gangen.printing import visible
@@ -179,6 +179,7 @@ def _rendered(**content: Any) -> str:
         "shell": quote,
         "titled": titled,
     }
+    pages.globals["signs"] = SIGNS_EXPLAINED
     return visible(pages.get_template("card.md").render(content))
 
 

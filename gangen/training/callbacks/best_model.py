@@ -49,7 +49,7 @@ class BestModel:
         """Export the model of ``step`` where ``figures`` are better than all before.
 
         Raises:
-            RunError: the figure is not among them, or nobody knows which end of it is good.
+            RunError: the figure is not among them, or nobody knows where it is good.
         """
         wanted = self.rule.name
         if wanted not in figures:

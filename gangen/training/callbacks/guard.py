@@ -34,9 +34,9 @@ class Guard(Callback):
     - The gradient of one of the players ``generators`` vanishes: in three readings in a row its norm was at most
       ``vanishing`` times the median of its first ten.
     - Collapse: the figure ``unique`` of an evaluation, the share of distinct samples, is below ``unique``, and below
-      half of that of real data; or one that is good where it is high fell below half of the best that it was; what is
-      beyond real data is no better than these. ``keeps`` names those to look at, where not all; "coverage" means
-      "coverage_NAME" too.
+      half of that of real data; or one that is good where it is high, or near real data, fell below half of the best
+      that it was; what is beyond real data is no better than these. ``keeps`` names those to look at, where not all;
+      "coverage" means "coverage_NAME" too.
 
     ``then`` says what follows a collapse: to "warn" and no more, to "stop" the run, or to "roll_back" to the newest
     checkpoint from before it, and on with smaller steps, as trainer.recovery says.
@@ -175,7 +175,7 @@ class Guard(Callback):
             beside = "" if figure.real is None else f", where real ones are {usual:.0%}"
             yield f"collapse: {value:.0%} unique samples{beside}. {_COLLAPSE}"
         if self.keeps is None:
-            kept = figure.good == "high"
+            kept = figure.good in ("high", "real")
         else:
             kept = any(name == keep or name.startswith(f"{keep}_") for keep in self.keeps)
         if not kept or not math.isfinite(value):

@@ -13,7 +13,7 @@ from gangen_text import KneserNey
 
 
 class FillPerplexity:
-    """``fill_perplexity``: of filled words under an n-gram model that no player has a part in; low is fluent.
+    """``fill_perplexity``: of filled words under an n-gram model that no player has a part in.
 
     The model is ``gangen_text.KneserNey`` of that ``order`` and learns from one half of the held-out texts; samples
     fill the holes of the other. Which half a text is in follows from its tokens. The perplexity is the exponential of
@@ -43,8 +43,7 @@ class FillPerplexity:
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         rows, (model, real) = self._rows(context), self._real(context)
         filled = self._measure(context, model, context.samples(self.samples).cpu(), rows)
-        goods: dict[str, str | None] = {"fill_perplexity": "low", "fill_distinct": "high", "fill_words": None}
-        return {name: Figure(filled[name], real[name], good) for name, good in goods.items()}
+        return {name: Figure(filled[name], real[name], "real") for name in filled}
 
     def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts were filled and counted, and how many the model has learned from."""

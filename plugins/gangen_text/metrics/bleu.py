@@ -94,7 +94,7 @@ def self_bleu(texts: Sequence[Text], *, longest: int = LONGEST) -> list[float]:
 
 
 class Bleu(OfWords):
-    """``bleu_2`` to ``bleu_5``: mean BLEU of ``samples`` texts, each against all ``references``; high is fluent.
+    """``bleu_2`` to ``bleu_5``: mean BLEU of ``samples`` texts, each against all ``references``.
 
     References are held-out texts, that many by the seed, or all. BLEU is that of Papineni et al. (2002) for single
     texts, uniform weights, smoothed by method 1 of Chen and Cherry (2014): equal to nltk's ``sentence_bleu``. It rises
@@ -113,7 +113,7 @@ class Bleu(OfWords):
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         references, floor = self._real(context)
         texts = read(context.samples(self.samples), context.data.codec, self.unit)
-        return _figures("bleu", references.mean(texts), floor, "high")
+        return _figures("bleu", references.mean(texts), floor)
 
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[References, list[float]]:
@@ -129,7 +129,7 @@ class Bleu(OfWords):
 
 
 class SelfBleu(OfWords):
-    """``self_bleu_2`` to ``self_bleu_5`` (Zhu et al., 2018): BLEU of each text against all others; low is diverse.
+    """``self_bleu_2`` to ``self_bleu_5`` (Zhu et al., 2018): BLEU of each text against all others.
 
     BLEU as in text/bleu, on n texts: n is ``samples``, or the number of held-out texts where they are fewer.
     Beside them stand those of n held-out texts. Both rise with n, so figures compare only at the
@@ -152,7 +152,7 @@ class SelfBleu(OfWords):
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         samples = context.samples(available(context.data.heldout, self.samples))
         texts = read(samples, context.data.codec, self.unit)
-        return _figures("self_bleu", self_bleu(texts), self._real(context), "low")
+        return _figures("self_bleu", self_bleu(texts), self._real(context))
 
     @once_a_run
     def _real(self, context: MetricContext) -> list[float]:
@@ -173,7 +173,7 @@ def _means(scores: list[list[float]]) -> list[float]:
     return [math.fsum(column) / len(scores) for column in zip(*scores, strict=True)]
 
 
-def _figures(name: str, means: list[float], real: list[float], good: str) -> dict[str, Figure]:
+def _figures(name: str, means: list[float], real: list[float]) -> dict[str, Figure]:
     # BLEU-1 knows nothing of order and is not reported.
     pairs = enumerate(zip(means, real, strict=True), start=1)
-    return {f"{name}_{n}": Figure(*pair, good) for n, pair in pairs if n > 1}
+    return {f"{name}_{n}": Figure(*pair, "real") for n, pair in pairs if n > 1}

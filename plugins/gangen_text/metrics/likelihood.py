@@ -49,7 +49,7 @@ class OracleNLL:
 
     ``nll_oracle_median`` is that of the middle sample: a mean far below it comes from a few samples that repeat a token
     which the oracle likes. A low figure alone says little: cold samples have one too. Look at diversity beside it.
-    Beside ``nll_oracle`` stands that of all held-out texts, which the oracle wrote itself.
+    Beside them stand those of all held-out texts, which the oracle wrote itself.
 
     Raises:
         UsageError: the data has no oracle.
@@ -67,20 +67,23 @@ class OracleNLL:
             )
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
-        nll = context.data.oracle.nll(context.samples(self.samples)).double()
-        return {
-            "nll_oracle": Figure(nll.mean().item(), self._real(context), "low"),
-            "nll_oracle_median": Figure(nll.median().item(), good="low"),
-        }
+        found = _mean_and_median(context.data.oracle.nll(context.samples(self.samples)))
+        pairs = zip(("nll_oracle", "nll_oracle_median"), found, self._real(context), strict=True)
+        return {name: Figure(value, real, "real") for name, value, real in pairs}
 
     def protocol(self, context: MetricContext) -> dict[str, int]:
         """How many texts were on each side."""
         return {"samples": self.samples, "held-out rows": len(context.data.heldout)}
 
     @once_a_run
-    def _real(self, context: MetricContext) -> float:
+    def _real(self, context: MetricContext) -> tuple[float, float]:
         data = context.data
-        return data.oracle.nll(data.heldout.rows(device=context.device)["tokens"]).double().mean().item()
+        return _mean_and_median(data.oracle.nll(data.heldout.rows(device=context.device)["tokens"]))
+
+
+def _mean_and_median(nll: Tensor) -> tuple[float, float]:
+    nll = nll.double()
+    return nll.mean().item(), nll.median().item()
 
 
 def _batches(context: MetricContext) -> Iterator[dict[str, Tensor]]:

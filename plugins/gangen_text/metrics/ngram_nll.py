@@ -20,7 +20,7 @@ class NGramNLL(OfText):
 
 
 class ForwardNLL(NGramNLL):
-    """``forward_nll``: of ``samples`` texts under an n-gram model of training texts, in nats per token; low is fluent.
+    """``forward_nll``: of ``samples`` texts under an n-gram model of training texts, in nats per token.
 
     The model is ``KneserNey`` of that ``order``; tokens are those of the data's tokenizer, and the end is one of them.
     Beside it stands that of all held-out texts under the same model. Good samples are near it. Samples that
@@ -42,7 +42,7 @@ class ForwardNLL(NGramNLL):
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         model, real = self._real(context)
-        return {"forward_nll": Figure(model.nll(context.samples(self.samples)), real, "low")}
+        return {"forward_nll": Figure(model.nll(context.samples(self.samples)), real, "real")}
 
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[KneserNey, float]:

@@ -27,7 +27,7 @@ class Variety(OfText):
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         found = self.measure(context.samples(self.count(context)), context.data.codec.spec)
-        return {self.name: Figure(found, self._real(context), "high")}
+        return {self.name: Figure(found, self._real(context), "real")}
 
     @once_a_run
     def _real(self, context: MetricContext) -> float:

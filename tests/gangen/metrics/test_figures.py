@@ -28,7 +28,11 @@ def test_figures_may_be_numbers_of_any_kind(found):
         ({"radius": torch.ones(1)}, "as radius; a figure is a number, or a gangen.Figure of numbers"),
         ({"radius": {"mean": 1.0}}, "returned dict {'mean': 1.0} as radius"),
         ({"radius": Figure(1.0, real="one")}, "as radius; a figure is a number"),
-        ({"radius": Figure(1.0, good="best")}, "radius is good at 'best', which is none of 'high', 'low' and None"),
+        (
+            {"radius": Figure(1.0, good="best")},
+            "radius is good at 'best', which is none of 'high', 'low', 'real' and None",
+        ),
+        ({"radius": Figure(1.0, good="real")}, "radius is good near real data, and says nothing of them"),
         ({"radius": 10**400}, "as radius; a figure is a number"),
         ({"step": 1.0}, "returned a figure called 'step'"),
         ({"turn/radius": 1.0}, "returned a figure called 'turn/radius'"),

@@ -235,7 +235,7 @@ def test_kernel_overlap_and_nearest_neighbours_are_those_of_the_features():
     figures = NearestNeighbour(samples=30, extractor=Pixels())(evaluation)
     names = ("nearest_neighbour", "nearest_neighbour_on_real", "nearest_neighbour_on_fake")
     assert tuple(figures[f"{name}_pixels"].value for name in names) == nearest_neighbour_test(real, drawn)
-    assert all(figure.real is not None and figure.good == "low" for figure in figures.values())
+    assert all(figure.real is not None and figure.good == "real" for figure in figures.values())
 
 
 def test_metrics_of_one_evaluation_share_features():

@@ -129,6 +129,16 @@ def test_what_became_better_and_worse_in_the_last_phase_is_said(run):
     assert "Since phase" not in page(run).text and "after phase" not in page(run).text  # not measured so before
 
 
+def test_what_is_good_near_real_data_is_better_where_it_comes_nearer_from_either_side(run):
+    for phase, near, far in (("warm", 0.433, 0.00036), ("duel", 0.465, 0.00024)):
+        figures = {"near": Figure(near, 0.458, "real"), "far": Figure(far, 0.00035, "real")}
+        run.append_metrics({"step": 20, "phase": phase} | figures)
+    read = page(run)
+    assert "near (0.433, now 0.465, real 0.458); worse: far (0.00036, now 0.00024, real 0.00035)." in read.text
+    assert ["near ≈", "0.433", "0.465", "0.458"] in read.cells
+    assert "≈ the nearer to real data the better" in read.text
+
+
 def test_how_long_what_was_trained_where(run):
     beat = {"step": 20, "steps": 20, "phase": "duel", "time": 1.7e9, "steps_per_second": 1.0, "memory": 1}
     last = {"state": "finished", "seconds": 130.0, "machine": "2 processes on A", "parameters": {"critic": 1234}}

@@ -61,7 +61,7 @@ def test_words_in_the_wrong_holes_are_less_likely_and_as_varied(data):
     figures, _, _ = measured(data, shuffle)
     assert figures["fill_perplexity"].value > 1.5 * figures["fill_perplexity"].real
     assert figures["fill_distinct"].value > 0.5 * figures["fill_distinct"].real
-    assert figures["fill_perplexity"].good == "low" and figures["fill_distinct"].good == "high"
+    assert all(figure.good == "real" for figure in figures.values())
 
 
 def test_one_fill_for_all_is_not_varied(data):

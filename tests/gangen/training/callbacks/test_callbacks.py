@@ -8,6 +8,7 @@ from gangen import saved_model
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError, RunError
 from gangen.metrics.figures import Figure
+from gangen.recipe.keep_best import KeepBest
 from gangen.recipe.load import load_recipe
 from gangen.training.run import train
 from gangen.training.trainer import Trainer
@@ -109,6 +110,13 @@ def test_a_figure_that_knows_its_good_end_needs_no_other_word(figure, better, pl
     best = better((row for row in rows(run) if figure in row), key=lambda row: row[figure]["value"])
     told = json.loads((run / "best/best.json").read_text())
     assert told == {"figure": figure, "value": best[figure]["value"], "step": best["step"]}
+
+
+def test_of_figures_that_are_good_near_real_data_the_nearest_is_the_best():
+    rule = KeepBest(figure="bleu_4")
+    assert rule.prefers(Figure(0.30, 0.25, "real"), None) and rule.prefers(Figure(0.22, 0.25, "real"), 0.30)
+    assert not rule.prefers(Figure(0.29, 0.25, "real"), 0.22)
+    assert KeepBest(highest="bleu_4").prefers(Figure(0.30, 0.25, "real"), 0.25)
 
 
 def test_a_figure_that_does_not_know_its_good_end_is_told_with_what_to_write(play, monkeypatch):
