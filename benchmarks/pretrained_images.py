@@ -9,8 +9,9 @@ with its network, see docs/images.md. All else is the same: recipes/image_gan.ya
 norm, with image/diffaugment and mirror images.
 
 Of each a step is timed, in CPU seconds on one thread, and as many are played as take SECONDS. Prints the Frechet
-distance after each sixth of that, in the features of a classifier of labels, or of quarter turns, more figures at the
-end, and the seconds after which a run has the distance that the one from scratch ends with; of seeds 0 to SEEDS - 1.
+distance after each third of that, in the features of a classifier of labels, or of quarter turns, with the statistics
+of batch norm as they were, in brackets, and as the turn ``settle`` makes them; more figures at the end; and the seconds
+after which a run has the distance that the one from scratch ends with; of seeds 0 to SEEDS - 1.
 """
 
 import os
@@ -28,7 +29,7 @@ import gangen
 from gangen import Callback
 
 RECIPE = Path(__file__).parents[1] / "recipes/image_gan.yaml"
-TIMED, PARTS = 12, 6
+TIMED, PARTS, SETTLING = 12, 3, 40
 OPTIMIZER = {"lr": 5e-4, "betas": [0, 0.99]}
 CIFAR10 = {
     "use": "image/arrays",
@@ -55,6 +56,8 @@ DATA = {
 # Each with the batch that served it best.
 SCRATCH = {"use": "image/dcgan", "width": 32, "norm": "none", "spectral_norm": True}, 64
 PRETRAINED = {"use": "image/features", "width": 32}, 32
+# But at the end of a phase.
+NEVER = 10**6
 # At the end alone: in pixels a comparison takes as long as many steps.
 FIGURES = ("frechet_classifier", "frechet_rotations")
 LAST = ["memorised", {"use": "kid", "extractor": "image/identity"}]
@@ -66,20 +69,28 @@ class Timed(Callback):
     at: ClassVar[list[float]] = []
 
     def after_step(self, trainer: Any) -> None:
-        self.at.append(time.process_time())
+        state = trainer.state
+        if state.step and trainer.phases[state.phase].name.startswith("adversarial"):  # 0 where the phase is over
+            self.at.append(time.process_time())
 
     @classmethod
     def step(cls) -> float:
-        """Seconds of a step, the median; begins anew."""
+        """Seconds of a step in which somebody learns, the median; begins anew."""
         found = cls.at.copy()
         cls.at.clear()
         return statistics.median(after - before for before, after in pairwise(found))
 
 
-def play(run: Path, steps: int, evaluate: int, **overrides: Any) -> gangen.Run:
-    every = {"log": 50, "sample": 0, "checkpoint": steps, "evaluate": evaluate}
-    changes = {"phases.adversarial.steps": steps, "every": every, "callbacks": [Timed]}
-    return gangen.train(RECIPE, run=str(run), **overrides | changes)
+def play(run: Path, parts: int, steps: int, **overrides: Any) -> gangen.Run:
+    """So many parts of as many steps, after each of which statistics are settled; evaluated before and after that."""
+    phases: dict[str, Any] = {}
+    for part in range(parts):
+        # The first has the name of the recipe's own, which it changes; the others follow.
+        name = f"adversarial_{part}" if part else "adversarial"
+        phases[name] = {"steps": steps, "turns": {"discriminate": 1, "generate": 1}}
+        phases[f"settle_{part}"] = {"steps": SETTLING, "turns": {"settle": 1}}
+    every = {"log": 50, "sample": 0, "checkpoint": NEVER, "evaluate": NEVER}
+    return gangen.train(RECIPE, run=str(run), **overrides | {"phases": phases, "every": every, "callbacks": [Timed]})
 
 
 def reached(curve: list[tuple[float, float]], goal: float) -> float:
@@ -108,16 +119,17 @@ def main(name: str, seconds: float, seeds: int, code: str, options: dict[str, An
         trainer = {"threads": 1, "batch_size": batch_size}
         setting = common | {"players.discriminator": {**own, "optimizer": OPTIMIZER}, "trainer": trainer}
         with tempfile.TemporaryDirectory() as folder:
-            play(Path(folder) / "run", TIMED, 0, **setting)
-        kinds[kind] = setting, max(PARTS, int(seconds / Timed.step()))
+            play(Path(folder) / "run", 1, TIMED, **setting | {"metrics": []})
+        kinds[kind] = setting, max(1, int(seconds / PARTS / Timed.step()))
     for seed in range(seeds):
         goal = None
         for kind, (setting, steps) in kinds.items():
-            run = play(Path(f"runs/{name}-{kind}-{seed}"), steps, steps // PARTS, seed=seed, **setting)
+            run = play(Path(f"runs/{name}-{kind}-{seed}"), PARTS, steps, seed=seed, **setting)
             step = Timed.step()
-            curve = [(row["step"] * step, it) for row in run.metrics for key, it in row.items() if key in FIGURES]
+            found = [it for row in run.metrics for key, it in row.items() if key in FIGURES]
+            curve = [(steps * step * part, it) for part, it in enumerate(found[1::2], 1)]
             goal = curve[-1][1] if goal is None else goal
-            cells = [f"{at:.0f} s: {distance:.1f}" for at, distance in curve]
+            cells = [f"{at:.0f} s: {it:.1f} ({before:.1f})" for (at, it), before in zip(curve, found[::2], strict=True)]
             cells += [f"{key} {it.value:.3f}" for key, it in run.evaluate(LAST).figures.items()]
             cells += [f"{reached(curve, goal):.0f} s to {goal:.1f}"]
             print(f"{kind}, {1000 * step:.0f} ms a step, seed {seed}: {', '.join(cells)}", flush=True)
