@@ -53,7 +53,7 @@ DATA = {
     "cifar10": (CIFAR10, "frechet"),
     "facades": (FACADES, {"use": "frechet", "against": "training", "samples": 400}),
 }
-# Each with the batch that served it best.
+# Each with a batch of its own: a step of the second costs more than twice as much.
 SCRATCH = {"use": "image/dcgan", "width": 32, "norm": "none", "spectral_norm": True}, 64
 PRETRAINED = {"use": "image/features", "width": 32}, 32
 # But at the end of a phase.
