@@ -314,6 +314,17 @@ def test_the_site_leads_to_every_page():
     assert [*find_pages()][:3] == ["index", "tutorial", "primer"]
 
 
+def test_the_contract_has_every_kind_and_every_check():
+    page = (ROOT / "docs/contract.md").read_text(encoding="utf-8")
+    rows = {row[0]: row[1:] for row in re.findall(r"^\| (\w+) \| (.*?) ?\| (.*) \|$", page, re.M)}
+    for kind in KINDS.values():
+        handed, had = rows[kind.name]
+        assert re.findall(r"\w+", handed) == list(kind.handed)
+        assert [name for name in kind.members if not re.search(rf"`{name}\b", had)] == []
+    checks = {name for name in testing.__all__ if name != "installed"}
+    assert checks == {name for name in re.findall(r"`(\w+)\(", page) if name in checks}
+
+
 def test_pages_are_made_of_all_that_is_installed(capsys):
     assert cli.main(["docs", "reference/losses"]) == 0
     hinge = capsys.readouterr().out.partition("## gangen/hinge\n")[2].partition("\n## ")[0]

@@ -196,7 +196,7 @@ class Registry:
         if lacks:
             raise PluginError(
                 f"{component} of {component.distribution} lacks {', '.join(lacks)}, which every {kind.singular} has; "
-                f"see gangen/contracts.py or gangen/{kind.name}.py"
+                "see gangen docs contract"
             )
         _BUILT[type(built)] = str(component)
         return built
