@@ -379,6 +379,7 @@ def test_a_name_that_is_no_file_goes_to_the_hub(monkeypatch):
 
 
 def test_a_hub_that_does_not_answer_is_not_asked_again_and_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     monkeypatch.setattr(hub, "answers", lambda: False)
     monkeypatch.setattr(httpx.Client, "send", lambda *_, **__: pytest.fail("the hub was asked"))
