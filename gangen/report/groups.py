@@ -105,13 +105,18 @@ def settings(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
 
 
 def disagreements(groups: Sequence[Group]) -> list[str]:
-    """Warnings of figures that do not compare: of extractors that are not the same, of metrics with other options."""
+    """Warnings of figures that do not compare: of other data or extractors, of metrics with other options."""
     seeds = Counter((group.name, result.seed) for group in groups for result in group.results)
     twice = [seed for seed, count in seeds.items() if count > 1]
     results = [result for group in groups for result in group.results]
     extractors = ((name, digest, result) for result in results for name, digest in result.extractors.items())
     metrics = ((name, options, result) for result in results for name, options in _options(result))
+    data = (("data", str(name_of_data(result.recipe)), result) for result in results)
     return [
+        *(
+            "runs on different data do not compare: " + "; ".join(f"{name} in {runs}" for name, runs in which.items())
+            for which in _disagreements(data).values()
+        ),
         *(f"{name} has seed {seed} more than once: its spread is not that of seeds" for name, seed in twice),
         *(
             f"extractor {name} is not the same in all runs, figures with its name do not compare: "
@@ -135,10 +140,10 @@ def cell(values: Sequence[Any]) -> str:
     if not finite:
         return "-"
     mean, spread = spread_of(finite)
-    if len(finite) == 1:
+    if spread <= abs(mean) * 1e-9:  # one value, or the same but for rounding
         text = number(finite[0])
-    elif not mean or spread <= abs(mean) * 1e-9:  # the same but for rounding, or the log of which there is none
-        text = f"{mean:.4g}±{spread if not mean else 0:.2g}"
+    elif not mean:  # of which there is no log
+        text = f"0±{spread:.2g}"
     else:
         decimals = max(0, min(1 - math.floor(math.log10(spread)), 3 - math.floor(math.log10(abs(mean)))))
         text = f"{mean:,.{decimals}f}±{spread:,.{decimals}f}"

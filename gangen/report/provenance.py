@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Any
 
 from gangen import __version__
-from gangen.evaluation.results import Result
 from gangen.report.groups import Group, name_of_data, settings
 from gangen.report.records import Row, read_recipe
 from gangen.run_directory import RunDirectory, read_record
@@ -40,9 +39,16 @@ def measured(groups: Sequence[Group]) -> list[tuple[list[str], list[list[str]]]]
     names: dict[tuple[tuple[str, ...], ...], list[str]] = {}
     for group in groups:
         for result in group.results:
-            if rows := tuple(_metrics(result)):
+            if rows := tuple(_metrics(result.metrics, result.extractors)):
                 names.setdefault(rows, []).append(group.name)
     return [(list(dict.fromkeys(shared)), [list(row) for row in rows]) for rows, shared in names.items()]
+
+
+def measured_in_training(run: RunDirectory) -> list[tuple[list[str], list[list[str]]]]:
+    """The metrics of a run's recipe, with all of their options, as ``measured`` has those of evaluations."""
+    uses = read_recipe(run).get("metrics")
+    known = [use for use in uses if isinstance(use, Mapping)] if isinstance(uses, list) else []
+    return [([""], [list(row) for row in _metrics(known, {})])] if known else []
 
 
 def reproduction(runs: Sequence[RunDirectory]) -> dict[str, list[tuple[str, str]]]:
@@ -61,12 +67,12 @@ def reproduction(runs: Sequence[RunDirectory]) -> dict[str, list[tuple[str, str]
     return {"recipes": recipes, "packages": [*plugins, *here]}
 
 
-def _metrics(result: Result) -> list[tuple[str, ...]]:
+def _metrics(uses: Sequence[Mapping[str, Any]], extractors: Mapping[str, str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for use in result.metrics:
+    for use in uses:
         options = dict(use)
         name, protocol = options.pop("use", "-"), dict(options.pop("protocol", {}))
-        if digest := result.extractors.get(str(protocol.get("extractor"))):
+        if digest := extractors.get(str(protocol.get("extractor"))):
             protocol["extractor"] = f"{protocol['extractor']}, SHA-256 {digest[:_DIGITS]}…"
         rows.append((str(name), _written(options) or "none", _written(protocol) or "-"))
     return rows

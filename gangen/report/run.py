@@ -9,7 +9,7 @@ from gangen.report.figures import charts_of_metrics, charts_of_turns, ended_with
 from gangen.report.frontiers import planes
 from gangen.report.groups import Group
 from gangen.report.page import write_page
-from gangen.report.provenance import facts, measured, reproduction
+from gangen.report.provenance import facts, measured, measured_in_training, reproduction
 from gangen.report.records import warnings_of
 from gangen.run_directory import RunDirectory
 
@@ -56,6 +56,6 @@ def write_report(run: RunDirectory) -> Path:
         metric_charts=metric_charts,
         undrawn=undrawn,
         turn_charts=charts_of_turns(rows),
-        measured=measured(groups),
+        measured=measured(groups) if result else measured_in_training(run) if figures else [],
         **reproduction([run]),
     )

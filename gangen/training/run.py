@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shlex
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from threading import Lock
 
@@ -106,7 +106,7 @@ def play(recipe: Recipe, registry: Registry, run: RunDirectory, *, rehearsal: bo
             raise Stopped(
                 f"stopped by {trainer.stopping} after step {trainer.state.total}; the same command goes on from there"
             )
-        around.print(f"{end}\n{_next_steps(run, trainer)}", **PLAIN)
+        around.print(f"{end}\n{_next_steps(recipe, run, trainer)}", **PLAIN)
         return trainer
 
 
@@ -145,14 +145,19 @@ def _place(accelerator: Accelerator) -> str:
     return f"{accelerator.num_processes} processes ({device})" if accelerator.num_processes > 1 else device
 
 
-def _next_steps(run: RunDirectory, trainer: Trainer) -> str:
+def _next_steps(recipe: Recipe, run: RunDirectory, trainer: Trainer) -> str:
+    """Where samples and figures lie, and the commands that give more of both."""
     prompt = next(iter(trainer.data.codec.prompts()), "")
     words = f" {shlex.quote(prompt)}" if prompt else ""
     file = f" -o samples{trainer.data.codec.suffix}" if hasattr(trainer.data.codec, "suffix") else ""
     code = "".join(f" --code {shlex.quote(str(path))}" for path in sorted((run.model / "code").glob("*.py")))
-    command = f"gangen sample{words} -n 5 --run {shlex.quote(str(run.root))}{file}{code}"
-    try:
+    root, page = shlex.quote(str(run.root)), run.root / "report.html"
+    lines = [f"samples: {run.samples}   metrics: {run.metrics}"]
+    with suppress(UsageError):  # where there is no prompt that would do for everybody
         trainer.data.codec.encode(prompt or None, 1)
-    except UsageError:  # there is no prompt that would do for everybody
-        command = f"gangen report {shlex.quote(str(run.root))}"
-    return f"samples: {run.samples}   metrics: {run.metrics}\nnext:    {command}"
+        lines.append(f"next:    gangen sample{words} -n 5 --run {root}{file}{code}")
+    if recipe.metrics and recipe.every.checkpoint:
+        lines.append(f"report:  gangen eval {root}{code}    (measures it, and writes {page})")
+    else:
+        lines.append(f"report:  gangen report {root}    (writes {page})")
+    return "\n".join(lines)

@@ -112,7 +112,7 @@ def test_figures_stand_beside_those_of_real_data(run):
     assert ["distance ↓", "91.25", "7.125", "3.875"] in read.cells
     assert ["modes", "-", "24", "-"] in read.cells
     assert ["figure", "after phase warm", "model", "real data"] in read.cells
-    assert "Figures by step 20;" in read.text
+    assert "Figures by step 20, taken while training." in read.text
 
 
 def test_what_became_better_and_worse_in_the_last_phase_is_said(run):
@@ -178,12 +178,19 @@ def test_no_two_parts_have_the_same_id(run):
 
 
 def test_what_it_says_before_and_after_an_evaluation(run):
-    assert f"Played 20 steps; not evaluated yet: gangen eval {run.root}" in page(run).text
+    said = page(run).text
+    assert f"Played 20 steps; figures are those taken while training. gangen eval {run.root} measures" in said
+    assert "Figures by step 20, taken while training." in said and "stands below" not in said
+    run.recipe.write_text(run.recipe.read_text() + "metrics: [{use: acme/distance, samples: 70}]\n")
+    read = page(run)
+    assert ["acme/distance", "samples: 70", "-"] in read.cells and "stands below" in read.text
+    run.metrics.unlink()
+    assert f"not evaluated yet: gangen eval {run.root} measures it." in page(run).text
     evaluate(run, frontiers=[FRONTIER])
     read = page(run)
     assert (
         "No verdict on one run, which dominates its baseline: at equal spread (0.65 to 0.65)" in read.text
-        and "not evaluated" not in read.text
+        and "while training" not in read.text
     )
     assert "spread: low is good" in read.text and "what phase warm ended with" in read.text
     assert "What changing temperature, top_p trades." in read.text

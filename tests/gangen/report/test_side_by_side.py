@@ -101,7 +101,7 @@ def test_seeds_are_one_group_with_mean_and_spread_beside_real_data(seeds, wide, 
     assert "s0 (3 runs) · wide" in text
     for seed in range(3):
         assert f"s{seed} (seed {seed})" in text
-    row = re.search(r"distance ↓ (\S+)±(\S+) 5\.25 (\S+)±0 ", text)
+    row = re.search(r"distance ↓ (\S+)±(\S+) 5\.25 (\S+) ", text)
     assert float(row[1]) == pytest.approx(mean(DISTANCES), abs=0.05)
     assert float(row[2]) == pytest.approx(stdev(DISTANCES), abs=0.05)
     assert row[3] == "3.5"
@@ -126,7 +126,7 @@ def test_every_group_has_its_verdict_and_its_curves(tmp_path):
     assert "bare Has no baseline to compare with" in text
     for name in ("s0 (2 runs)", "other"):
         assert f"{name} model" in text and f"{name} baseline" in text
-    assert "s0 (2 runs) model temperature 0.5 0.700±0.071 0.5±0" in text and "what phase warm ended with" in text
+    assert "s0 (2 runs) model temperature 0.5 0.700±0.071 0.5 " in text and "what phase warm ended with" in text
     assert len(re.findall("<svg", (tmp_path / "page.html").read_text())) == 1
 
 
@@ -154,6 +154,13 @@ def test_other_extractors_and_other_options_do_not_compare(seeds, wide, tmp_path
         assert f"than in {odd.run}: its figures do not compare" in text
 
 
+def test_runs_on_different_data_are_said_not_to_compare(seeds, tmp_path):
+    other = result(tmp_path, "other", 7, recipe=RECIPE | {"data": {"use": "acme/lines"}})
+    for text in (printed([*seeds, other]), text_of([*seeds, other], tmp_path / "page.html")):
+        assert "runs on different data do not compare: " in text and f"; acme/lines in {other.run}" in text
+    assert "different data" not in printed(seeds)
+
+
 def test_warnings_of_a_run_are_printed_and_shown(seeds, tmp_path):
     odd = result(tmp_path, "odd", 8, warnings=["too [few] samples"])
     assert f"warning: {odd.run}: too [few] samples" in printed([*seeds, odd])
@@ -164,7 +171,7 @@ def test_warnings_of_a_run_are_printed_and_shown(seeds, tmp_path):
 def test_figures_that_are_not_finite_are_left_out_and_counted(seeds, missing, tmp_path):
     broken = result(tmp_path, "broken", 9, distance=missing)
     for text in (printed([*seeds, broken]), text_of([*seeds, broken], tmp_path / "page.html")):
-        assert re.search(r"distance ↓\s+8\.2±1\.3 \(3 of 4\)\s+3\.5±0\s", text)
+        assert re.search(r"distance ↓\s+8\.2±1\.3 \(3 of 4\)\s+3\.5\s", text)
     assert re.search(r"distance ↓\s+-\s+3\.5\s", printed([broken]))
 
 

@@ -256,7 +256,15 @@ def test_a_scaler_changes_nothing_but_skips_a_step_that_overflows(trainer):
 def test_what_comes_next_is_a_command_that_works(points, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(points(run="run of mine"), points.registry)
-    command = capsys.readouterr().out.rpartition("next:")[2].strip()
-    program, *words = shlex.split(command)
-    assert program == "gangen" and cli.main(words) == 0
-    assert (tmp_path / "samples.png").exists()
+    following, report = capsys.readouterr().out.rpartition("next:")[2].strip().split("\nreport:")
+    for command in (following, report.partition("    (")[0]):
+        program, *words = shlex.split(command)
+        assert program == "gangen" and cli.main(words) == 0
+    assert (tmp_path / "samples.png").exists() and (tmp_path / "run of mine/report.html").exists()
+
+
+def test_a_run_with_metrics_ends_with_how_to_measure_it(points, capsys):
+    train(points("metrics=[image/modes]"), points.registry)
+    assert re.search(
+        r"\nreport:  gangen eval (\S+)    \(measures it, and writes \1/report.html\)", capsys.readouterr().out
+    )
