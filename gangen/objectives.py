@@ -52,13 +52,13 @@ def judged(discriminator: nn.Module, rows: Tensor, *condition: Batch) -> Tensor:
 
 
 class AdversarialGame(nn.Module):
-    """Goodfellow et al. (2014), with a ``loss`` and penalties of your choice.
+    """Goodfellow et al. (2014), with a loss and penalties of your choice.
 
-    ``penalties`` are added to the loss of every ``discriminate``. Where they look at the rows that the loss looks at,
-    one pass of the discriminator serves both, its dropout and augmentation drawn once; under mixed precision they take
-    a pass of their own, in float32. ``lazy_penalties`` are what the turn ``penalize`` plays, as in
-    ``penalize: {every: 16}`` (lazy regularisation, Karras et al. 2020, appendix B): weights count as they are, so a
-    penalty that is played every 16th step wants 16 times its weight.
+    ``loss`` is what either player makes of the logits. ``penalties`` are added to the loss of every ``discriminate``.
+    Where they look at the rows that the loss looks at, one pass of the discriminator serves both, its dropout and
+    augmentation drawn once; under mixed precision they take a pass of their own, in float32. ``lazy_penalties`` are
+    what the turn ``penalize`` plays, as in ``penalize: {every: 16}`` (lazy regularisation, Karras et al. 2020, appendix
+    B): weights count as they are, so a penalty that is played every 16th step wants 16 times its weight.
 
     The generator has ``sample(n, condition)``; the discriminator maps ``(rows, condition)`` to logits, one for each row
     or for each of its parts, float ``[B, parts]``. The condition of both is the batch. A game of your own overrides

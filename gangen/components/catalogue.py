@@ -94,9 +94,9 @@ def component_lines(registry: Registry, name: str) -> Iterator[str]:
 
 
 def option_rows(parameters: Sequence[Parameter]) -> list[tuple[str, str, str, str]]:
-    """Of each option its name, type, default, and what is said of it."""
+    """Of each option its name, type, default, and what is said of it; and where components are listed that it takes."""
     return [
-        (it.name, _words(it.annotation), "required" if it.default is REQUIRED else _written(it.default), it.about)
+        (it.name, _words(it.annotation), "required" if it.default is REQUIRED else _written(it.default), _about(it))
         for it in parameters
     ]
 
@@ -166,6 +166,17 @@ def _words(annotation: Any) -> str:
     if "title" in getattr(annotation, "model_config", {}):
         return str(annotation.model_config["title"])
     return WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())
+
+
+def _about(it: Parameter) -> str:
+    kinds = [f"gangen plugins {kind} lists them" for kind in dict.fromkeys(_kinds(it.annotation))]
+    return "; ".join([it.about, *kinds] if it.about else kinds)
+
+
+def _kinds(annotation: Any) -> Iterator[str]:
+    """Those of the components that an option takes."""
+    for argument in typing.get_args(annotation):
+        yield from [argument.kind] if isinstance(argument, Part) else _kinds(argument)
 
 
 def _bounds(mark: Any) -> Iterator[tuple[str, Any]]:

@@ -89,7 +89,7 @@ def from_object(found: Any, method: str = "__init__") -> list[Parameter]:
     else:
         texts, functions = [], [found] if method == "__init__" else []
     try:
-        options = _parameters((function, "\n\n".join([*texts, function.__doc__ or ""])) for function in functions)
+        options = _parameters((function, "\n\n".join([function.__doc__ or "", *texts])) for function in functions)
     except (NameError, TypeError, AttributeError) as error:
         raise PluginError(f"cannot read the annotations of {found.__qualname__}: {error}") from error
     fields = dataclasses.fields(found) if dataclasses.is_dataclass(found) else ()
@@ -162,7 +162,7 @@ def _stub(module: ast.Module, node: ast.AST, namespace: dict[str, Any], text: st
     arguments = ast.arguments([], [], None, node.args.kwonlyargs, node.args.kw_defaults, node.args.kwarg, [])
     stub = ast.FunctionDef("stub", arguments, [ast.Pass()], [])
     code = compile(ast.fix_missing_locations(ast.Module([stub], [])), "<options>", "exec")
-    return _evaluated(code, module, namespace)["stub"], f"{text}\n\n{ast.get_docstring(node)}"
+    return _evaluated(code, module, namespace)["stub"], f"{ast.get_docstring(node)}\n\n{text}"
 
 
 def _evaluated(code: CodeType, module: ast.Module, namespace: Mapping[str, Any]) -> dict[str, Any]:

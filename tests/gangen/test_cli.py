@@ -404,7 +404,7 @@ def test_show_lists_options_with_types_and_defaults(echo, capsys):
     assert "latent_dim integer >= 1 4" in lines
     assert "echo/mlp: discriminator, from gangen-echo 0.3.1" in lines
     assert cli.main(["show", "echo/gan"]) == 0
-    assert "loss loss non_saturating" in " ".join(capsys.readouterr().out.split())
+    assert "loss loss non_saturating gangen plugins losses lists them" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("name", ["sharper", "acme/sharper"])
@@ -424,6 +424,10 @@ def test_show_says_what_options_are_and_how_samples_are_set(echo, capsys):
     assert cli.main(["show", "echo/mlp"]) == 0
     sampling = capsys.readouterr().out.split("  sampling")[1]
     assert "scale number 1.0" in " ".join(sampling.split())
+    # What its method says of a setting goes before what its class says of an option of the same name.
+    assert cli.main(["show", "image/dcgan"]) == 0
+    sampling = " ".join(capsys.readouterr().out.split("  sampling")[1].split())
+    assert "truncation number > 0 and <= 1 1.0" in sampling and "latent are latents to start from" in sampling
 
 
 @pytest.mark.parametrize(

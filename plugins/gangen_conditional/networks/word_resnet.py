@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
 from gangen import Batch, Part, UsageError
@@ -156,7 +156,12 @@ class WordResNetGenerator(LatentGenerator):
         return Gaussian((code.mean - expected.mean) / scale, code.log_variance - expected.log_variance)
 
     def sample(
-        self, n: int, condition: Batch | None = None, *, truncation: float = 1.0, latent: Tensor | None = None
+        self,
+        n: int,
+        condition: Batch | None = None,
+        *,
+        truncation: Annotated[float, Interval(gt=0, le=1)] = 1.0,
+        latent: Tensor | None = None,
     ) -> Tensor:
         """``n`` images with gradient of the texts, "input" of the condition; the rest is as in LatentGenerator."""
         latent = self.latent(n) if latent is None else latent

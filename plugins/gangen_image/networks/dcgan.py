@@ -67,8 +67,9 @@ class DCGANDiscriminator(Discriminator):
     ``minibatch_std`` is the group size of minibatch standard deviation, 0 for none. A gradient penalty wants
     another norm than "batch", which makes a row's logit depend on the others.
 
-    ``width`` is how many channels there are after the first layer, twice as many at each halving up to
-    ``max_width``. ``norm`` normalises over the batch, over a channel of an image, over an image, or not at all.
+    ``width`` is how many channels there are after the first layer, twice as many at each halving. No layer has more
+    than ``max_width`` channels. ``norm`` normalises over the batch, over a channel of an image, over an image, or not
+    at all.
 
     Raises:
         UsageError: a size other than a power of two from 8.

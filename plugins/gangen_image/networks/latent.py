@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
 from gangen import UsageError, label_of, noise
@@ -122,12 +122,12 @@ class LatentGenerator(nn.Module):
         n: int,
         condition: Mapping[str, Tensor] | None = None,
         *,
-        truncation: float = 1.0,
+        truncation: Annotated[float, Interval(gt=0, le=1)] = 1.0,
         latent: Tensor | None = None,
     ) -> Tensor:
         """``n`` samples with gradient.
 
-        ``truncation`` below 1 draws latents nearer to their mean, see ``Latent.truncate``; ``latent`` are latents to
+        ``truncation`` below 1 draws latents nearer to their mean, see ``Latent.truncate``. ``latent`` are latents to
         start from in the place of fresh ones.
         """
         latent = self.latent(n) if latent is None else latent

@@ -204,7 +204,7 @@ class StyleGenerator(LatentGenerator):
         n: int,
         condition: Mapping[str, Tensor] | None = None,
         *,
-        truncation: float = 1.0,
+        truncation: Annotated[float, Interval(ge=-2, le=2)] = 1.0,
         latent: Tensor | None = None,
     ) -> Tensor:
         """``n`` images with gradient.

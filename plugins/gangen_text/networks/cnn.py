@@ -21,15 +21,16 @@ ROWS_AT_ONCE = 1024
 class CNNDiscriminator(TextDiscriminator):
     """Convolutions over time, max pooling (Kim, 2014), one highway layer, dropout and a projection on the label.
 
-    The discriminator of SeqGAN (Yu et al., 2017) where ``filter_widths`` are 1 to 10, 15 and 20, with ``own_gate``. The
-    highway layer (Srivastava et al., 2015) uses one matrix for its transform and its gate, or with ``own_gate`` two,
-    and a bias of the gate that begins at -2. Labels enter as in Miyato and Koyama (2018, eq. 4). Padding counts as a
-    token; text shorter than a filter is filled up with zeros.
+    ``filter_widths`` are how many tokens each filter spans; in SeqGAN (Yu et al., 2017) they are 1 to 10, 15 and 20.
+    The highway layer (Srivastava et al., 2015) uses one matrix for its transform and its gate. With ``own_gate``, as in
+    SeqGAN, it has another one for the gate, whose bias begins at -2. Labels enter as in Miyato and Koyama (2018, eq.
+    4). Padding counts as a token; text shorter than a filter is filled up with zeros.
 
-    With more than one, a text has so many ``representations``, each by an embedding of its own, and as many logits; all
-    else they share. RelGAN has 64, with ``embedding_dim: 1`` (Nie et al. 2019, section 2.3).
+    ``embedding_dim`` is the size of an embedding. With more than one, a text has so many ``representations``, each by
+    an embedding of its own, and as many logits; all else they share. RelGAN has 64, with ``embedding_dim: 1`` (Nie et
+    al. 2019, section 2.3).
 
-    ``embedding_dim`` is the size of an embedding. ``filter_counts`` says how many filters there are of each width.
+    ``filter_counts`` says how many filters there are of each width.
     ``dropout`` acts before the last layer. ``spectral_norm`` divides weights of filters, highway and output by their
     largest singular value (Miyato et al., 2018).
 

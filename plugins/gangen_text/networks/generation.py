@@ -108,7 +108,7 @@ class Autoregressive(nn.Module, ABC):
         n: int,
         condition: Condition | None = None,
         *,
-        temperature: float = 1.0,
+        temperature: Annotated[float, Interval(ge=1e-6, le=1_000_000)] = 1.0,
         top_k: Annotated[int, Ge(0)] = 0,
         top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0,
         min_p: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
@@ -116,9 +116,10 @@ class Autoregressive(nn.Module, ABC):
     ) -> Tensor:
         """``n`` rows, int64 ``[n, length]``, without gradient.
 
-        Logits are divided by ``temperature``; then all but the ``top_k`` likeliest tokens (0: all), and those
-        outside of the likeliest ``top_p`` of the probability, are left out. Tokens less likely than ``min_p`` times
-        the likeliest one are left out too. A condition's "prefix", int64 ``[n, p]``, is kept and continued.
+        Logits are divided by ``temperature`` before all else. All but the ``top_k`` likeliest tokens are left out (0:
+        none are). Tokens outside of the likeliest ``top_p`` of the probability are left out. Tokens less likely than
+        ``min_p`` times the likeliest one are left out too. A condition's "prefix", int64 ``[n, p]``, is kept and
+        continued.
 
         Of ``best_of`` such rows the one is kept to which the network itself, at temperature 1, gives the highest
         likelihood, often a short one: rejection by the generator (Caccia et al., 2020).

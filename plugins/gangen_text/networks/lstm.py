@@ -35,7 +35,7 @@ class LSTMGenerator(Autoregressive):
     while likelihoods are computed in training mode; sampling, relaxed rows and rollouts have none.
     ``init_std`` draws all parameters from N(0, init_std^2) (1.0: the oracle of SeqGAN) instead of torch's defaults.
 
-    ``embedding_dim`` is the size of an embedding, ``hidden_dim`` that of a state; there are ``layers`` LSTMs one
+    ``embedding_dim`` is the size of an embedding. ``hidden_dim`` is the size of a state. ``layers`` LSTMs stand one
     above the other. ``tie_embeddings`` makes the output layer's weights those of the embedding.
 
     Raises:
@@ -104,8 +104,8 @@ class LSTMDiscriminator(TextDiscriminator):
     and Koyama, 2018, eq. 4). That of a whole text is the one of its first end token, or of its last token where there
     is none; in a relaxed row the end is where it is the largest entry.
 
-    ``embedding_dim`` is the size of an embedding, ``hidden_dim`` that of a state; there are ``layers`` LSTMs one above
-    the other. ``dropout`` acts on embeddings and on states.
+    ``embedding_dim`` is the size of an embedding. ``hidden_dim`` is the size of a state. ``layers`` LSTMs stand one
+    above the other. ``dropout`` acts on embeddings and on states.
     """
 
     def __init__(
