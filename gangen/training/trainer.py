@@ -23,6 +23,7 @@ from gangen.torch_draws import undisturbed
 from gangen.training.data_digests import digests_of
 from gangen.training.faults import NotFinite
 from gangen.training.meter import Meter
+from gangen.training.pace import Pace
 from gangen.training.phases import Phase, Turn
 from gangen.training.players import Player, learning, networks_of
 from gangen.training.trial import Trial
@@ -102,6 +103,7 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.state = State()
         self.meter = Meter(self.device)
+        self.pace = Pace()
         self.stopping: str | None = None
         self.left_out: list[str] = []
         self._watched: set[str] = set()
@@ -114,11 +116,15 @@ class Trainer:
             for callback in self.callbacks:
                 closing.callback(self._tell_one, callback, "close")
             self._tell("start")
+            self.pace.begin()
             while self.state.phase < len(self.phases) and not self.stopping:
                 phase = self.phases[self.state.phase]
+                if self.state.step == 0:
+                    self.pace.begin()
                 with during(f"phase {phase.name}, step {self.state.step + 1}"):
                     with undisturbed():
                         self.play_step(phase)
+                    self.pace.count()
                     self._tell("after_step")
             self._tell("finish")
 

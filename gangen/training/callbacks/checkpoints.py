@@ -34,9 +34,10 @@ class Checkpoints(Callback):
             self._keep_phase(trainer)  # once the last phase, where others were added to a run that had ended
 
     def after_step(self, trainer: Trainer) -> None:
-        self._keep_phase(trainer)
-        if due(trainer, self.every):
-            self._save(trainer)
+        with trainer.pace.paused():
+            self._keep_phase(trainer)
+            if due(trainer, self.every):
+                self._save(trainer)
 
     def _keep_phase(self, trainer: Trainer) -> None:
         state = trainer.state

@@ -39,7 +39,7 @@ class Evaluations(Callback):
 
     def after_step(self, trainer: Trainer) -> None:
         if due(trainer, self.every):
-            with whole(trainer.players.values()):
+            with trainer.pace.paused(), whole(trainer.players.values()):
                 self._evaluate(trainer)
 
     def _evaluate(self, trainer: Trainer) -> None:

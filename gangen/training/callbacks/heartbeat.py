@@ -27,25 +27,24 @@ _EVERY = 5.0
 class Heartbeat(Callback):
     """Writes ``heartbeat.json``, on the main process: after the first step, every few seconds, and how the run ends.
 
-    Speed is that since the time before. Where it cannot be written, training goes on without.
+    Where it cannot be written, training goes on without.
     """
 
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
-        self._speed: float | None = None
+        self._beaten: float | None = None
         self._ended = False
 
     def start(self, trainer: Trainer) -> None:
-        self._from, self._at = trainer.state.total, time.monotonic()
-        self._begun = self._at - _trained_for(self.run)
+        self._begun = time.monotonic() - _trained_for(self.run)
 
     def after_step(self, trainer: Trainer) -> None:
-        if self._speed is None or time.monotonic() - self._at >= _EVERY:
+        if self._beaten is None or time.monotonic() - self._beaten >= _EVERY:
             self._beat(trainer, "training")
 
     def finish(self, trainer: Trainer) -> None:
         self._ended = True
-        if self._speed is None:  # nothing was left to play
+        if self._beaten is None:  # nothing was left to play
             return
         if trainer.state.phase < len(trainer.phases):
             self._beat(trainer, "stopped", f"by {trainer.stopping}")
@@ -58,15 +57,12 @@ class Heartbeat(Callback):
             self._beat(trainer, "error", visible(summary(error)))
 
     def _beat(self, trainer: Trainer, state: str, reason: str = "") -> None:
-        steps, seconds = trainer.state.total - self._from, time.monotonic() - self._at
-        if self._speed is None or seconds >= _EVERY:
-            self._speed = steps / max(seconds, 1e-9)
-            self._from, self._at = trainer.state.total, time.monotonic()
+        self._beaten = time.monotonic()
         beat = Beat(
             **stamp(trainer),
             steps=sum(phase.steps for phase in trainer.phases),
             time=time.time(),
-            steps_per_second=self._speed,
+            steps_per_second=trainer.pace.steps_per_second or None,
             memory=memory_taken(trainer.device),
             state=state,
             reason=reason,

@@ -4,7 +4,8 @@ import math
 import time
 from functools import partial
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from gangen.console import Console
 from gangen.contracts import Callback
@@ -39,8 +40,7 @@ class Log(Callback):
         self._spoken = self._shown = -math.inf
 
     def start(self, trainer: Trainer) -> None:
-        self._shown = self._at = time.monotonic()
-        self._from = trainer.state.total
+        self._shown = time.monotonic()
         if self.main:
             for row in self.run.read_metrics():
                 if "warning" not in row:
@@ -48,10 +48,20 @@ class Log(Callback):
         if not self.main or not self.console.is_terminal:
             return
         plain = partial(TextColumn, markup=False)
-        columns = plain("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        self._bar = Progress(*columns, plain("{task.fields[losses]}"), console=self.console)
+        # Where a line is short of room losses give way first, then the bar.
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        self._bar = Progress(
+            plain("{task.description}"),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            BarColumn(12),
+            plain("{task.fields[pace]}"),
+            plain("{task.fields[losses]}", table_column=rest),
+            console=self.console,
+            expand=True,
+        )
         self._tasks = [
-            self._bar.add_task(phase.name, total=phase.steps, start=False, losses="") for phase in trainer.phases
+            self._bar.add_task(phase.name, total=phase.steps, start=False, pace="", losses="")
+            for phase in trainer.phases
         ]
         for done in range(trainer.state.phase):
             self._bar.update(self._tasks[done], completed=trainer.phases[done].steps)
@@ -60,8 +70,8 @@ class Log(Callback):
     def after_step(self, trainer: Trainer) -> None:
         number, step = position(trainer)
         phase = trainer.phases[number]
-        if number and step == 1:  # what lies between two phases, as an evaluation, is no pace
-            self._from, self._at = trainer.state.total, time.monotonic()
+        if self._bar and number and step == 1:  # the time that is left stands in one line alone
+            self._bar.update(self._tasks[number - 1], pace="")
         if self._bar:
             self._bar.start_task(self._tasks[number])
             self._bar.update(self._tasks[number], completed=step)
@@ -75,15 +85,11 @@ class Log(Callback):
         self.console.print(words, **PLAIN)
 
     def _pace(self, trainer: Trainer) -> str:
-        """Steps a second since this was last asked, how long the run will go on at that, and what memory it has."""
-        seconds, self._at = time.monotonic() - self._at, time.monotonic()
-        steps, self._from = trainer.state.total - self._from, trainer.state.total
-        memory = f"{memory_taken(trainer.device) / 2**20:,.0f} MiB"
-        if not steps:
-            return f"({memory})"
+        """Steps a second, how long the run will train on at that, and what memory it has."""
+        speed, memory = trainer.pace.steps_per_second, f"{memory_taken(trainer.device) / 2**20:,.0f} MiB"
         left = sum(phase.steps for phase in trainer.phases) - trainer.state.total
-        ahead = f", {duration(left * seconds / steps)} left" if left else ""
-        return f"({steps / max(seconds, 1e-9):.3g} steps/s{ahead}, {memory})"
+        ahead = f", {duration(left / speed)} left" if left else ""
+        return f"({speed:.3g} steps/s{ahead}, {memory})"
 
     def _report(self, trainer: Trainer, phase: Phase, number: int, step: int) -> None:
         figures = trainer.meter.read()
@@ -97,8 +103,7 @@ class Log(Callback):
             losses = (
                 f"{name.removesuffix('/loss')} {value:.3f}" for name, value in figures.items() if name.endswith("/loss")
             )
-            words = visible("  ".join([*losses, self._pace(trainer)]))
-            self._bar.update(self._tasks[number], losses=words)
+            self._bar.update(self._tasks[number], pace=self._pace(trainer), losses=visible("  ".join(losses)))
         elif step == phase.steps or time.monotonic() - self._spoken > _QUIET:
             self._spoken = time.monotonic()
             words = "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.count("/") == 1)

@@ -46,7 +46,8 @@ class Sheets(Callback):
 
     def after_step(self, trainer: Trainer) -> None:
         if due(trainer, self.every):
-            with whole(trainer.players.values()), pardoning(trainer, self.run, self.console, "a sheet of samples"):
+            pardoned = pardoning(trainer, self.run, self.console, "a sheet of samples")
+            with trainer.pace.paused(), whole(trainer.players.values()), pardoned:
                 self._draw(trainer)
 
     def _draw(self, trainer: Trainer) -> None:

@@ -23,9 +23,9 @@ from gangen.training.run import train
 
 @pytest.fixture
 def trainer(points):
-    def make(*overrides: str, terminal: bool = False):
+    def make(*overrides: str, terminal: bool = False, width: int = 150):
         loaded, screen = points(*overrides), io.StringIO()
-        run, console = RunDirectory(loaded.run), Console(file=screen, force_terminal=terminal, width=150)
+        run, console = RunDirectory(loaded.run), Console(file=screen, force_terminal=terminal, width=width)
         run.begin(loaded, {})
         return assemble(loaded, points.registry, Accelerator(cpu=True), run, console), screen
 
@@ -151,6 +151,16 @@ def test_a_terminal_shows_a_bar_for_each_phase(trainer):
     assert "discriminate 0." in said or "discriminate 1." in said
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_terminal_of_any_usual_width_shows_the_step_and_one_time_that_is_left(width, trainer):
+    playing, screen = trainer("every.log=1", terminal=True, width=width)
+    playing.fit()
+    lines = re.sub("\x1b[^a-zA-Z]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "\n").splitlines()
+    shown = [line for line in lines if re.match(r"adversarial +4/8", line)]
+    assert shown and all(len(line) <= width and line.count("left") == 1 for line in shown)
+    assert all(re.search(r" 4/8 .*\([\d.e+]+ steps/s, \d+ s left, [\d,]+ MiB\)", line) for line in shown)
+
+
 def test_a_log_has_a_line_for_each_phase(trainer):
     playing, screen = trainer()
     playing.fit()
@@ -161,10 +171,12 @@ def test_a_log_has_a_line_for_each_phase(trainer):
 def test_between_figures_that_come_seldom_a_slow_game_shows_its_step(trainer, monkeypatch):
     playing, screen = trainer("every={log: 4, checkpoint: 3}")
     clock = iter(range(0, 10_000, 30))
-    monkeypatch.setattr("gangen.training.callbacks.progress.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    for module in ("callbacks.progress", "pace"):
+        fake = SimpleNamespace(monotonic=lambda: next(clock))
+        monkeypatch.setattr(f"gangen.training.{module}.time", fake)
     playing.fit()
     lines = [line for line in screen.getvalue().splitlines() if line.startswith("adversarial")]
-    assert re.fullmatch(r"adversarial 1/8  \(\d+ MiB\)", lines[0])  # the time since warm_up is none of its steps
+    assert re.fullmatch(r"adversarial 1/8  \(0\.\d+ steps/s, \d+ min left, \d+ MiB\)", lines[0])
     assert lines[1].startswith("adversarial 2/8  discriminate/loss ") and " steps/s, " in lines[1]
     assert re.fullmatch(r"adversarial 3/8  \(0\.\d+ steps/s, \d+ min left, \d+ MiB\)", lines[2])
 

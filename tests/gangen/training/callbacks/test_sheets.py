@@ -11,6 +11,7 @@ from rich.console import Console
 from gangen.contracts import sheet_rows
 from gangen.run_directory import RunDirectory
 from gangen.training.callbacks.sheets import Sheets, real_sheet
+from gangen.training.pace import Pace
 
 HELDOUT = {"x": torch.arange(6), "label": torch.tensor([0, 1, 0, 1, 0, 0])}
 
@@ -65,7 +66,7 @@ def test_a_preview_does_not_steer_the_terminal(tmp_path):
     state, phases = SimpleNamespace(total=3, phase=0, step=3), [SimpleNamespace(name="play", steps=3)]
     data, networks = SimpleNamespace(codec=codec), SimpleNamespace()
     place = {"state": state, "phases": phases, "device": torch.device("cpu")}
-    trainer = SimpleNamespace(data=data, players={}, networks=networks, seed=0, strict=True, **place)
+    trainer = SimpleNamespace(data=data, players={}, networks=networks, seed=0, strict=True, pace=Pace(), **place)
     sampler = SimpleNamespace(networks=(), sample=lambda n, condition: torch.zeros(n))
     screen = StringIO()
     Sheets(RunDirectory(tmp_path), 3, sampler, Console(file=screen)).after_step(trainer)
