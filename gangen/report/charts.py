@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -39,6 +40,8 @@ _DASHES = (0, (4, 2))
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X")
 # Begins the name of a part that is a tip's text, which browsers show where one points at it.
 _TIP = "tip: "
+# So many letters of an axis' title are as long as a chart is high.
+_TALL = 24
 # A line of more points than this is thinned, and one of fewer shows each of them.
 _MANY, _FEW = 400, 30
 # Figures that differ by more than this factor are drawn on a logarithmic axis.
@@ -65,7 +68,8 @@ class Mark(NamedTuple):
 class Line(NamedTuple):
     """One curve: its name, its points ``(x, y)``, its place in the palette; and of ``runs``, whose mean it is, those.
 
-    ``marks`` lie where it was measured, on the curve or beside it.
+    ``marks`` lie where it was measured, on the curve or beside it. ``band`` is an interval around it, of points
+    ``(x, low, high)``.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Line(NamedTuple):
     dashed: bool = False
     runs: Sequence[Points] = ()
     marks: Sequence[Mark] = ()
+    band: Points = ()
 
 
 def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, wide: bool = False) -> Markup:
@@ -84,7 +89,7 @@ def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, 
     with _drawing(title, (5.6, 2.7) if wide else (3.6, 2.3)) as (figure, svg):
         axes = figure.add_subplot()
         draw_lines(axes, lines, phases)
-        axes.set_ylabel(f"\u200b{title}")
+        axes.set_ylabel(f"\u200b{textwrap.fill(title, _TALL)}")
         if several(lines):
             width = max(len(line.name) for line in lines)
             columns = max(1, min(4, (80 if wide else 50) // (width + 8)))
@@ -110,14 +115,20 @@ def draw_lines(axes: Any, lines: Sequence[Line], phases: Mapping[str, int]) -> N
             markersize=3,
             label=None if line.dashed else f"\u200b{line.name}",  # without it a name in _underscores is hidden
         )
-    values = [value for line in lines for _, value in line.points if math.isfinite(value)]
+        if line.band:
+            x, low, high = zip(*line.band, strict=True)
+            axes.fill_between(x, low, high, color=PALETTE[line.colour % len(PALETTE)], alpha=0.2, linewidth=0)
+    drawn = [value for line in lines for point in (*line.points, *line.band) for value in point[1:]]
+    values = [value for value in drawn if math.isfinite(value)]
     if values and min(values) > 0 and max(values) > _WIDE * min(values):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
+    elif len(set(values)) == 1 and values[0]:  # else a tenth of it fills the axis
+        axes.set_ylim(*sorted((0, 1.2 * values[0])))
     for phase, start in phases.items():
         if start > 0:
             axes.axvline(start, color=_INK, alpha=0.5, linewidth=0.8, linestyle=":")
-            place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "va": "top", "ha": "right"}
+            place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "va": "top", "ha": "left"}
             axes.text(start, 0.98, phase, size=7.5, alpha=0.7, **place)
     axes.margins(x=0.02)
     axes.locator_params(axis="x", nbins=5, integer=True)

@@ -103,20 +103,23 @@ def charts_of_turns(rows: list[Row]) -> list[Chart]:
 
 
 def panels_of_metrics(rows: list[Row]) -> list[Panel]:
-    """One for all figures that differ in a last number only."""
+    """One for all figures that differ in a last number only; NAME_low and NAME_high are a band around NAME."""
     history = _history((row["step"], name, it.value) for row in rows for name, it in figures_of(row).items())
     floors = _history((row["step"], name, it.real) for row in rows for name, it in figures_of(row).items())
+    bands = {name: band for name in history if (band := _band(name, history))}
+    ends = {f"{name}_{end}" for name in bands for end in ("low", "high")}
     stems: dict[str, list[str]] = {}
     for name, points in history.items():
-        if len(points) > 1:
+        if len(points) > 1 and name not in ends:
             stems.setdefault(re.sub(r"_\d+$", "", name), []).append(name)
     panels = []
     for stem, names in stems.items():
         shown = names[:_LINES]
-        lines = [Line(name, history[name], place) for place, name in enumerate(shown)]
+        lines = [Line(name, history[name], place, band=bands.get(name, ())) for place, name in enumerate(shown)]
         real = [Line(name, floors[name], place, True) for place, name in enumerate(shown) if name in floors]
         title = stem if len(names) > 1 else names[0]
-        remark = "; ".join([*_some(shown, names), *(["dashed: real data"] if real else [])])
+        interval = ["shaded: its interval"] if any(line.band for line in lines) else []
+        remark = "; ".join([*_some(shown, names), *interval, *(["dashed: real data"] if real else [])])
         panels.append(Panel(title, lines + real, remark))
     return panels
 
@@ -137,6 +140,12 @@ def panels_of_turns(rows: list[Row]) -> list[Panel]:
             shown = drawn[:_LINES]
             panels.append(Panel(group, shown, drawn[0].name if len(drawn) == 1 else "".join(_some(shown, drawn))))
     return panels
+
+
+def _band(name: str, history: History) -> list[tuple[float, float, float]]:
+    """Points ``(step, low, high)`` of a figure that has an interval."""
+    low, high = (dict(history.get(f"{name}_{end}", ())) for end in ("low", "high"))
+    return [(step, low[step], high[step]) for step in low if step in high]
 
 
 def _some(shown: Sized, found: Sized) -> list[str]:

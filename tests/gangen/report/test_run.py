@@ -24,6 +24,7 @@ from gangen.metrics.figures import Figure
 from gangen.metrics.tradeoff import Axis, Tradeoff
 from gangen.report import samples, write_report
 from gangen.report.charts import thinned
+from gangen.report.figures import panels_of_metrics
 from gangen.run_directory import RunDirectory
 
 pytest.importorskip("matplotlib")
@@ -137,6 +138,18 @@ def test_what_is_good_near_real_data_is_better_where_it_comes_nearer_from_either
     assert "near (0.433, now 0.465, real 0.458); worse: far (0.00036, now 0.00024, real 0.00035)." in read.text
     assert ["near ≈", "0.433", "0.465", "0.458"] in read.cells
     assert "≈ the nearer to real data the better" in read.text
+
+
+def test_an_interval_is_a_band_around_its_figure_and_no_chart_of_its_own(run):
+    for step in (10, 20):
+        run.append_metrics(
+            {"step": step, "phase": "duel", "gain": Figure(1.0), "gain_low": Figure(0.5), "gain_high": Figure(2.0)}
+        )
+    panels = {it.title: it for it in panels_of_metrics(list(run.read_metrics()))}
+    [line] = panels["gain"].lines
+    assert line.band == [(10, 0.5, 2.0), (20, 0.5, 2.0)] and panels["gain"].remark == "shaded: its interval"
+    assert "shaded: its interval" in page(run).text
+    assert not {"gain_low", "gain_high"} & panels.keys()
 
 
 def test_how_long_what_was_trained_where(run):
