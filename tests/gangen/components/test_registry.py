@@ -214,7 +214,7 @@ def test_a_file_that_an_option_names_and_is_not_there_is_told_of(install):
 
 def test_a_component_that_lacks_what_all_of_its_kind_have_is_refused_by_name(install):
     install("acme", hook("register('a', 'gangen_acme:A')") + "class A:\n    def generator(self, real, fake): ...\n")
-    message = "'acme/a' of gangen-acme lacks relativistic, discriminator, which every loss has; see gangen docs contract"
+    message = "of gangen-acme lacks relativistic, discriminator, which every loss has; see gangen docs contract"
     with pytest.raises(PluginError, match=message):
         Registry.discover().build(Use("losses", "acme/a", {}))
 
