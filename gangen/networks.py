@@ -181,6 +181,14 @@ def batch_needs(net: nn.Module) -> tuple[int, int]:
     return getattr(net, "batch_multiple", 1), getattr(net, "batch_least", 1)
 
 
+def judges_all(logits: Tensor, rows: int, net: nn.Module) -> bool:
+    """Whether there is a logit, or several in further dimensions, for each of so many ``rows``, or for each pack of
+    them: ``batch_multiple`` of ``net`` has whole packs.
+    """
+    count = len(logits) if logits.dim() else 0
+    return count > 0 and rows % count == 0 and batch_needs(net)[0] % (rows // count) == 0
+
+
 def count_parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 

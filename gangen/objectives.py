@@ -13,7 +13,7 @@ from gangen.components.registry import name_of
 from gangen.contracts import Batch, Clock, Stats, updates
 from gangen.errors import PluginError, UsageError
 from gangen.losses import accuracy, at_least_float32
-from gangen.networks import Players, batch_needs
+from gangen.networks import Players, judges_all
 from gangen.penalties import Judge
 
 
@@ -38,14 +38,14 @@ class Mean:
 def judged(discriminator: nn.Module, rows: Tensor, *condition: Batch) -> Tensor:
     """What a discriminator says of ``rows``: logits, float32 or better, ``[B]``, or ``[B, parts]`` of several parts.
 
-    Of rows that it takes in fours, it may say one for each four. Raises PluginError for fewer or more, with which a
-    game would be played: losses are means.
+    Of rows that it takes in fours, it may say one for each two or four. Raises PluginError for fewer or more, with
+    which a game would be played: losses are means.
     """
     logits = discriminator(rows, *condition)
-    count, (multiple, _) = len(rows), batch_needs(discriminator)
-    if not logits.dim() or len(logits) not in (count, count // multiple):
+    if not judges_all(logits, len(rows), discriminator):
         raise PluginError(
-            f"logits of {name_of(discriminator)} are to be [{count}], or [{count}, parts], got {list(logits.shape)}\n"
+            f"logits of {name_of(discriminator)} are to be [{len(rows)}], or [{len(rows)}, parts], got "
+            f"{list(logits.shape)}\n"
             "return one for each row, or several for parts of it"
         )
     return at_least_float32(logits)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gangen import noise
 from gangen.contracts import Batch, sheet_rows
-from gangen.networks import batch_needs, evaluating, load_state, state_of, trainable
+from gangen.networks import batch_needs, evaluating, judges_all, load_state, state_of, trainable
 from gangen.testing.subject import Subject, alike, batch_of, by_rows, data_of, part_of, real_rows
 
 # By how much noise a condition may show in samples that are no floats, as tokens.
@@ -94,14 +94,10 @@ def check_discriminator(
     conditional = heeds_condition and it.positions > 1
     ask = it.forward(conditional)
     logits = ask(it.net, slice(it.size))
-    multiple, _ = batch_needs(it.net)
     it.expect(
-        isinstance(logits, Tensor)
-        and logits.is_floating_point()
-        and logits.dim()
-        and len(logits) in (it.size, it.size // multiple),
+        isinstance(logits, Tensor) and logits.is_floating_point() and judges_all(logits, it.size, it.net),
         "forward(rows, condition) returns logits, float [B], or [B, parts], one for each row, or for each pack of "
-        "batch_multiple rows",
+        "rows, of which batch_multiple has whole ones",
         f"{list(logits.shape)} of {logits.dtype} for {it.size} rows" if isinstance(logits, Tensor) else type(logits),
     )
     it.check(ask, ["rows", "condition"] if conditional else ["rows"])

@@ -97,7 +97,12 @@ def test_logits_that_are_not_one_for_each_row_are_refused(turn):
     with pytest.raises(PluginError, match=r"logits of Averaging are to be \[6\], or \[6, parts\], got \[1\]"):
         play(AdversarialGame(None, loss=NonSaturating(), lazy_penalties=[R1()]), turn, nets)
     nets = Players({"generator": Maker(), "discriminator": InThrees()})
-    play(AdversarialGame(None, loss=NonSaturating(), lazy_penalties=[R1()]), turn, nets)
+    for multiple in (3, 6):  # as where it looks at two packs together
+        nets.discriminator.batch_multiple = multiple
+        play(AdversarialGame(None, loss=NonSaturating(), lazy_penalties=[R1()]), turn, nets)
+    nets.discriminator.batch_multiple = 2
+    with pytest.raises(PluginError, match=r"got \[2\]"):
+        play(AdversarialGame(None, loss=NonSaturating(), lazy_penalties=[R1()]), turn, nets)
 
 
 @pytest.mark.parametrize("loss", [NonSaturating(), RelativisticAverage(), RelativisticPaired()])
