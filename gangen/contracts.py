@@ -323,6 +323,9 @@ class Callback:
     def after_step(self, trainer: Any) -> None:
         """After every step; ``trainer.state`` has counted it already."""
 
+    def meanwhile(self, trainer: Any, words: str) -> None:
+        """On the main process alone: what begins now takes long, and is no step, in words; "" where it is over."""
+
     def watch(self, row: Mapping[str, Any]) -> Iterable[str]:
         """On the main process, with every row of figures that is logged: of turns, or of metrics; returns warnings.
 

@@ -30,8 +30,9 @@ class Beat:
     """What ``heartbeat.json`` holds: ``step`` of ``steps`` of the whole run was done at ``time``, in seconds from 1970.
 
     ``memory`` is in bytes: on CUDA the most that tensors took, elsewhere what the process has now. ``state`` is
-    "training", "finished", "stopped" or "error"; ``reason`` says why it ended, "" where it did not or was to. So far it
-    has trained for ``seconds``, of all its starts together, on ``machine``; ``parameters`` are counted by player.
+    "training", "finished", "stopped" or "error"; ``reason`` says why it ended, or what goes on
+    between two steps, "" where neither. So far it has trained for ``seconds``, of all its starts together, on
+    ``machine``; ``parameters`` are counted by player.
     """
 
     step: Count
@@ -52,8 +53,8 @@ class Row:
     """A folder; what is not known of it is None.
 
     ``state`` is that of a ``Beat``, or "empty" for a run without a step, "damaged", or "no run". ``reason`` says more:
-    who trains, why the run ended, or what is damaged. ``seconds_left`` is at the present speed, of a run that trains.
-    ``figure`` is the newest of its metrics or, without any, of its turns.
+    who trains and what goes on between two steps, why the run ended, or what is damaged. ``seconds_left`` is at the
+    present speed, of a run that trains. ``figure`` is the newest of its metrics or, without any, of its turns.
     """
 
     name: str
@@ -148,7 +149,8 @@ def _read(name: str, run: RunDirectory) -> Row:
         phase, step = logged.get("phase"), logged.get("step", step_of(latest) if latest else None)
         steps = _steps(run.recipe) if run.recipe.exists() else None
     if holder:
-        state, reason = "training", holder
+        doing = beat.reason if beat and beat.state == "training" else ""
+        state, reason = "training", "; ".join(filter(None, (holder, doing)))
     elif beat and beat.state != "training":
         state, reason = beat.state, beat.reason
     elif step is None:

@@ -128,6 +128,12 @@ class Trainer:
                     self._tell("after_step")
             self._tell("finish")
 
+    def meanwhile(self, words: str) -> None:
+        """Tell callbacks what takes place between two steps; see ``Callback.meanwhile``."""
+        for callback in self.callbacks:
+            with during(name_of(callback)):
+                callback.meanwhile(self, words)
+
     def _tell(self, moment: str) -> None:
         for callback in self.callbacks:
             self._tell_one(callback, moment)

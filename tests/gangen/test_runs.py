@@ -12,7 +12,7 @@ from gangen.errors import UsageError
 from gangen.run_directory import RunDirectory
 from gangen.runs import Row, find_runs, table
 from gangen.training import lock
-from gangen.training.run import Stopped
+from gangen.training.run import Stopped, train
 
 FIVE = (
     "phases={first: {steps: 2, turns: {discriminate: 1}}, second: {steps: 3, turns: {discriminate: 1, generate: 1}}}",
@@ -34,6 +34,22 @@ def play(points, interrupted):
 def only(folder):
     (row,) = find_runs(folder)
     return row
+
+
+def test_a_run_that_evaluates_says_so(points, tmp_path, monkeypatch):
+    seen = []
+
+    def look(metric, context):
+        seen.append(only(tmp_path / "runs"))
+        return {"far": 1.0}
+
+    monkeypatch.setattr("gangen_image.metrics.modes.Modes.__call__", look)
+    twice = "metrics=[{use: image/modes}, {use: image/modes, samples: 7}]"
+    train(points(*FIVE, twice, "every.evaluate=2", run="runs/one"), points.registry)
+    assert [row.reason.partition("; ")[2] for row in seen[:2]] == [
+        f"evaluating: metric 'image/modes', {number} of 2" for number in (1, 2)
+    ]
+    assert only(tmp_path / "runs").reason == ""
 
 
 def test_a_run_says_how_far_it_is_and_how_it_ended(play, tmp_path):

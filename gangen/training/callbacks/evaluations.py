@@ -46,8 +46,10 @@ class Evaluations(Callback):
         context = self.context.sampled(trainer.seed, {})
         found: list[Mapping[str, Figure]] = [{} for _ in self.metrics]
         for index, metric in enumerate(self.metrics):
+            trainer.meanwhile(f"evaluating: {name_of(metric)}, {index + 1} of {len(self.metrics)}")
             with pardoning(trainer, self.run, self.console, name_of(metric)):
                 found[index] = measure(metric, context)
+        trainer.meanwhile("")
         figures = joined(found, context)
         for change in self.run.changed_extractors(context.extractors):
             context.warn(change)

@@ -1,5 +1,6 @@
 """A sign of life of a run that trains, and the last one of a run that ended."""
 
+import math
 import os
 import platform
 import sys
@@ -34,13 +35,17 @@ class Heartbeat(Callback):
         self.run = run
         self._beaten: float | None = None
         self._ended = False
-
-    def start(self, trainer: Trainer) -> None:
-        self._begun = time.monotonic() - _trained_for(self.run)
+        self._begun = time.monotonic() - _trained_for(run)
 
     def after_step(self, trainer: Trainer) -> None:
         if self._beaten is None or time.monotonic() - self._beaten >= _EVERY:
             self._beat(trainer, "training")
+
+    def meanwhile(self, trainer: Trainer, words: str) -> None:
+        if words:
+            self._beat(trainer, "training", words)
+        else:
+            self._beaten = -math.inf  # what was said is over, and the next step says so
 
     def finish(self, trainer: Trainer) -> None:
         self._ended = True

@@ -80,6 +80,14 @@ class Log(Callback):
         elif self.main and not self._bar and time.monotonic() - self._shown > _SLOW:
             self._show(f"{phase.name} {step}/{phase.steps}  {self._pace(trainer)}")
 
+    def meanwhile(self, trainer: Trainer, words: str) -> None:
+        number, step = position(trainer)
+        if self._bar:
+            self._bar.update(self._tasks[number], pace=visible(words) or self._pace(trainer))
+        elif words and self.main and time.monotonic() - self._shown > _SLOW:
+            phase = trainer.phases[number]
+            self._show(f"{phase.name} {step}/{phase.steps}  {words}")
+
     def _show(self, words: str) -> None:
         self._shown = time.monotonic()
         self.console.print(words, **PLAIN)
@@ -87,6 +95,8 @@ class Log(Callback):
     def _pace(self, trainer: Trainer) -> str:
         """Steps a second, how long the run will train on at that, and what memory it has."""
         speed, memory = trainer.pace.steps_per_second, f"{memory_taken(trainer.device) / 2**20:,.0f} MiB"
+        if not speed:
+            return f"({memory})"
         left = sum(phase.steps for phase in trainer.phases) - trainer.state.total
         ahead = f", {duration(left / speed)} left" if left else ""
         return f"({speed:.3g} steps/s{ahead}, {memory})"
