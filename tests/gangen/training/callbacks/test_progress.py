@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, on_main_process
 from rich.console import Console
+from rich.progress import Progress
 from safetensors.torch import load_file
 
 from gangen import cli
@@ -152,7 +153,9 @@ def test_a_terminal_shows_a_bar_for_each_phase(trainer):
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_a_terminal_of_any_usual_width_shows_the_step_and_one_time_that_is_left(width, trainer):
+def test_a_terminal_of_any_usual_width_shows_the_step_and_one_time_that_is_left(width, trainer, monkeypatch):
+    update = Progress.update  # which draws ten times a second at most, and the whole game takes less
+    monkeypatch.setattr(Progress, "update", lambda *words, **fields: update(*words, **fields, refresh=True))
     playing, screen = trainer("every.log=1", terminal=True, width=width)
     playing.fit()
     lines = re.sub("\x1b[^a-zA-Z]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "\n").splitlines()
