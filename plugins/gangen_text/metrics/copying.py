@@ -76,7 +76,7 @@ class Copied(AgainstTraining):
         originals, floor = self._real(context)
         found = shares(read(context.samples(self.samples), context.data.codec, self.unit), originals)
         pairs = zip(("copied", "copied_run"), found, floor, strict=True)
-        return {name: Figure(share, real, "real") for name, share, real in pairs}
+        return {name: Figure(share, real, "low") for name, share, real in pairs}
 
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[Originals, tuple[float, float]]:

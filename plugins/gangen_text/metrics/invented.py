@@ -23,7 +23,7 @@ class Invented(AgainstTraining):
         known, floor = self._real(context)
         found = invented(read(context.samples(self.samples), context.data.codec, self.unit), known)
         pairs = zip(("invented", "invented_texts"), found, floor, strict=True)
-        return {name: Figure(share, real, "real") for name, share, real in pairs}
+        return {name: Figure(share, real, "low") for name, share, real in pairs}
 
     @once_a_run
     def _real(self, context: MetricContext) -> tuple[Set[Hashable], tuple[float, float]]:

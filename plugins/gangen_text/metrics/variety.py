@@ -1,7 +1,7 @@
 """How different texts are from one another."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
@@ -20,6 +20,7 @@ class Variety(OfText):
     """
 
     name: str
+    good: ClassVar[Literal["high", "real"]]
     measure: Callable[[Tensor, TextSpec], float]
 
     def __init__(self, *, samples: Annotated[int, Ge(1)] = 1000) -> None:
@@ -27,7 +28,7 @@ class Variety(OfText):
 
     def __call__(self, context: MetricContext) -> dict[str, Figure]:
         found = self.measure(context.samples(self.count(context)), context.data.codec.spec)
-        return {self.name: Figure(found, self._real(context), "real")}
+        return {self.name: Figure(found, self._real(context), self.good)}
 
     @once_a_run
     def _real(self, context: MetricContext) -> float:
@@ -46,6 +47,8 @@ class Variety(OfText):
 
 class NGramVariety(Variety):
     """What such figures have in common that look at runs of ``n`` tokens; their names end in ``_N``."""
+
+    good: ClassVar = "real"
 
     def __init__(self, *, n: Annotated[int, Ge(1)] = 2, **options: Any) -> None:
         super().__init__(**options)
@@ -86,6 +89,7 @@ class Unique(Variety):
     """``unique``: share of distinct texts among samples, beside that among held-out texts (see ``Variety``)."""
 
     name = "unique"
+    good: ClassVar = "high"
 
     def measure(self, tokens: Tensor, spec: TextSpec) -> float:
         # Whatever stands behind the end is no part of a text.

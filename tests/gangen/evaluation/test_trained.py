@@ -84,7 +84,7 @@ def test_what_is_found_is_written_down(runs):
     assert found["metrics"][1] == {"use": "text/nll_oracle", "samples": 20, "protocol": protocol}
     assert list(found["figures"]) == ["nll", "nll_oracle", "nll_oracle_median", "unique"]
     assert found["figures"]["nll_oracle"].keys() == {"value", "real", "good"}
-    assert [figure["good"] for figure in found["figures"].values()] == ["low", "real", "real", "real"]
+    assert [figure["good"] for figure in found["figures"].values()] == ["low", "real", "real", "high"]
 
     [frontier] = found["frontiers"]
     assert frontier["tradeoff"]["quality"] == {"figure": "nll_oracle", "good": "low"}

@@ -45,8 +45,8 @@ def test_copies_beside_those_among_held_out_texts(bench):
     figures = Copied()(bench(samples, train, heldout))
     runs = (6 / 6 + 3 / 3 + 1 / 4 + 0) / 4, (3 / 6 + 1 / 1) / 2
     assert figures == {
-        "copied": Figure(1 / 4, 0.0, "real"),
-        "copied_run": Figure(*map(pytest.approx, runs), "real"),
+        "copied": Figure(1 / 4, 0.0, "low"),
+        "copied_run": Figure(*map(pytest.approx, runs), "low"),
     }
 
 

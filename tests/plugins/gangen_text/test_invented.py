@@ -14,8 +14,8 @@ def test_invented_words_beside_those_of_held_out_texts(bench):
     heldout = ["a zebra sits on the snow", "cat"]
     figures = Invented()(bench(samples, train, heldout))
     assert figures == {
-        "invented": Figure(pytest.approx(2 / 12), pytest.approx(2 / 7), "real"),
-        "invented_texts": Figure(1 / 4, 1 / 2, "real"),
+        "invented": Figure(pytest.approx(2 / 12), pytest.approx(2 / 7), "low"),
+        "invented_texts": Figure(1 / 4, 1 / 2, "low"),
     }
 
 

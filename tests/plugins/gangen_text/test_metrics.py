@@ -126,8 +126,8 @@ def test_entropy_is_that_of_ngrams_of_text(n, figure, real):
 def test_unique_looks_at_texts_up_to_their_end():
     samples = torch.tensor([[3, 4, 2, 0], [3, 4, 2, 5], [3, 4, 5, 2], [3, 4, 5, 5]])
     heldout = torch.cat([HELDOUT, samples[2:3]])
-    assert Unique()(varied(samples, heldout)) == {"unique": Figure(0.75, 0.75, "real")}
-    assert Unique(samples=2)(varied(samples, HELDOUT[1:])) == {"unique": Figure(0.5, 0.5, "real")}
+    assert Unique()(varied(samples, heldout)) == {"unique": Figure(0.75, 0.75, "high")}
+    assert Unique(samples=2)(varied(samples, HELDOUT[1:])) == {"unique": Figure(0.5, 0.5, "high")}
 
 
 @pytest.mark.parametrize("metric", [Distinct, Entropy, Unique])
