@@ -42,7 +42,8 @@ def refuse_suffix(sample: Any, codec: Codec, path: Path) -> None:
         try:
             codec.write([sample], trial)
         except UsageError as error:
-            raise UsageError(str(error).replace(str(trial), str(path))) from None
+            hint = f", or --json -o {path.with_suffix('.jsonl')}" if path.suffix in (".json", ".jsonl") else ""
+            raise UsageError(f"{str(error).replace(str(trial), str(path))}{hint}") from None
 
 
 def as_json(sample: Any, codec: Codec) -> Any:

@@ -7,6 +7,7 @@ wants a model of its own; conversions of others' weights. Of these the command l
 overrides are read, settings of sampling are looked up, and Python is compiled.
 """
 
+import ast
 import importlib
 import re
 import shlex
@@ -156,9 +157,19 @@ def test_commands_do_what_they_are_shown_to_do(page, word, here, capsys):
             assert cli.main(smaller(command)) == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("page", "word"), [("../README.md", "run.metrics"), ("python.md", ".interpolate(")])
-def test_python_does_what_it_is_shown_to_do(page, word, here):
-    exec(compile(block(page, word), page, "exec"), {"gangen": gangen})
+@pytest.mark.parametrize(
+    ("page", "word", "counts"),
+    [("../README.md", "run.metrics", [3, 3, 4]), ("python.md", ".interpolate(", [1, 4, 4, 32])],
+)
+def test_python_does_what_it_is_shown_to_do(page, word, counts, here):
+    found, names = [], {"gangen": gangen}
+    for statement in ast.parse(block(page, word)).body:
+        if isinstance(statement, ast.Expr):
+            found.append(eval(ast.unparse(statement), names))
+        else:
+            exec(ast.unparse(statement), names)
+    assert [len(values) for values in found] == counts
+    assert all(value is not None for values in found for value in values)
 
 
 def test_a_program_runs_as_shown(here):
@@ -294,10 +305,16 @@ def test_commands_that_are_shown_can_be_given(page):
 
 
 @PAGES
-def test_python_that_is_shown_can_be_read(page):
+def test_python_that_is_shown_names_what_there_is(page):
+    named = set()
     for shown in blocks(page):
         if re.search(r"^(import|from) ", shown, re.M):
-            compile(shown, page.name, "exec")
+            for node in ast.walk(ast.parse(shown)):
+                if isinstance(node, ast.ImportFrom) and node.module == "gangen":
+                    named |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "gangen":
+                    named.add(node.attr)
+    assert [name for name in sorted(named) if not hasattr(gangen, name)] == []
 
 
 def test_what_is_said_to_be_installed_with_gangen_can_be():

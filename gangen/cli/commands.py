@@ -86,11 +86,7 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
             file.writelines(f"{line}\n" for line in lines)
     elif output:
         first = next(samples)
-        try:
-            refuse_suffix(first, model.codec, output)
-        except UsageError as error:
-            hint = f", or --json -o {output.with_suffix('.jsonl')}" if output.suffix in (".json", ".jsonl") else ""
-            raise UsageError(f"{error}{hint}") from None
+        refuse_suffix(first, model.codec, output)
         with _writing(output):
             model.codec.write([first, *samples], output, **({"columns": n} if options.interpolate else {}))
     else:
