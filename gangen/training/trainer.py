@@ -131,8 +131,10 @@ class Trainer:
     def meanwhile(self, words: str) -> None:
         """Tell callbacks what takes place between two steps; see ``Callback.meanwhile``."""
         for callback in self.callbacks:
-            with during(name_of(callback)):
-                callback.meanwhile(self, words)
+            hear = getattr(callback, "meanwhile", None)
+            if hear is not None:  # younger than the other moments, which all have
+                with during(name_of(callback)):
+                    hear(self, words)
 
     def _tell(self, moment: str) -> None:
         for callback in self.callbacks:

@@ -212,6 +212,23 @@ def test_threads_that_play_at_once_are_of_one_precision_and_leave_torch_as_it_wa
     assert torch.get_default_dtype() == torch.float32
 
 
+def test_a_callback_that_knows_but_the_moments_of_a_run_sees_one_that_evaluates():
+    class Bystander:
+        steps = 0
+
+        def after_step(self, trainer):
+            Bystander.steps += 1
+
+        def watch(self, row):
+            return ()
+
+        start = finish = close = lambda self, trainer: None
+
+    often = {"metrics": [{"use": "image/modes", "samples": 50}], "every": {"evaluate": 1}}
+    run = gangen.train(POINTS, run="runs/bystander", callbacks=[Bystander], **often)
+    assert Bystander.steps and any("modes" in row for row in run.metrics)
+
+
 @pytest.mark.parametrize("threads", [None, 3])
 @pytest.mark.parametrize("launcher", [None, "ACCELERATE_MIXED_PRECISION"])
 def test_threads_are_those_that_torch_has_but_for_the_one_that_a_launcher_leaves(threads, launcher, monkeypatch):
