@@ -92,6 +92,9 @@ def gangen_metrics(register: Callable) -> None:
     register("unique", ".metrics.variety:Unique", summary="share of distinct samples")
     register("forward_nll", ".metrics.ngram_nll:ForwardNLL", summary="likelihood of samples under real texts' n-grams")
     register("reverse_nll", ".metrics.ngram_nll:ReverseNLL", summary="likelihood of real texts under samples' n-grams")
+    register(
+        "generative_nll", ".metrics.generative_nll:GenerativeNLL", summary="likelihood of samples under another LM"
+    )
     register("bleu", ".metrics.bleu:Bleu", summary="BLEU-2 to 5 of samples against held-out texts")
     register("self_bleu", ".metrics.bleu:SelfBleu", summary="BLEU-2 to 5 of samples against each other")
     register("copied", ".metrics.copying:Copied", summary="how much of samples stands in the training texts")
