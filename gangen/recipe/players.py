@@ -128,8 +128,9 @@ class CopyOf(Section, title="a copy"):
 class PlayerSettings(Section, title="a player"):
     """What a recipe says of a player besides its component.
 
-    ``ema`` is the decay of a moving average of the weights, or its half-life; ``clip`` is the largest norm of a
-    gradient; ``weight_clip`` keeps every weight between minus that and that after each step, as in WGAN.
+    ``ema`` is the decay of a moving average of weights and of the statistics of batch norms, or its half-life; ``clip``
+    is the largest norm of a gradient; ``weight_clip`` keeps every weight between minus that and that after each step,
+    as in WGAN.
 
     A ``frozen`` player never learns. ``init`` names another whose weights this one begins with; networks of another
     kind take over what they have in common, where they can. ``copy_of`` makes it a snapshot of another, frozen but for

@@ -22,6 +22,8 @@ from gangen.training.sharding import Shards, is_part, part_of, rows_of, whole_of
 BUCKET = 25 * 2**20
 # Numbers, of the weights of a player, that are kept to say how large a step was.
 LOOKED_AT = 2**20
+# Statistics of batch norms, as torch names them. Those of the last batches belong to other weights than the average's.
+RUNNING = "running_mean", "running_var"
 
 
 class Player:
@@ -228,9 +230,13 @@ class Player:
 
     @torch.no_grad()
     def _follow(self, average: nn.Module, clock: Clock) -> None:
-        get_ema_multi_avg_fn(self._decay(clock))(*self._pair, None)
-        for averaged, buffer in zip(average.buffers(), self.net.buffers(), strict=True):
-            averaged.copy_(buffer)
+        decay = self._decay(clock)
+        get_ema_multi_avg_fn(decay)(*self._pair, None)
+        for (name, averaged), buffer in zip(average.named_buffers(), self.net.buffers(), strict=True):
+            if name.endswith(RUNNING):
+                averaged.lerp_(buffer, 1 - decay)
+            else:
+                averaged.copy_(buffer)
 
     def _decay(self, clock: Clock) -> float:
         """The share of the average that outlasts a step: less in the beginning, when it would keep untrained weights.

@@ -63,18 +63,32 @@ def test_clipping_bounds_the_norm_of_the_whole_gradient():
     assert torch.allclose(player.net.weight, torch.tensor([[1 - 0.6, 2 - 0.8]]), atol=1e-5)
 
 
-def test_average_follows_the_weights_by_its_decay_and_takes_buffers_over():
+def test_average_follows_weights_and_statistics_by_its_decay_and_takes_other_buffers_over():
     net = nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 1))
+    net.register_buffer("other", torch.zeros(1))
     player = Player("generator", net, descent(), ema=0.75)
     player.seen = 1000
-    before = net[1].weight.detach().clone()
-    for parameter in net.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    net[0].running_mean.fill_(5.0)
-    player.step(CLOCK)
-    assert torch.allclose(player.average[1].weight, 0.75 * before + 0.25 * net[1].weight)
-    assert player.average[0].running_mean.item() == 5.0
-    assert not any(parameter.requires_grad for parameter in player.average.parameters())
+    weights, means, variances = [net[1].weight.detach().clone()], [0.0], [1.0]
+    for mean, variance in ((5.0, 3.0), (-1.0, 7.0)):
+        for parameter in net.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        net[0].running_mean.fill_(mean)
+        net[0].running_var.fill_(variance)
+        net[0].num_batches_tracked += 1
+        net.other.fill_(mean)
+        player.step(CLOCK)
+        weights.append(net[1].weight.detach().clone())
+        means.append(mean)
+        variances.append(variance)
+    average = player.average
+    for found, given in (
+        (average[1].weight, weights),
+        (average[0].running_mean, means),
+        (average[0].running_var, variances),
+    ):
+        assert found.item() == pytest.approx(float(0.75**2 * given[0] + 0.25 * 0.75 * given[1] + 0.25 * given[2]))
+    assert (average.other.item(), average[0].num_batches_tracked.item()) == (-1.0, 2)
+    assert not any(parameter.requires_grad for parameter in average.parameters())
 
 
 def test_averaged_is_the_network_itself_where_none_is_kept():
