@@ -68,7 +68,9 @@ def open_pretrained(model: str, who: str, *, unread: str | None = "pooler", auto
         source, opening = pretrained_source(model), getattr(transformers, auto).from_pretrained
         # What is not in the file is drawn at random; it is told of by its name here, or read by nobody.
         with seeded(0), silent(logging):
-            net, report = opening(use_safetensors=True, output_loading_info=True, **source)
+            # The library looks for an adapter first, and would wait for the hub half a minute unless told here, too.
+            adapter = {"local_files_only": source["local_files_only"]}
+            net, report = opening(use_safetensors=True, output_loading_info=True, adapter_kwargs=adapter, **source)
         if missing := sorted(key for key in report["missing_keys"] if unread is None or unread not in key):
             raise ValueError(f"its weights lack {missing[0]}, among {len(missing)} in all")
     return net.eval()

@@ -52,10 +52,20 @@ def test_of_a_folder_nothing_is_looked_up_elsewhere(tmp_path, monkeypatch):
             open_pretrained(model, "extractor x")
 
 
-def test_without_a_hub_what_was_never_fetched_is_refused(monkeypatch):
+@pytest.mark.parametrize("auto", ["AutoModel", "AutoModelForCausalLM"])
+def test_without_a_hub_what_was_never_fetched_is_refused_and_nobody_asks_again(auto, monkeypatch):
     monkeypatch.setattr("huggingface_hub.get_session", lambda: Hub(False))
+    looked_up = []
+
+    def getaddrinfo(host, *_, **__):
+        looked_up.append(host)
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
     with pytest.raises(UsageError, match=r"model 'nobody/nothing': it was not fetched before, .*\n.*: hf download nob"):
-        open_pretrained("nobody/nothing", "extractor x")
+        open_pretrained("nobody/nothing", "extractor x", auto=auto)
+    # Once a process the library itself asks something that is not about a model; it asks six times for one.
+    assert len(looked_up) <= 1
 
 
 def test_a_module_is_drawn_as_the_run_says_unless_it_has_weights(tmp_path, monkeypatch):
