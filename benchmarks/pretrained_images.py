@@ -1,17 +1,18 @@
-"""Is a pretrained network worth it as discriminator? One from scratch and image/features, at equal CPU time.
+"""What helps where photos are few? Augmentations, and a pretrained network as discriminator, at equal CPU time.
 
-    GANGEN_DATA=FOLDER python benchmarks/pretrained_images.py DATA SECONDS SEEDS CODE OPTIONS
+    GANGEN_DATA=FOLDER python benchmarks/pretrained_images.py DATA SECONDS SEEDS KINDS [CODE OPTIONS]
 
 DATA is "cifar10", 4,000 photos of ten kinds of things at 32 x 32 (FOLDER/cifar10/cifar10_lossless_4k_1k.npz), or
-"facades", 400 photos of houses at 64 x 64 (FOLDER/facades128/train.parquet). OPTIONS are those of image/features, as in
-'{network: "effnet:lite0", weights: lite0.safetensors, layers: [_blocks.0, _blocks.2], size: 64}', and CODE the file
-with its network, see docs/images.md. All else is the same: recipes/image_gan.yaml, a DCGAN with hinge loss and spectral
-norm, with image/diffaugment and mirror images.
+"facades", 400 photos of houses at 64 x 64 (FOLDER/facades128/train.parquet). KINDS are some of none, diffaugment and
+adaptive, the augmentations that a discriminator from scratch sees through, and pretrained: image/features with
+diffaugment. OPTIONS are those of image/features, as in '{network: "effnet:lite0", weights: lite0.safetensors, layers:
+[_blocks.0, _blocks.2], size: 64}', and CODE the file with its network, see docs/images.md. All else is the same:
+recipes/image_gan.yaml, a DCGAN with hinge loss and spectral norm, with mirror images.
 
 Of each a step is timed, in CPU seconds on one thread, and as many are played as take SECONDS. Prints the Frechet
 distance after each third of that, in the features of a classifier of labels, or of quarter turns, with the statistics
-of batch norm as they were, in brackets, and as the turn ``settle`` makes them; more figures at the end; and the seconds
-after which a run has the distance that the one from scratch ends with; of seeds 0 to SEEDS - 1.
+of batch norm as they were, in brackets, and as the turn ``settle`` makes them; and more figures at the end; of seeds 0
+to SEEDS - 1.
 """
 
 import os
@@ -49,18 +50,25 @@ FACADES = {
     "heldout": "val",
     "flip": True,
 }
+# With what figures see, and how Frechet distances are taken.
 DATA = {
-    "cifar10": (CIFAR10, "frechet"),
-    "facades": (FACADES, {"use": "frechet", "against": "training", "samples": 400}),
+    "cifar10": (CIFAR10, "image/classifier", {}),
+    "facades": (FACADES, "image/rotations", {"against": "training", "samples": 400}),
 }
 # Each with a batch of its own: a step of the second costs more than twice as much.
 SCRATCH = {"use": "image/dcgan", "width": 32, "norm": "none", "spectral_norm": True}, 64
 PRETRAINED = {"use": "image/features", "width": 32}, 32
+AUGMENTATIONS = {
+    "none": None,
+    "diffaugment": "image/diffaugment",
+    "adaptive": {"use": "image/adaptive", "samples": 50_000},
+    "pretrained": "image/diffaugment",
+}
 # But at the end of a phase.
 NEVER = 10**6
 # At the end alone: in pixels a comparison takes as long as many steps.
 FIGURES = ("frechet_classifier", "frechet_rotations")
-LAST = ["memorised", {"use": "kid", "extractor": "image/identity"}]
+PIXELS = {"use": "kid", "extractor": "image/identity"}
 
 
 class Timed(Callback):
@@ -93,45 +101,36 @@ def play(run: Path, parts: int, steps: int, **overrides: Any) -> gangen.Run:
     return gangen.train(RECIPE, run=str(run), **overrides | {"phases": phases, "every": every, "callbacks": [Timed]})
 
 
-def reached(curve: list[tuple[float, float]], goal: float) -> float:
-    """Seconds after which a curve of (seconds, distance) is down at ``goal``, along lines between points; or nan."""
-    if curve[0][1] <= goal:
-        return curve[0][0]
-    for (before, above), (after, below) in pairwise(curve):
-        if below <= goal:
-            return before + (after - before) * (above - goal) / (above - below)
-    return float("nan")
-
-
-def main(name: str, seconds: float, seeds: int, code: str, options: dict[str, Any]) -> None:
-    data, metric = DATA[name]
+def main(name: str, seconds: float, seeds: int, kinds: list[str], code: list[str], options: dict[str, Any]) -> None:
+    data, extractor, compared = DATA[name]
     common = {
         "data": {key: _placed(it) for key, it in data.items()},
-        "code": [code],
-        "metrics": [metric],
-        "objective.augmentation": "image/diffaugment",
+        "code": code,
+        "metrics": [{"use": "frechet", "extractor": extractor, **compared}],
         "players.generator.optimizer": OPTIMIZER,
         "players.generator.condition": None,
     }
-    kinds = {}
-    for kind, (player, batch_size) in {"scratch": SCRATCH, "pretrained": PRETRAINED}.items():
+    last = [{"use": "memorised", "extractor": extractor}, PIXELS]
+    settings = {}
+    for kind in kinds:
+        player, batch_size = PRETRAINED if kind == "pretrained" else SCRATCH
         own = player | options if kind == "pretrained" else player
-        trainer = {"threads": 1, "batch_size": batch_size}
-        setting = common | {"players.discriminator": {**own, "optimizer": OPTIMIZER}, "trainer": trainer}
+        setting = common | {
+            "objective.augmentation": AUGMENTATIONS[kind],
+            "players.discriminator": {**own, "optimizer": OPTIMIZER},
+            "trainer": {"threads": 1, "batch_size": batch_size},
+        }
         with tempfile.TemporaryDirectory() as folder:
             play(Path(folder) / "run", 1, TIMED, **setting | {"metrics": []})
-        kinds[kind] = setting, max(1, int(seconds / PARTS / Timed.step()))
+        settings[kind] = setting, max(1, int(seconds / PARTS / Timed.step()))
     for seed in range(seeds):
-        goal = None
-        for kind, (setting, steps) in kinds.items():
+        for kind, (setting, steps) in settings.items():
             run = play(Path(f"runs/{name}-{kind}-{seed}"), PARTS, steps, seed=seed, **setting)
             step = Timed.step()
             found = [it for row in run.metrics for key, it in row.items() if key in FIGURES]
-            curve = [(steps * step * part, it) for part, it in enumerate(found[1::2], 1)]
-            goal = curve[-1][1] if goal is None else goal
-            cells = [f"{at:.0f} s: {it:.1f} ({before:.1f})" for (at, it), before in zip(curve, found[::2], strict=True)]
-            cells += [f"{key} {it.value:.3f}" for key, it in run.evaluate(LAST).figures.items()]
-            cells += [f"{reached(curve, goal):.0f} s to {goal:.1f}"]
+            pairs = enumerate(zip(found[1::2], found[::2], strict=True), 1)
+            cells = [f"{steps * step * part:.0f} s: {it:.1f} ({before:.1f})" for part, (it, before) in pairs]
+            cells += [f"{key} {it.value:.3f}" for key, it in run.evaluate(last).figures.items()]
             print(f"{kind}, {1000 * step:.0f} ms a step, seed {seed}: {', '.join(cells)}", flush=True)
 
 
@@ -140,6 +139,8 @@ def _placed(option: Any) -> Any:
 
 
 if __name__ == "__main__":
-    if "GANGEN_DATA" not in os.environ or len(sys.argv) != 6:
+    if "GANGEN_DATA" not in os.environ or len(sys.argv) not in (5, 7):
         sys.exit(__doc__)
-    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4], yaml.safe_load(sys.argv[5]))
+    name, seconds, seeds, kinds, *pretrained = sys.argv[1:]
+    code, options = ([pretrained[0]], yaml.safe_load(pretrained[1])) if pretrained else ([], {})
+    main(name, float(seconds), int(seeds), kinds.split(","), code, options)
