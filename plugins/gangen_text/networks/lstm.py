@@ -36,7 +36,8 @@ class LSTMGenerator(Autoregressive):
     ``init_std`` draws all parameters from N(0, init_std^2) (1.0: the oracle of SeqGAN) instead of torch's defaults.
 
     ``embedding_dim`` is the size of an embedding. ``hidden_dim`` is the size of a state. ``layers`` LSTMs stand one
-    above the other. ``tie_embeddings`` makes the output layer's weights those of the embedding.
+    above the other. ``tie_embeddings`` makes the output layer's weights those of the embedding (Press and Wolf, 2017);
+    embeddings are read multiplied by the root of their size, as in Vaswani et al. (2017), section 3.4.
 
     Raises:
         UsageError: tied embeddings with an ``embedding_dim`` other than ``hidden_dim``.
@@ -59,12 +60,14 @@ class LSTMGenerator(Autoregressive):
         self.lstm = nn.LSTM(embedding_dim, hidden_dim, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         self.output = nn.Linear(hidden_dim, spec.vocab_size)
         self.dropout = dropout
+        self.scale = embedding_dim**0.5 if tie_embeddings else 1.0
         if tie_embeddings:
             if embedding_dim != hidden_dim:
                 raise UsageError(
                     f"tie_embeddings needs embedding_dim equal to hidden_dim, got {embedding_dim} and {hidden_dim}"
                 )
-            # Logits from torch's N(0, 1) embeddings would be as large as sqrt(hidden_dim).
+            # Logits from torch's N(0, 1) embeddings would be as large as sqrt(hidden_dim). Read as they are, such small
+            # ones are learned from slowly.
             nn.init.uniform_(self.embedding.weight, -(hidden_dim**-0.5), hidden_dim**-0.5)
             self.output.weight = self.embedding.weight
         if init_std is not None:
@@ -79,7 +82,8 @@ class LSTMGenerator(Autoregressive):
 
     def step(self, state: LSTMState, embedded: Tensor) -> tuple[Tensor, LSTMState]:
         """See Autoregressive. nn.LSTM's own weights, without its cost per call."""
-        features = embedded if state.label is None else embedded + state.label
+        features = self._scaled(embedded)
+        features = features if state.label is None else features + state.label
         layers = []
         for weights, before in zip(self.lstm.all_weights, state.layers, strict=True):
             features, cell = torch.lstm_cell(features, before, *weights)
@@ -89,12 +93,16 @@ class LSTMGenerator(Autoregressive):
     def read(self, embedded: Tensor, condition: Condition | None) -> Tensor:
         """See Autoregressive."""
         labels = label_of(condition, self.spec.labels)
+        embedded = self._scaled(embedded)
         if labels is not None:
             embedded = embedded + self.label_embedding(labels).unsqueeze(1)
         # Not every CPU has an LSTM in half precision.
         with torch.autocast(embedded.device.type, enabled=False):
             features, _ = self.lstm(dropout(embedded, self.dropout, self.training))
         return dropout(features, self.dropout, self.training)
+
+    def _scaled(self, embedded: Tensor) -> Tensor:
+        return embedded if self.scale == 1.0 else embedded * self.scale
 
 
 class LSTMDiscriminator(TextDiscriminator):

@@ -377,6 +377,22 @@ def test_tied_embeddings_share_one_matrix():
         LSTMGenerator(FIXED, embedding_dim=8, hidden_dim=4, tie_embeddings=True)
 
 
+def test_tied_embeddings_are_read_multiplied_by_the_root_of_their_size():
+    torch.manual_seed(0)
+    tied = LSTMGenerator(LABELLED, embedding_dim=9, hidden_dim=9, tie_embeddings=True)
+    plain = LSTMGenerator(LABELLED, embedding_dim=9, hidden_dim=9)
+    state = tied.state_dict()
+    plain.load_state_dict(state | {"embedding.weight": 3 * state["embedding.weight"]})
+    condition = {"label": LABEL}
+    found = []
+    for net in (tied, plain):
+        with noise.shared(4):
+            rows = net.sample(8, condition)
+        with noise.shared(5):
+            found.append((rows, net.log_prob(rows, condition), net.relaxed(8, condition)))
+    torch.testing.assert_close(*found)
+
+
 @pytest.mark.parametrize("network", [TransformerGenerator, RelationalMemory])
 def test_heads_must_divide_the_width(network):
     with pytest.raises(UsageError, match="multiple of heads"):
