@@ -15,7 +15,10 @@ from gangen.cli import main
 RECIPES = Path(__file__).parent.parent / "recipes"
 NARROW = [f"players.{player}.{key}" for player in ("generator", "discriminator") for key in ("width=8", "max_width=8")]
 SMALLER = {
-    "text_gan": ["data.vocab_size=300", "data.unknown=keep", "players.generator.hidden_dim=16"],
+    "text_gan": [
+        *("data.vocab_size=300", "data.unknown=keep"),
+        *(f"players.generator.{name}=16" for name in ("embedding_dim", "hidden_dim")),
+    ],
     "gumbel": ["data.vocab_size=300", "players.generator.hidden_dim=16"],
     "seqgan": ["data.vocab_size=300", "players.generator.hidden_dim=16", "objective.stride=16"],
     "relgan": ["data.vocab_size=300", "players.generator.dim=16", "players.discriminator.representations=4"],
