@@ -28,7 +28,8 @@ def pretrained_source(model: str) -> dict[str, Any]:
     """What ``from_pretrained`` is called with for a folder of ``save_pretrained``, or a name on the hub.
 
     No code that comes with a model is run. Of a folder nothing is looked up elsewhere; nor of a name where the hub does
-    not answer within 5 seconds: what was fetched before is opened then.
+    not answer within 5 seconds: what was fetched before is opened then. User/name is no name where there is a folder
+    user/, or typing errors would be looked up there.
 
     Raises:
         ValueError: it is a file, or a path where no folder is.
@@ -36,7 +37,8 @@ def pretrained_source(model: str) -> dict[str, Any]:
     local = Path(model).expanduser()
     if local.is_file():
         raise ValueError("it is a file")
-    if not local.exists() and (local.is_absolute() or not model or model[0] == "." or model.count("/") > 1):
+    named = "/" not in model or hub.is_hub_name(model)
+    if not local.exists() and (local.is_absolute() or not model or model[0] == "." or not named):
         raise ValueError("there is no such folder")
     name = str(local) if local.exists() else model
     alone = local.exists() or not hub.answers()

@@ -22,7 +22,7 @@ from gangen.training.sharding import Shards, is_part, part_of, rows_of, whole_of
 BUCKET = 25 * 2**20
 # Numbers, of the weights of a player, that are kept to say how large a step was.
 LOOKED_AT = 2**20
-# Statistics of batch norms, as torch names them. Those of the last batches belong to other weights than the average's.
+# Statistics of batch norms, as torch names them. Those that the last batches left are of other weights than averages.
 RUNNING = "running_mean", "running_var"
 
 
@@ -233,7 +233,7 @@ class Player:
         decay = self._decay(clock)
         get_ema_multi_avg_fn(decay)(*self._pair, None)
         for (name, averaged), buffer in zip(average.named_buffers(), self.net.buffers(), strict=True):
-            if name.endswith(RUNNING):
+            if name.rpartition(".")[2] in RUNNING:
                 averaged.lerp_(buffer, 1 - decay)
             else:
                 averaged.copy_(buffer)

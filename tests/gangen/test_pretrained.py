@@ -47,13 +47,17 @@ def test_of_a_folder_nothing_is_looked_up_elsewhere(tmp_path, monkeypatch):
         "trust_remote_code": False,
         "local_files_only": True,
     }
-    for model, words in ((__file__, "it is a file"), ("./x", "no such folder"), ("a/b/c", "no such folder")):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    nowhere = {name: "no such folder" for name in ("./x", "a/b/c", "runs/x")}
+    for model, words in ({__file__: "it is a file"} | nowhere).items():
         with pytest.raises(UsageError, match=rf"extractor x cannot open model '.*': .*{words}\nname a folder"):
             open_pretrained(model, "extractor x")
 
 
 @pytest.mark.parametrize("auto", ["AutoModel", "AutoModelForCausalLM"])
 def test_without_a_hub_what_was_never_fetched_is_refused_and_nobody_asks_again(auto, monkeypatch):
+    pytest.importorskip("peft")  # without which nobody looks for an adapter
     monkeypatch.setattr("huggingface_hub.get_session", lambda: Hub(False))
     looked_up = []
 

@@ -158,13 +158,8 @@ class LanguageModel(nn.Module):
         return _rows_at(states, lengths[:, None] + torch.arange(length, device=embedded.device))
 
     def _refuse_bidirectional(self, name: str | None) -> None:
-        """Raises UsageError for a network by which a token has to do with those after it, as it is of an encoder."""
-        if not self.body.get_input_embeddings().weight.is_meta:
-            texts = [torch.tensor([[self.spec.start, token]]) for token in (0, 1)]
-            with evaluating(self.net):
-                one, other = (self.body(input_ids=it).last_hidden_state[:, 0] for it in texts)
-            if not torch.allclose(one, other, atol=1e-4, rtol=1e-3):
-                raise UsageError(f"{self.who}: {name!r} reads texts in both directions, so it is no causal model")
+        if not self.body.get_input_embeddings().weight.is_meta and looks_ahead(self.body, self.spec.start):
+            raise UsageError(f"{self.who}: {name!r} reads texts in both directions, so it is no causal model")
 
     def _refuse_misfit(self) -> None:
         """Raises UsageError where a pretrained network reads other tokens than the data have, or fewer."""
@@ -190,6 +185,14 @@ class LanguageModel(nn.Module):
             raise UsageError(
                 f"{self.who}: the tokenizer of {self.model!r} has no token for the end of a text that it knows"
             )
+
+
+def looks_ahead(body: nn.Module, start: int) -> bool:
+    """Whether the state at a token has to do with those after it, as it has in an encoder."""
+    texts = [torch.tensor([[start, token]]) for token in (0, 1)]
+    with evaluating(body):
+        one, other = (body(input_ids=it).last_hidden_state[:, 0] for it in texts)
+    return not torch.allclose(one, other, atol=1e-4, rtol=1e-3)
 
 
 def _rows_at(rows: Tensor, index: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """Samples under another language model: figures against its own likelihoods, taken text by text."""
 
+import json
+
 import pytest
 import torch
 
 import gangen
 from gangen.errors import RecipeError, UsageError
-from gangen_text.metrics.generative_nll import ROWS_AT_ONCE
+from gangen_text.metrics.generative_nll import ROWS_AT_ONCE, OfTransformers
 
 COUNT = ROWS_AT_ONCE + 7
 
@@ -37,9 +39,11 @@ def play(tmp_path, data):
     return make
 
 
-def generative_nll(run, model):
-    result = gangen.evaluate(run, [{"use": "text/generative_nll", "model": str(model), "samples": COUNT}], sweep={})
-    return result.figures["generative_nll"]
+def generative_nll(run, *models):
+    """The figures, one for each model."""
+    metrics = [{"use": "text/generative_nll", "model": str(model), "samples": COUNT} for model in models]
+    figures = gangen.evaluate(run, metrics, sweep={}).figures
+    return [figures[f"generative_nll_{model.name}"] for model in models]
 
 
 def test_under_a_run_it_is_the_mean_over_tokens_by_label(play, monkeypatch):
@@ -54,7 +58,7 @@ def test_under_a_run_it_is_the_mean_over_tokens_by_label(play, monkeypatch):
         return original(self, tokens, condition, **options)
 
     monkeypatch.setattr(judge, "log_prob", spied)
-    figure = generative_nll(run, other.folder)
+    (figure,) = generative_nll(run, other.folder)
     monkeypatch.undo()
     net = other.model.networks["generator"]
     for found in (figure.value, figure.real):
@@ -72,26 +76,26 @@ def test_under_a_run_it_is_the_mean_over_tokens_by_label(play, monkeypatch):
     assert figure.good == "real"
 
 
-def test_under_a_model_of_transformers_it_is_that_of_its_own_tokens_behind_its_start(play, llama):
+def test_under_a_model_of_transformers_it_is_that_of_its_own_tokens_behind_its_start(play, llama, monkeypatch):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    seen = []
+    original = OfTransformers.__call__
+
+    def spied(self, rows, condition):
+        seen.extend(self.texts(rows))
+        return original(self, rows, condition)
+
+    monkeypatch.setattr(OfTransformers, "__call__", spied)
+    monkeypatch.setattr("gangen_text.metrics.generative_nll.LOGITS_AT_ONCE", 500)  # a few texts at once
     run = play("run")
-    figure = generative_nll(run, llama)
+    (figure,) = generative_nll(run, llama)
     net, tokenizer = AutoModelForCausalLM.from_pretrained(llama).eval(), AutoTokenizer.from_pretrained(llama)
     assert tokenizer.bos_token_id is not None
-
-    heldout = held_out_texts(run)
-    expected = [own_nll(net, tokenizer, text) for text in heldout]
-    assert figure.real == pytest.approx(sum(nats for nats, _ in expected) / sum(n for _, n in expected), abs=1e-5)
-    assert figure.value > 0
-
-
-def held_out_texts(run):
-    """As many as are compared, as they are read for figures."""
-    recipe, registry = gangen.api.read(run.folder / "recipe.yaml", {})
-    data = registry.build(recipe.data)
-    rows = data.heldout.batch(0, range(COUNT), COUNT, seed=recipe.seed, device="cpu")
-    return data.codec.decode(rows["tokens"])
+    for found, texts in ((figure.value, seen[:COUNT]), (figure.real, seen[COUNT:])):
+        assert len(texts) == COUNT
+        expected = [own_nll(net, tokenizer, text) for text in texts]
+        assert found == pytest.approx(sum(nats for nats, _ in expected) / sum(n for _, n in expected), abs=1e-5)
 
 
 @torch.no_grad()
@@ -118,16 +122,52 @@ def test_a_model_of_other_tokens_or_lengths_is_refused(play, changes, reason):
         generative_nll(run, other.folder)
 
 
-def test_a_model_without_labels_reads_texts_that_have_some(play):
-    run, other = play("run"), play("other", **{"data.label_column": None})
-    assert generative_nll(run, other.folder).value > 0
-    with pytest.raises(UsageError, match="reads texts of another length, or by other labels"):
-        generative_nll(other, run.folder)
+def test_models_stand_beside_each_other_by_name_and_one_without_labels_reads_texts_that_have_some(play):
+    run, other, plain = play("run"), play("other", seed=1), play("plain", **{"data.label_column": None})
+    of_other, of_plain = generative_nll(run, other.folder, plain.folder)
+    assert of_other.value != of_plain.value
+    with pytest.raises(UsageError, match="/run reads texts of another length, or by other labels"):
+        generative_nll(plain, run.folder)
 
 
-def test_what_cannot_be_opened_ends_a_run_before_it_begins(play, tmp_path):
-    with pytest.raises(
-        (RecipeError, UsageError), match=r"metric text/generative_nll cannot open model .*no such folder"
-    ):
-        play("run", metrics=[{"use": "text/generative_nll", "model": str(tmp_path / "nothing")}])
+def an_encoder(folder):
+    from transformers import BertConfig, BertLMHeadModel
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertLMHeadModel(BertConfig(vocab_size=16, initializer_range=0.5, **shape)).save_pretrained(folder)
+
+
+def fewer_tokens_than_its_tokenizer_has(folder):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    LlamaForCausalLM(LlamaConfig(vocab_size=6, bos_token_id=0, eos_token_id=1, **shape)).save_pretrained(folder)
+
+
+def neither_start_nor_end(folder):
+    about = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(about | {"bos_token": None, "eos_token": None}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (an_encoder, "it reads texts in both directions, so it is no causal model"),
+        (fewer_tokens_than_its_tokenizer_has, "its tokenizer has tokens up to 10, and its network knows 6"),
+        (neither_start_nor_end, "its tokenizer has neither a start nor an end token"),
+    ],
+)
+def test_a_model_that_cannot_read_texts_from_left_to_right_is_refused_before_training(spoil, reason, play, llama):
+    spoil(llama)
+    with pytest.raises(RecipeError, match=f"text/generative_nll cannot open model '.*tiny-llama': {reason}"):
+        play("run", metrics=[{"use": "text/generative_nll", "model": str(llama)}])
+
+
+def test_what_is_not_there_is_said_before_a_run_begins_and_not_looked_up_elsewhere(play, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.get_session", None)
+    (tmp_path / "runs" / "empty").mkdir(parents=True)
+    for model, reason in {"runs/nothing": "there is no such folder", "runs/empty": "no model in runs/empty"}.items():
+        with pytest.raises(RecipeError, match=f"text/generative_nll cannot open .*{model}.*: {reason}"):
+            play("run", metrics=[{"use": "text/generative_nll", "model": model}])
     assert not (tmp_path / "run" / "checkpoints").exists()
