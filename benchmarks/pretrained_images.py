@@ -141,6 +141,9 @@ def _placed(option: Any) -> Any:
 if __name__ == "__main__":
     if "GANGEN_DATA" not in os.environ or len(sys.argv) not in (5, 7):
         sys.exit(__doc__)
-    name, seconds, seeds, kinds, *pretrained = sys.argv[1:]
+    name, seconds, seeds, given, *pretrained = sys.argv[1:]
+    kinds = given.split(",")
+    if name not in DATA or not AUGMENTATIONS.keys() >= set(kinds) or ("pretrained" in kinds) != bool(pretrained):
+        sys.exit(__doc__)
     code, options = ([pretrained[0]], yaml.safe_load(pretrained[1])) if pretrained else ([], {})
-    main(name, float(seconds), int(seeds), kinds.split(","), code, options)
+    main(name, float(seconds), int(seeds), kinds, code, options)
