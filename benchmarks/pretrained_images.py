@@ -66,8 +66,8 @@ AUGMENTATIONS = {
 }
 # But at the end of a phase.
 NEVER = 10**6
-# At the end alone: in pixels a comparison takes as long as many steps.
 FIGURES = ("frechet_classifier", "frechet_rotations")
+# At the end alone: in pixels a comparison takes as long as many steps.
 PIXELS = {"use": "kid", "extractor": "image/identity"}
 
 
