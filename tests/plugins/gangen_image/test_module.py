@@ -72,6 +72,11 @@ def narrow() -> nn.Linear:
     return nn.Linear(9, 1)
 
 
+class Patches(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 4, 4), nn.Flatten(), nn.Linear(100, 1))
+
+
 class Labelled(nn.Module):
     def __init__(self):
         super().__init__()
@@ -130,6 +135,11 @@ def test_labels_and_latents_of_any_shape_are_passed_on(mine):
         generator.sample(2)
     with torch.device("meta"):
         assert ModuleGenerator(spec, **options).net.points.weight.is_meta
+
+
+def test_convolutions_take_their_channels_last(mine):
+    net = ModuleDiscriminator(ImageSpec(3, 8), network="mine:Patches").net
+    assert net[0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
 TANH = {"network": "mine:Tanh", "latent_shape": [3]}
