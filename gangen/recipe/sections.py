@@ -1,7 +1,8 @@
 """A recipe: data, players, an objective, and how often its turns are played."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
@@ -10,7 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from gangen.components.messages import Keys, show
 from gangen.components.options import Part, Seed, Use
-from gangen.errors import Problem, RecipeError, did_you_mean
+from gangen.errors import PluginError, Problem, RecipeError, UsageError, did_you_mean
 from gangen.names import RULE, is_name
 from gangen.recipe.balance import Balance
 from gangen.recipe.keep_best import KeepBest
@@ -185,6 +186,22 @@ class Recipe(Section, title="the recipe"):
     def fail(self, path: Sequence[str | int], message: str) -> NoReturn:
         """Raise a RecipeError about the key at ``path``."""
         raise RecipeError([Problem(self.where(*path), message)])
+
+    @contextmanager
+    def building(self, *path: str | int) -> Iterator[None]:
+        """Around the building of a component: what its constructor refuses is told with the place of ``path``.
+
+        Raises RecipeError in the place of UsageError; of a plugin that breaks its contract the recipe is not to blame.
+        """
+        try:
+            yield
+        except (RecipeError, PluginError):
+            raise
+        except UsageError as error:
+            told = RecipeError([Problem(self.where(*path), str(error))])
+            for note in getattr(error, "__notes__", ()):
+                told.add_note(note)
+            raise told from error
 
     def with_metrics(self, metrics: list[Use]) -> Self:
         """This recipe with other metrics, read from the same file."""

@@ -155,7 +155,8 @@ def build_data(recipe: Recipe, registry: Registry, device: torch.device) -> Data
     torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
     # Convolutions have it by torch's default, products of matrices have not.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
-    data = registry.build(recipe.data)
+    with recipe.building("data"):
+        data = registry.build(recipe.data)
     if problems := list(find_unknown_parts(recipe, data.codec.spec)):
         raise RecipeError(problems)
     return data
@@ -179,11 +180,12 @@ def build_players(
     with undisturbed():
         for name, chosen in recipe.players.items():
             spec = description if chosen.spec is None else description[chosen.spec]
-            if saved is not None:
-                checkpoint.refuse_misfit(name, partial(registry.build, chosen.component, spec=spec), saved)
-            # Each network is drawn from a seed of its own, so that changing one player leaves the others as they were.
-            torch.manual_seed(mix(recipe.seed, "initial weights", name))
-            net = registry.build(chosen.component, spec=spec).to(device).train()
+            with recipe.building("players", name):
+                if saved is not None:
+                    checkpoint.refuse_misfit(name, partial(registry.build, chosen.component, spec=spec), saved)
+                # Each network is drawn from a seed of its own, so that changing one player leaves others as they were.
+                torch.manual_seed(mix(recipe.seed, "initial weights", name))
+                net = registry.build(chosen.component, spec=spec).to(device).train()
             players[name] = Player(
                 name,
                 net,
@@ -194,7 +196,8 @@ def build_players(
                 clip=chosen.clip,
                 weight_clip=chosen.weight_clip,
             )
-        objective = registry.build(recipe.objective, spec=description)
+        with recipe.building("objective"):
+            objective = registry.build(recipe.objective, spec=description)
     if isinstance(objective, nn.Module):
         objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
@@ -338,9 +341,12 @@ def build_metrics(recipe: Recipe, registry: Registry, context: MetricContext) ->
 
     Raises RecipeError where players or data lack what one of them needs.
     """
-    metrics, problems = [], []
+    metrics: list[Metric] = []
+    problems = []
     with drawing(mix(recipe.seed, "metrics"), context.device):  # some have networks, as a judge
-        metrics = [registry.build(use, spec=context.data.codec.spec) for use in recipe.metrics]
+        for index, use in enumerate(recipe.metrics):
+            with recipe.building("metrics", index):
+                metrics.append(registry.build(use, spec=context.data.codec.spec))
     for index, metric in enumerate(metrics):
         try:
             if hasattr(metric, "check"):

@@ -36,6 +36,7 @@ def find_misfits(
         *_objections(recipe, objective, turns, players),
         *_one_sided_balances(recipe, turns),
         *_unshardable(recipe),
+        *_unfit_precisions(recipe, players),
         *_odd_batches(recipe, objective, turns, players, processes),
         *_no_log_ratios(recipe, objective, turns, players, sampler),
     ]
@@ -201,6 +202,15 @@ def _unshardable(recipe: Recipe) -> Iterable[Problem]:
                 "sees a part of these alone; take bf16"
             )
             yield Problem(recipe.where("players", name, "shard"), message)
+
+
+def _unfit_precisions(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Problem]:
+    """Networks that say by ``unfit_precisions`` that they cannot be computed in the recipe's."""
+    precision = recipe.trainer.precision
+    for name, player in players.items():
+        if remedy := getattr(player.net, "unfit_precisions", {}).get(precision):
+            message = f"'{recipe.players[name].component.name}', player '{name}', fails in {precision}: {remedy}"
+            yield Problem(recipe.where("trainer", "precision"), message)
 
 
 def _one_sided_balances(recipe: Recipe, turns: Turns) -> Iterable[Problem]:

@@ -22,7 +22,8 @@ LABELS = 40
 
 def inspect(recipe: Recipe, registry: Registry) -> list[str]:
     """What became of all that the data were given, what rows are like, and a sheet of them in the run directory."""
-    data = registry.build(recipe.data)
+    with recipe.building("data"):
+        data = registry.build(recipe.data)
     codec, accounts = data.codec, told(data, recipe.data.name)
     rows, whose = _rows(data, recipe.seed)
     heldout = data.heldout.rows()

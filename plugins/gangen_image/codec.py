@@ -93,8 +93,8 @@ class ImageCodec:
         """A classifier of the labels. Raises UsageError where there are none."""
         if not self.spec.labels:
             raise UsageError(
-                "these images have no labels that metrics could learn to see by; name an extractor, as in "
-                "{use: frechet, extractor: image/inception}, or extractor: image/identity for pixels"
+                "these images have no labels that metrics could learn to see by; name an extractor that needs none, as "
+                "in {use: frechet, extractor: image/rotations}; or image/inception, or image/identity for pixels"
             )
         return Classifier()
 

@@ -51,7 +51,8 @@ class Classifier:
         if not isinstance(spec, ImageSpec) or not spec.labels:
             raise UsageError(
                 "extractor image/classifier learns from labelled images, which these data are not; "
-                "take the metrics that use it out of the recipe, or give them extractor: image/identity"
+                "take the metrics that use it out of the recipe, or give them extractor: image/rotations, for images "
+                "without labels, or image/identity"
             )
 
     def fit(self, data: Data, device: torch.device) -> None:

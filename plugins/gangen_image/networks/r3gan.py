@@ -18,6 +18,8 @@ from gangen_image.networks.r3gan_names import discriminator_names, generator_nam
 from gangen_image.spec import ImageSpec
 
 SLOPE = 0.2
+# What the authors say of their networks, whose activations no norm keeps within the range of fp16.
+UNFIT_PRECISIONS = {"fp16": "activations outgrow it without a norm; take bf16"}
 
 
 class ResidualBlock(nn.Module):
@@ -56,10 +58,13 @@ class R3GANGenerator(LatentGenerator):
 
     ``latent_dim`` is the size of a latent. A block has ``expansion`` times its channels inside, and convolves groups of
     ``group_size`` of them. The run's ``start_from: {generator: FILE}`` also takes weights of the authors' program.
+    Half precision is bf16, as theirs: fp16 is refused.
 
     Raises:
         UsageError: a size other than a power of two from 8, or channels that do not come in whole groups.
     """
+
+    unfit_precisions = UNFIT_PRECISIONS
 
     def __init__(
         self,
@@ -117,11 +122,13 @@ class R3GANDiscriminator(Discriminator):
 
     There are ``blocks`` residual blocks per resolution. A block has ``expansion`` times its channels inside, and
     convolves groups of ``group_size`` of them. The run's ``start_from: {discriminator: FILE}`` also takes weights of
-    the authors' program.
+    the authors' program. Half precision is bf16, as theirs: fp16 is refused.
 
     Raises:
         UsageError: a size other than a power of two from 8, or channels that do not come in whole groups.
     """
+
+    unfit_precisions = UNFIT_PRECISIONS
 
     def __init__(
         self,

@@ -20,6 +20,11 @@ from gangen_image.networks.pyramid import SMALLEST, LowPass, resolutions, widths
 from gangen_image.spec import ImageSpec
 
 
+def unfit_precisions(clamp: float | None) -> dict[str, str]:
+    """What a network without ``clamp`` fails in, and what to do: see ``trainer.precision``."""
+    return {} if clamp else {"fp16": "activations outgrow it; give the player clamp: 256, or take bf16"}
+
+
 class Scaled(nn.Module):
     """A parameter that is used at ``scale`` times its stored value."""
 
@@ -148,8 +153,8 @@ class StyleGenerator(LatentGenerator):
 
     While it learns, ``style_mixing`` is the probability that an image has the style of a second latent from some layer
     on, any as likely as the others (the paper has 0.9). ``clamp`` keeps what layers say within so much of 0, for fp16,
-    where 256 is usual. For path length regularisation see turn ``regularize`` of image/gan. Styles are not normalised
-    before fp16 convolutions, as the program of StyleGAN2-ADA does; bf16 needs neither.
+    which is refused without; 256 is usual. For path length regularisation see turn ``regularize`` of image/gan. Styles
+    are not normalised before fp16 convolutions, as the program of StyleGAN2-ADA does; bf16 needs neither.
 
     Raises:
         UsageError: a size other than a power of two from 8.
@@ -170,6 +175,7 @@ class StyleGenerator(LatentGenerator):
         stages = resolutions(spec, "image/style")
         super().__init__(spec, **options)
         self.style_mixing = style_mixing
+        self.unfit_precisions = unfit_precisions(clamp)
         latent_dim = self.prior.dim
         sizes = [self.input_dim] + [latent_dim] * mapping_layers
         self.mapping = nn.ModuleList(
@@ -279,7 +285,7 @@ class StyleDiscriminator(Discriminator):
 
     What comes of a label is its projection alone, through ``mapping_layers`` linear layers, see LabelMapping.
     ``residual: false`` leaves out what goes around two convolutions each, as for CIFAR-10 in StyleGAN2-ADA. ``clamp``
-    keeps what convolutions say within so much of 0, for fp16, where 256 is usual.
+    keeps what convolutions say within so much of 0, for fp16, which is refused without; 256 is usual.
 
     Raises:
         UsageError: a size other than a power of two from 8.
@@ -302,6 +308,7 @@ class StyleDiscriminator(Discriminator):
         channels = widths(stages, width, max_width)[::-1]
         last = channels[-1]
         self.clamp = clamp
+        self.unfit_precisions = unfit_precisions(clamp)
         self.input = equalized(nn.Conv2d(self.in_channels(spec.channels), channels[0], 1))
         self.blocks = nn.ModuleList(
             ResidualDown(before, after, clamp, residual=residual) for before, after in pairwise(channels)

@@ -94,6 +94,25 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
             ["players.generator.shard=true", "trainer.precision=fp16"],
             "players.generator.shard=true: with precision fp16 steps whose gradients overflow are left out",
         ),
+        (
+            [
+                "data={use: image/digits, size: 32}",
+                "metrics=[]",
+                "players.generator=image/style",
+                "trainer.precision=fp16",
+            ],
+            "trainer.precision=fp16: 'image/style', player 'generator', fails in fp16: activations outgrow it; "
+            "give the player clamp: 256, or take bf16",
+        ),
+        (
+            ["data=image/digits", "metrics=[]", "players.generator={use: image/r3gan, width: 50, max_width: 50}"],
+            "command line: players.generator={use: image/r3gan, width: 50, max_width: 50}: image/r3gan convolves in "
+            "groups of 16 channels, but a block has 100",
+        ),
+        (
+            ["objective.augmentation=image/diffaugment"],
+            "points.yaml:6:1: augmentation is for images, and these data are none",
+        ),
         (["data=image/digits"], "points.yaml:9:11: metric image/modes needs data with known modes"),
     ],
 )

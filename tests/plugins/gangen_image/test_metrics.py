@@ -56,7 +56,9 @@ def test_identity_sees_images_as_files_show_them():
 def test_images_bring_a_classifier_along_where_they_are_labelled_and_samples_come_back_as_rows():
     codec = Digits().codec
     assert codec.extractor().name == "classifier"
-    with pytest.raises(UsageError, match="no labels that metrics could learn to see by; name an extractor"):
+    with pytest.raises(
+        UsageError, match=r"name an extractor that needs none, as in \{use: frechet, extractor: image/rotations\}"
+    ):
         ImageCodec(ImageSpec(1, 2)).extractor()
     rows = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
     codec = ImageCodec(ImageSpec(1, 16))

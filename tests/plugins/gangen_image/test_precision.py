@@ -128,3 +128,13 @@ def test_penalties_are_in_float32_where_the_rest_is_in_bfloat16(family, penalty)
     (size, expected), (mixed_size, mixed) = found
     assert size > 0 and mixed_size == pytest.approx(size, rel=1e-5)
     assert torch.allclose(mixed, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "refused"),
+    [("r3gan", {}, True), ("style", {}, True), ("style", {"clamp": 256.0}, False), ("dcgan", {}, False)],
+)
+def test_networks_whose_activations_outgrow_fp16_say_so(family, options, refused):
+    for built, small in FAMILIES[family]:
+        said = getattr(built(SPEC, **small, **options), "unfit_precisions", {})
+        assert ("fp16" in said) is refused and "bf16" not in said
