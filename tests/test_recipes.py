@@ -1,5 +1,6 @@
 """Every recipe that ships can be built, plays two steps of each phase, and leaves a model that opens."""
 
+import shlex
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 import gangen
 from gangen.cli import main
+from gangen.recipe.load import load_recipe
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 NARROW = [f"players.{player}.{key}" for player in ("generator", "discriminator") for key in ("width=8", "max_width=8")]
@@ -111,6 +113,17 @@ def test_a_recipe_opens_with_what_it_is_and_its_command(recipe):
     lines = recipe.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("# ") and lines[0].endswith(".")  # it is what lists of recipes show
     assert f"accelerate launch -m gangen recipes/{recipe.name}" in "\n".join(lines[:6])
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_commands_that_a_recipe_opens_with_can_be_read(recipe):
+    comments = [line[1:] for line in recipe.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    commands = [line for line in "\n".join(comments).replace("\\\n", "").splitlines() if "gangen recipes/" in line]
+    assert commands
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        played = next(at for at, word in enumerate(words) if word.startswith("recipes/"))
+        load_recipe(RECIPES.parent / words[played], words[played + 1 :])
 
 
 def phase_lines(recipe: Path) -> list[str]:
