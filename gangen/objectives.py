@@ -80,9 +80,13 @@ class AdversarialGame(nn.Module):
         self.lazy_penalties = nn.ModuleList(lazy_penalties)
 
     def check(self, players: Players, turns: Collection[str]) -> None:
-        """Raises UsageError for a recipe that plays ``penalize`` without lazy penalties; see ``contracts.needs``."""
+        """Raises UsageError for a recipe that plays ``penalize`` without lazy penalties, or ``discriminate`` with some
+        that it never plays; see ``contracts.needs``.
+        """
         if "penalize" in turns and not self.lazy_penalties:
             raise UsageError("turn 'penalize' has nothing to play: give the objective lazy_penalties")
+        if self.lazy_penalties and "discriminate" in turns and "penalize" not in turns:
+            raise UsageError("nothing plays lazy_penalties: give a phase their turn, as in penalize: {every: 16}")
 
     @property
     def log_ratio(self) -> bool:

@@ -146,10 +146,14 @@ class ImageGAN(AdversarialGame):
         return None, {}
 
     def check(self, players: Players, turns: Collection[str]) -> None:
-        """See AdversarialGame. Raises UsageError for a recipe that plays ``regularize`` without ``path_length``."""
+        """See AdversarialGame. Raises UsageError for a recipe that plays ``regularize`` without ``path_length``, or
+        ``generate`` with a path length that it never plays.
+        """
         super().check(players, turns)
         if "regularize" in turns and self.path_length is None:
             raise UsageError("turn 'regularize' has nothing to play: give the objective path_length, as in 8")
+        if self.path_length is not None and "generate" in turns and "regularize" not in turns:
+            raise UsageError("nothing plays path_length: give a phase its turn, as in regularize: {every: 4}")
 
     def augment(self, images: Tensor) -> Tensor:
         return images if self.augmentation is None else self.augmentation(images)

@@ -76,6 +76,14 @@ def test_what_fits_is_described_and_nothing_is_written(recipe, tmp_path):
             "points.yaml:6:1: turn 'penalize' has nothing to play: give the objective lazy_penalties",
         ),
         (
+            ["objective.lazy_penalties=[r1]"],
+            "points.yaml:6:1: nothing plays lazy_penalties: give a phase their turn, as in penalize: {every: 16}",
+        ),
+        (
+            ["objective.path_length=8"],
+            "points.yaml:6:1: nothing plays path_length: give a phase its turn, as in regularize: {every: 4}",
+        ),
+        (
             ["trainer.batch_size=7", "trainer.accumulate=2"],
             "command line: trainer.batch_size=7: batch_size 7 is the batch of all processes together; "
             "it must be a multiple of 1 (processes) x 2 (accumulate)",
