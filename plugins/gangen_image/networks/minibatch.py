@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gangen import UsageError
+from gangen import UsageError, at_least_float32
 
 
 def pack(images: Tensor, pac: int) -> Tensor:
@@ -40,7 +40,8 @@ class MinibatchStd(nn.Module):
             raise UsageError(
                 f"minibatch_std {self.group} needs batches of a multiple of {self.group} rows on each process, got {n}"
             )
-        groups = x.reshape(n // self.group, self.group, -1)
-        std = (groups.var(1, correction=0) + 1e-8).sqrt().mean(1)
+        # fp16 has no 1e-8, without which the slope at equal rows is infinite, and no variance above 65,504.
+        groups = at_least_float32(x.reshape(n // self.group, self.group, -1))
+        std = (groups.var(1, correction=0) + 1e-8).sqrt().mean(1).to(x.dtype)
         plane = std.repeat_interleave(self.group).reshape(n, 1, 1, 1).expand(n, 1, height, width)
         return torch.cat([x, plane], dim=1)

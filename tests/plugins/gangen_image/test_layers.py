@@ -28,6 +28,14 @@ def shaken(layer):
     return layer
 
 
+def test_minibatch_std_is_finite_in_fp16_for_equal_rows_and_for_large_ones():
+    x = torch.tensor([[1.0, 300.0], [1.0, -300.0]], dtype=torch.float16).view(2, 2, 1, 1).requires_grad_()
+    y = MinibatchStd(2)(x)
+    (slope,) = torch.autograd.grad(y[:, 2].sum(), x)
+    assert y.dtype is torch.float16 and y[0, 2].item() == pytest.approx(150, rel=1e-3)
+    assert slope.isfinite().all()
+
+
 def test_minibatch_std_by_hand():
     x = torch.randn(6, 2, 3, 3, dtype=torch.float64)
     y = MinibatchStd(3)(x)
