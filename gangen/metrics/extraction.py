@@ -1,5 +1,6 @@
 """What metrics see with: the features of samples, held-out rows and training rows that an extractor gives."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, cast
 
 import torch
@@ -12,6 +13,17 @@ from gangen.contracts import Batch, Extractor, HeldOut, Split
 from gangen.errors import UsageError
 from gangen.metrics.context import MetricContext
 from gangen.splits import in_chunks
+
+
+def flattered(extractor: Extractor, players: Mapping[str, Any]) -> Iterator[str]:
+    """In words, which players look through the network of the extractor too, so that its figures flatter."""
+    network = getattr(extractor, "network_digest", None)
+    for name, net in players.items():
+        if network is not None and getattr(net, "network_digest", None) == network:
+            yield (
+                f"figures of extractor '{extractor.name}' flatter: player '{name}' looks through the same network, and "
+                "samples are made to please it; take another extractor"
+            )
 
 
 class ExtractorMetric:
@@ -43,13 +55,8 @@ class ExtractorMetric:
     def fitted_extractor(self, context: MetricContext) -> Extractor:
         """The extractor, fitted to the data; it comes with a warning where a player looks through its network too."""
         extractor = context.fitted(self.chosen(context))
-        if (network := getattr(extractor, "network_digest", None)) is not None:
-            for name, net in context.players.items():
-                if getattr(net, "network_digest", None) == network:
-                    context.warn(
-                        f"figures of extractor '{extractor.name}' flatter: player '{name}' looks through the same "
-                        "network, and samples are made to please it; take another extractor"
-                    )
+        for words in flattered(extractor, context.players):
+            context.warn(words)
         return extractor
 
     def chosen(self, context: MetricContext) -> Extractor:

@@ -42,6 +42,7 @@ from gangen.training.callbacks.signals import StopOnSignal
 from gangen.training.compatibility import (
     find_blind_spots,
     find_few_held_out,
+    find_flattered,
     find_misfits,
     find_scarcity,
     find_unknown_parts,
@@ -69,12 +70,13 @@ def check(recipe: Recipe, registry: Registry) -> list[str]:
     if found:
         checkpoint.refuse_other_data(digests_of(data), found, device)
     context = build_context(recipe, registry, data, players, device)
-    build_metrics(recipe, registry, context)
+    metrics = build_metrics(recipe, registry, context)
     damaged += start_players(recipe, players, device)
     accounts = told(data, recipe.data.name)
     lines = [f"data: {recipe.data.name}, {data.codec.spec}", *accounts.lines]
     lines += plan(recipe, players, phases, objective)
-    warnings = [*damaged, *accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data), *taken]
+    warnings = [*damaged, *accounts.warnings, *find_scarcity(recipe, data), *find_few_held_out(recipe, data)]
+    warnings += [*find_flattered(metrics, context.players), *taken]
     return lines + [f"warning: {warning}" for warning in warnings]
 
 

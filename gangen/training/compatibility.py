@@ -12,6 +12,7 @@ from gangen.components.registry import name_of
 from gangen.contracts import Data, Metric, training_rows
 from gangen.errors import Problem, UsageError, did_you_mean
 from gangen.metrics.context import FEW
+from gangen.metrics.extraction import flattered
 from gangen.networks import batch_needs, differences, state_of
 from gangen.recipe.sections import Recipe
 from gangen.training.players import Player, networks_of
@@ -72,6 +73,12 @@ def find_few_held_out(recipe: Recipe, data: Data) -> list[str]:
         return []
     rows = f"{count} held-out row{'s are' if count > 1 else ' is'}"
     return [f"{rows} few for metrics that look at them, which want {FEW}; hold out more"]
+
+
+def find_flattered(metrics: Sequence[Metric], players: Mapping[str, Any]) -> list[str]:
+    """In words, which figures will flatter, since a player looks through what a metric looks through."""
+    extractors = [it for metric in metrics if (it := getattr(metric, "extractor", None)) is not None]
+    return list(dict.fromkeys(words for extractor in extractors for words in flattered(extractor, players)))
 
 
 def find_blind_spots(recipe: Recipe, metrics: Sequence[Metric]) -> list[Problem]:

@@ -293,6 +293,10 @@ metrics:
 def test_who_measures_with_what_the_game_sees_with_is_warned(vit, own, tmp_path, capsys):
     other = f"network: {own['network']}, weights: {own['weights']}, layers: [second]"
     (tmp_path / "game.yaml").write_text(RECIPE.format(run=tmp_path / "run", model=vit, other=other))
+    assert cli.main(["check", str(tmp_path / "game.yaml")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "warning: figures of extractor 'tiny_vit' flatter: player 'discriminator' looks through the same" in said
+    assert "'Net' flatter" not in said
     assert cli.main([str(tmp_path / "game.yaml")]) == 0
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert {"frechet_tiny_vit", "frechet_Net"} <= rows[-1].keys() | rows[-2].keys() | rows[-3].keys()
