@@ -17,9 +17,10 @@ from gangen.splits import in_chunks
 
 def flattered(extractor: Extractor, players: Mapping[str, Any]) -> Iterator[str]:
     """In words, which players look through the network of the extractor too, so that its figures flatter."""
-    network = getattr(extractor, "network_digest", None)
+    if (network := getattr(extractor, "network_digest", None)) is None:
+        return
     for name, net in players.items():
-        if network is not None and getattr(net, "network_digest", None) == network:
+        if getattr(net, "network_digest", None) == network:
             yield (
                 f"figures of extractor '{extractor.name}' flatter: player '{name}' looks through the same network, and "
                 "samples are made to please it; take another extractor"
