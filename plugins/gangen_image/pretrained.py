@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
-from math import isqrt
+from math import isqrt, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,19 +138,26 @@ class FeatureNetwork(nn.Module):
         """The shapes of ``maps`` of such images.
 
         Raises:
-            UsageError: they are no images, or the network cannot take them.
+            UsageError: they are no images, the network cannot take them, or what it says of them is drawn at random.
         """
         if not isinstance(spec, ImageSpec) or spec.channels not in (1, 3):
             raise UsageError(f"{self.who} looks at grey or colour images, which these are not: {spec}")
+        two = torch.linspace(-1, 1, 2 * prod(spec.shape)).to(self.mean).view(2, *spec.shape)  # no part is like another
         try:
             with torch.no_grad():
-                return [it.shape[1:] for it in self.maps(self.mean.new_zeros(2, *spec.shape))]
+                first, again = self.maps(two), self.maps(two)
         except UNFIT as error:
             raise UsageError(
                 f"{self.who}: the network cannot take images of {spec.channels} x {spec.size} x {spec.size}, made "
                 f"{self.given_size or spec.size} pixels wide: {_first_line(error)}\n"
                 "give it another size, or other layers"
             ) from None
+        if not all(torch.allclose(it, other, 1e-3, 1e-3) for it, other in zip(first, again, strict=True)):
+            raise UsageError(
+                f"{self.who}: the network says something else of the same images each time, as one that masks parts of "
+                "them at random does; take another"
+            )
+        return [it.shape[1:] for it in first]
 
     def _open(self, model: str) -> tuple[nn.Module, dict[str, Any]]:
         """The network, and what its folder says of images."""

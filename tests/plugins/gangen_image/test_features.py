@@ -40,6 +40,10 @@ class Net(nn.Module):
     def forward(self, x):
         return self.head(self.second(self.first(x).relu()).mean((2, 3)))
 
+class Masked(Net):
+    def forward(self, x):
+        return super().forward(x * (torch.rand_like(x) < 0.5))
+
 class Patches(nn.Module):
     def __init__(self):
         super().__init__()
@@ -243,6 +247,15 @@ def test_images_that_the_network_cannot_take_are_refused(who, spec, options, mes
             FeaturesDiscriminator(spec, model=vit, **options)
         else:
             Features(model=vit, **options).check(SimpleNamespace(codec=SimpleNamespace(spec=spec)))
+
+
+@pytest.mark.parametrize("who", [FeaturesDiscriminator, Features])
+def test_a_network_that_draws_what_it_says_is_refused(who, own):
+    with pytest.raises(UsageError, match="says something else of the same images each time"):
+        if who is Features:
+            who(**own | {"network": "own_network:Masked"}).check(SimpleNamespace(codec=SimpleNamespace(spec=SPEC)))
+        else:
+            who(SPEC, **own | {"network": "own_network:Masked"})
 
 
 def test_heads_learn_and_the_network_neither_learns_nor_is_stored(own):
