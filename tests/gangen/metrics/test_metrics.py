@@ -731,10 +731,17 @@ def test_every_metric_warns_once_where_rows_are_few(metric):
 
 
 def test_metrics_that_look_at_few_rows_are_told_of_together():
+    class One(LabelAccuracy):
+        pass
+
+    class Other(InceptionScore):
+        pass
+
     evaluation = bench(Drawn(), split(1), split(60, seed=1))
-    evaluate([LabelAccuracy(samples=30, extractor=Pixels()), InceptionScore(extractor=Pixels())], evaluation)
+    evaluate([One(samples=30, extractor=Pixels()), Other(extractor=Pixels())], evaluation)
+    names = "metrics " + ", ".join(it.__qualname__ for it in (One, Other))
     assert evaluation.warnings == [
-        "metrics LabelAccuracy, InceptionScore are coarse: they look at as few as 1 sample and 1 held-out row, and "
+        f"{names} are coarse: they look at as few as 1 sample and 1 held-out row, and "
         "want 50 of each; raise samples of the metric and hold out more rows"
     ]
 
