@@ -138,21 +138,32 @@ class FeatureNetwork(nn.Module):
         """The shapes of ``maps`` of such images.
 
         Raises:
-            UsageError: they are no images, the network cannot take them, or what it says of them is drawn at random.
+            UsageError: they are no images, the network cannot take them, or what it says of them is not finite or is
+                drawn at random.
         """
         if not isinstance(spec, ImageSpec) or spec.channels not in (1, 3):
             raise UsageError(f"{self.who} looks at grey or colour images, which these are not: {spec}")
         two = torch.linspace(-1, 1, 2 * prod(spec.shape)).to(self.mean).view(2, *spec.shape)  # no part is like another
         try:
             with torch.no_grad():
-                first, again = self.maps(two), self.maps(two)
+                try:
+                    first, again = self.maps(two), self.maps(two)
+                except UNFIT:  # one that views what convolutions say as it lies cannot have their channels last
+                    convert_conv2d_weight_memory_format(self.net, torch.contiguous_format)
+                    first, again = self.maps(two), self.maps(two)
         except UNFIT as error:
             raise UsageError(
                 f"{self.who}: the network cannot take images of {spec.channels} x {spec.size} x {spec.size}, made "
                 f"{self.given_size or spec.size} pixels wide: {_first_line(error)}\n"
                 "give it another size, or other layers"
             ) from None
-        if not all(torch.allclose(it, other, 1e-3, 1e-3) for it, other in zip(first, again, strict=True)):
+        if two.is_meta:  # built for the shapes of its tensors alone
+            return [it.shape[1:] for it in first]
+        if not all(it.isfinite().all() for it in [*first, *again]):
+            raise UsageError(
+                f"{self.who}: the network says nan or infinity of images; look at its weights, or take another"
+            )
+        if not all(map(_alike, first, again)):
             raise UsageError(
                 f"{self.who}: the network says something else of the same images each time, as one that masks parts of "
                 "them at random does; take another"
@@ -176,6 +187,11 @@ class FeatureNetwork(nn.Module):
         size = getattr(net.config, "image_size", None)
         told = {"mean": processing.get("image_mean"), "std": processing.get("image_std")}
         return net, told | {"size": size[0] if isinstance(size, list | tuple) else size}
+
+
+def _alike(said: Tensor, again: Tensor) -> bool:
+    """Whether they differ by no more than rounding does, however large or small they are."""
+    return said.shape == again.shape and bool((said - again).abs().max() <= 1e-3 * said.abs().max())
 
 
 def _map(output: Any) -> Tensor:

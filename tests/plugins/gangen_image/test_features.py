@@ -44,6 +44,30 @@ class Masked(Net):
     def forward(self, x):
         return super().forward(x * (torch.rand_like(x) < 0.5))
 
+class Drawing(nn.Conv2d):
+    def forward(self, x):
+        return 1e-5 * super().forward(x * (torch.rand_like(x) < 0.5))
+
+class Faint(Net):
+    def __init__(self):
+        super().__init__()
+        self.first = Drawing(3, 4, 3, stride=2, padding=1)
+
+class Cropped(Net):
+    size = 20
+
+    def forward(self, x):
+        self.size += 4
+        return super().forward(x[:, :, :self.size])
+
+class Endless(Net):
+    def forward(self, x):
+        return super().forward(x / 0)
+
+class Viewing(Net):
+    def forward(self, x):
+        return super().forward(x + 0 * self.first(x).view(len(x), -1).mean())
+
 class Patches(nn.Module):
     def __init__(self):
         super().__init__()
@@ -250,12 +274,33 @@ def test_images_that_the_network_cannot_take_are_refused(who, spec, options, mes
 
 
 @pytest.mark.parametrize("who", [FeaturesDiscriminator, Features])
-def test_a_network_that_draws_what_it_says_is_refused(who, own):
-    with pytest.raises(UsageError, match="says something else of the same images each time"):
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("Masked", "says something else of the same images each time"),
+        ("Faint", "says something else of the same images each time"),
+        ("Cropped", "says something else of the same images each time"),
+        ("Endless", "says nan or infinity of images"),
+    ],
+)
+def test_a_network_that_draws_what_it_says_is_refused(who, network, message, own):
+    with pytest.raises(UsageError, match=message):
         if who is Features:
-            who(**own | {"network": "own_network:Masked"}).check(SimpleNamespace(codec=SimpleNamespace(spec=SPEC)))
+            who(**own | {"network": f"own_network:{network}"}).check(SimpleNamespace(codec=SimpleNamespace(spec=SPEC)))
         else:
-            who(SPEC, **own | {"network": "own_network:Masked"})
+            who(SPEC, **own | {"network": f"own_network:{network}"})
+
+
+def test_a_network_that_views_tensors_as_they_lie_is_looked_through(own):
+    judge = FeaturesDiscriminator(SPEC, **own | {"network": "own_network:Viewing"})
+    assert judge(torch.zeros(4, 3, 32, 32), LABEL).isfinite().all()
+
+
+@pytest.mark.filterwarnings("ignore:for .*meta:UserWarning")
+def test_it_is_built_without_memory(own):
+    with torch.device("meta"):
+        judge = FeaturesDiscriminator(SPEC, **own)
+    assert all(it.is_meta for it in judge.parameters())
 
 
 def test_heads_learn_and_the_network_neither_learns_nor_is_stored(own):
