@@ -204,7 +204,7 @@ def build_players(
         objective.to(device)
     turns = {name: method for name in dir(objective) if hasattr(method := getattr(objective, name), "updates")}
     sampler = registry.find("samplers", recipe.sampler.name).load()
-    problems = find_misfits(recipe, objective, turns, players, sampler, processes)
+    problems = find_misfits(recipe, objective, turns, players, sampler, processes, trained=saved is not None)
     if problems:
         raise RecipeError(problems)
     for name, chosen in recipe.players.items():

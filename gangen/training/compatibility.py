@@ -21,12 +21,21 @@ Turns = Mapping[str, Any]
 
 
 def find_misfits(
-    recipe: Recipe, objective: Any, turns: Turns, players: Mapping[str, Player], sampler: Any, processes: int
+    recipe: Recipe,
+    objective: Any,
+    turns: Turns,
+    players: Mapping[str, Player],
+    sampler: Any,
+    processes: int,
+    *,
+    trained: bool = False,
 ) -> list[Problem]:
     """All that is wrong with the turns that ``recipe`` plays, each with its place; ``turns`` are those there are.
 
-    ``sampler`` is the class of what will draw from the game.
+    ``sampler`` is the class of what will draw from the game. Of one that was ``trained`` already nothing is said
+    against how that was done: an earlier version may have let it pass.
     """
+    ahead = [] if trained else [*_objections(recipe, objective, turns, players), *_unfit_precisions(recipe, players)]
     return [
         *_unknown_turns(recipe, turns),
         *_missing_players(recipe, turns),
@@ -34,10 +43,9 @@ def find_misfits(
         *_idle_groups(recipe, players),
         *_unlike_copies(recipe, players),
         *_missing_methods(recipe, objective, turns, players),
-        *_objections(recipe, objective, turns, players),
+        *ahead,
         *_one_sided_balances(recipe, turns),
         *_unshardable(recipe),
-        *_unfit_precisions(recipe, players),
         *_odd_batches(recipe, objective, turns, players, processes),
         *_no_log_ratios(recipe, objective, turns, players, sampler),
     ]

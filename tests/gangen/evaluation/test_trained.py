@@ -395,6 +395,14 @@ def test_a_damaged_checkpoint_is_refused(runs, capsys):
     assert "is damaged" in capsys.readouterr().err
 
 
+def test_a_run_that_would_not_be_trained_so_today_is_evaluated(runs):
+    recipe = Path("runs/points/recipe.yaml")
+    text = recipe.read_text()
+    assert "lazy_penalties: []" in text
+    recipe.write_text(text.replace("lazy_penalties: []", "lazy_penalties: [r1]"))
+    assert "modes" in evaluated("points")["figures"]
+
+
 def test_networks_that_are_not_those_of_the_checkpoint_take_no_memory(runs, capsys):
     recipe = Path("runs/points/recipe.yaml")
     text = recipe.read_text()
