@@ -128,7 +128,7 @@ class Trained:
         except RecipeError as error:
             if not self.request.metrics and self.request.samples is None:
                 raise
-            messages = "\n".join(problem.message for problem in error.problems)
+            messages = "\n".join([*(problem.message for problem in error.problems), *getattr(error, "__notes__", ())])
             raise UsageError(f"{self.run.root} cannot be measured as asked (--metric, --samples)\n{messages}") from None
 
     def _render(self, metrics: list[Metric], context: MetricContext) -> None:

@@ -114,7 +114,7 @@ def assemble(
         Log(run, every.log, console, main=main),
         Finiteness(run, (every.checkpoint, every.evaluate if recipe.keep_best else 0), console, main=main),
         Checkpoints(run, every.checkpoint, keep=recipe.trainer.keep_checkpoints, export=export),
-        *(registry.build(use) for use in recipe.observers),
+        *_build_observers(recipe, registry),
     ]
     callbacks.append(Sheets(run, every.sample, sampler, console) if main else Bystander(every.sample))
     best = BestModel(recipe.keep_best, run.best, export) if recipe.keep_best else None
@@ -359,6 +359,15 @@ def build_metrics(recipe: Recipe, registry: Registry, context: MetricContext) ->
     if problems:
         raise RecipeError(problems)
     return metrics
+
+
+def _build_observers(recipe: Recipe, registry: Registry) -> list[Callback]:
+    places = [("callbacks", index) for index in range(len(recipe.callbacks))]
+    built = []
+    for place, use in zip([*places, ("guard",)], recipe.observers, strict=False):  # not each recipe has a guard
+        with recipe.building(*place):
+            built.append(registry.build(use))
+    return built
 
 
 def distributions_of(recipe: Recipe, registry: Registry) -> dict[str, str]:

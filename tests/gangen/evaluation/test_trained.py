@@ -363,6 +363,10 @@ def test_metrics_can_be_given_with_options_as_in_a_recipe(runs):
             "unknown option 'radus' for metric 'image/modes'; did you mean 'radius'?",
         ),
         (["--metric", "{use: kid, samples: 2024-01-01}"], "samples must be an integer, got '2024-01-01'"),
+        (
+            ["--metric", "{use: frechet, extractor: {use: image/features, model: /nowhere}}"],
+            "while building extractor 'image/features' of gangen",
+        ),
         (["--metric", "{use"], "not valid YAML: expected ',' or '}', but got ']'"),
         (["--metric", "modes,3"], "metrics as in frechet,'{use: kid, samples: 500}'; got 'modes,3'"),
     ],

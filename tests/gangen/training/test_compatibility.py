@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from gangen import cli
 from gangen.components.registry import Registry
 from gangen.errors import RecipeError
 from gangen.recipe.load import load_recipe
@@ -22,6 +23,16 @@ objective: image/gan
 phases:
   adversarial: {{steps: 2, turns: {{discriminate: 1, generate: 1}}}}
 metrics: [image/modes]
+"""
+PICKY = """
+from gangen import UsageError, hookimpl
+
+def picky():
+    raise UsageError("nothing pleases it")
+
+@hookimpl
+def gangen_callbacks(register):
+    register("picky", f"{__name__}:picky", summary="refuses")
 """
 
 
@@ -343,3 +354,10 @@ def test_data_on_other_columns_than_a_sampler_draws_on_are_refused():
     assert "sampler 'image/rejection' draws on no more than label, and these data are made on 'input'" in str(
         error.value
     )
+
+
+def test_what_a_callback_refuses_has_its_place(recipe, tmp_path, capsys):
+    (tmp_path / "picky.py").write_text(PICKY)
+    given = [f"code=[{tmp_path / 'picky.py'}]", "callbacks=[local/picky]"]
+    assert cli.main([str(recipe), *given]) == 2
+    assert "command line: callbacks=[local/picky]: nothing pleases it\nwhile building" in capsys.readouterr().err
