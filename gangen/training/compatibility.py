@@ -10,7 +10,7 @@ from gangen.account import listed
 from gangen.components.messages import any_of
 from gangen.components.registry import name_of
 from gangen.contracts import Data, Metric, training_rows
-from gangen.errors import Problem, UsageError, did_you_mean
+from gangen.errors import PluginError, Problem, UsageError, did_you_mean
 from gangen.metrics.context import FEW
 from gangen.metrics.extraction import flattered
 from gangen.networks import batch_needs, differences, state_of
@@ -220,11 +220,17 @@ def _unshardable(recipe: Recipe) -> Iterable[Problem]:
 
 
 def _unfit_precisions(recipe: Recipe, players: Mapping[str, Player]) -> Iterable[Problem]:
-    """Networks that say by ``unfit_precisions`` that they cannot be computed in the recipe's."""
+    """Networks that say by ``unfit_precisions`` that they cannot be computed in the recipe's.
+
+    Raises PluginError where that is no mapping.
+    """
     precision = recipe.trainer.precision
     for name, player in players.items():
-        if remedy := getattr(player.net, "unfit_precisions", {}).get(precision):
-            message = f"'{recipe.players[name].component.name}', player '{name}', fails in {precision}: {remedy}"
+        who, unfit = recipe.players[name].component.name, getattr(player.net, "unfit_precisions", {})
+        if not isinstance(unfit, Mapping):
+            raise PluginError(f"unfit_precisions of '{who}' are to say what to do by precision, got {unfit!r:.60}")
+        if remedy := unfit.get(precision):
+            message = f"'{who}', player '{name}', fails in {precision}: {remedy}"
             yield Problem(recipe.where("trainer", "precision"), message)
 
 

@@ -8,10 +8,11 @@ import torch
 
 from gangen import cli
 from gangen.components.registry import Registry
-from gangen.errors import RecipeError
+from gangen.errors import PluginError, RecipeError
 from gangen.recipe.load import load_recipe
 from gangen.training.assemble import build_game, check
 from gangen.training.compatibility import find_blind_spots
+from gangen_image.networks.mlp import MLPDiscriminator
 
 RECIPE = """\
 run: {run}
@@ -361,3 +362,10 @@ def test_what_a_callback_refuses_has_its_place(recipe, tmp_path, capsys):
     given = [f"code=[{tmp_path / 'picky.py'}]", "callbacks=[local/picky]"]
     assert cli.main([str(recipe), *given]) == 2
     assert "command line: callbacks=[local/picky]: nothing pleases it\nwhile building" in capsys.readouterr().err
+
+
+def test_unfit_precisions_that_are_no_mapping_are_the_plugins_fault(recipe, monkeypatch):
+    monkeypatch.setattr(MLPDiscriminator, "unfit_precisions", ("fp16",), raising=False)
+    registry = Registry.discover()
+    with pytest.raises(PluginError, match=r"unfit_precisions of 'image/mlp' are to say .*, got \('fp16',\)"):
+        check(load_recipe(recipe, (), registry), registry)
