@@ -46,7 +46,7 @@ class Discriminator(nn.Module):
 
 
 def networks() -> tuple[nn.Module, nn.Module]:
-    # Laid out as image/module lays out what it is given.
+    # As gangen's own networks are laid out, and torchgan leaves its.
     return Generator().to(memory_format=torch.channels_last), Discriminator().to(memory_format=torch.channels_last)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import torch
 from annotated_types import Ge
 from torch import Tensor, nn
-from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from gangen import UsageError, evaluating, label_of, open_module
 from gangen_image.networks.conditioning import Condition
@@ -24,6 +23,9 @@ class ModuleGenerator(LatentGenerator):
     ``network`` is its class, or a function that is annotated to return one, of a file of ``code``: "my_net:Class" is
     what my_net.py holds or imports. ``network_options`` are what it is called with. The run's ``start_from:
     {generator: FILE}`` puts in weights that it has already, of safetensors; without, they are drawn.
+
+    It is left as it is laid out: a function that returns ``Net().to(memory_format=torch.channels_last)`` makes most
+    convolutions faster.
 
     It takes ``latent_shape`` numbers for each sample, [64] or [4, 8, 8], whose distribution is ``latent``, and, with
     ``labelled``, labels int64 ``[n]`` after them.
@@ -45,7 +47,8 @@ class ModuleGenerator(LatentGenerator):
         super().__init__(spec, latent_dim=prod(latent_shape), latent=latent, condition="none")
         self.labels = _labels(spec, labelled, "generator")
         self.latent_shape = tuple(latent_shape)
-        self.net = _opened(network, "generator", network_options)
+        self.net = open_module(network, "generator image/module", options=network_options or {})
+        self.net.to(torch.get_default_dtype())
         label = torch.zeros(2, dtype=torch.int64) if labelled else None
         made = _tried(self, f"generator image/module: {network}", torch.zeros(2, self.prior.dim), label)
         if made.shape[1:] != spec.shape:
@@ -80,7 +83,8 @@ class ModuleDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.labels = _labels(spec, labelled, "discriminator")
-        self.net = _opened(network, "discriminator", network_options)
+        self.net = open_module(network, "discriminator image/module", options=network_options or {})
+        self.net.to(torch.get_default_dtype())
         label = {"label": torch.zeros(2, dtype=torch.int64)}
         _tried(self, f"discriminator image/module: {network}", torch.zeros(2, *spec.shape), label)
 
@@ -89,11 +93,6 @@ class ModuleDiscriminator(nn.Module):
         label = label_of(condition, self.labels)
         logits = self.net(samples) if label is None else self.net(samples, label)
         return logits.flatten(1).squeeze(1) if isinstance(logits, Tensor) and logits.dim() > 1 else logits
-
-
-def _opened(network: str, kind: str, options: dict[str, Any] | None) -> nn.Module:
-    net = open_module(network, f"{kind} image/module", options=options or {}).to(torch.get_default_dtype())
-    return convert_conv2d_weight_memory_format(net, torch.channels_last)  # convolutions take less time so
 
 
 def _labels(spec: ImageSpec | PointSpec, labelled: bool, kind: str) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ from gangen_image.spec import ImageSpec
 
 def unfit_precisions(clamp: float | None) -> dict[str, str]:
     """What a network without ``clamp`` fails in, and what to do: see ``trainer.precision``."""
-    return {} if clamp else {"fp16": "activations outgrow it; give the player clamp: 256, or take bf16"}
+    kept = clamp is not None and clamp <= torch.finfo(torch.float16).max
+    return {} if kept else {"fp16": "activations outgrow it; give the player clamp: 256, or take bf16"}
 
 
 class Scaled(nn.Module):

@@ -72,9 +72,20 @@ def narrow() -> nn.Linear:
     return nn.Linear(9, 1)
 
 
-class Patches(nn.Sequential):
+class Views(nn.Module):
+    """As most discriminators in tutorials are written."""
+
     def __init__(self):
-        super().__init__(nn.Conv2d(3, 4, 4), nn.Flatten(), nn.Linear(100, 1))
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 4), nn.Linear(100, 1)
+
+    def forward(self, x):
+        return self.last(self.first(x).view(len(x), -1))
+
+
+class Late(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.LazyConv2d(4, 4), nn.Flatten(), nn.LazyLinear(1))
 
 
 class Labelled(nn.Module):
@@ -137,9 +148,11 @@ def test_labels_and_latents_of_any_shape_are_passed_on(mine):
         assert ModuleGenerator(spec, **options).net.points.weight.is_meta
 
 
-def test_convolutions_take_their_channels_last(mine):
-    net = ModuleDiscriminator(ImageSpec(3, 8), network="mine:Patches").net
-    assert net[0].weight.is_contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("name", ["Views", "Late"])
+def test_modules_that_view_tensors_as_they_lie_or_take_shape_late_can_be_played(mine, name):
+    judge = ModuleDiscriminator(ImageSpec(3, 8), network=f"mine:{name}")
+    judge(torch.randn(4, 3, 8, 8)).sum().backward()
+    assert all(it.grad is not None for it in judge.parameters())
 
 
 TANH = {"network": "mine:Tanh", "latent_shape": [3]}
