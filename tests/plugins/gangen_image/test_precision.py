@@ -132,7 +132,13 @@ def test_penalties_are_in_float32_where_the_rest_is_in_bfloat16(family, penalty)
 
 @pytest.mark.parametrize(
     ("family", "options", "refused"),
-    [("r3gan", {}, True), ("style", {}, True), ("style", {"clamp": 256.0}, False), ("dcgan", {}, False)],
+    [
+        ("r3gan", {}, True),
+        ("style", {}, True),
+        ("style", {"clamp": 256.0}, False),
+        ("style", {"clamp": 1e5}, True),
+        ("dcgan", {}, False),
+    ],
 )
 def test_networks_whose_activations_outgrow_fp16_say_so(family, options, refused):
     for built, small in FAMILIES[family]:
