@@ -7,10 +7,10 @@ interleaved stretches on one thread, and their difference.
 """
 
 import statistics
-import time
 
 import torch
 from accelerate import Accelerator
+from interleaved import milliseconds
 from torch import nn
 
 from gangen import noise
@@ -99,22 +99,11 @@ def by_hand(points: torch.Tensor):
     return play
 
 
-def milliseconds(play) -> float:
-    start = time.process_time()
-    play()
-    return (time.process_time() - start) / ROUNDS * 1000
-
-
 def main() -> None:
     torch.set_num_threads(1)
     points = torch.randn(10_000, 2)
     contenders = {"gangen's trainer": framework(points), "hand-written loop": by_hand(points)}
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for stretch in range(STRETCHES + 1):
-        for name, play in contenders.items():
-            spent = milliseconds(play)
-            if stretch:  # the first warms up
-                times[name].append(spent)
+    times = milliseconds(contenders, ROUNDS, STRETCHES)
     for name, spent in times.items():
         print(f"{name:18} {statistics.median(spent):.3f} ms a round  (from {min(spent):.3f} to {max(spent):.3f})")
     differences = [ours - theirs for ours, theirs in zip(*times.values(), strict=True)]

@@ -17,11 +17,11 @@ The last two rows are the discriminator's step alone with R1 and R2, in the pass
 """
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 
 import torch
 from accelerate import Accelerator
+from interleaved import milliseconds
 from torch import Tensor, nn
 
 from gangen.losses import NonSaturating
@@ -132,12 +132,6 @@ def real_batch(images: Tensor) -> Tensor:
     return images[torch.randint(len(images), (BATCH,))].float() / 127.5 - 1
 
 
-def milliseconds(play: Play) -> float:
-    start = time.process_time()
-    play()
-    return (time.process_time() - start) / ROUNDS * 1000
-
-
 def main() -> None:
     torch.set_num_threads(1)
     images = torch.randint(256, (5_000, 3, 32, 32), dtype=torch.uint8)
@@ -150,12 +144,7 @@ def main() -> None:
         "D, R1 and R2, one pass": trainer(images, turns=["discriminate"], penalties=[R1(), R2()]),
         "D, R1 and R2, passes apart": trainer(images, turns=["discriminate"], penalties=apart(R1(), R2())),
     }
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for stretch in range(STRETCHES + 1):
-        for name, play in contenders.items():
-            spent = milliseconds(play)
-            if stretch:  # the first warms up
-                times[name].append(spent)
+    times = milliseconds(contenders, ROUNDS, STRETCHES)
     plain = times["autograd everywhere"]
     for name, spent in times.items():
         ratio = statistics.median(first / ours for first, ours in zip(plain, spent, strict=True))

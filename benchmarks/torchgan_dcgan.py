@@ -19,7 +19,8 @@ from torch import Tensor, nn
 # It writes reports otherwise, which take their time.
 os.environ |= {"TENSORBOARD_LOGGING": "0", "CONSOLE_LOGGING": "0"}
 
-from step_plan import BATCH, BETAS, RATE, ROUNDS, STRETCHES, milliseconds, trainer
+from interleaved import milliseconds
+from step_plan import BATCH, BETAS, RATE, ROUNDS, STRETCHES, trainer
 from torchgan.losses import MinimaxDiscriminatorLoss, MinimaxGeneratorLoss
 from torchgan.models import DCGANDiscriminator, DCGANGenerator
 from torchgan.trainer import Trainer
@@ -81,12 +82,7 @@ def main() -> None:
             "gangen": trainer(images, networks=networks),
             "gangen, reuse_fakes": trainer(images, networks=networks, reuse_fakes=True),
         }
-        times: dict[str, list[float]] = {name: [] for name in contenders}
-        for stretch in range(STRETCHES + 1):
-            for name, play in contenders.items():
-                spent = milliseconds(play)
-                if stretch:  # the first warms up
-                    times[name].append(spent)
+        times = milliseconds(contenders, ROUNDS, STRETCHES)
     for name, spent in times.items():
         ratio = statistics.median(theirs / it for theirs, it in zip(times["torchgan"], spent, strict=True))
         print(f"{name:20} {statistics.median(spent):6.1f} ms a round  {ratio:.2f} times torchgan's speed")
