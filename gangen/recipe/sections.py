@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from gangen.components.messages import Keys, show
 from gangen.components.options import Part, Seed, Use
-from gangen.errors import PluginError, Problem, RecipeError, UsageError, did_you_mean
+from gangen.errors import DataError, PluginError, Problem, RecipeError, UsageError, did_you_mean
 from gangen.names import RULE, is_name
 from gangen.recipe.balance import Balance
 from gangen.recipe.keep_best import KeepBest
@@ -192,6 +192,7 @@ class Recipe(Section, title="the recipe"):
         """Around the building of a component: what its constructor refuses is told with the place of ``path``.
 
         Raises RecipeError in the place of UsageError; of a plugin that breaks its contract the recipe is not to blame.
+        A DataError tells of a place in the data, and the recipe's comes behind it.
         """
         try:
             yield
@@ -202,6 +203,9 @@ class Recipe(Section, title="the recipe"):
             for note in getattr(error, "__notes__", ()):
                 told.add_note(note)
             raise told from error
+        except DataError as error:
+            error.add_note(f"at {self.where(*path)}")
+            raise
 
     def with_metrics(self, metrics: list[Use]) -> Self:
         """This recipe with other metrics, read from the same file."""

@@ -49,7 +49,9 @@ def test_a_stream_is_looked_at_where_it_begins(folder, capsys):
 
 def test_data_that_cannot_be_read_are_an_error(folder, capsys):
     assert main(["data", "recipe.yaml", "data.path=nowhere.csv"]) == 1
-    assert "no file or folder nowhere.csv" in capsys.readouterr().err
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "gangen: error: no file or folder nowhere.csv; did you mean 'rows.csv'?"
+    assert told[-1] == "at recipe.yaml:3:1"
 
 
 def test_pictures_are_shown_in_a_sheet_within_the_run_alone(tmp_path, monkeypatch, capsys):
