@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gangen import label_of
 from gangen_image.networks.conditioning import Condition, chosen
+from gangen_image.networks.dcgan import DCGANDiscriminator
 from gangen_image.networks.normalization import Norm, finish, normalization
 from gangen_image.networks.pyramid import SMALLEST
 from gangen_image.pretrained import FeatureNetwork
@@ -54,11 +55,15 @@ class FeaturesDiscriminator(FeatureNetwork):
     batch, over a channel of an image, over an image, or not at all. ``condition`` is "none" or "projection"; null is
     the latter where the data have labels.
 
+    With ``pixel_width`` an image/dcgan of that width, with spectral norm and no other, learns beside the heads from the
+    images themselves; its logit counts as much as all of theirs (Vision-aided GAN, Kumari et al., 2022). 0 is none.
+
     The paper plays with the hinge loss and image/diffaugment. Metrics that see with the same network flatter what was
     trained against it, and say so; look with another one.
 
     Raises:
-        UsageError: the network cannot be opened, or cannot take such images.
+        UsageError: the network cannot be opened, or cannot take such images; with ``pixel_width``, a size other than
+            a power of two from 8.
     """
 
     who = "discriminator image/features"
@@ -70,6 +75,7 @@ class FeaturesDiscriminator(FeatureNetwork):
         width: Annotated[int, Ge(1)] = 64,
         norm: Literal["batch", "instance", "layer", "none"] = "batch",
         mixing: bool = True,
+        pixel_width: Annotated[int, Ge(0)] = 0,
         condition: Literal["none", "projection"] | None = None,
         **options: Any,
     ) -> None:
@@ -80,12 +86,22 @@ class FeaturesDiscriminator(FeatureNetwork):
         self.mixing = mixing
         for number, (c, _, _) in enumerate(shapes if mixing else ()):
             self.register_buffer(f"mixing_{number}", torch.randn(c, c, 1, 1) * c**-0.5)
+        self.pixels: DCGANDiscriminator | None = None
+        if pixel_width:
+            known = "projection" if self.labels else "none"
+            self.pixels = DCGANDiscriminator(spec, width=pixel_width, norm="none", spectral_norm=True, condition=known)
         self.batch_least = 2 if norm == "batch" else 1
 
     def forward(self, images: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits float ``[n, places of all heads]`` for images float ``[n, channels, size, size]``."""
+        """Logits float ``[n, places of all heads]`` for images float ``[n, channels, size, size]``.
+
+        With ``pixel_width`` there are twice as many; the second half is one logit, repeated.
+        """
         label = label_of(condition, self.labels)
         maps = self.maps(images)
         if self.mixing:
             maps = [F.conv2d(it, self.get_buffer(f"mixing_{number}")) for number, it in enumerate(maps)]
-        return torch.cat([head(it, label) for head, it in zip(self.heads, maps, strict=True)], dim=1)
+        logits = torch.cat([head(it, label) for head, it in zip(self.heads, maps, strict=True)], dim=1)
+        if self.pixels is None:
+            return logits
+        return torch.cat([logits, self.pixels(images, condition)[:, None].expand_as(logits)], dim=1)

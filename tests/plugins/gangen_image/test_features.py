@@ -20,6 +20,7 @@ from gangen.networks import Players, load_state, state_of
 from gangen.splits import TensorSplit
 from gangen_image.codec import ImageCodec
 from gangen_image.extractors.features import Features
+from gangen_image.networks.dcgan import DCGANDiscriminator
 from gangen_image.networks.features import FeaturesDiscriminator
 from gangen_image.pretrained import MEAN, STD, FeatureNetwork
 from gangen_image.spec import ImageSpec, PointSpec
@@ -330,6 +331,30 @@ def test_mixing_is_of_the_channels_of_each_map(own):
     expected = torch.cat([head(it, None) for head, it in zip(mixed.eval().heads, maps, strict=True)], 1)
     assert torch.allclose(mixed(images()), expected, atol=1e-5)
     assert not list(plain.named_buffers())[-1][0].startswith("mixing")
+
+
+@pytest.mark.parametrize("labels", [("a", "b", "c"), ()])
+def test_a_discriminator_of_pixels_counts_as_much_as_all_heads(labels, own):
+    spec, label = ImageSpec(3, 32, labels), LABEL if labels else {}
+    torch.manual_seed(0)
+    both = FeaturesDiscriminator(spec, **own, width=6, pixel_width=4).eval()
+    heads = FeaturesDiscriminator(spec, **own, width=6).eval()
+    pixels = DCGANDiscriminator(spec, width=4, norm="none", spectral_norm=True).eval()
+    weights = state_of(both)
+    own_weights = {name.removeprefix("pixels."): it for name, it in weights.items() if name.startswith("pixels.")}
+    load_state(heads, {name: it for name, it in weights.items() if not name.startswith("pixels.")})
+    load_state(pixels, own_weights)
+    said = both(images(), label)
+    assert said.shape == (4, 2 * 2 * 16)
+    assert torch.allclose(said.mean(1), (heads(images(), label).mean(1) + pixels(images(), label)) / 2, atol=1e-6)
+    said.mean().backward()
+    assert all(it.grad is not None for name, it in both.named_parameters() if not name.startswith("net."))
+
+
+def test_pixels_of_a_size_that_is_no_power_of_two_are_refused(own):
+    FeaturesDiscriminator(ImageSpec(3, 24), **own)
+    with pytest.raises(UsageError, match=r"image/dcgan .*24"):
+        FeaturesDiscriminator(ImageSpec(3, 24), **own, pixel_width=4)
 
 
 RECIPE = """
