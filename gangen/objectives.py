@@ -163,7 +163,7 @@ class AdversarialGame(nn.Module):
         known = [] if mixed else [(real, said_real), (fake, said_fake)]
         judge = Judge(self.judge(players, batch), *known)
         penalty, stats = _add_up(self.penalties, judge, real, fake, clock)
-        losses = [self.loss.discriminator(said_real, said) for said in (said_fake, *others)]
+        losses = [_scalar(self.loss, self.loss.discriminator(said_real, said)) for said in (said_fake, *others)]
         return sum(losses) / len(losses) + penalty, stats | self.figures(said_real, said_fake)
 
     def fool(self, players: Players, batch: Batch, fake: Tensor, condition: Batch) -> Tensor:
@@ -173,13 +173,22 @@ class AdversarialGame(nn.Module):
         if self.loss.relativistic:
             with torch.no_grad():
                 said_real = self.judge(players, batch)(self.real(batch))
-        return self.loss.generator(said_real, said_fake)
+        return _scalar(self.loss, self.loss.generator(said_real, said_fake))
 
 
 def _add_up(penalties: Iterable[Any], judge: Judge, real: Tensor, fake: Tensor, clock: Clock) -> tuple[Tensor, Stats]:
     total, stats = torch.zeros((), device=real.device), {}
     for penalty in penalties:
-        size = penalty(judge, real, fake, clock)
+        size = _scalar(penalty, penalty(judge, real, fake, clock))
         total = total + size
         stats[type(penalty).__name__] = size.detach()
     return total, stats
+
+
+def _scalar(part: object, said: Any) -> Any:
+    """What a loss or a penalty said, which the turn's loss is made of; the turn would be blamed for another shape."""
+    if isinstance(said, Tensor) and said.ndim:
+        raise PluginError(
+            f"{name_of(part)} must return a scalar, such as a mean, got a tensor of shape {list(said.shape)}"
+        )
+    return said

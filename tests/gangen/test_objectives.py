@@ -180,3 +180,25 @@ def test_a_game_of_ones_own_replaces_how_rows_are_judged():
     twice = play(Twice(None, loss=NonSaturating(), penalties=[R1()]), "discriminate", nets)[1]
     assert twice["real"].item() == pytest.approx(2 * plain["real"].item())
     assert twice["R1"].item() == pytest.approx(4 * plain["R1"].item())
+
+
+class EachRow(NonSaturating):
+    """A loss that forgets its mean, in one of its two halves."""
+
+    def __init__(self, half):
+        super().__init__()
+        setattr(self, half, lambda real, fake: fake)
+
+
+@pytest.mark.parametrize(
+    ("half", "turn"), [("discriminator", "discriminate"), ("generator", "generate"), ("penalty", "discriminate")]
+)
+def test_of_a_loss_for_each_row_the_part_is_blamed_that_made_it(half, turn):
+    part = {"penalties": [PerRow()]} if half == "penalty" else {"loss": EachRow(half)}
+    with pytest.raises(PluginError, match=r"^(EachRow|PerRow) must return a scalar, such as a mean, got .*\[6\]$"):
+        play(AdversarialGame(None, **part), turn, players())
+
+
+class PerRow(nn.Module):
+    def forward(self, judge, real, fake, clock):
+        return judge(real) ** 2
