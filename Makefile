@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test fuzz faults docs install lint clean
 
 demo: install
-	$(BIN)/accelerate launch --quiet --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no -m gangen recipes/text_gan.yaml
+	$(BIN)/gangen recipes/text_gan.yaml
 
 test: .venv/test
 	$(BIN)/python -m pytest -q

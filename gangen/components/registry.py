@@ -227,7 +227,7 @@ class Registry:
         """A near name; else the plugins that might have had it."""
         namespace, _, bare = name.rpartition("/")
         if namespace == LOCAL and LOCAL not in self._plugins:
-            return "; files of code bring such, and none was run; or a program, by @gangen.component"
+            return "; what is local comes from a file that code: [FILE] names, or in Python from @gangen.component"
         full_names = {choice.partition("/")[2]: choice for choice in choices}
         if namespace:
             hint = did_you_mean(name, choices) or did_you_mean(full_names.get(bare, ""), choices)

@@ -2,7 +2,6 @@
 
 import math
 import re
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -40,8 +39,6 @@ _DASHES = (0, (4, 2))
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X")
 # Begins the name of a part that is a tip's text, which browsers show where one points at it.
 _TIP = "tip: "
-# So many letters of an axis' title are as long as a chart is high.
-_TALL = 24
 # A line of more points than this is thinned, and one of fewer shows each of them.
 _MANY, _FEW = 400, 30
 # Figures that differ by more than this factor are drawn on a logarithmic axis.
@@ -89,7 +86,6 @@ def line_chart(title: str, lines: Sequence[Line], phases: Mapping[str, int], *, 
     with _drawing(title, (5.6, 2.7) if wide else (3.6, 2.3)) as (figure, svg):
         axes = figure.add_subplot()
         draw_lines(axes, lines, phases)
-        axes.set_ylabel(f"\u200b{textwrap.fill(title, _TALL)}")
         if several(lines):
             width = max(len(line.name) for line in lines)
             columns = max(1, min(4, (80 if wide else 50) // (width + 8)))

@@ -99,7 +99,8 @@ def settings(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
         names = [str(entry.get("use", place)) for place, entry in enumerate(value)]
         entries = dict(zip(names if len(set(names)) == len(names) else map(str, range(len(value))), value, strict=True))
     if not entries:
-        yield path, json.dumps(value, ensure_ascii=False).strip('"')
+        plain = isinstance(value, str) and value.isprintable()
+        yield path, value if plain else json.dumps(value, ensure_ascii=False)
     for name, part in entries.items():
         yield from settings(part, f"{path}.{name}" if path else str(name))
 

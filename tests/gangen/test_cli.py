@@ -101,7 +101,7 @@ def test_code_that_a_strangers_run_names_is_run_only_where_that_is_asked_for(str
 def test_an_evaluation_says_which_code_it_would_need_and_runs_that_alone(strange_run, capsys):
     assert cli.main(["eval", "runs/strange"]) == 1
     said = capsys.readouterr().err
-    assert "no data source is called 'local/rows'; files of code bring such, and none was run" in said
+    assert "no data source is called 'local/rows'; what is local comes from a file that code: [FILE] names" in said
     assert "which is not run unasked; read it, and if you trust it add --code runs/strange/model/code/evil.py" in said
     assert cli.main(["eval", "runs/strange", "--code", "mine.py"]) == 2
     assert "names no metrics" in capsys.readouterr().err and not Path("was_run").exists()
