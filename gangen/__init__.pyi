@@ -61,6 +61,7 @@ from .labels import with_rows as with_rows
 from .losses import NonSaturating as NonSaturating
 from .losses import accuracy as accuracy
 from .losses import at_least_float32 as at_least_float32
+from .losses import scalar_from as scalar_from
 from .metrics.comparison import Frechet as Frechet
 from .metrics.context import MetricContext as MetricContext
 from .metrics.context import once_a_run as once_a_run

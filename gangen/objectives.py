@@ -12,7 +12,7 @@ from gangen.components.options import Part
 from gangen.components.registry import name_of
 from gangen.contracts import Batch, Clock, Stats, updates
 from gangen.errors import PluginError, UsageError
-from gangen.losses import accuracy, at_least_float32
+from gangen.losses import accuracy, at_least_float32, scalar_from
 from gangen.networks import Players, judges_all
 from gangen.penalties import Judge
 
@@ -163,7 +163,7 @@ class AdversarialGame(nn.Module):
         known = [] if mixed else [(real, said_real), (fake, said_fake)]
         judge = Judge(self.judge(players, batch), *known)
         penalty, stats = _add_up(self.penalties, judge, real, fake, clock)
-        losses = [_scalar(self.loss, self.loss.discriminator(said_real, said)) for said in (said_fake, *others)]
+        losses = [scalar_from(self.loss, self.loss.discriminator(said_real, said)) for said in (said_fake, *others)]
         return sum(losses) / len(losses) + penalty, stats | self.figures(said_real, said_fake)
 
     def fool(self, players: Players, batch: Batch, fake: Tensor, condition: Batch) -> Tensor:
@@ -173,22 +173,14 @@ class AdversarialGame(nn.Module):
         if self.loss.relativistic:
             with torch.no_grad():
                 said_real = self.judge(players, batch)(self.real(batch))
-        return _scalar(self.loss, self.loss.generator(said_real, said_fake))
+        return scalar_from(self.loss, self.loss.generator(said_real, said_fake))
 
 
 def _add_up(penalties: Iterable[Any], judge: Judge, real: Tensor, fake: Tensor, clock: Clock) -> tuple[Tensor, Stats]:
-    total, stats = torch.zeros((), device=real.device), {}
+    total = torch.zeros((), device=real.device)
+    stats: Stats = {}
     for penalty in penalties:
-        size = _scalar(penalty, penalty(judge, real, fake, clock))
+        size = scalar_from(penalty, penalty(judge, real, fake, clock))
         total = total + size
         stats[type(penalty).__name__] = size.detach()
     return total, stats
-
-
-def _scalar(part: object, said: Any) -> Any:
-    """What a loss or a penalty said, which the turn's loss is made of; the turn would be blamed for another shape."""
-    if isinstance(said, Tensor) and said.ndim:
-        raise PluginError(
-            f"{name_of(part)} must return a scalar, such as a mean, got a tensor of shape {list(said.shape)}"
-        )
-    return said

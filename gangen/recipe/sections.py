@@ -192,7 +192,6 @@ class Recipe(Section, title="the recipe"):
         """Around the building of a component: what its constructor refuses is told with the place of ``path``.
 
         Raises RecipeError in the place of UsageError; of a plugin that breaks its contract the recipe is not to blame.
-        A DataError tells of a place in the data, and the recipe's comes behind it.
         """
         try:
             yield
@@ -203,9 +202,17 @@ class Recipe(Section, title="the recipe"):
             for note in getattr(error, "__notes__", ()):
                 told.add_note(note)
             raise told from error
-        except DataError as error:
-            error.add_note(f"at {self.where(*path)}")
-            raise
+
+    @contextmanager
+    def building_data(self) -> Iterator[None]:
+        """Around the building of data, as ``building``: of data that cannot be read it is told who asks for them."""
+        with self.building("data"):
+            try:
+                yield
+            except DataError as error:
+                overrides = self._written.overrides_of("data")
+                error.add_note(f"at {', '.join(dict.fromkeys([self.where('data'), *overrides]))}")
+                raise
 
     def with_metrics(self, metrics: list[Use]) -> Self:
         """This recipe with other metrics, read from the same file."""

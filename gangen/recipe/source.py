@@ -188,6 +188,11 @@ class RecipeSource:
             keys = keys[:-1]
         return self.places[keys]
 
+    def overrides_of(self, *keys: str | int) -> list[str]:
+        """The overrides of a key or of one below it, in their words."""
+        found = [place for path, place in self.places.items() if path[: len(keys)] == keys]
+        return [str(place) for place in found if not place.line and place.whence != "recipe"]
+
     def wrong(self, keys: Keys, message: str) -> None:
         self.problems.append((self.where(*keys), message))
 

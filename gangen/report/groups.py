@@ -99,10 +99,20 @@ def settings(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
         names = [str(entry.get("use", place)) for place, entry in enumerate(value)]
         entries = dict(zip(names if len(set(names)) == len(names) else map(str, range(len(value))), value, strict=True))
     if not entries:
-        plain = isinstance(value, str) and value.isprintable()
-        yield path, value if plain else json.dumps(value, ensure_ascii=False)
+        yield path, value if _plain(value) else json.dumps(value, ensure_ascii=False)
     for name, part in entries.items():
         yield from settings(part, f"{path}.{name}" if path else str(name))
+
+
+def _plain(value: Any) -> bool:
+    """Whether it is words on one line that nobody would take for a number, a list or nothing."""
+    if not isinstance(value, str) or len(value.splitlines()) > 1:
+        return False
+    try:
+        json.loads(value)
+    except ValueError:
+        return True
+    return False
 
 
 def disagreements(groups: Sequence[Group]) -> list[str]:

@@ -157,7 +157,7 @@ def build_data(recipe: Recipe, registry: Registry, device: torch.device) -> Data
     torch.set_default_dtype(torch.float64 if settings.precision == "fp64" else torch.float32)
     # Convolutions have it by torch's default, products of matrices have not.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
-    with recipe.building("data"):
+    with recipe.building_data():
         data = registry.build(recipe.data)
     if problems := list(find_unknown_parts(recipe, data.codec.spec)):
         raise RecipeError(problems)

@@ -22,7 +22,7 @@ LABELS = 40
 
 def inspect(recipe: Recipe, registry: Registry) -> list[str]:
     """What became of all that the data were given, what rows are like, and a sheet of them in the run directory."""
-    with recipe.building("data"):
+    with recipe.building_data():
         data = registry.build(recipe.data)
     codec, accounts = data.codec, told(data, recipe.data.name)
     rows, whose = _rows(data, recipe.seed)

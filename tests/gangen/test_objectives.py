@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gangen import AdversarialGame, Clock, NonSaturating, Players, PluginError, UsageError, noise
+from gangen import AdversarialGame, Clock, Mean, NonSaturating, Players, PluginError, UsageError, noise
 from gangen.losses import RelativisticAverage, RelativisticPaired
 from gangen.penalties import R1, R2, GradientPenalty, LeCam
 
@@ -182,23 +182,37 @@ def test_a_game_of_ones_own_replaces_how_rows_are_judged():
     assert twice["R1"].item() == pytest.approx(4 * plain["R1"].item())
 
 
-class EachRow(NonSaturating):
-    """A loss that forgets its mean, in one of its two halves."""
+class Said(NonSaturating):
+    """A loss of which one half says something else."""
 
-    def __init__(self, half):
+    def __init__(self, half, said):
         super().__init__()
-        setattr(self, half, lambda real, fake: fake)
+        setattr(self, half, lambda real, fake: said(fake))
+
+
+class SaidPenalty(nn.Module):
+    def __init__(self, said):
+        super().__init__()
+        self.said = said
+
+    def forward(self, judge, real, fake, clock):
+        return self.said(judge(real))
 
 
 @pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        (lambda logits: logits, r"a tensor of shape \[6\]"),
+        (lambda logits: logits.mean().item(), "a float"),
+        (lambda logits: None, "a NoneType"),
+        (lambda logits: Mean(logits.sum(), torch.tensor(6.0)), "a Mean"),
+    ],
+    ids=["each row", "number", "nothing", "mean"],
+)
+@pytest.mark.parametrize(
     ("half", "turn"), [("discriminator", "discriminate"), ("generator", "generate"), ("penalty", "discriminate")]
 )
-def test_of_a_loss_for_each_row_the_part_is_blamed_that_made_it(half, turn):
-    part = {"penalties": [PerRow()]} if half == "penalty" else {"loss": EachRow(half)}
-    with pytest.raises(PluginError, match=r"^(EachRow|PerRow) must return a scalar, such as a mean, got .*\[6\]$"):
+def test_what_is_no_scalar_is_blamed_on_the_part_that_said_it(half, turn, said, what):
+    part = {"penalties": [SaidPenalty(said)]} if half == "penalty" else {"loss": Said(half, said)}
+    with pytest.raises(PluginError, match=rf"^Said(Penalty)? must return a scalar tensor, such as a mean, got {what}$"):
         play(AdversarialGame(None, **part), turn, players())
-
-
-class PerRow(nn.Module):
-    def forward(self, judge, real, fake, clock):
-        return judge(real) ** 2

@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from gangen import Batch, Clock, Part, Players, Stats, UsageError, accuracy, judged, noise, updates
+from gangen import Batch, Clock, Part, Players, Stats, UsageError, accuracy, judged, noise, scalar_from, updates
 from gangen_image import ImageSpec
 
 
@@ -51,7 +51,7 @@ class BiGAN:
             fakes = players.generator(latents)
         real, fake = self.judge(players, images, codes), self.judge(players, fakes, latents)
         stats = {"accuracy": accuracy(self.loss, real, fake), "real": real.mean(), "fake": fake.mean()}
-        return self.loss.discriminator(real, fake), stats
+        return scalar_from(self.loss, self.loss.discriminator(real, fake)), stats
 
     @updates("generator", "encoder")
     def generate(self, players: Players, batch: Batch, clock: Clock) -> tuple[Tensor, Stats]:
@@ -60,7 +60,7 @@ class BiGAN:
         codes, latents = self.codes(players, images), players.generator.latent(len(images))
         real = self.judge(players, images, codes)
         fake = self.judge(players, players.generator(latents), latents)
-        loss, stats = self.loss.discriminator(fake, real), {}
+        loss, stats = scalar_from(self.loss, self.loss.discriminator(fake, real)), {}
         if self.reconstruction:
             stats["reconstruction"] = mse_loss(players.generator(codes), images)
             loss = loss + self.reconstruction * stats["reconstruction"]

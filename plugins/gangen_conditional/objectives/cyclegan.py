@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from gangen import Batch, Clock, Part, Players, Stats, accuracy, at_least_float32, judged, updates
+from gangen import Batch, Clock, Part, Players, Stats, accuracy, at_least_float32, judged, scalar_from, updates
 from gangen_conditional.objectives.image_pool import ImagePool
 from gangen_conditional.spec import input_image
 from gangen_image import ImageSpec
@@ -74,7 +74,7 @@ class CycleGAN(nn.Module):
                 fake = players[f"to_{side}"](self._real(batch, other))
             said_real = self._judge(players, side, self._real(batch, side))
             said_fake = self._judge(players, side, self.pools[side](fake))
-            total = total + self.loss.discriminator(said_real, said_fake)
+            total = total + scalar_from(self.loss, self.loss.discriminator(said_real, said_fake))
             stats[f"accuracy_{side}"] = accuracy(self.loss, said_real, said_fake)
         return total, stats
 
@@ -89,4 +89,4 @@ class CycleGAN(nn.Module):
         if self.loss.relativistic:
             with torch.no_grad():
                 said_real = self._judge(players, side, real)
-        return self.loss.generator(said_real, self._judge(players, side, fake))
+        return scalar_from(self.loss, self.loss.generator(said_real, self._judge(players, side, fake)))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from gangen import label_of
+from gangen import UsageError, label_of
 from gangen_image.networks.conditioning import Condition, chosen
 from gangen_image.networks.dcgan import DCGANDiscriminator
 from gangen_image.networks.normalization import Norm, finish, normalization
@@ -47,7 +47,7 @@ class MapHead(nn.Module):
 
 
 class FeaturesDiscriminator(FeatureNetwork):
-    """Light heads, the only ones to learn, on what a frozen network makes of images at several depths; see its options.
+    """Light heads, which learn, on what a frozen network makes of images at several depths; see its options.
 
     A logit for each place of each head. With ``mixing`` every map goes through a random 1x1 convolution first, which
     stays as it is (cross-channel mixing): no channel is then as easily fooled as another. The paper's cross-scale
@@ -86,10 +86,7 @@ class FeaturesDiscriminator(FeatureNetwork):
         self.mixing = mixing
         for number, (c, _, _) in enumerate(shapes if mixing else ()):
             self.register_buffer(f"mixing_{number}", torch.randn(c, c, 1, 1) * c**-0.5)
-        self.pixels: DCGANDiscriminator | None = None
-        if pixel_width:
-            known = "projection" if self.labels else "none"
-            self.pixels = DCGANDiscriminator(spec, width=pixel_width, norm="none", spectral_norm=True, condition=known)
+        self.pixels = self._beside(spec, pixel_width) if pixel_width else None
         self.batch_least = 2 if norm == "batch" else 1
 
     def forward(self, images: Tensor, condition: Condition | None = None) -> Tensor:
@@ -105,3 +102,10 @@ class FeaturesDiscriminator(FeatureNetwork):
         if self.pixels is None:
             return logits
         return torch.cat([logits, self.pixels(images, condition)[:, None].expand_as(logits)], dim=1)
+
+    def _beside(self, spec: ImageSpec, width: int) -> DCGANDiscriminator:
+        condition: Literal["none", "projection"] = "projection" if self.labels else "none"
+        try:
+            return DCGANDiscriminator(spec, width=width, norm="none", spectral_norm=True, condition=condition)
+        except UsageError as error:
+            raise UsageError(f"{self.who}, pixel_width: {error}, or leave pixel_width out") from None

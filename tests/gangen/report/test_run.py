@@ -180,9 +180,10 @@ def test_every_group_of_figures_has_its_chart_with_the_phases(run):
     ]
     charts = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(charts) == 4
-    for chart in charts:
+    for caption, chart in zip(captions, charts, strict=True):
         assert ">duel</text>" in chart  # where the second phase starts, in words
         assert ">step</text>" in chart
+        assert f"{caption.strip()}</text>" not in chart  # which stands above it
 
 
 def test_no_two_parts_have_the_same_id(run):

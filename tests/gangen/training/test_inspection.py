@@ -51,7 +51,10 @@ def test_data_that_cannot_be_read_are_an_error(folder, capsys):
     assert main(["data", "recipe.yaml", "data.path=nowhere.csv"]) == 1
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "gangen: error: no file or folder nowhere.csv; did you mean 'rows.csv'?"
-    assert told[-1] == "at recipe.yaml:3:1"
+    assert told[-1] == "at recipe.yaml:3:1, command line: data.path=nowhere.csv"
+    (folder / "rows.csv").unlink()
+    assert main(["data", "recipe.yaml"]) == 1
+    assert capsys.readouterr().err.endswith("\nat recipe.yaml:3:1\n")
 
 
 def test_pictures_are_shown_in_a_sheet_within_the_run_alone(tmp_path, monkeypatch, capsys):

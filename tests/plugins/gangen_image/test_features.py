@@ -333,13 +333,13 @@ def test_mixing_is_of_the_channels_of_each_map(own):
     assert not list(plain.named_buffers())[-1][0].startswith("mixing")
 
 
-@pytest.mark.parametrize("labels", [("a", "b", "c"), ()])
-def test_a_discriminator_of_pixels_counts_as_much_as_all_heads(labels, own):
+@pytest.mark.parametrize(("labels", "condition"), [(("a", "b", "c"), None), (("a", "b", "c"), "none"), ((), None)])
+def test_a_discriminator_of_pixels_counts_as_much_as_all_heads(labels, condition, own):
     spec, label = ImageSpec(3, 32, labels), LABEL if labels else {}
     torch.manual_seed(0)
-    both = FeaturesDiscriminator(spec, **own, width=6, pixel_width=4).eval()
-    heads = FeaturesDiscriminator(spec, **own, width=6).eval()
-    pixels = DCGANDiscriminator(spec, width=4, norm="none", spectral_norm=True).eval()
+    both = FeaturesDiscriminator(spec, **own, width=6, pixel_width=4, condition=condition).eval()
+    heads = FeaturesDiscriminator(spec, **own, width=6, condition=condition).eval()
+    pixels = DCGANDiscriminator(spec, width=4, norm="none", spectral_norm=True, condition=condition).eval()
     weights = state_of(both)
     own_weights = {name.removeprefix("pixels."): it for name, it in weights.items() if name.startswith("pixels.")}
     load_state(heads, {name: it for name, it in weights.items() if not name.startswith("pixels.")})
@@ -353,7 +353,7 @@ def test_a_discriminator_of_pixels_counts_as_much_as_all_heads(labels, own):
 
 def test_pixels_of_a_size_that_is_no_power_of_two_are_refused(own):
     FeaturesDiscriminator(ImageSpec(3, 24), **own)
-    with pytest.raises(UsageError, match=r"image/dcgan .*24"):
+    with pytest.raises(UsageError, match=r"features, pixel_width: .* not 24; .*, or leave pixel_width out$"):
         FeaturesDiscriminator(ImageSpec(3, 24), **own, pixel_width=4)
 
 
