@@ -61,7 +61,6 @@ from .labels import with_rows as with_rows
 from .losses import NonSaturating as NonSaturating
 from .losses import accuracy as accuracy
 from .losses import at_least_float32 as at_least_float32
-from .losses import scalar_from as scalar_from
 from .metrics.comparison import Frechet as Frechet
 from .metrics.context import MetricContext as MetricContext
 from .metrics.context import once_a_run as once_a_run
@@ -79,6 +78,7 @@ from .networks import evaluating as evaluating
 from .objectives import AdversarialGame as AdversarialGame
 from .objectives import Mean as Mean
 from .objectives import judged as judged
+from .objectives import scalar_from as scalar_from
 from .penalties import Judge as Judge
 from .penalties import Penalty as Penalty
 from .penalties import one_each as one_each

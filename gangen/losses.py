@@ -7,32 +7,17 @@ function looks at ``real`` only where the loss is ``relativistic``; it may be No
 ``softplus(x) = log(1 + exp(x)) = -log(1 - sigmoid(x))``.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from gangen.collectives import all_mean
-from gangen.components.registry import name_of
 from gangen.contracts import Loss
-from gangen.errors import PluginError
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:
     """What losses and penalties are computed in: under mixed precision networks answer in half, which is too coarse."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def scalar_from(part: object, said: Any) -> Tensor:
-    """What a loss or a penalty said.
-
-    Raises PluginError, which names that part and not the game that asked it, where it is no scalar tensor.
-    """
-    if not isinstance(said, Tensor) or said.ndim:
-        what = f"a tensor of shape {list(said.shape)}" if isinstance(said, Tensor) else f"a {type(said).__name__}"
-        raise PluginError(f"{name_of(part)} must return a scalar tensor, such as a mean, got {what}")
-    return said
 
 
 def accuracy(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:

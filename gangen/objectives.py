@@ -12,7 +12,7 @@ from gangen.components.options import Part
 from gangen.components.registry import name_of
 from gangen.contracts import Batch, Clock, Stats, updates
 from gangen.errors import PluginError, UsageError
-from gangen.losses import accuracy, at_least_float32, scalar_from
+from gangen.losses import accuracy, at_least_float32
 from gangen.networks import Players, judges_all
 from gangen.penalties import Judge
 
@@ -174,6 +174,17 @@ class AdversarialGame(nn.Module):
             with torch.no_grad():
                 said_real = self.judge(players, batch)(self.real(batch))
         return scalar_from(self.loss, self.loss.generator(said_real, said_fake))
+
+
+def scalar_from(part: object, said: Any) -> Tensor:
+    """What a loss or a penalty said.
+
+    Raises PluginError, which names that part and not the game that asked it, where it is no scalar tensor.
+    """
+    if not isinstance(said, Tensor) or said.ndim:
+        what = f"a tensor of shape {list(said.shape)}" if isinstance(said, Tensor) else f"a {type(said).__name__}"
+        raise PluginError(f"{name_of(part)} must return a scalar tensor, such as a mean, got {what}")
+    return said
 
 
 def _add_up(penalties: Iterable[Any], judge: Judge, real: Tensor, fake: Tensor, clock: Clock) -> tuple[Tensor, Stats]:
