@@ -13,8 +13,8 @@ from gangen.errors import UsageError
 from gangen.metrics.figures import is_number
 
 
-def text_lines(samples: Iterable[Any]) -> Iterator[str]:
-    """A line for each text. Raises UsageError for what is none."""
+def plain_lines(samples: Iterable[Any]) -> Iterator[str]:
+    """A line for each sample as it is. Raises UsageError for what is no text."""
     for sample in samples:
         if not isinstance(sample, str):
             raise UsageError("these samples are not text: name a file for them with -o FILE, or take --json")

@@ -63,7 +63,7 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
         raise UsageError(f"cannot write lines of JSON to {output}: use {output.with_suffix('.jsonl')}")
     settings = read_assignments(options.set)
     from gangen.files import replacing
-    from gangen.outputs import json_lines, refuse_suffix, text_lines
+    from gangen.outputs import json_lines, plain_lines, refuse_suffix
     from gangen.saved_model import load
 
     model = load(options.run, registry=registry_of(blocked), device=options.device, code=options.code)
@@ -90,7 +90,7 @@ def _sample(options: argparse.Namespace, blocked: list[str]) -> None:
         with _writing(output):
             model.codec.write([first, *samples], output, **({"columns": n} if options.interpolate else {}))
     else:
-        return _print_lines(text_lines(samples))
+        return _print_lines(plain_lines(samples))
     say(str(output))
 
 
